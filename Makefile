@@ -1,0 +1,55 @@
+# boldreel: `make demo` runs the whole pipeline on the embedded data set, `make test` the tests.
+VENV ?= .venv
+PYTHON ?= python3
+CORES ?= all
+BIN := $(VENV)/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+
+.PHONY: help env demo test lint base-models envs config-page report clean
+
+help:
+	@echo "make demo         environment, then the pipeline on the embedded data set (results/demo)"
+	@echo "make test         environment, then linters and tests"
+	@echo "make lint         ruff, snakefmt, snakemake --lint and types"
+	@echo "make base-models  train the demo's tiny base models anew (up to two hours on two cores)"
+	@echo "make envs         write one pinned conda environment per stage from envs/*.in"
+	@echo "make config-page  write config/README.md from the schema"
+	@echo "make report       Snakemake's own report of the last run, beside report.html"
+	@echo "make clean        remove results/demo, its logs and training states"
+
+env: $(VENV)/.complete
+
+$(VENV)/.complete: envs/requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: env
+	$(SNAKEMAKE)
+	@$(BIN)/python -m boldreel.report.headline --results results/demo
+
+test: env lint
+	$(BIN)/python -m pytest
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check workflow
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+base-models: env
+	$(BIN)/python -m boldreel.insilico.base_models --out resources/insilico
+
+envs: env
+	$(BIN)/python envs/generate.py
+
+config-page: env
+	$(BIN)/python -m boldreel.configuration_page > config/README.md
+
+report: demo
+	$(BIN)/snakemake --report results/demo/workflow-report.html
+
+clean:
+	rm -rf results/demo logs/demo state/demo

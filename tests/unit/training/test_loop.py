@@ -1,0 +1,166 @@
+"""The training loop: resumption to bit-equality, best weights, NaN, one process at a time."""
+
+import os
+import signal
+import threading
+
+import pytest
+import torch
+from boldreel.errors import UserError
+from boldreel.step import Stopped
+from boldreel.training import loop, schedule
+from boldreel.training.state import State
+from torch import nn
+
+STEPS, EPOCHS = 4, 3
+
+
+def make():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.2), nn.Linear(8, 1))
+
+
+def batches(epoch, generator):
+    for _ in range(STEPS):
+        x = torch.randn(5, 3, generator=generator)
+        yield x, x.sum(1, keepdim=True)
+
+
+def loss_fn(module, batch, generator):
+    x, y = batch
+    noisy = x + 0.1 * torch.randn(x.shape, generator=generator)
+    loss = nn.functional.mse_loss(module(noisy), y)
+    return loss, {"mae": float((module(x) - y).abs().mean())}
+
+
+def fit(module, folder, loss=loss_fn, epochs=EPOCHS, **more):
+    optimizer = torch.optim.AdamW(module.parameters(), lr=1e-2)
+    return loop.fit(
+        module,
+        loss,
+        batches,
+        epochs=epochs,
+        steps_per_epoch=STEPS,
+        optimizer=optimizer,
+        schedule=schedule.cosine(STEPS * EPOCHS, 2),
+        seed=7,
+        state_dir=folder,
+        **more,
+    )
+
+
+def validate(module):
+    x = torch.linspace(-1, 1, 12).reshape(4, 3)
+    return {"val_loss": float(nn.functional.mse_loss(module(x), x.sum(1, keepdim=True)))}
+
+
+def same(a, b):
+    theirs = b.state_dict()
+    return all(torch.equal(value, theirs[name]) for name, value in a.state_dict().items())
+
+
+@pytest.mark.parametrize("stop_at", [1, 4, 6, 11])
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_stopped_by_sigterm_and_resumed_is_bit_equal(tmp_path, stop_at, ema):
+    whole = make()
+    history = fit(whole, tmp_path / "whole", validate=validate, ema=ema)
+    calls = 0
+
+    def stopping(module, batch, generator):
+        nonlocal calls
+        calls += 1
+        if calls == stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return loss_fn(module, batch, generator)
+
+    with pytest.raises(Stopped):
+        fit(make(), tmp_path / "parts", loss=stopping, validate=validate, ema=ema)
+    resumed = make()
+    assert fit(resumed, tmp_path / "parts", validate=validate, ema=ema) == history
+    assert same(whole, resumed)
+
+
+def test_killed_without_warning_goes_on_from_the_last_save(tmp_path):
+    whole = make()
+    fit(whole, tmp_path / "whole")
+
+    class Kill(BaseException):
+        pass
+
+    calls = 0
+
+    def dying(module, batch, generator):
+        nonlocal calls
+        calls += 1
+        if calls == 7:
+            raise Kill
+        return loss_fn(module, batch, generator)
+
+    with pytest.raises(Kill):
+        fit(make(), tmp_path / "parts", loss=dying)
+    resumed = make()
+    fit(resumed, tmp_path / "parts")
+    assert same(whole, resumed)
+
+
+def test_longer_training_goes_on_from_a_shorter_one(tmp_path):
+    module = make()
+    fit(module, tmp_path, epochs=2)
+    history = fit(module, tmp_path, epochs=3)
+    assert [row["epoch"] for row in history] == [0, 1, 2, 3]
+
+
+def test_best_state_counts_the_starting_point(tmp_path):
+    module = make()
+    start = {name: value.clone() for name, value in module.state_dict().items()}
+    seen = iter([0.0, 1.0, 2.0, 3.0])
+    fit(module, tmp_path, validate=lambda _: {"val_loss": next(seen)})
+    assert all(torch.equal(value, start[name]) for name, value in module.state_dict().items())
+
+
+def test_nan_stops_with_the_last_good_state(tmp_path):
+    calls = 0
+
+    def failing(module, batch, generator):
+        nonlocal calls
+        calls += 1
+        loss, numbers = loss_fn(module, batch, generator)
+        return (loss * float("nan") if calls == 6 else loss), numbers
+
+    with pytest.raises(UserError, match="epoch 1, step 1"):
+        fit(make(), tmp_path, loss=failing)
+    state = State(tmp_path)
+    saved = state.load("last")
+    assert (saved["epoch"], saved["step"]) == (1, 1)
+    assert all(torch.isfinite(value).all() for value in saved["module"].values())
+
+
+def test_second_process_is_refused(tmp_path):
+    with State(tmp_path), pytest.raises(UserError, match="another process"), State(tmp_path):
+        pass
+
+
+def test_a_pickle_is_not_executed(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "executed"),)
+
+    torch.save({"x": Evil()}, tmp_path / "last.pt")
+    with pytest.raises(UserError, match="unreadable training state"):
+        State(tmp_path).load("last")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_signal_handler_is_put_back(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    fit(make(), tmp_path, epochs=1)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert threading.current_thread() is threading.main_thread()
+
+
+def test_cosine_schedule():
+    factor = schedule.cosine(100, 10)
+    assert factor(0) == pytest.approx(1 / 11)
+    assert factor(10) == pytest.approx(1.0)
+    assert factor(100) == pytest.approx(0.0)
+    assert all(factor(k) >= factor(k + 1) for k in range(10, 100))

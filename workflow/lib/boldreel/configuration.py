@@ -1,0 +1,134 @@
+"""The configuration: checked against its schema, completed by the schema's defaults.
+
+Takes what Snakemake read from the YAML files; leaves a complete dictionary. Also reads the list of
+subjects and finds which movies a data set's events name.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from boldreel.errors import UserError
+
+SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
+_VIDEO = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".gif")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of the configuration."""
+    import yaml
+
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
+def complete(config: Mapping[str, Any], rules: dict[str, Any] | None = None) -> dict[str, Any]:
+    """`config` with defaults filled in.
+
+    Raises UserError at an unknown key (naming the nearest known one) or a value that does not fit.
+    """
+    import jsonschema
+
+    rules = rules or schema()
+    filled = copy.deepcopy(dict(config))
+    _fill(filled, rules)
+    validator = jsonschema.Draft202012Validator(rules)
+    errors = sorted(validator.iter_errors(filled), key=lambda e: len(list(e.absolute_path)))
+    if errors:
+        raise UserError(_explain(errors[0]))
+    return filled
+
+
+def _fill(value: dict[str, Any], rules: Mapping[str, Any]) -> None:
+    for key, rule in rules.get("properties", {}).items():
+        if key not in value and "default" in rule:
+            value[key] = copy.deepcopy(rule["default"])
+        if rule.get("type") == "object" and "properties" in rule:
+            if value.setdefault(key, {}) is None:
+                value[key] = {}
+            if isinstance(value[key], dict):
+                _fill(value[key], rule)
+
+
+def _explain(error: Any) -> str:
+    where = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(known))[0]
+        near = difflib.get_close_matches(unknown, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+        name = f"{where}.{unknown}" if where else unknown
+        return f"configuration: unknown key {name!r}; {hint}"
+    if error.validator == "required":
+        return f"configuration: {where or 'top level'}: {error.message}; see config/README.md"
+    return f"configuration: {where}: {error.message}; see config/README.md"
+
+
+def subjects(path: str | Path) -> list[str]:
+    """Labels (without "sub-") of the subjects in a TSV with a column `subject`.
+
+    Rows whose column `exclude` is true are left out. Raises UserError if there is no such file or
+    column, or a label is not letters and digits, or stands twice.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"{path}: list of subjects not found; set `subjects` in the configuration")
+    rows = [
+        line.split("\t")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.strip() and not line.startswith("#")
+    ]
+    if not rows or "subject" not in rows[0]:
+        raise UserError(f"{path}: no column 'subject'; the first line must name the columns")
+    names = rows[0]
+    labels: list[str] = []
+    for number, row in enumerate(rows[1:], start=2):
+        values = dict(zip(names, [*row, *[""] * len(names)], strict=False))
+        label = values["subject"].strip().removeprefix("sub-")
+        if not re.fullmatch(r"[A-Za-z0-9]+", label):
+            raise UserError(f"{path}: line {number}: label {label!r} is not letters and digits alone")
+        if label in labels:
+            raise UserError(f"{path}: line {number}: subject {label!r} stands there twice")
+        if values.get("exclude", "").strip().lower() not in ("true", "yes", "1"):
+            labels.append(label)
+    if not labels:
+        raise UserError(f"{path}: no subject is left; add a row")
+    return labels
+
+
+def split_of(segment: str, patterns: Mapping[str, list[str]]) -> str | None:
+    """train, validation, test or None for a segment; the first of test, validation, train wins."""
+    for split in ("test", "validation", "train"):
+        if any(fnmatch(segment, pattern) for pattern in patterns.get(split, [])):
+            return split
+    return None
+
+
+def movies_shown(bids: str | Path, events: Iterable[str | Path]) -> dict[str, str]:
+    """{movie name: stim_file} of everything that the events files show, by name."""
+    from boldreel.data.bids import read_events
+
+    shown: dict[str, str] = {}
+    for path in events:
+        frame = read_events(path)
+        for value in frame["stim_file"].dropna().unique():
+            name = Path(value).stem
+            if shown.setdefault(name, value) != value:
+                raise UserError(f"{path}: two movies are named {name!r}: {shown[name]} and {value}")
+    return shown
+
+
+def movie_file(bids: str | Path, name: str) -> str:
+    """The path of a movie under `stimuli/`; UserError if it is missing."""
+    for suffix in _VIDEO:
+        path = Path(bids) / "stimuli" / f"{name}{suffix}"
+        if path.exists():
+            return str(path)
+    raise UserError(
+        f"{bids}/stimuli: movie {name!r} is named by the events but is not there; copy it or mend stim_file"
+    )

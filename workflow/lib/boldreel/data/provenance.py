@@ -1,0 +1,92 @@
+"""Where an artefact came from: hashes of its inputs, config, code, versions, seed, device, cost.
+
+Takes the target and what went into it; leaves `provenance.json` in a folder target, or
+`<file>.provenance.json` beside a file target.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import resource
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import boldreel
+from boldreel.data import atomic
+
+_PACKAGES = ["numpy", "scipy", "pandas", "nibabel", "nilearn", "torch", "diffusers", "transformers", "accelerate", "himalaya", "av", "scikit-image", "safetensors"]
+
+
+def digest(path: str | Path) -> str:
+    """BLAKE2b (128 bit, hex) of a file's bytes, or of the names and bytes of a folder's files."""
+    path = Path(path)
+    state = hashlib.blake2b(digest_size=16)
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    for member in files:
+        if path.is_dir():
+            state.update(str(member.relative_to(path)).encode() + b"\0")
+        with open(member, "rb") as stream:
+            while block := stream.read(1 << 20):
+                state.update(block)
+    return state.hexdigest()
+
+
+def code_hash(modules: Iterable[str] | None = None) -> str:
+    """Hash of the source of the library's modules that are imported now (or of those named)."""
+    names = modules if modules is not None else [m for m in sys.modules if m.startswith("boldreel")]
+    state = hashlib.blake2b(digest_size=16)
+    for name in sorted(set(names)):
+        source = getattr(sys.modules.get(name), "__file__", None)
+        if source and Path(source).exists():
+            state.update(name.encode() + b"\0" + Path(source).read_bytes())
+    return state.hexdigest()
+
+
+def _peak_memory_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024.0 if sys.platform != "darwin" else 1024.0**2)
+
+
+def record(
+    target: str | Path,
+    *,
+    inputs: Iterable[str | Path],
+    config: Mapping[str, Any],
+    seed: int | None = None,
+    started: float | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the provenance of `target`. `started` is `time.time()` at the start of the step."""
+    target = Path(target)
+    torch = sys.modules.get("torch")
+    versions = {}
+    for package in _PACKAGES:
+        if package.replace("scikit-image", "skimage") in sys.modules:
+            versions[package] = metadata.version(package)
+    entry = {
+        "target": target.name,
+        "boldreel": boldreel.__version__,
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "inputs": {str(path): digest(path) for path in inputs if Path(path).exists()},
+        "config": dict(config),
+        "code": code_hash(),
+        "seed": seed,
+        "python": platform.python_version(),
+        "versions": versions,
+        "device": "cuda" if torch is not None and torch.cuda.is_available() else "cpu",
+        "seconds": None if started is None else round(time.time() - started, 2),
+        "peak_memory_mb": round(_peak_memory_mb(), 1),
+        **(extra or {}),
+    }
+    where = (
+        target / "provenance.json"
+        if target.is_dir()
+        else target.with_name(target.name + ".provenance.json")
+    )
+    atomic.write_text(where, json.dumps(entry, indent=1, default=str) + "\n")

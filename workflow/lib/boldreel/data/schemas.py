@@ -1,0 +1,166 @@
+"""The columns of every table and the shape of every array that passes between stages.
+
+Table columns: name -> Column(kind, optional). Kinds: `text`, `int`, `float`, `bool`. A column that
+is not `optional` must be there; `missing=True` lets single values be empty. Times are in seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its kind, whether values may be missing, whether the column may be absent."""
+
+    kind: str
+    missing: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class ArrayKind:
+    """One array: number of dimensions, dtypes allowed, and the sidecar keys that must be there."""
+
+    ndim: int
+    dtypes: tuple[str, ...]
+    meta: tuple[str, ...] = ()
+
+
+TEXT, INT, FLOAT, BOOL = Column("text"), Column("int"), Column("float"), Column("bool")
+FLOAT_OR_MISSING = Column("float", missing=True)
+
+_POSITIONS = {
+    "position": INT,  # row number; fixed for everyone who uses the atlas
+    "patch": INT,
+    "area": TEXT,
+    "group": TEXT,
+    "hemisphere": TEXT,  # L or R
+    "x": FLOAT_OR_MISSING,  # MNI, mm; empty in padding rows
+    "y": FLOAT_OR_MISSING,
+    "z": FLOAT_OR_MISSING,
+    "i": INT,  # index in the output grid; -1 in padding rows
+    "j": INT,
+    "k": INT,
+}
+
+TABLES: dict[str, dict[str, Column]] = {
+    "annotations": {"onset": FLOAT, "duration": FLOAT, "shot": TEXT, "caption": TEXT},
+    "events": {
+        "onset": FLOAT,
+        "duration": FLOAT,
+        "stim_file": Column("text", missing=True, optional=True),
+        "stim_onset": Column("float", missing=True, optional=True),
+    },
+    "shots": {"shot": TEXT, "onset": FLOAT, "duration": FLOAT},
+    "clips": {
+        "clip": TEXT,
+        "movie": TEXT,
+        "index": INT,
+        "start": FLOAT,
+        "duration": FLOAT,
+        "first_frame": INT,
+        "n_frames": INT,
+        "shot": TEXT,
+        "cuts": INT,
+        "caption": TEXT,
+        "attributes": TEXT,  # JSON object, {} if none
+    },
+    "positions": _POSITIONS,
+    "voxels": {
+        **_POSITIONS,
+        "present": BOOL,
+        "reliability": FLOAT_OR_MISSING,
+        "selected": BOOL,
+    },
+    "qc": {
+        "run": TEXT,
+        "volumes": INT,
+        "mean_fd": FLOAT,  # mm
+        "max_fd": FLOAT,
+        "outliers": INT,
+        "median_tsnr": FLOAT,
+        "content": TEXT,  # hash of the raw run's voxels
+    },
+    "sweep": {"lag": FLOAT, "window": INT, "score": FLOAT, "chosen": BOOL},
+    "windows": {
+        "clip": TEXT,
+        "segment": TEXT,
+        "run": TEXT,
+        "repeat": INT,
+        "first_volume": INT,
+        "window": INT,
+        "lag": FLOAT,
+        "split": TEXT,  # train, validation or test
+        "shot": TEXT,
+    },
+    "noise_ceiling": {
+        "position": INT,
+        "repeats": INT,
+        "reliability": FLOAT_OR_MISSING,
+        "ceiling_single": FLOAT_OR_MISSING,
+        "ceiling_mean": FLOAT_OR_MISSING,
+    },
+    "corpus": {
+        "shard": TEXT,
+        "row": INT,
+        "n": INT,
+        "subject": TEXT,
+        "run": TEXT,
+        "t_r": FLOAT,
+        "hash": TEXT,
+    },
+    "history": {"epoch": INT},  # a training's numbers, one row an epoch; 0 is the starting point
+    "clip_metrics": {
+        "clip": TEXT,
+        "shot": TEXT,
+        "method": TEXT,
+        "condition": TEXT,
+        "metric": TEXT,
+        "definition": TEXT,
+        "value": FLOAT_OR_MISSING,
+    },
+    "metrics": {
+        "dataset": TEXT,
+        "subject": TEXT,
+        "segment": TEXT,
+        "method": TEXT,
+        "condition": TEXT,
+        "metric": TEXT,
+        "definition": TEXT,
+        "value": FLOAT_OR_MISSING,
+        "ci_low": FLOAT_OR_MISSING,
+        "ci_high": FLOAT_OR_MISSING,
+        "chance": FLOAT_OR_MISSING,
+        "p": FLOAT_OR_MISSING,
+        "n": INT,
+        # p's number of arrangements N, and which way is better (higher, lower, neither)
+        "permutations": Column("float", missing=True, optional=True),
+        "better": Column("text", missing=True, optional=True),
+    },
+    "published": {
+        "system": TEXT,
+        "subject": TEXT,
+        "metric": TEXT,
+        "definition": TEXT,
+        "value": FLOAT,
+        "chance": FLOAT_OR_MISSING,
+        "basis": TEXT,  # read or recalled
+        "source": TEXT,
+    },
+}
+
+ARRAYS: dict[str, ArrayKind] = {
+    "frames": ArrayKind(4, ("uint8",), ("frame_rate",)),  # (frames, height, width, 3)
+    "image_features": ArrayKind(2, ("float32",)),  # (frames, D), unit norm
+    "text_features": ArrayKind(2, ("float32",)),  # (clips, D), unit norm
+    "condition": ArrayKind(3, ("float32",)),  # (clips, tokens, width)
+    # (features, samples), the embedded data set's stimulus time courses; interval in s
+    "drive": ArrayKind(2, ("float32",), ("movie", "interval", "blocks")),
+    "series": ArrayKind(2, ("float32",), ("t_r", "start_time", "run", "segment", "repeat")),
+    "corpus": ArrayKind(2, ("float32",)),  # (volumes, V)
+    "presence": ArrayKind(2, ("bool",)),  # (runs of the corpus, V)
+    "latents": ArrayKind(4, ("float16", "float32")),  # (frames, channels, height, width)
+    "reconstruction": ArrayKind(5, ("uint8",), ("clips", "frame_rate", "seed")),
+    "prediction": ArrayKind(2, ("float32",)),  # (clips, D)
+}

@@ -1,0 +1,61 @@
+"""How a step starts and ends when Snakemake, or a person, runs `python -m boldreel.<stage>.<step>`.
+
+Takes a `main(argv)`; leaves an exit code: 0, 2 after a user's mistake (one line on standard error)
+or 143 after SIGTERM (training steps save their state on the way out).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable
+
+from boldreel.errors import UserError
+
+
+class Stopped(SystemExit):
+    """SIGTERM arrived. A training loop saves its state, everything else just leaves."""
+
+    def __init__(self) -> None:
+        super().__init__(143)
+
+
+def _json_object(text: str) -> dict:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("must be a JSON object")
+    return value
+
+
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """An argument parser with `--config JSON`; `doc` is the step's module docstring."""
+    arguments = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument(
+        "--config",
+        type=_json_object,
+        default={},
+        metavar="JSON",
+        help="the stage's section of the configuration, as a JSON object",
+    )
+    return arguments
+
+
+def _stop(_signal: int, _frame: object) -> None:
+    raise Stopped
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call `main()` and leave the process with its exit code; never a traceback for a UserError."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.exit(2)

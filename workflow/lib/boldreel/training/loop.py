@@ -1,0 +1,253 @@
+"""One training loop for every stage: through Accelerate, resumable to bit-equality on the CPU.
+
+Takes a module, a loss, batches and an optimizer; leaves the module with its best (or last) weights
+and the history, one row an epoch. Every step's random numbers are seeded by (seed, epoch, step), so
+a training that was stopped anywhere goes on as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from boldreel.errors import UserError
+from boldreel.step import Stopped
+from boldreel.training.progress import Progress
+from boldreel.training.state import State
+
+Batches = Callable[[int, torch.Generator], Iterable[Any]]
+Loss = Callable[[nn.Module, Any, torch.Generator], tuple[torch.Tensor, dict[str, float]]]
+Validate = Callable[[nn.Module], dict[str, float]]
+
+
+def step_seed(seed: int, epoch: int, step: int) -> int:
+    """A 63-bit seed that differs for every (seed, epoch, step)."""
+    mixed = (seed * 1_000_003 + epoch) * 1_000_003 + step
+    return (mixed * 0x9E3779B97F4A7C15) % (1 << 63)
+
+
+def fit(
+    module: nn.Module,
+    loss_fn: Loss,
+    batches: Batches,
+    *,
+    epochs: int,
+    steps_per_epoch: int,
+    optimizer: torch.optim.Optimizer,
+    schedule: Callable[[int], float],
+    seed: int,
+    state_dir: str | Path,
+    validate: Validate | None = None,
+    monitor: str = "val_loss",
+    clip_norm: float | None = None,
+    ema: float | None = None,
+    mixed_precision: str = "no",
+    what: str = "training",
+    save_every: float = 60.0,
+) -> list[dict[str, float]]:
+    """Train `module` in place and return the history.
+
+    Parameters
+    ----------
+    loss_fn : (module, batch, generator) -> (loss, numbers to log)
+    batches : (epoch, generator) -> iterable of at least `steps_per_epoch` batches; deterministic
+        given the generator, which is on the CPU.
+    schedule : optimizer step number -> factor on the learning rate.
+    validate : module -> numbers; the state with the lowest `monitor` is kept, the starting point
+        (epoch 0 of the history) counts too. Sees the averaged weights where `ema` is set.
+    ema : decay of an exponential moving average of the trained weights, which is then the result.
+    save_every : seconds between saves within an epoch.
+
+    Raises UserError at a loss that is not finite (the last good state stays on disk) and `Stopped`
+    after SIGTERM (the state is saved first).
+    """
+    from accelerate import Accelerator
+
+    accelerator = Accelerator(
+        mixed_precision=mixed_precision,
+        cpu=not torch.cuda.is_available(),
+        step_scheduler_with_optimizer=False,
+    )
+    raw = module
+    module.to(accelerator.device)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
+    model, optimizer, scheduler = accelerator.prepare(module, optimizer, scheduler)
+    average = _Average(raw, ema) if ema else None
+
+    with State(state_dir) as disk, _sigterm() as stop:
+        epoch, step, history, best = 0, 0, [], math.inf
+        saved = disk.load("last")
+        if saved is not None:
+            raw.load_state_dict(saved["module"])
+            optimizer.load_state_dict(saved["optimizer"])
+            scheduler.load_state_dict(saved["scheduler"])
+            epoch, step, best = saved["epoch"], saved["step"], saved["best"]
+            history, sums = saved["history"], saved["sums"]
+            if average is not None:
+                average.load(saved["average"])
+        else:
+            sums = {}
+
+        def save() -> None:
+            if accelerator.is_main_process:
+                disk.save(
+                    "last",
+                    {
+                        "module": raw.state_dict(),
+                        "optimizer": optimizer.state_dict(),
+                        "scheduler": scheduler.state_dict(),
+                        "epoch": epoch,
+                        "step": step,
+                        "best": best,
+                        "history": history,
+                        "sums": sums,
+                        "average": average.shadow if average is not None else None,
+                    },
+                )
+
+        def judge(row: dict[str, float]) -> float:
+            """Add the validation's numbers to `row`, keep the weights if they are the best yet."""
+            if validate is None:
+                return best
+            with _weights(raw, average), torch.no_grad():
+                raw.eval()
+                row.update({name: float(value) for name, value in validate(raw).items()})
+                raw.train()
+                if row[monitor] < best:
+                    if accelerator.is_main_process:
+                        disk.save("best", {"module": raw.state_dict()})
+                    return row[monitor]
+            return best
+
+        if saved is None:
+            row: dict[str, float] = {"epoch": 0}
+            best = judge(row)
+            history.append(row)
+            save()
+
+        progress = Progress(epochs * steps_per_epoch, what, done=epoch * steps_per_epoch + step)
+        last_save = time.monotonic()
+        model.train()
+        while epoch < epochs:
+            order = torch.Generator().manual_seed(step_seed(seed, epoch, -1))
+            stream = itertools.islice(batches(epoch, order), step, steps_per_epoch)
+            for batch in stream:
+                noise = torch.Generator().manual_seed(step_seed(seed, epoch, step))
+                torch.manual_seed(step_seed(seed, epoch, step))
+                optimizer.zero_grad(set_to_none=True)
+                loss, numbers = loss_fn(model, batch, noise)
+                if not torch.isfinite(loss):
+                    save()
+                    raise UserError(
+                        f"{what}: loss is {float(loss)} at epoch {epoch}, step {step}; the last good "
+                        f"state is kept in {disk.folder}; lower the learning rate and run again"
+                    )
+                accelerator.backward(loss)
+                if clip_norm is not None:
+                    accelerator.clip_grad_norm_(model.parameters(), clip_norm)
+                optimizer.step()
+                scheduler.step()
+                if average is not None:
+                    average.update(raw)
+                step += 1
+                for name, value in {"loss": float(loss.detach()), **numbers}.items():
+                    sums[name] = sums.get(name, 0.0) + float(value)
+                progress.update(loss=sums["loss"] / step)
+                if stop.is_set():
+                    save()
+                    raise Stopped
+                if time.monotonic() - last_save > save_every:
+                    save()
+                    last_save = time.monotonic()
+            row = {"epoch": epoch + 1, **{k: v / max(step, 1) for k, v in sums.items()}}
+            row["learning_rate"] = float(scheduler.get_last_lr()[0])
+            best = judge(row)
+            history.append(row)
+            epoch, step, sums = epoch + 1, 0, {}
+            save()
+            last_save = time.monotonic()
+            if stop.is_set():
+                raise Stopped
+        kept = disk.load("best") if validate is not None else None
+        if kept is not None:
+            raw.load_state_dict(kept["module"])
+        elif average is not None:
+            average.copy_to(raw)
+    raw.eval()
+    return history
+
+
+class _Average:
+    """Exponential moving average of the trained parameters (Polyak and Juditsky 1992)."""
+
+    def __init__(self, module: nn.Module, decay: float):
+        self.decay, self.count = decay, 0
+        self.shadow = {
+            n: p.detach().clone() for n, p in module.named_parameters() if p.requires_grad
+        }
+        self.shadow["count"] = torch.zeros((), dtype=torch.long)
+
+    def update(self, module: nn.Module) -> None:
+        self.shadow["count"] += 1
+        count = int(self.shadow["count"])
+        # a short memory at first, so that the random start is forgotten
+        decay = min(self.decay, (1 + count) / (10 + count))
+        for name, parameter in module.named_parameters():
+            if parameter.requires_grad:
+                self.shadow[name].lerp_(parameter.detach(), 1 - decay)
+
+    def load(self, shadow: dict[str, torch.Tensor]) -> None:
+        for name, value in shadow.items():
+            self.shadow[name].copy_(value)
+
+    def copy_to(self, module: nn.Module) -> None:
+        for name, parameter in module.named_parameters():
+            if parameter.requires_grad:
+                parameter.data.copy_(self.shadow[name])
+
+
+@contextmanager
+def _weights(module: nn.Module, average: _Average | None) -> Iterator[None]:
+    """The averaged weights in the module's place, for a while."""
+    if average is None:
+        yield
+        return
+    own = copy.deepcopy({n: p.data for n, p in module.named_parameters() if p.requires_grad})
+    average.copy_to(module)
+    try:
+        yield
+    finally:
+        for name, parameter in module.named_parameters():
+            if name in own:
+                parameter.data.copy_(own[name])
+
+
+@contextmanager
+def _sigterm() -> Iterator[threading.Event]:
+    """SIGTERM sets an event in place of leaving at once: a step is never cut in two."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: event.set())
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def set_threads() -> None:
+    """As many CPU threads as the rule was given (Snakemake sets OMP_NUM_THREADS), else one."""
+    torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "1"))))

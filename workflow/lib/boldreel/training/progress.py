@@ -1,0 +1,49 @@
+"""A line every few seconds: how much is done, how fast, how long it will take still.
+
+Takes a total and updates; leaves lines on standard error (whole lines, so that jobs that run side
+by side do not garble one another, and so that logs stay readable).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss or m:ss."""
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class Progress:
+    """Counts up to `total` and prints at most one line every `every` seconds."""
+
+    def __init__(
+        self, total: int, what: str, unit: str = "steps", every: float = 5.0, done: int = 0
+    ):
+        self.total, self.what, self.unit, self.every = total, what, unit, every
+        self.done = done
+        self._first = done
+        self._start = self._last = time.monotonic()
+
+    def update(self, n: int = 1, **numbers: float) -> None:
+        """Count `n` more; `numbers` (a loss, say) are shown as they are now."""
+        self.done += n
+        now = time.monotonic()
+        if now - self._last >= self.every or (self.done >= self.total and now - self._start > 1):
+            self._last = now
+            self._print(now, numbers)
+
+    def _print(self, now: float, numbers: dict[str, float]) -> None:
+        rate = (self.done - self._first) / max(now - self._start, 1e-9)
+        left = (self.total - self.done) / rate if rate > 0 else 0.0
+        shown = "".join(f", {name} {value:.4g}" for name, value in numbers.items())
+        print(
+            f"{self.what}: {self.done}/{self.total} {self.unit}, {rate:.3g}/s, "
+            f"{clock(now - self._start)} gone, {clock(left)} left{shown}",
+            file=sys.stderr,
+            flush=True,
+        )

@@ -1,0 +1,65 @@
+"""A training's state on disk: one folder, one process at a time, replaced whole.
+
+Takes dictionaries of tensors and plain values; leaves `last.pt` (and `best.pt`) in the folder. The
+folder is no output of a rule, since Snakemake deletes outputs before each try.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from boldreel.data import atomic
+from boldreel.errors import UserError
+
+
+class State:
+    """Exclusive hold on a state folder, as a context manager."""
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        self._lock: int | None = None
+
+    def __enter__(self) -> State:
+        """Take the folder; UserError if another process trains there now."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o666)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            self._lock = None
+            raise UserError(
+                f"{self.folder}: another process is training with this state; wait for it or stop it"
+            ) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def save(self, name: str, state: dict[str, Any]) -> None:
+        """Replace `{name}.pt` in one step."""
+        with atomic.file(self.folder / f"{name}.pt") as aside:
+            torch.save(state, aside)
+
+    def load(self, name: str) -> dict[str, Any] | None:
+        """The saved dictionary, on the CPU, or None if there is none.
+
+        Only tensors and plain values are read; nothing pickled is executed.
+        """
+        path = self.folder / f"{name}.pt"
+        if not path.exists():
+            return None
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
+            raise UserError(
+                f"{path}: unreadable training state; delete it to start this training anew"
+            ) from None
