@@ -27,10 +27,10 @@ $(VENV)/.complete: envs/requirements.lock pyproject.toml
 
 demo: env
 	$(SNAKEMAKE)
-	@$(BIN)/python -m boldreel.report.headline --results results/demo
+	@cat logs/demo/report/page.log
 
 test: env lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 lint: env
 	$(BIN)/ruff check .

@@ -54,12 +54,12 @@ def closure(names: list[str], locked: dict[str, str]) -> list[str]:
         for text in metadata.requires(name) or []:
             needed = Requirement(text)
             extras = requirement.extras or {""}
-            if needed.marker is None or any(
+            applies = needed.marker is None or any(
                 needed.marker.evaluate({"extra": extra}) for extra in extras
-            ):
-                # CUDA libraries of torch's default build are chosen by pip, not pinned here
-                if canonicalize_name(needed.name) in locked:
-                    waiting.append(needed)
+            )
+            # CUDA libraries of torch's default build are chosen by pip, not pinned here
+            if applies and canonicalize_name(needed.name) in locked:
+                waiting.append(needed)
     return [found[name] for name in sorted(found)]
 
 
@@ -74,7 +74,9 @@ def render(path: Path, locked: dict[str, str]) -> str:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--check", action="store_true", help="change nothing, fail if not current")
+    arguments.add_argument(
+        "--check", action="store_true", help="change nothing, fail if not current"
+    )
     check = arguments.parse_args().check
     locked = pins()
     stale = []

@@ -1,6 +1,7 @@
 """The configuration: unknown keys, defaults, lists of subjects."""
 
 import pytest
+
 from boldreel import configuration
 from boldreel.errors import UserError
 
@@ -52,9 +53,66 @@ def test_bad_lists_of_subjects(tmp_path, text, word):
         configuration.subjects(table)
 
 
-def test_split_takes_validation_out_of_train():
-    patterns = {"train": ["train*"], "validation": ["train06"], "test": ["test*"]}
-    assert configuration.split_of("train05", patterns) == "train"
-    assert configuration.split_of("train06", patterns) == "validation"
-    assert configuration.split_of("test01", patterns) == "test"
-    assert configuration.split_of("rest", patterns) is None
+def _defaults(section: str) -> dict:
+    """Defaults that the library's own code holds for a section, for steps run by hand."""
+    import dataclasses
+
+    from boldreel.align import retrieve
+    from boldreel.align import train as align
+    from boldreel.bold.settings import Settings as Bold
+    from boldreel.evaluate import score
+    from boldreel.generator.settings import CotrainSettings, GeneratorSettings
+    from boldreel.pretrain import corpus
+    from boldreel.pretrain import train as pretrain
+    from boldreel.reconstruct.settings import ReconstructSettings
+    from boldreel.report import figures
+    from boldreel.roi.settings import Settings as Roi
+    from boldreel.windows import audit, sweep
+
+    sources = {
+        "bold": [Bold()],
+        "roi": [Roi()],
+        "windows": [sweep.DEFAULTS, audit.DEFAULTS],
+        "pretrain": [corpus.DEFAULTS, pretrain.DEFAULTS],
+        "align": [retrieve.DEFAULTS, align.DEFAULTS],
+        "generator": [GeneratorSettings()],
+        "cotrain": [CotrainSettings()],
+        "reconstruct": [ReconstructSettings()],
+        "evaluate": [score.DEFAULTS],
+        "report": [figures.DEFAULTS],
+    }[section]
+    merged: dict = {}
+    for source in sources:
+        merged |= dataclasses.asdict(source) if dataclasses.is_dataclass(source) else source
+    given = {"seed", "preset", "dataset", "method", "combination", "segments"}  # from elsewhere
+    return {key: value for key, value in merged.items() if key not in given}
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "bold",
+        "roi",
+        "windows",
+        "pretrain",
+        "align",
+        "generator",
+        "cotrain",
+        "reconstruct",
+        "evaluate",
+        "report",
+    ],
+)
+def test_schema_and_code_agree_on_defaults(section):
+    def plain(value):
+        """Lists for tuples; numbers rounded, since YAML writes them in decimals."""
+        if isinstance(value, float):
+            return float(f"{value:.9g}")
+        if isinstance(value, (list, tuple)):
+            return [plain(item) for item in value]
+        return {k: plain(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+    schema = configuration.complete({})[section]
+    for key, value in _defaults(section).items():
+        assert key in schema, f"{section}.{key} is missing in the schema"
+        assert plain(schema[key]) == plain(value), f"{section}.{key}"

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from boldreel.data import arrays, atomic, provenance, tables
-from boldreel.errors import UserError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from boldreel.data import arrays, atomic, provenance, tables
+from boldreel.errors import UserError
 
 META = {"t_r": 2.0, "start_time": 1.0, "run": "task-a_run-1", "segment": "a", "repeat": 1}
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from boldreel.data import nifti
 from boldreel.errors import UserError
 

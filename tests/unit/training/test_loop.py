@@ -6,11 +6,12 @@ import threading
 
 import pytest
 import torch
+from torch import nn
+
 from boldreel.errors import UserError
 from boldreel.step import Stopped
 from boldreel.training import loop, schedule
 from boldreel.training.state import State
-from torch import nn
 
 STEPS, EPOCHS = 4, 3
 

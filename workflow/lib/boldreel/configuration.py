@@ -10,7 +10,6 @@ import copy
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +90,9 @@ def subjects(path: str | Path) -> list[str]:
         values = dict(zip(names, [*row, *[""] * len(names)], strict=False))
         label = values["subject"].strip().removeprefix("sub-")
         if not re.fullmatch(r"[A-Za-z0-9]+", label):
-            raise UserError(f"{path}: line {number}: label {label!r} is not letters and digits alone")
+            raise UserError(
+                f"{path}: line {number}: label {label!r} is not letters and digits alone"
+            )
         if label in labels:
             raise UserError(f"{path}: line {number}: subject {label!r} stands there twice")
         if values.get("exclude", "").strip().lower() not in ("true", "yes", "1"):
@@ -99,14 +100,6 @@ def subjects(path: str | Path) -> list[str]:
     if not labels:
         raise UserError(f"{path}: no subject is left; add a row")
     return labels
-
-
-def split_of(segment: str, patterns: Mapping[str, list[str]]) -> str | None:
-    """train, validation, test or None for a segment; the first of test, validation, train wins."""
-    for split in ("test", "validation", "train"):
-        if any(fnmatch(segment, pattern) for pattern in patterns.get(split, [])):
-            return split
-    return None
 
 
 def movies_shown(bids: str | Path, events: Iterable[str | Path]) -> dict[str, str]:

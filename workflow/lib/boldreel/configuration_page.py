@@ -19,9 +19,9 @@ Made from `workflow/schemas/config.schema.yaml` by `make config-page`; do not ed
 - `subjects.tsv`: one row a subject; columns `subject` (label without "sub-"), `exclude` (true leaves the
   subject out of everything) and any others for your own notes.
 
-Use another file on top of `config.yaml` with `--configfile config/config.yaml mine.yaml` (later files win), or
-set single keys with `--config seed=1`. An unknown key ends the run with one line that names the nearest known
-one. Times and lags are in seconds, lengths in millimetres unless a row says otherwise.
+Use another file on top of `config.yaml` with `--configfile config/config.yaml mine.yaml` (later files win),
+or set single keys with `--config seed=1`. An unknown key ends the run with one line that names the nearest
+known one. Times and lags are in seconds, lengths in millimetres unless a row says otherwise.
 """
 
 

@@ -35,10 +35,9 @@ def load(path: str | Path) -> nib.Nifti1Image:
     if not np.isfinite(image.affine).all():
         raise UserError(f"{path}: affine holds NaN or infinite values; mend the header")
     if path.suffix == ".nii":
-        header = image.header
-        size = int(header.get_data_offset()) + int(np.prod(image.shape, dtype=np.int64)) * (
-            header.get_data_dtype().itemsize
-        )
+        itemsize = image.header.get_data_dtype().itemsize
+        offset = int(image.dataobj.offset)  # type: ignore[attr-defined]
+        size = offset + int(np.prod(image.shape, dtype=np.int64)) * itemsize
         if path.stat().st_size < size:
             raise UserError(
                 f"{path}: truncated, {path.stat().st_size} of {size} bytes; copy it again"

@@ -20,7 +20,21 @@ from typing import Any
 import boldreel
 from boldreel.data import atomic
 
-_PACKAGES = ["numpy", "scipy", "pandas", "nibabel", "nilearn", "torch", "diffusers", "transformers", "accelerate", "himalaya", "av", "scikit-image", "safetensors"]
+_PACKAGES = [
+    "numpy",
+    "scipy",
+    "pandas",
+    "nibabel",
+    "nilearn",
+    "torch",
+    "diffusers",
+    "transformers",
+    "accelerate",
+    "himalaya",
+    "av",
+    "scikit-image",
+    "safetensors",
+]
 
 
 def digest(path: str | Path) -> str:

@@ -162,5 +162,8 @@ ARRAYS: dict[str, ArrayKind] = {
     "presence": ArrayKind(2, ("bool",)),  # (runs of the corpus, V)
     "latents": ArrayKind(4, ("float16", "float32")),  # (frames, channels, height, width)
     "reconstruction": ArrayKind(5, ("uint8",), ("clips", "frame_rate", "seed")),
+    # What a frozen judge sees in clips: (clips, frames, classes or D) or (clips, classes)
+    "frame_readings": ArrayKind(3, ("float32",), ("clips",)),
+    "clip_readings": ArrayKind(2, ("float32",), ("clips",)),
     "prediction": ArrayKind(2, ("float32",)),  # (clips, D)
 }

@@ -1,0 +1,198 @@
+"""The whole workflow on the small configuration, stopped four times on the way."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from .conftest import INTERRUPTIONS
+from .workflow import environment
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
+
+
+def metrics(run) -> pd.DataFrame:
+    frame = pd.read_csv(
+        run.workspace.results / "group" / "metrics.tsv", sep="\t", dtype={"subject": str}
+    )
+    return frame[frame.segment == "all"]
+
+
+def test_it_finishes(small_run):
+    assert small_run.code == 0, small_run.log[-5000:]
+    assert (small_run.workspace.results / "report.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("state", [state for state, _, _ in INTERRUPTIONS])
+def test_a_stopped_training_leaves_no_half_result(small_run, state):
+    assert not small_run.stops[state]["output"]
+
+
+def test_nothing_is_left_to_do(small_run):
+    done = small_run.workspace.run("--dry-run")
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "containing", "output"),
+    [
+        ("boldreel.pretrain.train", "", "pretrain/rest"),
+        ("boldreel.align.train", "sub-01", "sub-01/align"),
+        ("boldreel.generator.cotrain", "sub-01", "sub-01/cotrain"),
+    ],
+)
+def test_resumed_training_ends_bit_equal(small_run, tmp_path, module, containing, output):
+    """The command as logged, with a fresh state and output, gives the same weights byte for byte."""
+    words = small_run.workspace.shell_command(module, containing, small_run.log)
+    fresh = {"--output": str(tmp_path / "output"), "--state": str(tmp_path / "state")}
+    for name, value in fresh.items():
+        words[words.index(name) + 1] = value
+    import sys
+
+    library = small_run.workspace.root / "workflow" / "lib"
+    env = environment() | {"PYTHONPATH": str(library), "OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        [sys.executable, *words[1:]], cwd=small_run.workspace.root, env=env, check=True, timeout=600
+    )
+    weights = sorted(Path(tmp_path / "output").rglob("*.safetensors"))
+    assert weights
+    for path in weights:
+        resumed = small_run.workspace.results / output / path.relative_to(tmp_path / "output")
+        assert path.read_bytes() == resumed.read_bytes(), path.name
+
+
+def test_signal_is_found_and_absence_of_signal_too(small_run):
+    table = metrics(small_run)
+    retrieval = table[(table.metric == "two_way") & (table.condition == "model")]
+    p = retrieval.groupby("subject").p.min()
+    assert p["01"] < 0.05
+    quiet = retrieval[retrieval.subject == "03"]
+    assert (quiet.p > 0.05).all()
+    assert (table.p.dropna() > 0).all(), "a permutation p is never 0"
+
+
+def test_motion_is_recovered(small_run):
+    """Within 0.3 mm and 0.3 degrees RMS of what was simulated, in every run.
+
+    Truth: t1w_to_scanner[v] maps the head into the scanner at volume v. Estimate: volume v's matrix
+    maps the scanner at volume v into boldref. Both give the movement from volume 0 to volume v.
+    """
+    results = small_run.workspace.results
+    func = results / "derivatives/embedded/sub-01/func"
+    paths = sorted(
+        path
+        for path in results.glob("truth/sub-01/task-*_run-*.json")
+        if not path.name.endswith("provenance.json")
+    )
+    assert len(paths) == 10
+    for path in paths:
+        motion = json.loads(path.read_text())["motion"]
+        heads = np.array(motion["t1w_to_scanner"])
+        name = f"sub-01_{path.stem}_from-orig_to-boldref_mode-image_desc-hmc_xfm.txt"
+        found = np.loadtxt(func / name).reshape(-1, 4, 4)
+        assert len(found) == len(heads)
+        centre = np.append(motion["centre"], 1.0)
+        shifts, angles = [], []
+        for volume in range(len(heads)):
+            true = heads[volume] @ np.linalg.inv(heads[0])
+            estimate = np.linalg.inv(found[volume]) @ found[0]
+            error = np.linalg.inv(true) @ estimate
+            shifts.append((error @ centre - centre)[:3])
+            cosine = np.clip((np.trace(error[:3, :3]) - 1) / 2, -1, 1)
+            angles.append(np.degrees(np.arccos(cosine)))
+        assert np.sqrt(np.mean(np.square(shifts), axis=0)).max() < 0.3, path.stem
+        assert np.sqrt(np.mean(np.square(angles))) < 0.3, path.stem
+
+
+def test_lag_is_recovered(small_run):
+    """Within a second of the response's peak; nothing is claimed where there is no signal."""
+    results = small_run.workspace.results
+    truth = json.loads((results / "truth/sub-01/anatomy.json").read_text())
+    choice = json.loads((results / "sub-01/choice.json").read_text())
+    assert choice["source"] == "sweep"
+    assert abs(choice["lag_estimate"] - truth["hrf"]["response_peak_s"]) < 1.0
+    assert json.loads((results / "sub-03/choice.json").read_text())["source"] == "default"
+
+
+def test_noise_ceiling_is_recovered(small_run):
+    """The median over visual places within 0.05 of the truth, and about 0 without signal."""
+    from boldreel.insilico.encoding import noise_ceiling
+
+    results = small_run.workspace.results
+    truth = np.load(results / "truth/sub-01/encoding.npz")
+    visual = truth["grey"] & (truth["shares"].sum(1) > 0)
+    for subject, expected in (
+        ("01", np.median(noise_ceiling(truth["ev"][visual], 4))),
+        ("03", 0.0),
+    ):
+        table = pd.read_parquet(results / f"sub-{subject}/noise_ceiling.parquet")
+        found = table[table.split == "test"].ceiling_mean.median()
+        assert abs(found - expected) < 0.05, subject
+
+
+def test_adding_a_subject_runs_that_subject_and_the_group(small_run):
+    table = small_run.workspace.root / "tests" / "pipeline" / "subjects.tsv"
+    before = table.read_text()
+    table.write_text(before.rstrip("\n") + "\n04\tfalse\tnew\n")
+    try:
+        jobs = small_run.workspace.planned()
+    finally:
+        table.write_text(before)
+    group = {rule for rule, wildcards in jobs if "subject=" not in wildcards}
+    subjects = {
+        part.split("=")[1]
+        for _, wildcards in jobs
+        for part in wildcards.split(", ")
+        if part.startswith("subject=")
+    }
+    assert subjects == {"04"}
+    assert group == {
+        "insilico_dataset",
+        "windows_audit",
+        "evaluate_group",
+        "report_figures",
+        "report_page",
+    } & (group | {"windows_audit", "evaluate_group", "report_figures", "report_page"})
+    per_subject = {rule for rule, wildcards in jobs if "subject=04" in wildcards}
+    assert {
+        "insilico_bold",
+        "bold_run",
+        "align_train",
+        "generator_cotrain",
+        "reconstruct_sample",
+    } <= (per_subject)
+
+
+@pytest.mark.parametrize(
+    ("module", "first"),
+    [
+        ("evaluate/ssim.py", {"evaluate_score"}),
+        ("windows/audit.py", {"windows_audit"}),
+        ("pretrain/corpus.py", None),
+    ],
+)
+def test_touching_a_module_reruns_the_stages_that_import_it(small_run, module, first):
+    from boldreel import imports
+
+    workspace = small_run.workspace
+    path = workspace.root / "workflow" / "lib" / "boldreel" / module
+    before = path.read_text()
+    path.write_text(before + "\n# changed\n")
+    try:
+        jobs = workspace.planned()
+    finally:
+        path.write_text(before)
+    planned = {rule for rule, _ in jobs}
+    assert planned, "a change of code must run something again"
+    if first:
+        assert first <= planned
+    name = "boldreel." + module[:-3].replace("/", ".")
+    stages = ["insilico.bold", "stimuli.decode", "bold.run", "roi.series", "windows.sweep"]
+    for step in stages:
+        if name not in imports.closure(f"boldreel.{step}"):
+            assert step.replace(".", "_") not in planned

@@ -1,0 +1,113 @@
+"""A copy of the repository in which tests may run, stop, damage and change things."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SMALL = "tests/pipeline/small.yaml"
+
+
+def environment() -> dict[str, str]:
+    """The environment of a newcomer's shell: no library on the path, no test's settings."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "OMP_NUM_THREADS")}
+    return kept | {"HF_HUB_OFFLINE": "1"}
+
+
+@dataclass
+class Workspace:
+    """The copy, and Snakemake in it on the small configuration."""
+
+    root: Path
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results" / "demo"
+
+    def command(self, *arguments: str, cores: int = 2) -> list[str]:
+        configuration = ["--configfile", "config/config.yaml", SMALL]
+        return [
+            *(sys.executable, "-m", "snakemake", "--cores", str(cores), "--printshellcmds"),
+            *arguments,
+            *configuration,
+        ]
+
+    def start(self, *arguments: str, log: Path) -> subprocess.Popen:
+        """Snakemake in a process group of its own, so that a signal reaches every job."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.root,
+            env=environment(),
+            stdout=log.open("w"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, timeout: float = 1200) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.root,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def planned(self, *arguments: str) -> list[tuple[str, str]]:
+        """(rule, wildcards) of every job that a run would start now."""
+        done = self.run("--dry-run", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        text = done.stdout + done.stderr
+        jobs = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", text, flags=re.MULTILINE)
+        return [
+            (rule, (re.search(r"wildcards: (.*)", body) or [None, ""])[1])
+            for rule, body in jobs
+            if rule != "all"
+        ]
+
+    def stop(self, process: subprocess.Popen, how: signal.Signals) -> None:
+        """Signal Snakemake and all its jobs at once, and wait until everything is gone."""
+        os.killpg(process.pid, how)
+        process.wait(timeout=120)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                os.killpg(process.pid, 0)
+            except ProcessLookupError:
+                break
+            time.sleep(0.2)
+        self.run("--unlock")
+
+    def shell_command(self, module: str, containing: str, log: str) -> list[str]:
+        """The words of the command with which a log says that `module` was run."""
+        for line in log.splitlines():
+            line = line.strip()
+            if f"python -m {module} " in line and containing in line:
+                return shlex.split(line.split(" 2>&1 |")[0])
+        raise AssertionError(f"{module} ({containing}) was never run")
+
+
+def copy_of_repository(target: Path) -> Workspace:
+    """Everything that git tracks or would track, and nothing else."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout
+    for name in filter(None, listed.decode().split("\0")):
+        source = ROOT / name
+        if source.is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target / name)
+    return Workspace(target)

@@ -1,0 +1,92 @@
+"""Identification: scores, chance, re-pairings, p."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from boldreel.align import identify
+
+RNG = np.random.default_rng(0)
+SEGMENTS = np.repeat(["test01", "test02"], 30)
+SHOTS = np.array([f"{segment}-{k // 3}" for k, segment in enumerate(SEGMENTS)])
+GROUPS = np.unique(SHOTS, return_inverse=True)[1]
+
+
+def unit(n: int, width: int = 16) -> np.ndarray:
+    x = RNG.standard_normal((n, width))
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def test_two_way_counts_other_groups_and_halves_ties() -> None:
+    similarity = np.array([[0.9, 0.95, 0.1, 0.9], [0, 0, 0, 0], [0, 0, 1, 2.0], [0, 0, 0, 1.0]])
+    outcome = identify.two_way(similarity, np.array([0, 0, 1, 2]))
+    # clip 0: its shot mate 1 does not count, 2 is less similar, 3 is a tie
+    assert outcome.matrix[0, 0] == pytest.approx(0.75)
+    assert outcome.matrix[1, 1] == pytest.approx(0.5)
+    assert outcome.matrix[2, 2] == pytest.approx(2 / 3)
+
+
+def test_top_k_takes_mates_as_right_and_strict_does_not() -> None:
+    similarity = np.eye(4)
+    similarity[0] = [0.5, 0.9, 0, 0]
+    groups = np.array([0, 0, 1, 2])
+    assert np.diag(identify.top_k(similarity, groups, 1).matrix).tolist() == [1, 1, 1, 1]
+    strict = identify.top_k(similarity, np.arange(4), 1)
+    assert np.diag(strict.matrix).tolist() == [0, 1, 1, 1]
+    assert np.diag(identify.top_k(similarity, np.arange(4), 2).matrix).tolist() == [1, 1, 1, 1]
+    assert strict.chance.mean() == pytest.approx(0.25)
+
+
+def test_perfect_and_blind_predictions() -> None:
+    truth = unit(60)
+    pairings = identify.shifts(SEGMENTS, SHOTS, 199, 0)
+    everyone = np.ones(60, dtype=bool)
+    for k in (1, 5):
+        perfect = identify.top_k(truth @ truth.T, GROUPS, k)
+        score = identify.summarise(perfect, everyone, SHOTS, pairings)
+        assert score.value == 1 and score.p == pytest.approx(1 / 200)
+    blind = identify.two_way(unit(60) @ truth.T, GROUPS)
+    score = identify.summarise(blind, everyone, SHOTS, pairings)
+    assert abs(score.value - 0.5) < 0.1 and score.p > 0.05
+    assert score.ci_low < 0.5 < score.ci_high
+
+
+def test_shifts_stay_in_segments_and_leave_shots() -> None:
+    pairings = identify.shifts(SEGMENTS, SHOTS, 50, 3)
+    assert pairings.shape == (50, 60)
+    for pairing in pairings:
+        assert sorted(pairing) == list(range(60))
+        assert (SEGMENTS[pairing] == SEGMENTS).all()
+        assert (SHOTS[pairing] != SHOTS).all()
+        steps = np.diff(pairing[:30]) % 30
+        assert (steps == 1).all()
+
+
+def test_p_is_calibrated_without_signal() -> None:
+    """With predictions that vary slowly, as BOLD does, p is as often small as it says."""
+    pairings = identify.shifts(SEGMENTS, SHOTS, 99, 0)
+    truth = unit(20)[GROUPS]
+    small = 0
+    for _ in range(60):
+        drift = np.cumsum(RNG.standard_normal((60, 16)), axis=0)
+        outcome = identify.two_way(drift @ truth.T, GROUPS)
+        small += identify.summarise(outcome, np.ones(60, bool), SHOTS, pairings).p <= 0.1
+    assert small <= 14
+
+
+def test_interval_resamples_shots() -> None:
+    matrix = np.zeros((60, 60))
+    np.fill_diagonal(matrix, np.repeat([1.0, 0.0], 30))
+    pairings = identify.shifts(SEGMENTS, SHOTS, 9, 0)
+    outcome = identify.Outcome(matrix, np.full(60, 0.1))
+    by_shot = identify.summarise(outcome, np.ones(60, bool), SHOTS, pairings)
+    by_clip = identify.summarise(outcome, np.ones(60, bool), np.arange(60).astype(str), pairings)
+    assert by_shot.ci_high - by_shot.ci_low > 1.4 * (by_clip.ci_high - by_clip.ci_low)
+
+
+def test_nothing_chosen_is_no_score() -> None:
+    outcome = identify.classification(RNG.random((60, 3)), np.zeros(60, int))
+    pairings = identify.shifts(SEGMENTS, SHOTS, 9, 0)
+    score = identify.summarise(outcome, np.zeros(60, bool), SHOTS, pairings)
+    assert score.n == 0 and np.isnan(score.value) and np.isnan(score.p)

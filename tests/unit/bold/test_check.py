@@ -1,0 +1,151 @@
+"""Each thing that can be wrong with a raw run gets one line that says where and how to mend it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from boldreel.bold import check, content
+from boldreel.data import nifti
+from boldreel.errors import UserError
+
+COUNT, T_R = 30, 2.0
+STEM = "sub-01_task-train01_run-1"
+
+
+@pytest.fixture
+def bold(tmp_path):
+    return write(tmp_path)
+
+
+def write(folder, seed=0, dtype=np.int16, stem=STEM, ending="nii"):
+    data = np.random.default_rng(seed).integers(100, 900, (6, 7, 5, COUNT)).astype(dtype)
+    path = folder / f"{stem}_bold.{ending}"
+    nifti.save(path, data, np.diag([4.0, 4, 4, 1]), t_r=T_R)
+    amend(path)
+    events(path, 0.0, COUNT * T_R)
+    return path
+
+
+def amend(path, **changes):
+    about = {"RepetitionTime": T_R, "TaskName": "train01", "SliceTiming": [0, 1, 0.5, 1.5, 0.2]}
+    sidecar = path.with_name(path.name.split(".")[0] + ".json")
+    sidecar.write_text(json.dumps(about | changes))
+
+
+def events(path, onset, duration):
+    table = path.with_name(path.name.split("_bold")[0] + "_events.tsv")
+    row = f"{onset}\t{duration}\tmovie\ttrain01.mp4\t0\n"
+    table.write_text("onset\tduration\ttrial_type\tstim_file\tstim_onset\n" + row)
+
+
+def refused(path, message, **options):
+    with pytest.raises(UserError, match=message) as caught:
+        check.check_run(path, **options)
+    assert "\n" not in str(caught.value)
+    assert str(path.parent) in str(caught.value)
+
+
+def test_a_good_run_passes(bold):
+    check.check_run(bold)
+    check.check_run(bold, movies={"train01.mp4": COUNT * T_R})
+
+
+def test_truncated(bold):
+    bold.write_bytes(bold.read_bytes()[:-1000])
+    refused(bold, "truncated")
+
+
+def test_truncated_compressed(tmp_path):
+    path = write(tmp_path, ending="nii.gz")
+    check.check_run(path)
+    path.write_bytes(path.read_bytes()[:-2000])
+    refused(path, "truncated|damaged")
+
+
+def test_missing(tmp_path):
+    refused(tmp_path / "sub-01_task-x_bold.nii", "not found")
+
+
+def test_repetition_time_contradicts_the_header(bold):
+    amend(bold, RepetitionTime=1.5)
+    refused(bold, "header says TR 2 s, its sidecar 1.5 s")
+
+
+def test_repetition_time_missing_or_in_milliseconds(bold):
+    amend(bold, RepetitionTime=None)
+    refused(bold, "RepetitionTime is None")
+    amend(bold, RepetitionTime=2000)
+    refused(bold, "RepetitionTime is 2000")
+
+
+def test_slice_timing_of_the_wrong_length_or_unit(bold):
+    amend(bold, SliceTiming=[0, 1])
+    refused(bold, "SliceTiming has 2 entries, the image 5 slices")
+    amend(bold, SliceTiming=[0, 1000, 500, 1500, 200])
+    refused(bold, "give seconds")
+    amend(bold, SliceEncodingDirection="q")
+    refused(bold, "SliceEncodingDirection is q")
+
+
+def test_events_past_the_end(bold):
+    events(bold, 10.0, COUNT * T_R)
+    with pytest.raises(UserError, match="row 2 ends at 70 s, the run after 60 s") as caught:
+        check.check_run(bold)
+    assert "_events.tsv" in str(caught.value)
+
+
+def test_movie_missing_or_too_short(bold):
+    refused(bold, "movie train01.mp4 is not among", movies={"other.mp4": 100.0})
+    refused(bold, "the movie lasts 30 s", movies={"train01.mp4": 30.0})
+
+
+def test_too_few_volumes(bold):
+    refused(bold, "30 volumes, at least 40 are needed", min_volumes=40)
+
+
+def test_three_dimensions(bold):
+    image = nifti.load(bold)
+    nifti.save(bold, nifti.values(image)[..., 0], image.affine)
+    refused(bold, "four dimensions")
+
+
+def test_nan_values(tmp_path):
+    path = write(tmp_path, dtype=np.float32)
+    image = nifti.load(path)
+    data = np.array(nifti.values(image))
+    data[1, 2, 3, 7] = np.nan
+    nifti.save(path, data, image.affine, t_r=T_R)
+    refused(path, "1 values are NaN or infinite, the first in volume 7")
+
+
+def test_constant_run(bold):
+    image = nifti.load(bold)
+    nifti.save(bold, np.full(image.shape, 5, np.int16), image.affine, t_r=T_R)
+    refused(bold, "is 5 everywhere")
+
+
+def test_the_same_data_under_two_names(tmp_path):
+    first = write(tmp_path)
+    second = write(tmp_path, stem="sub-01_task-train02_run-1", ending="nii.gz")
+    other = write(tmp_path, seed=1, stem="sub-01_task-train03_run-1")
+    content.check_duplicates([first, other])
+    with pytest.raises(UserError, match="exactly the same data") as caught:
+        content.check_duplicates([first, other, second])
+    assert first.name in str(caught.value) and second.name in str(caught.value)
+
+
+def test_runs_that_differ_in_one_value_are_two(tmp_path):
+    first = write(tmp_path)
+    second = write(tmp_path, stem="sub-01_task-train02_run-1")
+    image = nifti.load(second)
+    data = np.array(nifti.values(image))
+    data[0, 0, 0, 0] += 1
+    nifti.save(second, data.astype(np.int16), image.affine, t_r=T_R)
+    content.check_duplicates([first, second])
+
+
+def test_step_lists_what_it_checked(bold, tmp_path, capsys):
+    check.main(["--bold", str(bold), "--output", str(tmp_path / "checked.json")])
+    assert json.loads((tmp_path / "checked.json").read_text()) == [bold.name]
+    assert "1 runs checked" in capsys.readouterr().out

@@ -1,0 +1,110 @@
+"""Runs, events and sidecars of a BIDS tree; one clear line for each mistake."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from boldreel.data import bids
+from boldreel.errors import UserError
+
+EVENTS = "onset\tduration\ttrial_type\tstim_file\tstim_onset\n4\t20.5\tmovie\tseg1.mp4\t10\n"
+
+
+def tree(root: Path, *names: str) -> Path:
+    (root / "dataset_description.json").write_text("{}")
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
+
+
+def test_runs_by_segment_and_repeat(tmp_path: Path) -> None:
+    func = "sub-01/func/sub-01_task-"
+    tree(
+        tmp_path,
+        *(f"{func}seg{s}_run-0{r}_bold.nii.gz" for s in (10, 2) for r in (2, 1)),
+        f"{func}rest_bold.nii",
+        f"{func}seg2_run-01_sbref.nii.gz",
+        f"{func}seg2_run-01_bold.json",
+        f"{func}seg2_run-01_part-phase_bold.nii.gz",
+    )
+    runs = bids.find_runs(tmp_path, "sub-01")
+    labels = ["rest_run-1", "seg2_run-1", "seg2_run-2", "seg10_run-1", "seg10_run-2"]
+    assert [run.label for run in runs] == [f"task-{label}" for label in labels]
+    assert runs[1].events.name == "sub-01_task-seg2_run-01_events.tsv"
+    assert bids.find_runs(tmp_path, "01") == runs
+    assert bids.parse_label(runs[3].path) == ("seg10", 1)
+
+
+def test_repeats_count_through_sessions(tmp_path: Path) -> None:
+    names = [f"sub-01/ses-{s}/func/sub-01_ses-{s}_task-a_run-1_bold.nii" for s in ("1", "2")]
+    runs = bids.find_runs(tree(tmp_path, *names), "01")
+    assert [(run.session, run.repeat) for run in runs] == [("1", 1), ("2", 2)]
+
+
+def test_what_is_missing_or_twice(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such BIDS directory"):
+        bids.find_runs(tmp_path / "none", "01")
+    func = "sub-01/func/sub-01_task-a_run-1"
+    tree(tmp_path, "sub-02/func/readme", f"{func}_bold.nii", f"{func}_bold.nii.gz")
+    with pytest.raises(UserError, match="no subject sub-03"):
+        bids.find_runs(tmp_path, "03")
+    with pytest.raises(UserError, match="sub-02: no func"):
+        bids.find_runs(tmp_path, "02")
+    with pytest.raises(UserError, match="same task, session and run"):
+        bids.find_runs(tmp_path, "01")
+
+
+def test_events(tmp_path: Path) -> None:
+    path = tmp_path / "e_events.tsv"
+    path.write_text(EVENTS + "30\tn/a\tbutton\tn/a\tn/a\n")
+    events = bids.read_events(path)
+    assert events["onset"].tolist() == [4.0, 30.0]
+    assert events["movie"].tolist() == ["seg1", None]
+    assert events["stim_onset"].tolist() == [10.0, 0.0]
+    path.write_text("onset\tduration\tstim_file\n-2\t20\tfolder/seg1.mp4\n")
+    events = bids.read_events(path)
+    assert (events["onset"][0], events["stim_onset"][0], events["movie"][0]) == (-2, 0, "seg1")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("onset\tduration\n1\t2\n", "no column stim_file"),
+        ("onset\tduration\tstim_file\n1\t2\ta.mp4\nx\t2\ta.mp4\n", "row 3: onset is x"),
+        ("onset\tduration\tstim_file\n1\tn/a\ta.mp4\n", "row 2: duration is n/a"),
+        ("onset\tduration\tstim_file\n1\t-2\ta.mp4\n", "row 2: duration is -2"),
+        ("onset\tduration\tstim_file\n1\t2\ta.mp4\n", "row 2: stim_file a.mp4 is not in"),
+        ("", "not a tab-separated table"),
+    ],
+)
+def test_bad_events(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "e_events.tsv"
+    path.write_text(content)
+    with pytest.raises(UserError, match=message) as caught:
+        bids.read_events(path, tmp_path / "stimuli")
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_missing_events(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such events file"):
+        bids.read_events(tmp_path / "e_events.tsv")
+
+
+def test_sidecars_inherit(tmp_path: Path) -> None:
+    name = "sub-01/func/sub-01_task-a_run-1_bold"
+    tree(tmp_path, f"{name}.nii.gz", "task-b_bold.json")
+    with pytest.raises(UserError, match="no JSON sidecar"):
+        bids.read_sidecar(tmp_path / f"{name}.nii.gz")
+    (tmp_path / "task-a_bold.json").write_text(json.dumps({"RepetitionTime": 2, "TaskName": "a"}))
+    assert bids.read_sidecar(tmp_path / f"{name}.nii.gz")["RepetitionTime"] == 2
+    (tmp_path / f"{name}.json").write_text(json.dumps({"RepetitionTime": 1.5}))
+    assert bids.read_sidecar(tmp_path / f"{name}.nii.gz") == {
+        "RepetitionTime": 1.5,
+        "TaskName": "a",
+    }
+    (tmp_path / f"{name}.json").write_text("{")
+    with pytest.raises(UserError, match="not valid JSON"):
+        bids.read_sidecar(tmp_path / f"{name}.json")

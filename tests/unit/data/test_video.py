@@ -1,0 +1,114 @@
+"""Frames come at the exact times asked for; what is written plays in browsers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from boldreel.data import video
+from boldreel.errors import UserError
+
+REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "videos"
+
+
+def numbered(n: int, height: int = 32, width: int = 48) -> np.ndarray:
+    """Frames whose grey level is four times their number."""
+    grey = (4 * np.arange(n)).astype(np.uint8)
+    return np.broadcast_to(grey[:, None, None, None], (n, height, width, 3)).copy()
+
+
+def numbers(frames: np.ndarray) -> list[int]:
+    return np.round(frames.mean(axis=(1, 2, 3)) / 4).astype(int).tolist()
+
+
+@pytest.fixture(scope="module")
+def movie(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 frames at 10 frames per second."""
+    path = tmp_path_factory.mktemp("video") / "movie.mp4"
+    video.write_mp4(path, numbered(60), 10)
+    return path
+
+
+def test_frame_shown_at_each_time(movie: Path) -> None:
+    assert numbers(video.read_frames(movie, 10)) == list(range(60))
+    assert numbers(video.read_frames(movie, 3)) == [10 * k // 3 for k in range(18)]
+    assert numbers(video.read_frames(movie, 4)) == [10 * k // 4 for k in range(24)]
+
+
+def test_faster_than_the_movie_repeats_frames(movie: Path) -> None:
+    assert numbers(video.read_frames(movie, 20, duration=1)) == [k // 2 for k in range(20)]
+
+
+@pytest.mark.parametrize("start", [0.0, 1.25, 5.0])
+def test_part_of_a_movie(movie: Path, start: float) -> None:
+    found = numbers(video.read_frames(movie, 4, start=start, duration=1))
+    assert found == [int(10 * (start + k / 4) + 1e-9) for k in range(4)]
+
+
+def test_square_is_the_centre(tmp_path: Path) -> None:
+    frames = np.zeros((3, 32, 64, 3), np.uint8)
+    frames[:, :, 16:48] = 200
+    video.write_mp4(tmp_path / "m.mp4", frames, 5, crf=0)
+    square = video.read_frames(tmp_path / "m.mp4", 5, size=16)
+    assert square.shape == (3, 16, 16, 3)
+    assert abs(square[:, :, 2:-2].astype(int) - 200).max() < 6
+
+
+def test_written_file_is_for_browsers(tmp_path: Path) -> None:
+    import av
+
+    path = tmp_path / "odd.mp4"
+    video.write_mp4(path, (frame for frame in numbered(9, 31, 45)), 7.5)
+    content = path.read_bytes()
+    assert 0 < content.find(b"moov") < content.find(b"mdat")
+    with av.open(str(path)) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.name, context.pix_fmt) == ("h264", "yuv420p")
+    facts = video.probe(path)
+    assert (facts["width"], facts["height"], facts["frame_rate"]) == (46, 32, 7.5)
+    assert facts["duration"] == pytest.approx(9 / 7.5, abs=0.01)
+    assert numbers(video.read_frames(path, 7.5)) == list(range(9))
+
+
+def test_same_frames_same_bytes(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        video.write_mp4(tmp_path / name, numbered(5), 3)
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_too_short(movie: Path) -> None:
+    with pytest.raises(UserError, match=r"movie\.mp4: the movie is 6\.000 s long, but 8\.000 s"):
+        video.read_frames(movie, 3, start=4, duration=4)
+
+
+def test_unreadable(movie: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such movie"):
+        video.probe(tmp_path / "none.mp4")
+    (tmp_path / "text.mp4").write_text("not a movie")
+    with pytest.raises(UserError, match=r"text\.mp4: not a readable video"):
+        video.read_frames(tmp_path / "text.mp4", 3)
+    content = movie.read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(content[: len(content) * 3 // 4])
+    with pytest.raises(UserError, match=r"cut\.mp4"):
+        video.read_frames(tmp_path / "cut.mp4", 3, duration=6)
+
+
+def test_nothing_is_left_of_a_failed_write(tmp_path: Path) -> None:
+    def broken():  # type: ignore[no-untyped-def]
+        yield numbered(1)[0]
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError):
+        video.write_mp4(tmp_path / "m.mp4", broken(), 3)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="no real clips beside this checkout")
+@pytest.mark.parametrize("name", ["bikes.mp4", "carphone_pristine.mp4", "mmaction2_test.avi"])
+def test_real_clips(name: str) -> None:
+    facts = video.probe(REAL / name)
+    frames = video.read_frames(REAL / name, 3, size=32)
+    assert len(frames) == np.ceil(facts["duration"] * 3 - 1e-6)
+    part = video.read_frames(REAL / name, 3, size=32, start=1, duration=2)
+    assert np.array_equal(part, frames[3:9])
+    assert frames.std() > 20

@@ -1,0 +1,183 @@
+"""The step from shards to tables: rows, baselines, chance, seen and unseen, and bad input."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from boldreel.data import tables
+from boldreel.errors import UserError
+from boldreel.evaluate import clips, group, reference, score
+
+CONFIG = {"seed": 3, "dataset": "demo", "resamples": 200, "permutations": 300, "n_way": [2, 10]}
+
+
+def arguments(tree, subject, out, *more):
+    home = tree / f"sub-{subject}"
+    return [
+        *("--reconstruction", str(home / "reconstruction" / "mindvideo")),
+        *("--upper-bound", str(tree / "reconstruction" / "true_features")),
+        *("--stimuli", str(tree / "stimuli"), "--clips", str(tree / "clips.parquet")),
+        *("--windows", str(home / "windows.parquet"), "--subject", subject),
+        *("--output-clips", str(out / f"{subject}.parquet")),
+        *("--output-scores", str(out / f"{subject}.tsv")),
+        *("--config", json.dumps(CONFIG), *more),
+    ]
+
+
+@pytest.fixture(scope="module")
+def plain(tree, tmp_path_factory):
+    """Scores of the best and of the signal-free subject without judges."""
+    out = tmp_path_factory.mktemp("scores")
+    for subject in ("01", "03"):
+        score.main(arguments(tree, subject, out))
+    return out
+
+
+def row(table, **wanted):
+    kept = table[np.logical_and.reduce([table[k] == v for k, v in wanted.items()])]
+    assert len(kept) == 1, (wanted, len(kept))
+    return kept.iloc[0]
+
+
+def test_rows_and_baselines(plain):
+    table = tables.read(plain / "01.tsv", "metrics")
+    assert set(table["segment"]) == {"all", "test01", "test02", "seen", "unseen"}
+    conditions = {"model", "shuffled", "true_features", "gray", "mean_frame", "random_training"}
+    assert set(table["condition"]) == conditions
+    assert (table["n"][table["segment"] == "all"] == 40).all()
+    one = row(table, segment="all", condition="model", metric="ssim", definition="rgb_uniform")
+    assert one["ci_low"] < one["value"] < one["ci_high"]
+    parts = [
+        row(table, segment=s, condition="model", metric="ssim", definition="rgb_uniform")
+        for s in ("seen", "unseen")
+    ]
+    assert sum(p["n"] for p in parts) == 40
+    mean = sum(p["n"] * p["value"] for p in parts) / 40
+    assert mean == pytest.approx(one["value"], abs=1e-5)
+
+
+def test_p_of_signal_and_of_none(plain):
+    for subject, low, high in (("01", 0.0, 0.05), ("03", 0.05, 1.0)):
+        table = tables.read(plain / f"{subject}.tsv", "metrics")
+        one = row(table, segment="all", condition="model", metric="pixel_correlation")
+        assert low < one["p"] <= high
+        assert one["p"] * (1 + one["permutations"]) >= 1 - 1e-9
+        assert table.loc[table["condition"] != "model", "p"].isna().all()
+
+
+def test_clip_values_average_to_the_score(plain):
+    table = tables.read(plain / "01.tsv", "metrics")
+    by_clip = tables.read(plain / "01.parquet", "clip_metrics")
+    wanted = {"metric": "psnr", "definition": "rgb"}
+    for condition in ("model", "shuffled", "gray"):
+        mine = by_clip[(by_clip["condition"] == condition) & (by_clip["metric"] == "psnr")]
+        assert len(mine) == 40 and mine["clip"].is_unique
+        one = row(table, segment="all", condition=condition, **wanted)
+        assert mine["value"].mean() == pytest.approx(one["value"], rel=1e-6)
+
+
+def test_constant_reconstruction_is_at_chance(tree):
+    frames = np.full((12, 6, 32, 32, 3), 90, dtype=np.uint8)
+    from boldreel.evaluate import statistics
+    from boldreel.evaluate.measures import Videos, measure
+    from boldreel.evaluate.readings import Readings
+
+    rng = np.random.default_rng(0)
+    shots = np.repeat(np.arange(6), 2)
+    flat = Readings(np.zeros((12, 6, 30), np.float32), np.zeros((12, 30), np.float32))
+    seen = Readings(
+        rng.normal(size=(12, 6, 30)).astype(np.float32),
+        rng.normal(size=(12, 30)).astype(np.float32),
+    )
+    pairing = statistics.shifted(12, statistics.shifts(12, 2))
+    truth = Videos(rng.integers(0, 256, frames.shape, dtype=np.uint8), seen)
+    config = {"n_way": [2, 10], "top_k": [1], "clip_threshold": 0.6}
+    found = measure(truth, Videos(frames, flat), pairing, shots, [{}] * 12, {}, config)
+    for one in (m for m in found if m.metric.startswith("nway")):
+        np.testing.assert_allclose(one.values, one.chance, atol=1e-12)
+        p, _ = statistics.permutation_p([one.values.sum(axis=1)], 99, rng)
+        assert p == 1
+
+
+def test_judges_and_reference_agree(tree, judges, tmp_path):
+    models = [
+        *("--image-classifier", str(judges / "image"), "--video-classifier", str(judges / "video")),
+        *("--clip-model", str(judges / "clip")),
+    ]
+    reference.main(
+        [
+            *("--upper-bound", str(tree / "reconstruction" / "true_features")),
+            *("--stimuli", str(tree / "stimuli"), "--clips", str(tree / "clips.parquet")),
+            *("--windows", str(tree / "sub-01" / "windows.parquet")),
+            *("--output", str(tmp_path / "reference"), "--config", json.dumps(CONFIG), *models),
+        ]
+    )
+    a, b = tmp_path / "a", tmp_path / "b"
+    score.main(arguments(tree, "01", a, *models))
+    stored = ["--reference", str(tmp_path / "reference")]
+    score.main(arguments(tree, "01", b, *models, *stored))
+    first, second = (tables.read(p / "01.tsv", "metrics") for p in (a, b))
+    pd.testing.assert_frame_equal(first, second, check_exact=False, atol=1e-4)
+    metrics = set(first["metric"])
+    assert {"judge_object", "judge_colour", "judge_background", "judge_motion"} <= metrics
+    assert {"nway_frame", "nway_video", "clip_identification", "clip_pcc"} <= metrics
+    one = row(first, segment="all", condition="model", metric="nway_video", definition="top3_n2_k1")
+    assert one["chance"] == pytest.approx(0.75)
+    single = row(
+        first, segment="all", condition="model", metric="nway_video", definition="single_n10_k1"
+    )
+    assert single["chance"] == pytest.approx(0.1)
+    judged = first[(first["metric"] == "judge_colour") & (first["condition"] == "truth")]
+    assert len(judged)
+    assert judged["chance"].iloc[0] == pytest.approx(1 / 3)
+
+
+def test_group_adds_means_and_refuses_doubles(plain, tree, tmp_path):
+    inputs = [str(plain / "01.tsv"), str(plain / "03.tsv")]
+    inputs += [str(tree / f"sub-{s}" / "align" / "retrieval.tsv") for s in ("01", "03")]
+    group.main(["--scores", *inputs, "--output", str(tmp_path / "metrics.tsv")])
+    table = tables.read(tmp_path / "metrics.tsv", "metrics")
+    wanted = {"segment": "all", "condition": "model", "metric": "psnr"}
+    both = [row(table, subject=s, **wanted)["value"] for s in ("01", "03")]
+    mean = row(table, subject="mean", **wanted)
+    assert mean["value"] == pytest.approx(np.mean(both)) and mean["n"] == 2
+    assert np.isnan(mean["p"])
+    unseen = {"segment": "unseen", "condition": "model", "metric": "two_way_text"}
+    assert row(table, subject="01", **unseen)["value"] > 0.8
+    assert not table["metric"].str.endswith("seen").any()
+    with pytest.raises(UserError, match="stands in two tables"):
+        group.main(["--scores", inputs[0], inputs[0], "--output", str(tmp_path / "x.tsv")])
+
+
+def test_seen_combinations():
+    training = [{"object": "a", "colour": "x"}, {"object": "b", "colour": "y"}]
+    test = [{"object": "a", "colour": "x"}, {"object": "a", "colour": "y"}]
+    found = clips.seen(test, training, ["object", "colour"])
+    assert found is not None and found.tolist() == [True, False]
+    assert clips.seen([{}], training, ["object"]) is None
+    assert clips.seen(test, training, []) is None
+
+
+def test_bad_input(tree, tmp_path):
+    def change(flag, value):
+        line = arguments(tree, "01", tmp_path)
+        line[line.index(flag) + 1] = str(value)
+        return line
+
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"no frames.npy and no shard-\*"):
+        score.main(change("--reconstruction", tmp_path / "empty"))
+    with pytest.raises(UserError, match="table not found"):
+        score.main(change("--windows", tmp_path / "no.parquet"))
+    with pytest.raises(UserError, match="no frames of movie 't"):
+        score.main(change("--stimuli", tmp_path))
+    with pytest.raises(UserError, match="not a model"):
+        score.main(arguments(tree, "01", tmp_path, "--clip-model", str(tmp_path / "empty")))
+    windows = tables.read(tree / "sub-01" / "windows.parquet", "windows")
+    windows.loc[windows["segment"] == "test02", "split"] = "train"
+    tables.write(tmp_path / "windows.parquet", windows, "windows")
+    with pytest.raises(UserError, match="is no test clip of"):
+        score.main(change("--windows", tmp_path / "windows.parquet"))
+    assert not list(tmp_path.glob("*.tsv"))

@@ -1,0 +1,144 @@
+"""Co-training: never worse than its start, never a look at test runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from boldreel.data import arrays
+from boldreel.data.responses import load_responses
+from boldreel.errors import UserError
+from boldreel.generator import cotrain, saving
+from boldreel.generator.joint import JointBatch, JointModel, joint_losses
+from boldreel.generator.video_unet import VideoUNet
+
+CONFIG = {"epochs": 2, "steps_per_epoch": 2, "batch": 3, "warmup": 1, "condition_dropout": 0.3}
+
+
+def _run(data, base: Path, generator: Path, encoder: Path, output: Path, **config) -> None:  # type: ignore[no-untyped-def]
+    movies = ["train01", "train02"]
+    cotrain.main(
+        ["--generator", str(generator), "--encoder", str(encoder), "--windows", str(data.windows)]
+        + ["--series-dir", str(data.series), "--clips", str(data.clips)]
+        + ["--features", *(str(data.features(m)) for m in movies)]
+        + ["--latents", *(str(data.latents(m)) for m in movies)]
+        + ["--diffusion-model", str(base), "--output", str(output)]
+        + ["--state", str(output.with_name("state")), "--config", json.dumps({**CONFIG, **config})]
+    )
+
+
+def _weights(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "weights.pt", weights_only=True)
+
+
+def test_leaves_encoder_generator_and_negative(
+    dataset,  # type: ignore[no-untyped-def]
+    base_folder: Path,
+    generator_folder: Path,
+    encoder_folder: Path,
+    tmp_path: Path,
+) -> None:
+    output = tmp_path / "cotrain"
+    _run(dataset, base_folder, generator_folder, encoder_folder, output)
+    saving.from_pretrained(output / "generator", base_folder)
+    assert saving.load_shape(output / "generator") == saving.load_shape(generator_folder)
+    encoder = type_of(encoder_folder).from_pretrained(output / "encoder")
+    x = load_responses(dataset.windows, dataset.series, "train").x.mean(axis=0, keepdims=True)
+    expected = encoder(torch.from_numpy(x)).condition[0].detach().numpy()
+    assert np.allclose(saving.load_negative(output / "generator"), expected, atol=1e-5)
+    header = (output / "history.tsv").read_text().splitlines()[0].split("\t")
+    assert {"val_loss", "val_alignment", "noise", "alignment"} <= set(header)
+
+
+def type_of(_: Path):  # type: ignore[no-untyped-def]
+    """The encoder class that the steps load."""
+    return cotrain.SpatioTemporalEncoder
+
+
+def test_a_harmful_training_leaves_the_start(
+    dataset,  # type: ignore[no-untyped-def]
+    base_folder: Path,
+    generator_folder: Path,
+    encoder_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worse = iter(range(10))
+    monkeypatch.setattr(cotrain, "held_out_losses", lambda *_: {"val_loss": next(worse)})
+    output = tmp_path / "cotrain"
+    _run(dataset, base_folder, generator_folder, encoder_folder, output)
+    before, after = (_weights(f) for f in (encoder_folder, output / "encoder"))
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    start = saving.from_pretrained(generator_folder, base_folder).state_dict()
+    end = saving.from_pretrained(output / "generator", base_folder).state_dict()
+    assert all(torch.equal(end[name], start[name]) for name in start)
+
+
+def test_nothing_fitted_sees_a_test_run(
+    dataset,  # type: ignore[no-untyped-def]
+    base_folder: Path,
+    generator_folder: Path,
+    encoder_folder: Path,
+    tmp_path: Path,
+) -> None:
+    _run(dataset, base_folder, generator_folder, encoder_folder, tmp_path / "a" / "out")
+    for run in (1, 2):
+        path = dataset.series / f"task-test01_run-{run}.npy"
+        series, meta = arrays.load(path, kind="series", mmap=False)
+        meta = {k: v for k, v in meta.items() if k not in ("kind", "shape", "dtype")}
+        arrays.save(path, series * 100 + 7, kind="series", **meta)
+    _run(dataset, base_folder, generator_folder, encoder_folder, tmp_path / "b" / "out")
+    for name in ("generator/negative.npy", "generator/model.safetensors", "history.tsv"):
+        first, second = ((tmp_path / side / "out" / name).read_bytes() for side in "ab")
+        assert first == second, name
+    one, other = (_weights(tmp_path / side / "out" / "encoder") for side in "ab")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_negative_follows_the_training_runs(dataset, encoder_folder: Path) -> None:  # type: ignore[no-untyped-def]
+    encoder = type_of(encoder_folder).from_pretrained(encoder_folder)
+    training = load_responses(dataset.windows, dataset.series, "train")
+    negative = cotrain.negative_condition(encoder, cotrain.mean_window(training))
+    path = dataset.series / "task-train01_run-1.npy"
+    series, meta = arrays.load(path, kind="series", mmap=False)
+    meta = {k: v for k, v in meta.items() if k not in ("kind", "shape", "dtype")}
+    arrays.save(path, series + 1, kind="series", **meta)
+    changed = load_responses(dataset.windows, dataset.series, "train")
+    moved = cotrain.negative_condition(encoder, cotrain.mean_window(changed))
+    assert np.abs(moved - negative).max() > 1e-3
+
+
+def test_missing_latents_are_named(
+    dataset,  # type: ignore[no-untyped-def]
+    base_folder: Path,
+    generator_folder: Path,
+    encoder_folder: Path,
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(UserError, match="train02-0000"):
+        cotrain.main(
+            ["--generator", str(generator_folder), "--encoder", str(encoder_folder)]
+            + ["--windows", str(dataset.windows), "--series-dir", str(dataset.series)]
+            + ["--clips", str(dataset.clips), "--features", str(dataset.features("train01"))]
+            + ["--latents", str(dataset.latents("train01")), "--output", str(tmp_path / "out")]
+            + ["--diffusion-model", str(base_folder), "--state", str(tmp_path / "state")]
+        )
+
+
+def test_the_noise_loss_reaches_the_encoder(unet, encoder_folder: Path, base_folder: Path) -> None:  # type: ignore[no-untyped-def]
+    from boldreel.generator.base import load_scheduler
+
+    encoder = type_of(encoder_folder).from_pretrained(encoder_folder)
+    model = JointModel(encoder, VideoUNet(unet))
+    batch = JointBatch(torch.randn(2, 2, 16), torch.randn(2, 3, 4, 4, 4), torch.zeros(2, 7, 12))
+    noise, distance = joint_losses(
+        model, batch, load_scheduler(base_folder), 0.5, torch.Generator().manual_seed(0), 2.0
+    )
+    expected = encoder(batch.x).condition.square().flatten(1).mean(1) / 2
+    assert noise.shape == (2,) and torch.allclose(distance, expected)
+    noise.sum().backward()
+    assert encoder.map.weight.grad.abs().sum() > 0

@@ -1,0 +1,37 @@
+"""Out of memory halves the batch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from boldreel.errors import UserError
+from boldreel.generator.memory import halving
+
+
+def test_halves_until_it_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    tried = []
+
+    def attempt(batch: int) -> int:
+        tried.append(batch)
+        if batch > 3:
+            raise torch.OutOfMemoryError("out of memory")
+        return batch
+
+    assert halving(attempt, 12, "generator") == 3
+    assert tried == [12, 6, 3]
+    assert capsys.readouterr().err.count("warning: generator: out of memory") == 2
+
+
+def test_gives_up_at_one_and_lets_other_errors_through() -> None:
+    def never(_: int) -> None:
+        raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate")
+
+    with pytest.raises(UserError, match="batch of 1"):
+        halving(never, 2, "generator")
+
+    def broken(_: int) -> None:
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        halving(broken, 2, "generator")

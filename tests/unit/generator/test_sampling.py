@@ -1,0 +1,125 @@
+"""Sampling: guidance, seeds and what a clip's result may depend on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from boldreel.errors import UserError
+from boldreel.generator import base
+from boldreel.generator.sampling import clip_generator, guided, predict, sample, to_pixels
+from boldreel.generator.video_unet import Inflation, VideoUNet
+
+CLIPS = ["test01-0000", "test01-0001", "test02-0000"]
+
+
+@pytest.fixture
+def network(unet) -> VideoUNet:  # type: ignore[no-untyped-def]
+    """An inflated network with noise that frames share."""
+    return VideoUNet(unet, Inflation(noise_correlation=0.5)).eval()
+
+
+def _draw(
+    network: VideoUNet,
+    folder: Path,
+    clips: list[str],
+    condition: torch.Tensor,
+    scheduler: str = "DPMSolverMultistep",
+    guidance: float = 3.0,
+    guided_share: float = 1.0,
+) -> torch.Tensor:
+    return sample(
+        network,
+        base.load_scheduler(folder, scheduler),
+        condition,
+        torch.full((7, 12), 0.1),
+        [clip_generator(11, clip) for clip in clips],
+        frames=3,
+        size=(4, 4),
+        steps=4,
+        guidance=guidance,
+        guided_share=guided_share,
+    )
+
+
+def test_generators_depend_on_seed_clip_and_sample() -> None:
+    drawn = [
+        torch.randn(4, generator=clip_generator(*key))
+        for key in [(1, "a"), (2, "a"), (1, "b"), (1, "a", 1)]
+    ]
+    assert torch.equal(drawn[0], torch.randn(4, generator=clip_generator(1, "a")))
+    assert torch.cdist(torch.stack(drawn), torch.stack(drawn)).add(torch.eye(4)).min() > 0.1
+
+
+def test_guidance_equals_two_passes(network: VideoUNet) -> None:
+    torch.manual_seed(5)
+    latents, condition = torch.randn(2, 3, 4, 4, 4), torch.randn(2, 7, 12)
+    negative = torch.randn(2, 7, 12)
+    with torch.no_grad():
+        once = predict(network, latents, 400, torch.cat((condition, negative)), 12.5)
+        with_c, with_n = (network(latents, 400, c) for c in (condition, negative))
+        unguided = predict(network, latents, 400, condition, 1.0)
+    assert torch.allclose(once, with_n + 12.5 * (with_c - with_n), atol=1e-4)
+    assert torch.allclose(unguided, guided(with_c, with_n, 1.0), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "scheduler", ["DPMSolverMultistep", "DDIMScheduler", "PNDM", "EulerDiscrete"]
+)
+def test_a_clip_does_not_depend_on_its_batch(
+    network: VideoUNet, base_folder: Path, scheduler: str
+) -> None:
+    torch.manual_seed(6)
+    condition = torch.randn(3, 7, 12)
+    together = _draw(network, base_folder, CLIPS, condition, scheduler)
+    turned = _draw(network, base_folder, CLIPS[::-1], condition.flip(0), scheduler)
+    assert torch.isfinite(together).all()
+    assert torch.allclose(turned.flip(0), together, atol=1e-4)
+    for i, clip in enumerate(CLIPS):
+        alone = _draw(network, base_folder, [clip], condition[i : i + 1], scheduler)
+        assert torch.allclose(alone[0], together[i], atol=1e-4)
+    again = _draw(network, base_folder, CLIPS, condition, scheduler)
+    assert torch.equal(again, together)
+
+
+def test_guided_share(network: VideoUNet, base_folder: Path) -> None:
+    torch.manual_seed(7)
+    condition = torch.randn(1, 7, 12)
+
+    def draw(guidance: float, share: float) -> torch.Tensor:
+        return _draw(network, base_folder, CLIPS[:1], condition, "DDIM", guidance, share)
+
+    assert torch.equal(draw(3.0, 0.0), draw(1.0, 1.0))
+    assert not torch.equal(draw(3.0, 0.5), draw(1.0, 1.0))
+    assert not torch.equal(draw(3.0, 0.5), draw(3.0, 1.0))
+
+
+def test_same_condition_other_clip_is_another_sample(network: VideoUNet, base_folder: Path) -> None:
+    condition = torch.zeros(1, 7, 12)
+    first, second = (_draw(network, base_folder, [clip], condition) for clip in CLIPS[:2])
+    assert not torch.allclose(first, second, atol=1e-2)
+
+
+def test_stochastic_schedulers_are_refused_with_shared_noise(
+    network: VideoUNet, base_folder: Path
+) -> None:
+    with pytest.raises(UserError, match="deterministic"):
+        _draw(network, base_folder, CLIPS[:1], torch.zeros(1, 7, 12), "EulerAncestralDiscrete")
+
+
+def test_unknown_scheduler(base_folder: Path) -> None:
+    for name in ("NoSuch", "AutoencoderKL"):
+        with pytest.raises(UserError, match=name):
+            base.load_scheduler(base_folder, name)
+
+
+def test_pixels(base_folder: Path) -> None:
+    vae = base.load_vae(base_folder)
+    latents = torch.randn(2, 3, 4, 4, 4)
+    pixels = to_pixels(vae, latents, batch=4)
+    assert pixels.shape == (2, 3, 8, 8, 3) and pixels.dtype == np.uint8
+    one = to_pixels(vae, latents[1:, 2:])
+    assert np.abs(one[0, 0].astype(int) - pixels[1, 2]).max() <= 1

@@ -1,0 +1,120 @@
+"""The tuning step: what it trains, what it keeps, and that it goes on after a stop."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from boldreel.data import arrays
+from boldreel.errors import UserError
+from boldreel.generator import base, saving, tune, tuning
+from boldreel.generator.material import load_material
+
+SEGMENTS = {"train": ["train*"], "validation": ["train02"], "test": ["test*"]}
+CONFIG = {
+    "segments": SEGMENTS,
+    "epochs": 2,
+    "steps_per_epoch": 3,
+    "batch": 2,
+    "validation_clips": 4,
+    "warmup": 1,
+}
+STRIP = {"clips": 3, "steps": 2, "scheduler": "DDIM"}
+
+
+def _run(dataset, base_folder: Path, output: Path, state: Path, **config) -> None:  # type: ignore[no-untyped-def]
+    movies = ["train01", "train02"]
+    tune.main(
+        ["--diffusion-model", str(base_folder), "--clips", str(dataset.clips)]
+        + ["--latents", *(str(dataset.latents(m)) for m in movies)]
+        + ["--features", *(str(dataset.features(m)) for m in movies)]
+        + ["--output", str(output), "--state", str(state)]
+        + ["--config", json.dumps({**CONFIG, "strip": STRIP, **config})]
+    )
+
+
+def test_leaves_model_history_and_strip(dataset, base_folder: Path, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    _run(dataset, base_folder, tmp_path / "out", tmp_path / "state")
+    network = saving.from_pretrained(tmp_path / "out" / "model", base_folder)
+    assert saving.load_shape(tmp_path / "out" / "model") == saving.ClipShape(3, 1.5, 4, 4)
+    text = capsys.readouterr().err
+    assert "attn_temp" in text and "trained  " in text and "frame-to-frame change" in text
+    history = (tmp_path / "out" / "history.tsv").read_text().splitlines()
+    assert len(history) == 4 and "val_loss" in history[0]
+    assert (tmp_path / "out" / "strip.png").stat().st_size > 0
+    features, _ = arrays.load(dataset.features("train01") / "condition.npy", kind="condition")
+    negative = saving.load_negative(tmp_path / "out" / "model")
+    assert np.allclose(negative, features.mean(axis=0), atol=1e-6)
+    frozen = base.load_unet(base_folder).state_dict()
+    for name, tensor in network.unet.state_dict().items():
+        if "attn" not in name and "norm_temp" not in name:
+            assert torch.equal(tensor, frozen[name]), name
+
+
+def test_stopped_and_resumed_is_bit_equal(
+    dataset,  # type: ignore[no-untyped-def]
+    base_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _run(dataset, base_folder, tmp_path / "whole", tmp_path / "a")
+    real, calls = tune.noise_loss, []
+
+    def failing(*arguments):  # type: ignore[no-untyped-def]
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tune, "noise_loss", failing)
+        with pytest.raises(KeyboardInterrupt):
+            _run(dataset, base_folder, tmp_path / "cut", tmp_path / "b")
+    assert not (tmp_path / "cut").exists()
+    _run(dataset, base_folder, tmp_path / "cut", tmp_path / "b")
+    for name in ("model/model.safetensors", "history.tsv", "strip.png"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_nan_stops_with_one_line(dataset, base_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    bad = np.full((18, 4, 4, 4), np.nan, np.float16)
+    arrays.save(dataset.latents("train01"), bad, kind="latents", frame_rate=1.5)
+    with pytest.raises(UserError, match="loss is nan"):
+        _run(dataset, base_folder, tmp_path / "out", tmp_path / "state")
+    assert not (tmp_path / "out").exists()
+
+
+def test_needs_both_splits_and_known_keys(dataset, base_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UserError, match="unknown key 'epoch'"):
+        _run(dataset, base_folder, tmp_path / "out", tmp_path / "state", epoch=3)
+    with pytest.raises(UserError, match=r"generator\.strip: unknown key"):
+        _run(dataset, base_folder, tmp_path / "out", tmp_path / "state", strip={"rows": 1})
+    material = load_material(
+        dataset.clips, [dataset.latents("train01")], [dataset.features("train01")]
+    )
+    with pytest.raises(UserError, match="validate on"):
+        tune.split_rows(material, ["train02"])
+
+
+def test_held_out_movies() -> None:
+    assert tune.held_out_movies(["train01", "train02", "other"], SEGMENTS) == ["train02"]
+    with pytest.raises(UserError, match="test01"):
+        tune.held_out_movies(["train01", "test01"], SEGMENTS)
+
+
+def test_endless_rows_take_turns() -> None:
+    drawn = tuning.endless_rows([3, 5, 8], 2, torch.Generator().manual_seed(0))
+    rows = [row for _ in range(3) for row in next(drawn)]
+    assert sorted(rows[:3]) == [3, 5, 8] and sorted(rows[3:]) == [3, 5, 8]
+    assert tuning.spread_rows(range(100), 3) == [0, 50, 99]
+
+
+def test_dropout_replaces_whole_conditions() -> None:
+    condition, negative = torch.ones(200, 7, 12), torch.zeros(7, 12)
+    out = tuning.dropped(condition, negative, 0.25, torch.Generator().manual_seed(0))
+    per_clip = out.flatten(1).mean(1)
+    assert set(per_clip.tolist()) == {0.0, 1.0} and 0.15 < 1 - per_clip.mean() < 0.35

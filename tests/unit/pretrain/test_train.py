@@ -1,0 +1,120 @@
+"""The pretraining step."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from boldreel.data import tables
+from boldreel.errors import UserError
+from boldreel.pretrain import presets
+from boldreel.pretrain.checkpoint import read_tensors
+from boldreel.pretrain.corpus import build
+from boldreel.pretrain.model import MaskedAutoencoder
+from boldreel.pretrain.train import decay_groups, main
+from boldreel.training import loop
+
+SMALL = {
+    "embed_dim": 32,
+    "depth": 2,
+    "num_heads": 2,
+    "decoder_embed_dim": 16,
+    "decoder_depth": 1,
+    "decoder_num_heads": 2,
+}
+CONFIG = {"epochs": 12, "warmup_epochs": 1, "batch_size": 30, "learning_rate": 3e-3}
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(presets.PRESETS, "tiny", SMALL)
+
+
+@pytest.fixture(scope="module")
+def corpus(cohort: tuple[list[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus") / "corpus"
+    build(*cohort, folder)
+    return folder
+
+
+def run(corpus: Path, output: Path, state: Path, **config: Any) -> None:
+    main(
+        [
+            *("--corpus", str(corpus), "--output", str(output), "--state", str(state)),
+            *("--config", json.dumps({**CONFIG, **config})),
+        ]
+    )
+
+
+def test_it_learns_and_is_scored_beside_others(corpus: Path, tmp_path: Path) -> None:
+    run(corpus, tmp_path / "rest", tmp_path / "state")
+    history = tables.read(tmp_path / "rest" / "history.tsv", "history")
+    assert history["epoch"].tolist() == list(range(13))
+    assert history["val_loss"].min() < 0.95 * history["val_loss"].iloc[0]
+    scores = tables.read(tmp_path / "rest" / "scores.tsv", "metrics").set_index("condition")
+    assert set(scores.index) == {"model", "linear", "nearest_visible_patch", "patch_mean"}
+    assert scores.loc["model", "value"] > scores.loc["patch_mean", "value"] + 0.2
+    assert scores.loc["linear", "value"] > scores.loc["nearest_visible_patch", "value"] > 0.2
+    assert (scores["subject"] == "rest03").all() and (scores["chance"] == 0).all()
+    assert (scores["ci_low"] <= scores["value"]).all()
+    model = MaskedAutoencoder.from_pretrained(tmp_path / "rest" / "model")
+    assert model.config.num_voxels == 192
+
+
+def test_held_out_subjects_are_not_trained_on(
+    cohort: tuple[list[Path], Path], corpus: Path, tmp_path: Path
+) -> None:
+    """Without a choice of epoch, other held-out volumes leave the weights as they are."""
+    other = tmp_path / "corpus"
+    build(*cohort, other)
+    shard = np.load(other / "shard-0000.npy")
+    shard[240:] = np.where(shard[240:] != 0, -shard[240:], 0)
+    np.save(other / "shard-0000.npy", shard)
+    for k, folder in enumerate((corpus, other)):
+        run(folder, tmp_path / f"rest{k}", tmp_path / "state", epochs=2)
+    # held-out loss of the sign-flipped volumes has the same best epoch: the last one
+    first, second = (read_tensors(tmp_path / f"rest{k}" / "model") for k in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_it_resumes_to_the_bit(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(corpus, tmp_path / "whole", tmp_path / "one", epochs=3)
+    real, calls = loop.Progress.update, []
+
+    def stop_once(self: Any, n: int = 1, **numbers: float) -> None:
+        calls.append(n)
+        if len(calls) == 13:
+            raise KeyboardInterrupt
+        real(self, n, **numbers)
+
+    monkeypatch.setattr(loop.Progress, "update", stop_once)
+    with pytest.raises(KeyboardInterrupt):
+        run(corpus, tmp_path / "cut", tmp_path / "two", epochs=3)
+    assert not (tmp_path / "cut").exists()
+    run(corpus, tmp_path / "cut", tmp_path / "two", epochs=3)
+    whole, cut = (read_tensors(tmp_path / name / "model") for name in ("whole", "cut"))
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+def test_no_weight_decay_on_vectors() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LayerNorm(2))
+    decayed, free = decay_groups(model, 0.05)
+    assert [p.ndim for p in decayed["params"]] == [2] and decayed["weight_decay"] == 0.05
+    assert all(p.ndim == 1 for p in free["params"]) and free["weight_decay"] == 0
+
+
+def test_wrong_settings(corpus: Path, tmp_path: Path) -> None:
+    for config, message in (
+        ({"preset": "huge"}, r"pretrain\.preset is 'huge'"),
+        ({"holdout": ["nobody"]}, "no subject 'nobody'"),
+        ({"batch_size": 0}, r"pretrain\.batch_size"),
+    ):
+        with pytest.raises(UserError, match=message):
+            run(corpus, tmp_path / "rest", tmp_path / "state", **config)

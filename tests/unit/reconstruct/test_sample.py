@@ -1,0 +1,147 @@
+"""The reconstruction step: shards, resumption, and independence of both."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from boldreel.data import arrays, video
+from boldreel.errors import UserError
+from boldreel.reconstruct import sample
+
+CONFIG = {"steps": 3, "guidance": 2.0, "batch": 4, "seed": 5}
+
+
+@pytest.fixture
+def run(dataset, base_folder: Path, generator_folder: Path, tmp_path: Path):  # type: ignore[no-untyped-def]
+    """Runs the step from captions into a folder of the given name."""
+
+    def call(name: str, *more: str, **config) -> Path:  # type: ignore[no-untyped-def]
+        output = tmp_path / "out" / name
+        sample.main(
+            ["--generator", str(generator_folder), "--diffusion-model", str(base_folder)]
+            + ["--clips", str(dataset.clips), "--true-features", str(dataset.features("test01"))]
+            + ["--output", str(output), "--config", json.dumps({**CONFIG, **config}), *more]
+        )
+        return output
+
+    return call
+
+
+def _frames(folder: Path) -> dict[str, np.ndarray]:
+    frames, meta = arrays.load(folder / "frames.npy", kind="reconstruction")
+    return dict(zip(meta["clips"], frames.astype(int), strict=True))
+
+
+def test_leaves_frames_sidecar_and_videos(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    folder = run("whole")
+    frames, meta = arrays.load(folder / "frames.npy", kind="reconstruction")
+    assert frames.shape == (6, 3, 8, 8, 3) and meta["seed"] == 5 and meta["frame_rate"] == 1.5
+    for clip in meta["clips"]:
+        assert video.read_frames(folder / "video" / f"{clip}.mp4", 1.5).shape == (3, 8, 8, 3)
+    assert (folder / "provenance.json").exists()
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["whole"]
+
+
+def test_result_depends_on_no_shard_batch_or_order(run) -> None:  # type: ignore[no-untyped-def]
+    whole = _frames(run("whole"))
+    shards = [run(f"shard-{k}", "--shard", str(k), "--shards", "2", batch=2 + k) for k in range(2)]
+    parts = [_frames(folder) for folder in shards]
+    joined = {clip: frames for part in parts for clip, frames in part.items()}
+    assert set(joined) == set(whole) and not set(parts[0]) & set(parts[1])
+    for clip, frames in whole.items():
+        assert np.abs(joined[clip] - frames).max() <= 1
+    other = _frames(run("other", seed=6))
+    assert any(np.abs(other[clip] - whole[clip]).max() > 1 for clip in whole)
+
+
+def test_goes_on_by_clip_after_a_stop(run, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    whole = _frames(run("whole", batch=2))
+    state = tmp_path / "state"
+    real, drawn = sample.sampling.sample, []
+
+    def stopping(network, scheduler, condition, *rest, **options):  # type: ignore[no-untyped-def]
+        if len(drawn) == 2:
+            raise KeyboardInterrupt
+        drawn.append(len(condition))
+        return real(network, scheduler, condition, *rest, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sample.sampling, "sample", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            run("cut", "--state", str(state), batch=2)
+    assert not (tmp_path / "out" / "cut").exists()
+    assert len(list(state.glob("*.npy"))) == 4
+    monkeypatch.setattr(
+        sample.sampling,
+        "sample",
+        lambda *a, **k: drawn.append(-len(a[2])) or real(*a, **k),  # type: ignore[func-returns-value]
+    )
+    resumed = _frames(run("cut", "--state", str(state), batch=2))
+    assert drawn == [2, 2, -2]
+    for clip, frames in whole.items():
+        assert np.array_equal(resumed[clip], frames)
+    assert not state.exists()
+
+
+def test_finished_clips_of_other_settings_are_not_taken(run, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    def no_writing(*_, **__):  # type: ignore[no-untyped-def]
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sample, "write_shard", no_writing)
+        with pytest.raises(KeyboardInterrupt):
+            run("a", "--state", str(tmp_path / "state"), guidance=5.0)
+    after = _frames(run("a", "--state", str(tmp_path / "state")))
+    fresh = _frames(run("b"))
+    assert all(np.array_equal(after[clip], fresh[clip]) for clip in fresh)
+
+
+def test_from_brain(  # type: ignore[no-untyped-def]
+    dataset, base_folder: Path, generator_folder: Path, encoder_folder: Path, tmp_path: Path
+) -> None:
+    paths = {"encoder": encoder_folder, "windows": dataset.windows, "series-dir": dataset.series}
+    common = ["--generator", str(generator_folder), "--diffusion-model", str(base_folder)]
+    common += ["--clips", str(dataset.clips), "--output", str(tmp_path / "out")]
+    brain = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
+    sample.main([*common, *brain, "--config", json.dumps(CONFIG)])
+    assert sorted(_frames(tmp_path / "out")) == [f"test01-{i:04d}" for i in range(6)]
+    with pytest.raises(UserError, match="either"):
+        sample.main([*common, *brain[:2]])
+    with pytest.raises(UserError, match="either"):
+        sample.main([*common, *brain, "--true-features", str(dataset.features("test01"))])
+
+
+def test_out_of_memory_halves_the_batch(run, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    whole = _frames(run("whole"))
+    real, sizes = sample.sampling.sample, []
+
+    def scarce(network, scheduler, condition, *rest, **options):  # type: ignore[no-untyped-def]
+        sizes.append(len(condition))
+        if len(condition) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return real(network, scheduler, condition, *rest, **options)
+
+    monkeypatch.setattr(sample.sampling, "sample", scarce)
+    halved = _frames(run("halved"))
+    assert sizes == [4, 2, 2, 2] and "warning" in capsys.readouterr().err
+    assert all(np.abs(halved[clip] - whole[clip]).max() <= 1 for clip in whole)
+
+
+def test_samples_that_are_not_finite_stop(run, monkeypatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    real = sample.sampling.sample
+    monkeypatch.setattr(sample.sampling, "sample", lambda *a, **k: real(*a, **k) * float("nan"))
+    with pytest.raises(UserError, match="not finite"):
+        run("nan")
+    assert not (tmp_path / "out" / "nan").exists()
+
+
+def test_unknown_key_and_wrong_values(run) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UserError, match="unknown key 'step'"):
+        run("x", step=3)
+    with pytest.raises(UserError, match="at least 1"):
+        run("x", steps=0)

@@ -1,0 +1,94 @@
+"""Every figure is there in both formats with its data and a caption, and drawn by seed."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from boldreel.data import tables
+from boldreel.report import brain, cost, figures, page, results, sheet
+
+NAMES = ["scores", "training_curves", "lag_sweep", "roi", "noise_ceiling", "timing", "sample_sheet"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_and_captions(figures, name):
+    for suffix in (".svg", ".png", ".tsv"):
+        assert (figures / f"{name}{suffix}").stat().st_size > 100
+    assert Image.open(figures / f"{name}.png").width > 200
+    assert len(page.caption(name)) > 60
+
+
+def test_strip_is_small_and_has_a_caption(figures):
+    assert (figures / "strip.png").stat().st_size < 300_000
+    assert page.caption("strip")
+
+
+def test_data_behind_the_scores_is_the_table(figures, tree):
+    shown = pd.read_csv(figures / "scores.tsv", sep="\t", dtype={"subject": str})
+    table = tables.read(tree / "group" / "metrics.tsv", "metrics")
+    keys = ["subject", "segment", "method", "condition", "metric", "definition"]
+    both = shown.merge(table, on=keys, suffixes=("", "_table"))
+    assert len(both) == len(shown) > 20
+    np.testing.assert_allclose(both["value"], both["value_table"], rtol=1e-5)
+
+
+def test_best_subject(tree):
+    found = results.Results(tree, ["01", "02", "03"], "mindvideo")
+    assert figures.best_subject(found) == "01"
+
+
+def test_sample_is_drawn_by_seed_and_by_shot(tree):
+    clips = tables.read(tree / "clips.parquet", "clips")
+    names = [c for c in clips["clip"] if c.startswith("test")]
+    first = results.draw_sample(clips, names, 6, 1)
+    again = results.draw_sample(clips.sample(frac=1, random_state=0), names[::-1], 6, 1)
+    assert list(first["clip"]) == list(again["clip"])
+    assert list(first["clip"]) != list(results.draw_sample(clips, names, 6, 2)["clip"])
+    assert first["shot"].is_unique and set(first["clip"]) <= set(names)
+
+
+def test_every_shot_is_as_likely(tree):
+    clips = tables.read(tree / "clips.parquet", "clips")
+    names = [c for c in clips["clip"] if c.startswith("test")]
+    shots = clips[clips["clip"].isin(names)]["shot"].nunique()
+    drawn = [results.draw_sample(clips, names, 3, seed)["shot"] for seed in range(60)]
+    counts = pd.concat(drawn).value_counts()
+    assert len(counts) == shots
+    assert counts.max() < 3 * 60 * 3 / shots
+
+
+def test_seen_pairs(tree):
+    clips = tables.read(tree / "clips.parquet", "clips")
+    names = [c for c in clips["clip"] if c.startswith("test")]
+    found = results.seen_pairs(clips, names, ["object", "colour"])
+    assert set(found) == set(names) and len(set(found.values())) == 2
+    assert results.seen_pairs(clips, names, ["shape"]) == {}
+
+
+def test_slices_and_voxel_size():
+    table = pd.DataFrame({"x": [0.0, 4, 8], "y": [0.0, 0, 4], "z": [np.nan, 4, 12]})
+    assert brain.voxel_size(table) == 4
+    assert brain.slices(table, 5) == [4, 12]
+    many = pd.DataFrame({"z": np.arange(0, 80, 4.0)})
+    assert len(brain.slices(many, 5)) == 5
+
+
+def test_benchmarks(tree, tmp_path):
+    jobs = cost.jobs(tree / "benchmarks")
+    stages = cost.by_stage(jobs)
+    assert list(stages["stage"]) == ["bold", "align", "generator", "reconstruct", "evaluate"]
+    assert stages.set_index("stage").loc["align", "seconds"] == 84.0
+    assert len(cost.jobs(tmp_path)) == 0 and len(cost.jobs(None)) == 0
+    (tmp_path / "align").mkdir()
+    (tmp_path / "align" / "short.tsv").write_text("s\th:m:s\tmax_rss\n0.1\t0:00:00\t-\n")
+    assert np.isnan(cost.jobs(tmp_path)["memory_mb"].iloc[0])
+
+
+def test_strip_shrinks_until_it_fits(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (4, 6, 24, 24, 3), dtype=np.uint8)
+    picture = sheet.pairs([(clip, clip) for clip in noise], 24)
+    sheet.save_small(picture, str(tmp_path / "strip.png"), 8_000)
+    assert Path(tmp_path / "strip.png").stat().st_size <= 8_000

@@ -1,0 +1,154 @@
+"""The page holds the table's numbers, needs no network, and says what it lacks."""
+
+import base64
+import json
+import re
+import shutil
+
+import pytest
+
+from boldreel.data import tables
+from boldreel.errors import UserError
+from boldreel.report import markup, page, wording
+
+LINE = [
+    "--subjects",
+    "01",
+    "02",
+    "03",
+    "--config",
+    json.dumps({"page_clips": 2, "dataset": "demo"}),
+]
+
+
+def test_nothing_is_fetched(page):
+    assert not re.search(r'(?:src|href)="(?!data:|#)', page)
+    assert "@import" not in page and "url(http" not in page
+    linked = re.findall(r"https?://[^\s\"'<]+", page)
+    assert {url for url in linked if "w3.org" not in url} == set()
+
+
+def test_headline_numbers_are_the_table(page, tree):
+    table = tables.read(tree / "group" / "metrics.tsv", "metrics")
+    start = page.index('aria-label="Headline scores"')
+    shown = page[start : page.index("</table>", start)]
+    groups = re.split('<tr class="group">', shown)[1:]
+    assert len(groups) == 15
+    for group in groups:
+        name = re.sub("<[^>]+>", "", re.search(r"<b>(.*?)</b>", group)[1])
+        rows = table[(table["segment"] == "all") & (table["subject"] == "01")]
+        for row in rows[rows["condition"] == "model"].itertuples():
+            words = wording.entry(row.metric).name
+            text = wording.definition(row.definition)
+            if name == words + (f" ({text})" if text else ""):
+                assert f"<b>{wording.number(row.value)}</b>" in group
+                assert f"[{wording.number(row.ci_low)}, {wording.number(row.ci_high)}]" in group
+                assert f"<td>{wording.number(row.chance)}</td>" in group
+                break
+        else:
+            raise AssertionError(f"{name!r} is no row of the table")
+    assert "ridge regression" in groups[0]
+
+
+def test_all_scores_are_on_the_page(page, tree):
+    table = tables.read(tree / "group" / "metrics.tsv", "metrics")
+    found = re.search(r'id="all-scores">(.*?)</script>', page, re.DOTALL)
+    data = json.loads(found[1])
+    assert len(data["rows"]) == len(table)
+    at = {name: k for k, name in enumerate(data["columns"])}
+    for row, (_, own) in zip(data["rows"], table.iterrows(), strict=True):
+        assert row[at["value"]] == pytest.approx(own["value"], rel=1e-4)
+        assert row[at["metric"]] == own["metric"]
+
+
+def test_verdicts_audit_and_published_are_there(page):
+    assert "sub-03 does not differ from chance in any of 15 metrics" in page
+    assert "above chance in all 15 metrics" in page
+    assert "captions shared" in page
+    assert "not measured here" in page and "recalled" in page
+    assert "informed consent" in page
+    for word in ("NaN", "None", "nan,"):
+        assert f">{word}<" not in page
+
+
+def test_videos_play(page, tmp_path):
+    from boldreel.data.video import probe
+
+    sources = re.findall(r'data-src="data:video/mp4;base64,([^"]+)"', page)
+    assert len(sources) == 4 * 5  # clips x (truth, three subjects, upper bound)
+    (tmp_path / "one.mp4").write_bytes(base64.b64decode(sources[0]))
+    seen = probe(tmp_path / "one.mp4")
+    assert (seen["width"], seen["height"]) == (32, 32)
+    assert seen["duration"] == pytest.approx(2.0, abs=0.05)
+
+
+def test_every_video_has_a_name_and_a_first_frame(page):
+    for tag in re.findall(r"<video [^>]*>", page):
+        assert 'aria-label="' in tag and 'poster="data:image/jpeg' in tag
+
+
+def test_same_results_same_page(page, tree, tmp_path):
+    from boldreel.report import page as step
+
+    config = json.dumps({"seed": 1, "page_clips": 4, "dataset": "demo"})
+    line = ["--results", str(tree), "--subjects", "01", "02", "03", "--config", config]
+    line += ["--published", str(published_path()), "--output", str(tmp_path / "again.html")]
+    step.main(line)
+    again = (tmp_path / "again.html").read_text()
+    # The encoder does not promise the same bytes for the same frames.
+    video = re.compile(r"data:video/mp4;base64,[^\"]+")
+    assert video.sub("", again) == video.sub("", page)
+
+
+def published_path():
+    from pathlib import Path
+
+    return Path(__file__).parents[3] / "resources" / "published.tsv"
+
+
+def test_published_scores_fit_their_schema():
+    table = tables.read(published_path(), "published")
+    assert set(table["basis"]) == {"read", "recalled"}
+    ours = table[(table["system"] == "MinD-Video") & (table["subject"] == "1")]
+    assert set(ours["value"]) == {0.792, 0.172, 0.853, 0.202, 0.171}
+
+
+def test_optional_material_may_be_missing(tree, tmp_path, capsys):
+    bare = tmp_path / "bare"
+    for name in ("clips.parquet", "group/metrics.tsv", "stimuli"):
+        source, target = tree / name, bare / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    for subject in ("01", "02", "03"):
+        inner = f"sub-{subject}/reconstruction"
+        shutil.copytree(tree / inner, bare / inner)
+    page.main(["--results", str(bare), "--output", str(bare / "report.html"), *LINE])
+    text = (bare / "report.html").read_text()
+    assert "No figure &#x27;roi&#x27;" in text
+    assert "leakage was not audited" in text and "times are not known" in text
+    assert "sub-01/metrics.parquet" in text
+    said = capsys.readouterr().out
+    assert f"report: {bare / 'report.html'}" in said
+    line = next(t for t in said.splitlines() if t.startswith("Retrieval, two-way, text features"))
+    assert line.split()[-4:] == ["0.925", "0.775", "0.500", "0.500"]
+    assert "sub-03 does not differ from chance in any of 15 metrics" in said
+
+
+def test_required_material(tree, tmp_path):
+    with pytest.raises(UserError, match="no such results folder"):
+        page.main(["--results", str(tmp_path / "x"), "--output", str(tmp_path / "r.html"), *LINE])
+    with pytest.raises(UserError, match="table not found"):
+        page.main(["--results", str(tmp_path), "--output", str(tmp_path / "r.html"), *LINE])
+    shutil.copytree(tree / "group", tmp_path / "group")
+    shutil.copy(tree / "clips.parquet", tmp_path / "clips.parquet")
+    with pytest.raises(UserError, match="no reconstructed clips"):
+        page.main(["--results", str(tmp_path), "--output", str(tmp_path / "r.html"), *LINE])
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_markup_is_safe():
+    assert markup.esc('<b a="1">') == "&lt;b a=&quot;1&quot;&gt;"
+    assert "</script" not in markup.embedded_json({"x": "</script>"})
+    assert markup.nested({"a_b": [1, 2], "c": {}, "d": True}) == (
+        "<dl><dt>a b</dt><dd>1, 2</dd><dt>c</dt><dd>none</dd><dt>d</dt><dd>yes</dd></dl>"
+    )

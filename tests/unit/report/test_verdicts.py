@@ -1,0 +1,90 @@
+"""Sentences follow the corrected tests."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from boldreel.data import tables
+from boldreel.evaluate import statistics
+from boldreel.report import verdicts, wording
+
+
+@pytest.fixture(scope="module")
+def table(tree):
+    return tables.read(tree / "group" / "metrics.tsv", "metrics")
+
+
+@given(st.lists(st.floats(1e-4, 1), min_size=1, max_size=12))
+def test_holm_is_the_one_of_stage_nine(p):
+    np.testing.assert_allclose(verdicts.holm(np.array(p)), statistics.holm(np.array(p)))
+
+
+def test_subject_with_signal(table):
+    found = verdicts.judge(table, "01", "mindvideo")
+    assert found.level == "signal"
+    assert found.passed == found.tested == 15
+    assert "above chance in all 15 metrics" in found.headline
+    assert any("gray frame beats" in text for text in found.details)
+    assert any("at least as good as ridge" in text for text in found.details)
+    assert any("judge" in text and "%" in text for text in found.details)
+
+
+def test_subject_without_signal(table):
+    found = verdicts.judge(table, "03", "mindvideo")
+    assert found.level == "chance" and found.passed == 0
+    mine = verdicts.primary(
+        table[
+            (table["subject"] == "03")
+            & (table["segment"] == "all")
+            & (table["method"] == "mindvideo")
+        ]
+    )
+    smallest = wording.p_value(mine["p"].min())
+    assert found.headline == (
+        f"sub-03 does not differ from chance in any of 15 metrics (smallest p {smallest}, uncorrected)."
+    )
+
+
+def test_correction_decides(table):
+    changed = table.copy()
+    mine = (changed["subject"] == "03") & (changed["condition"] == "model")
+    one = mine & (changed["metric"] == "ssim") & (changed["definition"] == "rgb_uniform")
+    changed.loc[one, "p"] = 0.01  # 15 metrics: .15 after correction
+    assert verdicts.judge(changed, "03", "mindvideo").passed == 0
+    changed.loc[one, "p"] = 0.001
+    found = verdicts.judge(changed, "03", "mindvideo")
+    assert found.passed == 1 and found.level == "partial"
+    assert "in 1 of 15 metrics; not in" in found.headline
+
+
+def test_untested_subject(table):
+    found = verdicts.judge(table.assign(p=np.nan), "01", "mindvideo")
+    assert found.tested == 0 and "was not tested" in found.headline
+
+
+def test_words():
+    assert wording.definition("top3_n50_k1") == "50-way, three right classes, as published"
+    assert wording.definition("single_n2_k3") == "2-way, top-3, one right class"
+    assert wording.entry("judge_colour").name == "Colour, read by a judge"
+    assert wording.entry("new_metric").name == "New metric"
+    assert wording.entry("top1_strict_text").name == (
+        "Retrieval, top-1, only the clip itself, text features"
+    )
+    assert wording.entry("colour_text").name == "Colour, in feature space"
+    assert wording.before_generator("top1_image") and not wording.before_generator("ssim")
+    assert wording.primary_rank("two_way_text", "any") == 0
+    assert wording.primary_rank("mse", "rgb") is None
+    assert [wording.number(x) for x in (0.1234, 12.34, 345.6, float("nan"))] == [
+        "0.123",
+        "12.3",
+        "346",
+        "–",
+    ]
+    assert [wording.p_value(x) for x in (0.0004, 0.034, 0.5, 1.0)] == [".0004", ".034", ".50", "1"]
+    assert [wording.duration(s) for s in (3.14, 41, 200, 7500)] == [
+        "3.1 s",
+        "41 s",
+        "3 min 20 s",
+        "2 h 5 min",
+    ]

@@ -1,0 +1,118 @@
+"""Reliability follows the shared signal; selection is a mask and sees what it is given, no more."""
+
+import numpy as np
+import pytest
+
+from boldreel.data import arrays, tables
+from boldreel.errors import UserError
+from boldreel.roi import reliability, voxels
+from boldreel.roi.settings import Settings
+
+COUNT = 100
+
+
+def repeats(rng, share, number=2, count=COUNT):
+    """Series with this shared variance (V,) between repeats."""
+    common = rng.normal(size=(count, len(share)))
+    return [
+        (np.sqrt(share) * common + np.sqrt(1 - share) * rng.normal(size=common.shape)).astype("f4")
+        for _ in range(number)
+    ]
+
+
+def runs(positions, share, segments=("train01", "train02", "train03"), number=2):
+    rng = np.random.default_rng(0)
+    real = (positions["i"] >= 0).to_numpy()
+    found = []
+    for segment in segments:
+        for repeat, values in enumerate(repeats(rng, share, number), start=1):
+            meta = {"segment": segment, "repeat": repeat, "run": f"task-{segment}_run-{repeat}"}
+            found.append((values * real, meta))
+    return found
+
+
+@pytest.fixture
+def frame(positions):
+    return tables.read(positions, "positions")
+
+
+def test_split_correlation_is_the_shared_variance():
+    share = np.array([0.0, 0.3, 0.8])
+    rng = np.random.default_rng(1)
+    two = reliability.split_correlation(repeats(rng, share, count=4000))
+    np.testing.assert_allclose(two, share, atol=0.05)
+    four = reliability.split_correlation(repeats(rng, share, 4, count=4000))
+    np.testing.assert_allclose(four, 2 * share / (1 + share), atol=0.05)
+
+
+def test_p_values_are_uniform_without_signal_and_small_with_it():
+    rng = np.random.default_rng(2)
+    share = np.r_[np.zeros(900), np.full(100, 0.5)]
+    segments = {str(k): repeats(rng, share) for k in range(6)}
+    correlation, p = reliability.reliability(segments)
+    assert abs((p[:900] < 0.05).mean() - 0.05) < 0.025
+    assert p[900:].max() < 0.01
+    assert abs(np.median(correlation[900:]) - 0.5) < 0.05
+
+
+def test_reliability_of_repeated_runs(frame):
+    share = np.where(np.arange(len(frame)) % 2, 0.5, 0.0)
+    table = voxels.build(frame, runs(frame, share), Settings())
+    real = (frame["i"] >= 0).to_numpy()
+    assert (table["present"] == real).all() and (table["selected"] == real).all()
+    assert table["reliability"][~real].isna().all()
+    odd = np.arange(len(frame)) % 2 == 1
+    assert abs(table["reliability"][real & odd].median() - 0.5) < 0.05
+    assert abs(table["reliability"][real & ~odd].median()) < 0.05
+
+
+def test_selection_by_reliability_keeps_the_best(frame):
+    share = np.where(np.arange(len(frame)) < 320, 0.7, 0.0)
+    many = tuple(f"train{k:02d}" for k in range(8))
+    settings = Settings(selection="reliability", threshold=0.05, fraction=0.5)
+    table = voxels.build(frame, runs(frame, share, many), settings)
+    assert set(np.flatnonzero(table["selected"])) <= set(range(320))
+    everything = voxels.build(
+        frame, runs(frame, share, many), Settings(selection="reliability", threshold=0.05)
+    )
+    assert table["selected"].sum() == np.ceil(everything["selected"].sum() / 2)
+    assert table["position"].tolist() == frame["position"].tolist()
+
+
+def test_absent_in_one_run_is_absent(frame):
+    given = runs(frame, np.zeros(len(frame)))
+    given[3][0][:, 5] = 0.0
+    table = voxels.build(frame, given, Settings())
+    assert not table["present"][5] and not table["selected"][5]
+    assert np.isnan(table["reliability"][5])
+
+
+@pytest.mark.parametrize(("segment", "number"), [("rest", 2), ("train01", 1)])
+def test_without_repeats_of_a_movie_nothing_is_known(frame, segment, number):
+    given = runs(frame, np.zeros(len(frame)), (segment,), number)
+    table = voxels.build(frame, given, Settings())
+    assert table["reliability"].isna().all()
+    assert (table["selected"] == table["present"]).all() and table["present"].any()
+    with pytest.raises(UserError, match="fewer than two training segments"):
+        voxels.build(frame, given, Settings(selection="reliability"))
+
+
+def test_nothing_reliable_and_another_atlas_are_refused(frame):
+    given = runs(frame, np.zeros(len(frame)))
+    with pytest.raises(UserError, match="no position is reliable"):
+        voxels.build(frame, given, Settings(selection="reliability", threshold=1e-9))
+    with pytest.raises(UserError, match="run the series step again"):
+        voxels.build(frame.iloc[:32], given, Settings())
+
+
+def test_step_reads_and_writes(frame, positions, tmp_path):
+    paths = []
+    for values, meta in runs(frame, np.full(len(frame), 0.3)):
+        path = tmp_path / f"{meta['run']}.npy"
+        arrays.save(path, values.astype("f4"), kind="series", t_r=2.0, start_time=1.0, **meta)
+        paths.append(str(path))
+    output = tmp_path / "voxels.parquet"
+    voxels.main(["--positions", str(positions), "--series", *paths, "--output", str(output)])
+    table = tables.read(output, "voxels")
+    assert table["present"].sum() == (frame["i"] >= 0).sum()
+    assert table["reliability"].median() > 0.2

@@ -1,0 +1,194 @@
+"""Frozen features from tiny random models in Hugging Face layout."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from boldreel.data import arrays, tables
+from boldreel.errors import UserError
+from boldreel.stimuli import captions, features
+
+WORDS = ["a", "red", "blue", "ball", "cup", "then"]
+
+
+def tokenizer(vocabulary: int):  # type: ignore[no-untyped-def]
+    """Word-level, start token 1, end token last, context of 8."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    words = {"<pad>": 0, "<start>": 1, **{word: k + 2 for k, word in enumerate(WORDS)}}
+    words |= {"<unk>": vocabulary - 2, "<end>": vocabulary - 1}
+    core = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    core.normalizer = normalizers.Lowercase()
+    core.pre_tokenizer = pre_tokenizers.Whitespace()
+    core.post_processor = processors.TemplateProcessing(
+        single="<start> $A <end>", special_tokens=[("<start>", 1), ("<end>", vocabulary - 1)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        pad_token="<pad>",
+        bos_token="<start>",
+        eos_token="<end>",
+        unk_token="<unk>",
+        model_max_length=8,
+    )
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders clip/ and diffusion/ of random models."""
+    import torch
+    from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    folder = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    shape = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2}
+    shape |= {"num_hidden_layers": 2}
+    ids = {"bos_token_id": 1, "eos_token_id": 9, "pad_token_id": 0, "vocab_size": 10}
+    text = {**shape, **ids, "max_position_embeddings": 8}
+    vision = {**shape, "image_size": 16, "patch_size": 8}
+    config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=12)
+    CLIPModel(config).save_pretrained(folder / "clip")
+    CLIPImageProcessorPil(
+        size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
+    ).save_pretrained(folder / "clip")
+    tokenizer(10).save_pretrained(folder / "clip")
+    CLIPTextModel(CLIPTextConfig(**text)).save_pretrained(folder / "diffusion" / "text_encoder")
+    tokenizer(10).save_pretrained(folder / "diffusion" / "tokenizer")
+    return folder
+
+
+@pytest.fixture
+def movie(tmp_path: Path) -> Path:
+    """Six frames and two clips of movie m, and one of another movie."""
+    frames = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), dtype=np.uint8)
+    arrays.save(tmp_path / "m" / "frames.npy", frames, kind="frames", frame_rate=3.0)
+    rows = [
+        {
+            "clip": f"{name}-{k:04d}",
+            "movie": name,
+            "index": k,
+            "start": 1.0 * k,
+            "duration": 1.0,
+            "first_frame": 3 * k,
+            "n_frames": 3,
+            "shot": f"{name}-s000",
+            "cuts": 0,
+            "caption": text,
+            "attributes": "{}",
+        }
+        for name, k, text in (
+            ("m", 0, "a red ball"),
+            ("m", 1, "a red ball then a blue cup a red ball then a blue cup"),
+            ("other", 0, "a cup"),
+        )
+    ]
+    tables.write(tmp_path / "clips.parquet", pd.DataFrame(rows), "clips")
+    return tmp_path
+
+
+def step(folder: Path, models: Path, **changes: str) -> list[str]:
+    options = {
+        "frames": str(folder / "m" / "frames.npy"),
+        "clips": str(folder / "clips.parquet"),
+        "movie": "m",
+        "clip-model": str(models / "clip"),
+        "diffusion-model": str(models / "diffusion"),
+        "output": str(folder / "m" / "features"),
+    } | changes
+    return [part for name, value in options.items() for part in (f"--{name}", value)]
+
+
+def test_step(movie: Path, models: Path) -> None:
+    features.main(step(movie, models))
+    out = movie / "m" / "features"
+    image, meta = arrays.load(out / "image.npy", kind="image_features")
+    text, _ = arrays.load(out / "text.npy", kind="text_features")
+    condition, about = arrays.load(out / "condition.npy", kind="condition")
+    assert image.shape == (6, 12) and text.shape == (2, 12) and condition.shape == (2, 8, 16)
+    np.testing.assert_allclose(np.linalg.norm(image, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(text, axis=1), 1, atol=1e-5)
+    assert meta["frame_rate"] == 3.0 and about["clips"] == ["m-0000", "m-0001"]
+    assert json.loads((out / "provenance.json").read_text())["target"] == "features"
+
+
+def test_embeddings_are_clips_own(movie: Path, models: Path) -> None:
+    """Against CLIPModel's joint forward pass, which normalises its embeddings itself."""
+    import torch
+
+    from boldreel.stimuli import frozen
+
+    model, processor, words = frozen.load_clip(models / "clip", torch.device("cpu"))
+    frames = np.load(movie / "m" / "frames.npy")
+    texts = ["a red ball", "blue cup"]
+    with torch.inference_mode():
+        answer = model(
+            pixel_values=processor(images=list(frames), return_tensors="pt")["pixel_values"],
+            **words(texts, padding=True, return_tensors="pt"),
+        )
+    image = features.embed_images(frames, model, processor)
+    text = features.embed_texts(texts, model, words)
+    np.testing.assert_allclose(image, answer.image_embeds.numpy(), atol=1e-5)
+    np.testing.assert_allclose(text, answer.text_embeds.numpy(), atol=1e-5)
+
+
+def test_captions_change_features(models: Path) -> None:
+    import torch
+
+    from boldreel.stimuli import frozen
+
+    encoder, words = frozen.load_text_encoder(models / "diffusion", torch.device("cpu"))
+    states = features.condition_states(["a red ball", "a blue ball", "a red ball"], encoder, words)
+    np.testing.assert_allclose(states[0], states[2], atol=1e-6)
+    assert abs(states[0] - states[1]).max() > 1e-3
+    # Causal attention: the words before the one that differs are the same.
+    np.testing.assert_allclose(states[0, :2], states[1, :2], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"movie": "none"}, "no clips of movie none"),
+        ({"clip-model": "/nowhere/clip"}, r"models\.clip: no folder /nowhere/clip"),
+        ({"diffusion-model": "CLIP"}, r"models\.diffusion: .*/text_encoder cannot be loaded"),
+    ],
+)
+def test_errors(movie: Path, models: Path, changes: dict[str, str], message: str) -> None:
+    changes = {k: str(models / "clip") if v == "CLIP" else v for k, v in changes.items()}
+    with pytest.raises(UserError, match=message):
+        features.main(step(movie, models, **changes))
+    assert not (movie / "m" / "features").exists()
+
+
+def test_captioner(tmp_path: Path, movie: Path) -> None:
+    """A random BLIP says something for every key frame; the same frame always the same."""
+    import torch
+    from transformers import BlipConfig, BlipForConditionalGeneration
+    from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
+
+    torch.manual_seed(0)
+    shape = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2}
+    shape |= {"num_hidden_layers": 1}
+    text = {**shape, "vocab_size": 10, "max_position_embeddings": 40, "encoder_hidden_size": 16}
+    text |= {"bos_token_id": 1, "eos_token_id": 9, "sep_token_id": 9, "pad_token_id": 0}
+    vision = {**shape, "image_size": 16, "patch_size": 8}
+    config = BlipConfig(text_config=text, vision_config=vision)
+    BlipForConditionalGeneration(config).save_pretrained(tmp_path / "blip")
+    BlipImageProcessorPil(size={"height": 16, "width": 16}).save_pretrained(tmp_path / "blip")
+    tokenizer(10).save_pretrained(tmp_path / "blip")
+    rows = [
+        {"first_frame": 0, "n_frames": 3},
+        {"first_frame": 3, "n_frames": 3},
+        {"first_frame": 0, "n_frames": 3},
+    ]
+    frames = np.load(movie / "m" / "frames.npy")
+    shots = pd.DataFrame({"onset": [0.0], "duration": [2.0], "shot": ["m-s000"]})
+    captions.describe(rows, frames, 3.0, shots, str(tmp_path / "blip"))
+    assert all(isinstance(row["caption"], str) and row["attributes"] == "{}" for row in rows)
+    assert rows[0]["caption"] == rows[2]["caption"]
+    with pytest.raises(UserError, match=r"models\.caption"):
+        captions.caption_frames(frames, [0], str(tmp_path / "none" / "at" / "all"))

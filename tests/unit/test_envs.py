@@ -1,0 +1,65 @@
+"""Each stage's environment holds what its rules import, and nothing else."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from boldreel import imports
+
+ROOT = Path(__file__).parents[2]
+DISTRIBUTION = {
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "PIL": "pillow",
+    "mpl_toolkits": "matplotlib",
+}
+# used without an import statement in the library
+UNSEEN = {"pyarrow": "pandas' Parquet engine", "nilearn": "its template images are read as files"}
+STAGES = sorted(p.stem for p in (ROOT / "workflow" / "rules").glob("*.smk") if p.stem != "common")
+
+
+def steps(stage):
+    text = (ROOT / "workflow" / "rules" / f"{stage}.smk").read_text()
+    return sorted(set(re.findall(r"python -m (boldreel\.[a-z_.]+)", text)))
+
+
+def imported(stage):
+    names = frozenset().union(*(imports.packages(step) for step in steps(stage)))
+    outside = {name for name in names if name and name not in sys.stdlib_module_names}
+    return {DISTRIBUTION.get(name, name).lower() for name in outside}
+
+
+def listed(stage):
+    lines = (ROOT / "envs" / f"{stage}.in").read_text().splitlines()
+    names = (line.split("#")[0].strip() for line in lines)
+    return {name.lower() for name in names if name}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_list_is_what_the_rules_import(stage):
+    assert steps(stage)
+    assert imported(stage) <= listed(stage), "add to the .in file, then `make envs`"
+    assert listed(stage) - imported(stage) <= set(UNSEEN), "nothing imports it: take it out"
+
+
+def test_environments_are_current():
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "envs" / "generate.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_rule_names_its_environment(stage):
+    text = (ROOT / "workflow" / "rules" / f"{stage}.smk").read_text()
+    rules = len(re.findall(r"^rule ", text, flags=re.MULTILINE))
+    for needed in ("conda:", "log:", "benchmark:", "threads:", "resources:", '    """'):
+        assert text.count(f"    {needed}" if needed != '    """' else needed) >= rules, needed
+    assert f'"../../envs/{stage}.yaml"' in text

@@ -1,0 +1,90 @@
+"""The audit counts what was planted."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from boldreel.data import arrays, tables
+from boldreel.windows import audit, build
+
+SEGMENTS = {"train": ["train*"], "validation": ["train4"], "test": ["test*"]}
+
+
+def test_step(make_study: Callable, tmp_path: Path) -> None:
+    study = make_study(clips=20, positions=16)
+    clips = tables.read(study.clips, "clips")
+    # Plant: a verbatim caption, a near one, an unseen combination, two frames from training.
+    clips["caption"] = [f"words {k} of clip {k} only {k}" for k in range(len(clips))]
+    test = np.flatnonzero(clips["movie"] == "test1")
+    clips.loc[test[4], "caption"] = clips["caption"][0]
+    clips.loc[test[5], "caption"] = clips["caption"][1] + " new"
+    clips.loc[test[6], "attributes"] = json.dumps({"object": "o0", "colour": "violet"})
+    tables.write(study.clips, clips, "clips")
+    folders = {name: study.root / "stimuli" / name for name in ("train2", "test1")}
+    for name, kind in (("frames", "frames"), ("features/image", "image_features")):
+        source, _ = arrays.load(folders["train2"] / f"{name}.npy", kind=kind)
+        target, _ = arrays.load(folders["test1"] / f"{name}.npy", kind=kind, mmap=False)
+        target[8:10] = source[3:5]
+        arrays.save(folders["test1"] / f"{name}.npy", target, kind=kind, frame_rate=1.0)
+    out = study.root / "sub-01"
+    out.mkdir()
+    (out / "choice.json").write_text(json.dumps({"lag": 4.0, "window": 2}))
+    build.main(
+        ["--choice", str(out / "choice.json"), "--series", *study.series]
+        + ["--events", *study.events, "--clips", study.clips]
+        + ["--output", str(out / "windows.parquet"), "--config", json.dumps({"segments": SEGMENTS})]
+    )
+    audit.main(
+        ["--clips", study.clips, "--windows", str(out / "windows.parquet")]
+        + ["--stimuli", *(str(path) for path in (study.root / "stimuli").iterdir())]
+        + ["--output", str(tmp_path / "audit.json")]
+        + ["--config", json.dumps({"combination": ["object", "colour"]})]
+    )
+    report = json.loads((tmp_path / "audit.json").read_text())
+    assert report["splits"]["disjoint"] and report["splits"]["shared_movies"] == []
+    assert report["splits"]["test"]["segments"] == ["test1"]
+    n = report["splits"]["test"]["clips"]
+    assert report["captions"]["verbatim"] == 1 and report["captions"]["near"] == 2
+    assert report["captions"]["verbatim_share"] == 1 / n
+    assert report["frames"]["near_duplicates"] == 2
+    assert report["frames"]["examples"][0] == {
+        "test": "test1",
+        "test_frame": 8,
+        "training": "train2",
+        "training_frame": 3,
+    }
+    pair = report["attributes"]["object+colour"]
+    assert list(report["attributes"]) == ["object+colour"]
+    assert "test1-0006" in pair["unseen_clips"] and "o0 violet" in pair["combinations"]
+    assert pair["seen"] + pair["unseen"] == n
+    assert report["cuts"]["test"]["with_cut"] == 2
+    assert report["repeats"]["sub-01"] == {
+        "test1": 2,
+        "train1": 2,
+        "train2": 2,
+        "train3": 2,
+        "train4": 2,
+    }
+
+
+def test_shared_clips_are_told() -> None:
+    clips = pd.DataFrame({"clip": ["a", "b"], "movie": ["m", "n"]})
+    windows = pd.DataFrame(
+        {"clip": ["a", "b", "a"], "segment": ["s", "t", "t"], "shot": ["x", "y", "x"]}
+        | {"split": ["train", "test", "test"]}
+    )
+    report = audit.split_report(windows, clips)
+    assert not report["disjoint"]
+    assert (report["shared_clips"], report["shared_movies"]) == (["a"], ["m"])
+    assert report["shared_segments"] == []
+
+
+def test_thumbnails_of_odd_sizes() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (3, 37, 9, 3), dtype=np.uint8)
+    small = audit.thumbnails(frames)
+    assert small.shape == (3, 16 * 9)
+    np.testing.assert_allclose(np.linalg.norm(small, axis=1), 1, rtol=1e-5)
+    assert np.isfinite(audit.thumbnails(np.full((1, 8, 8, 3), 7, np.uint8))).all()

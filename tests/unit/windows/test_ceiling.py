@@ -1,0 +1,108 @@
+"""Noise ceilings recover the explainable variance that the data were made with."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from boldreel.data import tables
+from boldreel.errors import UserError
+from boldreel.windows import build, ceiling
+
+SEGMENTS = {"train": ["train*"], "validation": ["train4"], "test": ["test*"]}
+
+
+def blocks(
+    share: np.ndarray, repeats: list[int], samples: int = 240, seed: int = 0, smooth: float = 0.0
+) -> list[np.ndarray]:
+    """Segments whose single trials have the given share (positions,) of stimulus-driven variance."""
+    rng = np.random.default_rng(seed)
+    out = []
+    for count in repeats:
+        signal = rng.standard_normal((samples, 1, len(share)))
+        noise = rng.standard_normal((samples, count, len(share)))
+        for k in range(1, samples):
+            noise[k] = smooth * noise[k - 1] + np.sqrt(1 - smooth**2) * noise[k]
+        offset = rng.standard_normal((1, count, len(share)))
+        out.append(np.sqrt(share) * signal + np.sqrt(1 - share) * noise + offset)
+    return out
+
+
+@pytest.mark.parametrize("smooth", [0.0, 0.4])
+def test_known_ceilings(smooth: float) -> None:
+    share = np.repeat([0.01, 0.03, 0.1, 0.3], 100)
+    data = blocks(share, [10, 10], smooth=smooth)
+    signal, noise, repeats = ceiling.variance_components(data)
+    reliability, single, mean = ceiling.ceilings(signal, noise, repeats)
+    true = share / (share + (1 - share) / 10)
+    for value in np.unique(share):
+        here = share == value
+        assert abs(reliability[here].mean() - true[here][0]) < 0.03
+        if value >= 0.03:
+            assert abs(np.median(single[here]) - np.sqrt(value)) < 0.03
+            assert abs(np.median(mean[here]) - np.sqrt(true[here][0])) < 0.05
+    halves = ceiling.split_half(data)
+    big = share >= 0.1
+    assert abs(halves[big] - reliability[big]).mean() < 0.05
+
+
+def test_unbiased_without_signal_and_with_uneven_repeats() -> None:
+    signal, noise, repeats = ceiling.variance_components(blocks(np.zeros(400), [2, 10], smooth=0.3))
+    assert abs(signal.mean()) < 4 * signal.std() / 20
+    assert repeats == pytest.approx(2 / (1 / 2 + 1 / 10))
+    share = np.full(400, 0.2)
+    signal, noise, _ = ceiling.variance_components(blocks(share, [2, 10]))
+    assert signal.mean() == pytest.approx(0.2, abs=0.01)
+    assert noise.mean() == pytest.approx(0.8, abs=0.01)
+
+
+def test_ceiling_is_what_the_perfect_model_reaches() -> None:
+    """Correlation of the noiseless response with trials and with their mean."""
+    rng = np.random.default_rng(1)
+    share, n = 0.15, 8
+    signal = rng.standard_normal((500, 1, 60))
+    data = np.sqrt(share) * signal + np.sqrt(1 - share) * rng.standard_normal((500, n, 60))
+    _, single, mean = ceiling.ceilings(*ceiling.variance_components([data]))
+
+    def reached(trial: np.ndarray) -> float:
+        return np.mean([np.corrcoef(signal[:, 0, v], trial[:, v])[0, 1] for v in range(60)])
+
+    assert abs(single.mean() - reached(data[:, 0])) < 0.03
+    assert abs(mean.mean() - reached(data.mean(axis=1))) < 0.03
+
+
+def test_step(study, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "choice.json").write_text(json.dumps({"lag": 6.0, "window": 2}))
+    build.main(
+        ["--choice", str(tmp_path / "choice.json"), "--series", *study.series]
+        + ["--events", *study.events, "--clips", study.clips]
+        + ["--output", str(tmp_path / "windows.parquet")]
+        + ["--config", json.dumps({"segments": SEGMENTS})]
+    )
+    out = tmp_path / "noise_ceiling.parquet"
+    arguments = ["--windows", str(tmp_path / "windows.parquet"), "--output", str(out)]
+    ceiling.main([*arguments, "--series-dir", str(study.root / "series")])
+    table = tables.read(out, "noise_ceiling")
+    assert table.groupby("split")["position"].count().to_dict() == {"test": 400, "train": 400}
+    train = table[table["split"] == "train"]
+    assert set(train["repeats"]) == {2}
+    assert np.isnan(train["reliability"].iloc[3]) and np.isnan(train["ceiling_mean"].iloc[3])
+    # The study's stimulus drives .05 of the variance of a trial, on average over positions.
+    assert np.nanmean(train["ceiling_single"] ** 2) == pytest.approx(0.05, abs=0.02)
+
+
+def test_nothing_shown_twice(study, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    series = [name for name in study.series if "run-1" in name]
+    (tmp_path / "choice.json").write_text(json.dumps({"lag": 6.0, "window": 2}))
+    build.main(
+        ["--choice", str(tmp_path / "choice.json"), "--series", *series]
+        + ["--events", *study.events, "--clips", study.clips]
+        + ["--output", str(tmp_path / "windows.parquet")]
+        + ["--config", json.dumps({"segments": SEGMENTS})]
+    )
+    with pytest.raises(UserError, match="no segment was shown twice"):
+        ceiling.main(
+            ["--windows", str(tmp_path / "windows.parquet")]
+            + ["--series-dir", str(study.root / "series"), "--output", str(tmp_path / "c.parquet")]
+        )

@@ -1,0 +1,104 @@
+"""The sweep finds the lag that the data were made with, and nothing where there is nothing."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from boldreel.data import tables
+from boldreel.errors import UserError
+from boldreel.windows import sweep
+
+SEGMENTS = {"train": ["train*"], "validation": ["train4"], "test": ["test*"]}
+CFG = {"segments": SEGMENTS, "seed": 1, "permutations": 120}
+
+
+def run(study, out: Path, **config) -> dict:  # type: ignore[no-untyped-def]
+    sweep.main(study.sweep(out, "--config", json.dumps(CFG | config)))
+    return json.loads((out / "choice.json").read_text())
+
+
+def test_known_lag(study, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    choice = run(study, tmp_path)
+    assert choice["source"] == "sweep" and choice["p"] < 0.01
+    assert abs(choice["lag_estimate"] - study.peak) < 0.5
+    # Volumes are timed by their middle and ties go to the later: lag 6 is the volume at 7 s. The
+    # window covers the peak.
+    first = choice["lag"] + 1
+    assert first - 1 <= study.peak <= first + 2 * (choice["window"] - 1) + 1
+    table = tables.read(tmp_path / "sweep.tsv", "sweep")
+    assert len(table) == 18 and table["chosen"].sum() == 1
+    chosen = table[table["chosen"]].iloc[0]
+    assert (chosen["lag"], chosen["window"]) == (choice["lag"], choice["window"])
+    assert chosen["score"] > 0.7 and round(chosen["score"], 3) == round(table["score"].max(), 3)
+    assert table.loc[table["lag"] == 0, "score"].min() < 0.6
+
+
+@pytest.mark.parametrize("delay", [-1.5, 0.0])
+def test_other_lags(make_study: Callable, tmp_path: Path, delay: float) -> None:
+    study = make_study(delay=delay, seed=3)
+    choice = run(study, tmp_path, windows=[1])
+    assert abs(choice["lag_estimate"] - study.peak) < 0.5
+
+
+def test_no_signal_takes_the_default(make_study: Callable, tmp_path: Path) -> None:
+    choice = run(make_study(variance=0.0, seed=5), tmp_path, default_lag=4.0, windows=[1, 2])
+    assert (choice["source"], choice["lag"], choice["window"]) == ("default", 4.0, 2)
+    assert choice["p"] > 0.05 and choice["lag_estimate"] is None
+    assert "above chance" in choice["note"]
+    assert abs(choice["best"]["score"] - 0.5) < 0.1
+
+
+def test_config_overrides(study, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    choice = run(study, tmp_path, windows=[1], lags=[4, 6], lag=5.5, window=3, permutations=20)
+    assert (choice["source"], choice["lag"], choice["window"]) == ("config", 5.5, 3)
+
+
+def test_test_segments_are_never_read(make_study: Callable, tmp_path: Path) -> None:
+    """Other test data, same bytes; even unreadable test data."""
+    study = make_study(seed=2, clips=50, positions=100)
+    options = {"windows": [1], "permutations": 20}
+    run(study, tmp_path / "a", **options)
+    for name in (name for name in study.series if "task-test" in name):
+        values = np.load(name)
+        np.save(name, -values[::-1])
+    run(study, tmp_path / "b", **options)
+    for name in (name for name in study.series + study.events if "task-test" in name):
+        Path(name).write_bytes(b"not readable")
+    (study.root / "stimuli" / "test1" / "features" / "image.npy").unlink()
+    run(study, tmp_path / "c", **options)
+    for name in ("sweep.tsv", "choice.json"):
+        first = (tmp_path / "a" / name).read_bytes()
+        assert (tmp_path / "b" / name).read_bytes() == first
+        assert (tmp_path / "c" / name).read_bytes() == first
+
+
+def test_absent_positions_do_not_count(make_study: Callable, tmp_path: Path) -> None:
+    study = make_study(seed=2, clips=50, positions=100)
+    options = {"windows": [1], "permutations": 20}
+    run(study, tmp_path / "a", **options)
+    for name in study.series:
+        values = np.load(name)
+        values[:, 3] = 1000
+        np.save(name, values)
+    run(study, tmp_path / "b", **options)
+    assert (tmp_path / "a" / "sweep.tsv").read_bytes() == (
+        tmp_path / "b" / "sweep.tsv"
+    ).read_bytes()
+
+
+def test_errors(make_study: Callable, tmp_path: Path) -> None:
+    study = make_study(clips=20, positions=16)
+    with pytest.raises(UserError, match="0 validation clips"):
+        run(study, tmp_path, segments={"train": ["train*"], "test": ["test*"]})
+    with pytest.raises(UserError, match="no series of a train or validation segment"):
+        run(study, tmp_path, segments={"train": ["other*"], "test": ["test*"]})
+    study.features = [name for name in study.features if "train2" not in name]
+    with pytest.raises(UserError, match="no features of movie train2"):
+        run(study, tmp_path)
+    study.events = [name for name in study.events if "train1_run-2" not in name]
+    with pytest.raises(UserError, match="no events file for task-train1_run-2"):
+        run(study, tmp_path)
+    assert not (tmp_path / "choice.json").exists()

@@ -1,0 +1,91 @@
+"""The decoders of one subject before and around training: built, started, calibrated.
+
+Takes trials, the pretrained model's folder and the config; leaves a LinearDecoder and a
+SpatioTemporalEncoder that stands on it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from boldreel.align.data import Trials
+from boldreel.align.decoder import Decoder, Deviations, LinearDecoder
+from boldreel.align.encoder import SpatioTemporalEncoder, encoder_config
+from boldreel.align.linear import LinearTargets, fit_decoder
+from boldreel.align.objective import best_scale
+from boldreel.errors import UserError
+from boldreel.pretrain.model import MaskedAutoencoder
+
+
+def fit_linear(
+    trials: Trials,
+    used: np.ndarray,
+    targets: LinearTargets,
+    alphas: dict[str, float],
+    config: dict[str, Any],
+) -> LinearDecoder:
+    """The ridge decoder of some trials under the config's calibration."""
+    if config["condition"] not in ("projected", "direct"):
+        raise UserError(
+            f"align.condition is {config['condition']!r}; it must be projected or direct"
+        )
+    return fit_decoder(
+        trials,
+        used,
+        targets,
+        alphas,
+        bank=config["bank"],
+        sharpness=config["sharpness"] if config["condition"] == "projected" else 0.0,
+        seed=config["seed"],
+    )
+
+
+def build(
+    linear: LinearDecoder, pretrained: Path, config: dict[str, Any]
+) -> tuple[SpatioTemporalEncoder, list[str]]:
+    """The encoder at its start, and the names of the tensors that came from pretraining.
+
+    Width and heads are the pretrained model's in any case; `pretraining: false` takes nothing else.
+    """
+    source = MaskedAutoencoder.from_pretrained(pretrained)
+    torch.manual_seed(config["seed"])
+    sizes = {
+        "patch_size": source.config.patch_size,
+        "embed_dim": source.config.embed_dim,
+        "depth": source.config.depth if config["depth"] is None else config["depth"],
+        "num_heads": source.config.num_heads,
+        "mlp_ratio": source.config.mlp_ratio,
+    }
+    encoder = SpatioTemporalEncoder(
+        encoder_config(linear.config, linear_path=config["linear_path"], **sizes)
+    )
+    return encoder, encoder.start_from(source if config["pretraining"] else None, linear)
+
+
+def start_temperature(
+    encoder: SpatioTemporalEncoder, training: Trials, left_out: np.ndarray
+) -> None:
+    """Start the learned temperature where the ridge's own predictions of unseen rows contrast best.
+
+    1 / 0.07, where CLIP's starts, is far too sure of predictions from noisy data.
+    """
+    assert encoder.readout is not None
+    averaged = np.stack([left_out[rows].mean(0) for rows in training.rows_of])
+    outputs = torch.from_numpy(averaged).to(encoder.present.device)
+    text = encoder.readout.expand(outputs).text
+    scale = best_scale(training.features, text, encoder.calibration)
+    encoder.logit_scale.data.fill_(float(np.log(scale)))
+    print(f"temperature starts at 1/{scale:g}")
+
+
+def measure_floors(decoder: Decoder, validation: Trials) -> None:
+    """Set below which size deviations are no more scaled up, on averaged validation responses."""
+    x = torch.from_numpy(validation.averaged()).to(decoder.present.device)
+    with torch.no_grad():
+        own = [decoder(part).deviations for part in x.split(64)]
+    parts = [torch.cat(values) for values in zip(*own, strict=True)]
+    decoder.calibration.measure_floors(Deviations(*parts))

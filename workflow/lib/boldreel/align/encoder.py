@@ -1,0 +1,180 @@
+"""The spatiotemporal encoder of one subject.
+
+Takes windows of BOLD (batch, w, V); leaves condition tokens and CLIP embeddings. Departures from
+the publication (Chen et al., MinD-Video, NeurIPS 2023): window attention starts at zero output and
+knows the lag, any w can be given, absent positions have no influence, and the transformer may stand
+on a linear path (`linear_path: ridge`), whose start is the ridge solution and to which it adds a
+residual that starts at zero. The publication has no linear path; with hours, not days, of noisy
+data per subject a transformer alone stays below ridge regression.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import nn
+
+from boldreel.align.decoder import (
+    Decoder,
+    DecoderConfig,
+    Deviations,
+    Encoding,
+    LinearDecoder,
+    LinearReadout,
+)
+from boldreel.align.trunk import ConditionHead, TokenMixer, Trunk
+from boldreel.errors import UserError
+from boldreel.pretrain.layers import initialise
+from boldreel.pretrain.model import MaskedAutoencoder
+
+LINEAR_PATHS = ("ridge", "none")
+
+
+@dataclass(frozen=True)
+class SpatioTemporalEncoderConfig(DecoderConfig):
+    """Sizes of the encoder; `pooled` tokens are read for the embeddings."""
+
+    patch_size: int = 16
+    embed_dim: int = 1024
+    depth: int = 24
+    num_heads: int = 16
+    mlp_ratio: float = 1.0
+    pooled: int = 8
+    linear_path: str = "ridge"
+
+    def __post_init__(self) -> None:
+        if self.linear_path not in LINEAR_PATHS:
+            raise UserError(
+                f"align.linear_path is {self.linear_path!r}; it must be one of "
+                f"{', '.join(LINEAR_PATHS)}"
+            )
+
+
+class EmbeddingHead(nn.Module):
+    """Tokens to one embedding: mix to a few tokens, join them, project."""
+
+    def __init__(self, window: int, n_patches: int, width: int, pooled: int, dim: int):
+        super().__init__()
+        self.channel_mapper = TokenMixer(window, n_patches, pooled)
+        self.projection = nn.Linear(pooled * width, dim, bias=False)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.projection(self.channel_mapper(tokens).flatten(1))
+
+
+class SpatioTemporalEncoder(Decoder):
+    """Trunk, heads, and the linear path; `logit_scale` is the contrast's learned temperature."""
+
+    config_class = SpatioTemporalEncoderConfig
+    config: SpatioTemporalEncoderConfig
+
+    def __init__(self, config: SpatioTemporalEncoderConfig):
+        super().__init__(config)
+        n_patches, width, window = (
+            config.num_voxels // config.patch_size,
+            config.embed_dim,
+            config.window,
+        )
+        self.trunk = Trunk(
+            n_patches, config.patch_size, width, config.depth, config.num_heads, config.mlp_ratio
+        )
+        self.condition_head = ConditionHead(
+            window, n_patches, width, config.tokens, config.token_width
+        )
+        self.image_head = EmbeddingHead(window, n_patches, width, config.pooled, config.image_dim)
+        self.text_head = EmbeddingHead(window, n_patches, width, config.pooled, config.text_dim)
+        self.logit_scale = nn.Parameter(torch.tensor(1 / 0.07).log())
+        self.apply(initialise)
+        for name, parameter in self.trunk.named_parameters():
+            if name.endswith("attn_temp.proj.weight"):
+                nn.init.zeros_(parameter)
+        self.readout: LinearReadout | None = None
+        if config.linear_path == "ridge":
+            self.readout = LinearReadout(config.num_voxels, window, config.targets, config.rank)
+            # a residual: nothing is added to the ridge solution at first
+            for head in (self.condition_head, self.image_head, self.text_head):
+                nn.init.zeros_(head.projection.weight)
+
+    def deviations(self, x: torch.Tensor, present: torch.Tensor) -> Deviations:
+        linear = None if self.readout is None else self.readout.outputs(x)
+        return self._add(linear, self.residual(x, present))
+
+    def residual(self, x: torch.Tensor, present: torch.Tensor) -> Deviations:
+        """What the transformer alone predicts; all there is without a linear path."""
+        tokens = self.trunk.tokens(x, present)
+        return Deviations(
+            self.image_head(tokens), self.text_head(tokens), self.condition_head(tokens)
+        )
+
+    def _add(self, linear: torch.Tensor | None, own: Deviations) -> Deviations:
+        if linear is None or self.readout is None:
+            return own
+        parts = zip(self.readout.expand(linear), own, strict=True)
+        return Deviations(*(a + b for a, b in parts))
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        present: torch.Tensor | None = None,
+        linear: torch.Tensor | None = None,
+    ) -> Encoding:
+        """Decode windows x (batch, w, V) in z units, any w.
+
+        present : bool (V,) or (batch, V), for subjects other than the one trained on
+        linear : (batch, K) outputs that stand in for those of the linear path. Training gives it
+            predictions by ridge fits that did not see the row: on rows that were fitted the linear
+            path is too good to leave the transformer anything that holds elsewhere.
+        """
+        if linear is None:
+            return super().forward(x, present)
+        present = (self.present if present is None else present).expand(len(x), -1)
+        x = torch.where(present[:, None], x, 0.0)
+        return self.calibration(self._add(linear, self.residual(x, present)))
+
+    @torch.no_grad()
+    def start_from(self, pretrained: MaskedAutoencoder | None, linear: LinearDecoder) -> list[str]:
+        """Take over the pretrained trunk and the ridge solution; return the names of tensors that
+        were loaded from `pretrained`.
+
+        Only tensors whose name and shape agree are taken: with fewer blocks than were pretrained,
+        the first ones. Calibration, `present` and `mean_window` come from `linear` in any case.
+        """
+        loaded = []
+        if pretrained is not None:
+            source = pretrained.state_dict()
+            for name, tensor in self.trunk.state_dict().items():
+                if name in source and source[name].shape == tensor.shape:
+                    tensor.copy_(source[name])
+                    loaded.append(name)
+        self._stand_on(linear)
+        return loaded
+
+    def on(self, linear: LinearDecoder) -> SpatioTemporalEncoder:
+        """A new encoder: this transformer on another ridge solution, with the other's calibration
+        but for the floors, which are sizes of this encoder's own predictions."""
+        shared = {field.name: getattr(linear.config, field.name) for field in fields(DecoderConfig)}
+        moved = SpatioTemporalEncoder(replace(self.config, **shared)).to(self.present.device)
+        own = {
+            name: tensor
+            for name, tensor in self.state_dict().items()
+            if not name.startswith(("readout.", "calibration.", "present", "mean_window"))
+        }
+        moved.load_state_dict(own, strict=False)
+        with torch.no_grad():
+            moved._stand_on(linear)
+            moved.calibration.floors.copy_(self.calibration.floors)
+        return moved.eval()
+
+    def _stand_on(self, linear: LinearDecoder) -> None:
+        self.calibration.load_state_dict(linear.calibration.state_dict())
+        self.present.copy_(linear.present)
+        self.mean_window.copy_(linear.mean_window)
+        if self.readout is not None:
+            self.readout.load_state_dict(linear.readout.state_dict())
+
+
+def encoder_config(linear: DecoderConfig, **sizes: object) -> SpatioTemporalEncoderConfig:
+    """The encoder's config beside a linear decoder's: same targets, window and positions."""
+    shared = {field.name: getattr(linear, field.name) for field in fields(DecoderConfig)}
+    return SpatioTemporalEncoderConfig(**shared, **sizes)  # type: ignore[arg-type]

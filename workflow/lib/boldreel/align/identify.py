@@ -1,0 +1,133 @@
+"""Which clip is meant: identification scores, their chance, intervals and permutation tests.
+
+Takes similarities of predictions (rows) to true features (columns) and groups of clips that count
+as one (clips of a shot, identical captions); leaves numbers. Every score is an outcome matrix
+(n, n): entry (a, i) is what prediction a earns when clip i is the truth. Its diagonal is the score,
+and a re-pairing of predictions and truths only looks up other entries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """matrix float (n, n), see the module's head; chance float (n,), expected for each truth."""
+
+    matrix: np.ndarray
+    chance: np.ndarray
+
+
+def cosine(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Similarity (n, m) of unit rows."""
+    return predicted @ true.T
+
+
+def two_way(similarity: np.ndarray, groups: np.ndarray) -> Outcome:
+    """Share of other groups' clips that are less similar than the truth; ties count half."""
+    n = len(similarity)
+    matrix = np.full((n, n), np.nan)
+    for i in range(n):
+        others = similarity[:, groups != groups[i]]
+        if others.shape[1]:
+            own = similarity[:, i : i + 1]
+            matrix[:, i] = (own > others).mean(1) + (own == others).mean(1) / 2
+    return Outcome(matrix, np.full(n, 0.5))
+
+
+def top_k(similarity: np.ndarray, groups: np.ndarray, k: int) -> Outcome:
+    """1 where a clip of the truth's group is among the k most similar of the pool.
+
+    Chance is what these predictions would earn if they were dealt to the clips at random: clips of
+    a group crowd the top places together, so that k / n times the group's size would be too much.
+    """
+    n = len(similarity)
+    best = np.argpartition(-similarity, min(k, n) - 1, axis=1)[:, : min(k, n)]
+    member = groups[:, None] == groups[None]
+    matrix = np.zeros((n, n))
+    for column in best.T:
+        matrix = np.maximum(matrix, member[column])
+    return Outcome(matrix, matrix.mean(0))
+
+
+def classification(scores: np.ndarray, labels: np.ndarray) -> Outcome:
+    """1 where the class with the highest score (n, classes) is the truth's label (n,)."""
+    matrix = (scores.argmax(1)[:, None] == labels[None]).astype(np.float64)
+    return Outcome(matrix, np.full(len(labels), 1 / scores.shape[1]))
+
+
+def shifts(segments: np.ndarray, shots: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Re-pairings (count, n): the prediction that each clip is given, by circular shifts.
+
+    Each segment's predictions are shifted against its clips, which keeps both their order in time
+    and what neighbours share. A shift is no shorter, either way round, than the segment's longest
+    shot, so that no clip gets a prediction of its own shot. Clips must be in their order in time.
+    """
+    rng = np.random.default_rng(seed)
+    out = np.empty((count, len(segments)), dtype=np.int64)
+    for segment in np.unique(segments):
+        here = np.flatnonzero(segments == segment)
+        least = int(np.unique(shots[here], return_counts=True)[1].max())
+        possible = np.arange(least, len(here) - least + 1)
+        if not len(possible):
+            # one shot fills the segment: half way round is all that can be done
+            possible = np.array([len(here) // 2])
+        for k, shift in enumerate(rng.choice(possible, count)):
+            out[k, here] = np.roll(here, shift)
+    return out
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score with its chance, interval, permutation p, and the null's mean and interval."""
+
+    value: float
+    ci_low: float
+    ci_high: float
+    chance: float
+    p: float
+    n: int
+    null: float
+    null_low: float
+    null_high: float
+
+
+def summarise(
+    outcome: Outcome,
+    chosen: np.ndarray,
+    shots: np.ndarray,
+    pairings: np.ndarray,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Score:
+    """Mean over the clips in `chosen` (bool (n,)).
+
+    The interval resamples whole shots. p = (1 + #{null >= value}) / (1 + number of re-pairings),
+    so it is never 0.
+    """
+    at = np.flatnonzero(chosen & np.isfinite(np.diag(outcome.matrix)))
+    if not len(at):
+        nan = float("nan")
+        return Score(nan, nan, nan, nan, nan, 0, nan, nan, nan)
+    own = outcome.matrix[at, at]
+    _, shot = np.unique(shots[at], return_inverse=True)
+    sums, sizes = np.bincount(shot, own), np.bincount(shot)
+    drawn = np.random.default_rng(seed).integers(len(sums), size=(resamples, len(sums)))
+    low, high = np.percentile(sums[drawn].sum(1) / sizes[drawn].sum(1), [2.5, 97.5])
+    null = outcome.matrix[pairings[:, at], at[None]].mean(1)
+    null_low, null_high = np.percentile(null, [2.5, 97.5])
+    return Score(
+        value=float(own.mean()),
+        ci_low=float(low),
+        ci_high=float(high),
+        chance=float(outcome.chance[at].mean()),
+        p=float((1 + (null >= own.mean() - 1e-12).sum()) / (1 + len(null))),
+        n=len(at),
+        null=float(null.mean()),
+        null_low=float(null_low),
+        null_high=float(null_high),
+    )

@@ -1,0 +1,277 @@
+"""How well test clips are found in CLIP space, before any generator.
+
+Takes the aligned decoders of one subject, test windows (repeats averaged) and features; leaves
+`test/` beside the model (image.npy, text.npy, condition.npy and clips.json, their order) and
+`retrieval.tsv`: identification of clips and of their attributes by the encoder ("model"), by ridge
+regression alone ("ridge") and by re-paired predictions of the encoder ("shuffled").
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boldreel.align import identify
+from boldreel.align.features import ClipFeatures, load_features
+from boldreel.data import arrays, atomic, provenance, tables
+from boldreel.data.responses import load_responses
+from boldreel.pretrain.corpus import subject_of
+from boldreel.step import parser, run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from boldreel.align.decoder import Decoder
+
+DEFAULTS: dict[str, Any] = {
+    "dataset": "",
+    "method": "mindvideo",
+    "seed": 20230507,
+    "permutations": 999,
+    "combination": None,
+}
+SPACE = "cosine of deviations from the training mean"
+
+
+def predict(decoder: Decoder, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Decode windows (n, w, V): image and text (n, D), condition (n, tokens, width)."""
+    import torch
+
+    with torch.no_grad():
+        parts = [decoder(part) for part in torch.from_numpy(x).split(64)]
+    return {
+        name: torch.cat([getattr(part, name) for part in parts]).numpy()
+        for name in ("image", "text", "condition")
+    }
+
+
+def unseen(
+    attributes: list[dict[str, str]],
+    training: list[dict[str, str]],
+    combination: list[str] | None,
+) -> np.ndarray:
+    """Bool (n,): clips whose values of the attributes in `combination` no training clip combines.
+
+    None asks for any pair of attributes. Clips without those attributes count as seen.
+    """
+
+    def combined(labels: dict[str, str]) -> set[frozenset[tuple[str, str]]]:
+        items = list(labels.items())
+        if combination is None:
+            return {frozenset((a, b)) for k, a in enumerate(items) for b in items[:k]}
+        if not all(name in labels for name in combination):
+            return set()
+        return {frozenset((name, labels[name]) for name in combination)}
+
+    known: set[frozenset[tuple[str, str]]] = set().union(*map(combined, training))
+    return np.array([bool(combined(labels) - known) for labels in attributes], dtype=bool)
+
+
+def outcomes(
+    decoder: Decoder,
+    predicted: dict[str, np.ndarray],
+    test: ClipFeatures,
+    training: ClipFeatures,
+    pool: np.ndarray,
+) -> Iterator[tuple[str, str, identify.Outcome]]:
+    """(metric, definition, outcome) of every score.
+
+    pool : row numbers of the test clips that are searched, and scored
+    """
+    import torch
+
+    calibration = decoder.calibration
+    groups = test.positives()[pool]
+    own = np.arange(len(pool))
+    for space, centre in (
+        ("text", calibration.centred_text),
+        ("image", calibration.centred_image),
+    ):
+        guess = centre(torch.from_numpy(predicted[space][pool])).numpy()
+        truth = centre(torch.from_numpy(getattr(test, space)[pool])).numpy()
+        similarity = identify.cosine(guess, truth)
+        about = f"{SPACE}, CLIP {space}, pool={len(pool)}"
+        yield (
+            f"two_way_{space}",
+            f"{about}, against clips of other shots and captions",
+            identify.two_way(similarity, groups),
+        )
+        for k in (1, 5):
+            yield (
+                f"top{k}_{space}",
+                f"{about}, clips of the same shot or caption count as right",
+                identify.top_k(similarity, groups, k),
+            )
+        yield (
+            f"top1_strict_{space}",
+            f"{about}, only the clip itself is right",
+            identify.top_k(similarity, own, 1),
+        )
+        if space == "text":
+            yield from _attributes(guess, decoder, test, training, pool)
+
+
+def _attributes(
+    guess: np.ndarray,
+    decoder: Decoder,
+    test: ClipFeatures,
+    training: ClipFeatures,
+    pool: np.ndarray,
+) -> Iterator[tuple[str, str, identify.Outcome]]:
+    """Classification of each attribute by the nearest mean training embedding of its values."""
+    import torch
+
+    text = decoder.calibration.centred_text(torch.from_numpy(training.text)).numpy()
+    names = [name for name in test.attributes[0] if all(name in a for a in training.attributes)]
+    for name in names:
+        labels = np.array([str(a[name]) for a in training.attributes])
+        values = np.unique(labels)
+        prototypes = np.stack([text[labels == value].mean(0) for value in values])
+        prototypes = prototypes - prototypes.mean(0)
+        prototypes /= np.maximum(np.linalg.norm(prototypes, axis=1, keepdims=True), 1e-12)
+        number = {value: k for k, value in enumerate(values)}
+        truth = np.array([number.get(str(test.attributes[row].get(name)), -1) for row in pool])
+        yield (
+            f"{name}_text",
+            f"{SPACE}, nearest of {len(values)} mean training embeddings of CLIP text",
+            identify.classification(guess @ prototypes.T, truth),
+        )
+
+
+def score(
+    decoders: dict[str, Decoder],
+    x: np.ndarray,
+    test: ClipFeatures,
+    segments: np.ndarray,
+    training: ClipFeatures,
+    config: dict[str, Any],
+    subject: str,
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """The table of scores, and the predictions of the decoder called "model".
+
+    Each score is given over all test segments and for each segment with a pool of its own; over all,
+    also for clips whose combination of attributes was seen in training and for the others.
+    """
+    import pandas as pd
+
+    shots = np.asarray(test.shots)
+    novel = unseen(test.attributes, training.attributes, config["combination"])
+    scopes = {"all": np.arange(len(shots))}
+    names = np.unique(segments)
+    if len(names) > 1:
+        scopes |= {str(name): np.flatnonzero(segments == name) for name in names}
+    rows: list[dict[str, Any]] = []
+    kept: dict[str, np.ndarray] = {}
+    for condition, decoder in decoders.items():
+        predicted = predict(decoder, x)
+        if condition == "model":
+            kept = predicted
+        for segment, pool in scopes.items():
+            pairings = identify.shifts(
+                segments[pool], shots[pool], config["permutations"], config["seed"]
+            )
+            subsets = {"": np.ones(len(pool), dtype=bool)}
+            if segment == "all" and novel.any() and not novel.all():
+                subsets |= {"_seen": ~novel, "_unseen": novel}
+            for metric, definition, outcome in outcomes(decoder, predicted, test, training, pool):
+                for suffix, chosen in subsets.items():
+                    result = identify.summarise(
+                        outcome, chosen, shots[pool], pairings, seed=config["seed"]
+                    )
+                    shared = {
+                        "dataset": config["dataset"],
+                        "subject": subject,
+                        "segment": segment,
+                        "method": config["method"],
+                        "metric": metric + suffix,
+                        "definition": definition,
+                        "chance": result.chance,
+                        "n": result.n,
+                    }
+                    rows.append(
+                        {
+                            **shared,
+                            "condition": condition,
+                            "value": result.value,
+                            "ci_low": result.ci_low,
+                            "ci_high": result.ci_high,
+                            "p": result.p,
+                        }
+                    )
+                    if condition == "model":
+                        rows.append(
+                            {
+                                **shared,
+                                "condition": "shuffled",
+                                "value": result.null,
+                                "ci_low": result.null_low,
+                                "ci_high": result.null_high,
+                                "p": np.nan,
+                            }
+                        )
+    return pd.DataFrame(rows), kept
+
+
+def main(argv: list[str] | None = None) -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--align", type=Path, required=True)
+    arguments.add_argument("--windows", type=Path, required=True)
+    arguments.add_argument("--series-dir", type=Path, required=True)
+    arguments.add_argument("--clips", type=Path, required=True)
+    arguments.add_argument("--features", type=Path, nargs="+", required=True)
+    arguments.add_argument("--subject", help="label; default: from the folder sub-XX of --output")
+    arguments.add_argument("--output", type=Path, required=True)
+    args = arguments.parse_args(argv)
+    started = time.time()
+    config = {**DEFAULTS, **{k: v for k, v in args.config.items() if k in DEFAULTS}}
+
+    from boldreel.align.decoder import LinearDecoder
+    from boldreel.align.encoder import SpatioTemporalEncoder
+    from boldreel.training.loop import set_threads
+
+    set_threads()
+    responses = load_responses(args.windows, args.series_dir, "test")
+    order = np.argsort(responses.clips)
+    clips = [responses.clips[k] for k in order]
+    windows = tables.read(args.windows, "windows")
+    shown = windows.loc[windows["split"] != "test", "clip"]
+    decoders: dict[str, Decoder] = {
+        "model": SpatioTemporalEncoder.from_pretrained(args.align / "model"),
+        "ridge": LinearDecoder.from_pretrained(args.align / "ridge"),
+    }
+    table, predicted = score(
+        decoders,
+        responses.x[order],
+        load_features(args.clips, args.features, clips),
+        np.asarray(responses.segments)[order],
+        load_features(args.clips, args.features, list(dict.fromkeys(shown))),
+        config,
+        args.subject or subject_of(args.output),
+    )
+    with atomic.folder(args.align / "test") as aside:
+        for name in ("image", "text"):
+            arrays.save(aside / f"{name}.npy", predicted[name], kind="prediction")
+        arrays.save(aside / "condition.npy", predicted["condition"], kind="condition")
+        (aside / "clips.json").write_text(json.dumps(clips) + "\n", encoding="utf-8")
+    tables.write(args.output, table, "metrics")
+    provenance.record(
+        args.output,
+        inputs=[args.align / "model", args.align / "ridge", args.windows, args.clips],
+        config=config,
+        seed=config["seed"],
+        started=started,
+    )
+    for metric in ("two_way_text", "top1_text"):
+        for row in table[(table["metric"] == metric) & (table["segment"] == "all")].itertuples():
+            print(
+                f"{metric}, {row.condition}: {row.value:.3f} (chance {row.chance:.3f}), p {row.p:.3f}"
+            )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,192 @@
+"""Checks of the raw data before anything long starts.
+
+Takes BOLD files of a BIDS data set (with sidecar and events beside them) and the movies; leaves a
+list of what was found good, or one line that says what is wrong, where, and how to mend it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boldreel import step
+from boldreel.bold.content import check_duplicates
+from boldreel.bold.settings import Settings
+from boldreel.data import atomic, bids, nifti
+from boldreel.errors import UserError
+
+_TR_TOLERANCE = 1e-3  # s; headers hold TR as float32
+_TIME_UNITS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+
+
+def check_run(
+    bold_path: Path | str,
+    min_volumes: int = Settings.min_volumes,
+    movies: dict[str, float] | None = None,
+) -> None:
+    """Check one raw run.
+
+    Parameters
+    ----------
+    min_volumes : fewer are refused
+    movies : file name to duration (s) of the movies that there are; None leaves movies unchecked
+
+    Raises
+    ------
+    UserError : missing or truncated image, not four-dimensional, too few volumes, NaN or constant
+        values, no or contradicting RepetitionTime, impossible SliceTiming, events past its end, a
+        movie that is missing or shorter than its events.
+    """
+    path = Path(bold_path)
+    image = nifti.load(path)
+    if len(image.shape) != 4:
+        raise UserError(f"{path}: shape {image.shape}; a BOLD run has four dimensions")
+    count = image.shape[3]
+    if count < min_volumes:
+        raise UserError(
+            f"{path}: {count} volumes, at least {min_volumes} are needed; take the run away or "
+            "lower bold.min_volumes"
+        )
+    sidecar = bids.read_sidecar(path)
+    t_r = repetition_time(path, sidecar)
+    _check_header_time(path, image, t_r)
+    slice_times(path, sidecar, image.shape, t_r)
+    _check_values(path, image)
+    _check_events(path, count * t_r, t_r, movies)
+
+
+def repetition_time(path: Path, sidecar: dict[str, Any]) -> float:
+    """RepetitionTime (s) of a sidecar; UserError if it is missing or impossible."""
+    value = sidecar.get("RepetitionTime")
+    if not isinstance(value, (int, float)) or not 0.1 <= value <= 30:
+        raise UserError(
+            f"{path}: its sidecar's RepetitionTime is {value}; give the time between volumes in s"
+        )
+    return float(value)
+
+
+def slice_times(
+    path: Path, sidecar: dict[str, Any], shape: tuple[int, ...], t_r: float
+) -> tuple[np.ndarray, str] | None:
+    """SliceTiming (s) and SliceEncodingDirection, None without; UserError if they cannot be."""
+    times = sidecar.get("SliceTiming")
+    if not times:
+        return None
+    direction = sidecar.get("SliceEncodingDirection", "k")
+    if direction not in ("i", "j", "k", "i-", "j-", "k-"):
+        raise UserError(
+            f"{path}: its sidecar's SliceEncodingDirection is {direction}; give i, j, k, i-, j- or k-"
+        )
+    slices = shape["ijk".index(direction[0])]
+    if len(times) != slices:
+        raise UserError(
+            f"{path}: SliceTiming has {len(times)} entries, the image {slices} slices along "
+            f"{direction[0]}; mend the sidecar or SliceEncodingDirection"
+        )
+    latest = max(times)
+    if min(times) < 0 or latest >= t_r + _TR_TOLERANCE:
+        raise UserError(
+            f"{path}: SliceTiming runs from {min(times):g} to {latest:g}, outside one repetition "
+            f"of {t_r:g} s; give seconds"
+        )
+    return np.asarray(times, float), direction
+
+
+def _check_header_time(path: Path, image: Any, t_r: float) -> None:
+    header = float(image.header.get_zooms()[3])
+    header *= _TIME_UNITS.get(image.header.get_xyzt_units()[1], 1.0)
+    # 0 and 1 are what converters write that do not know the TR.
+    if header not in (0.0, 1.0) and abs(header - t_r) > _TR_TOLERANCE:
+        raise UserError(
+            f"{path}: the header says TR {header:g} s, its sidecar {t_r:g} s; find out which is "
+            "right and mend the other"
+        )
+
+
+def _check_values(path: Path, image: Any) -> None:
+    compressed = path.name.endswith(".gz")
+    if not compressed and image.get_data_dtype().kind in "iu":
+        # Whole numbers cannot be NaN, and the size of the file was checked: one volume is enough.
+        values = np.asarray(image.dataobj[..., image.shape[3] // 2])
+    else:
+        values = nifti.values(image)
+        bad = ~np.isfinite(values)
+        if bad.any():
+            volume = int(np.flatnonzero(bad.any((0, 1, 2)))[0])
+            raise UserError(
+                f"{path}: {int(bad.sum())} values are NaN or infinite, the first in volume {volume}; "
+                "convert the run again"
+            )
+        values = values[..., values.shape[3] // 2]
+    if values.min() == values.max():
+        raise UserError(
+            f"{path}: volume {image.shape[3] // 2} is {values.flat[0]:g} everywhere; convert the "
+            "run again"
+        )
+
+
+def _check_events(path: Path, length: float, t_r: float, movies: dict[str, float] | None) -> None:
+    name = path.name.removesuffix(".gz").removesuffix(".nii").removesuffix("_bold")
+    events_path = path.with_name(f"{name}_events.tsv")
+    if not events_path.exists():
+        return
+    events = bids.read_events(events_path)
+    ends = (events["onset"] + events["duration"].fillna(0.0)).to_numpy(float)
+    late = np.flatnonzero(ends > length + 0.5 * t_r)
+    if len(late):
+        row = int(late[0])
+        raise UserError(
+            f"{events_path}: row {row + 2} ends at {ends[row]:g} s, the run after {length:g} s; "
+            "mend onset or duration, or check that the run is whole"
+        )
+    if movies is None:
+        return
+    for number, row in enumerate(events.itertuples(), start=2):
+        if row.stim_file is None or row.stim_file != row.stim_file:
+            continue
+        name = Path(row.stim_file).name
+        if name not in movies:
+            raise UserError(
+                f"{events_path}: row {number}: movie {name} is not among the data set's stimuli; "
+                "put it into stimuli/ or mend stim_file"
+            )
+        end = row.stim_onset + row.duration
+        if end > movies[name] + 0.5 * t_r:
+            raise UserError(
+                f"{events_path}: row {number} shows {name} until {end:g} s, the movie lasts "
+                f"{movies[name]:g} s; mend stim_onset or duration, or fetch the whole movie"
+            )
+
+
+def movie_durations(movies: Iterable[Path | str]) -> dict[str, float]:
+    """Duration (s) of each movie by file name; UserError for a missing or unreadable one."""
+    from boldreel.data import video
+
+    return {Path(path).name: float(video.probe(path)["duration"]) for path in movies}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Check runs, and that no two of them are the same."""
+    parser = step.parser(__doc__)
+    parser.add_argument("--bold", type=Path, nargs="+", required=True, help="raw runs of a subject")
+    parser.add_argument("--movies", type=Path, nargs="*", help="all movies; default: not checked")
+    parser.add_argument("--output", type=Path, help="JSON list of the runs that were found good")
+    arguments = parser.parse_args(argv)
+    settings = Settings.from_config(arguments.config)
+    movies = None if arguments.movies is None else movie_durations(arguments.movies)
+    for path in arguments.bold:
+        check_run(path, settings.min_volumes, movies)
+    check_duplicates(arguments.bold)
+    if arguments.output:
+        atomic.write_text(
+            arguments.output, json.dumps([path.name for path in arguments.bold], indent=1) + "\n"
+        )
+    print(f"{len(arguments.bold)} runs checked")
+
+
+if __name__ == "__main__":
+    step.run(main)

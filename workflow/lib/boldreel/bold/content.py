@@ -1,0 +1,59 @@
+"""What is in a run, said in a hash, so that the same data under two names is found.
+
+Takes BOLD images; leaves hashes of their values. Header, name and compression do not count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from boldreel.data import nifti
+from boldreel.errors import UserError
+
+
+def content_hash(volumes: np.ndarray) -> str:
+    """BLAKE2b (128 bit, hex) of a run (n, x, y, z), as float32 values with the shape."""
+    state = hashlib.blake2b(repr(volumes.shape).encode(), digest_size=16)
+    for volume in volumes:
+        state.update(np.ascontiguousarray(volume, dtype="<f4").data)
+    return state.hexdigest()
+
+
+def read_volumes(path: Path | str) -> tuple[np.ndarray, np.ndarray]:
+    """A 4-D image as float32 (n, x, y, z), contiguous, and its affine."""
+    image = nifti.load(path)
+    if len(image.shape) != 4:
+        raise UserError(f"{path}: shape {image.shape}; a BOLD run has four dimensions")
+    values = nifti.values(image)
+    return np.ascontiguousarray(np.moveaxis(values, 3, 0)), image.affine
+
+
+def refuse_duplicates(hashes: Mapping[str, str]) -> None:
+    """UserError naming two runs if two hold the same content. Takes run (or path) to hash."""
+    seen: dict[str, str] = {}
+    for run, content in hashes.items():
+        if content in seen:
+            raise UserError(
+                f"{run}: holds exactly the same data as {seen[content]}; one is a copy under a "
+                "wrong name: fetch the right data or take one of the two away"
+            )
+        seen[content] = run
+
+
+def check_duplicates(paths: Iterable[Path | str]) -> None:
+    """UserError if two BOLD files hold the same values.
+
+    The middle volumes are compared first; whole runs are read only where those agree.
+    """
+    groups: dict[str, list[str]] = {}
+    for path in paths:
+        image = nifti.load(path)
+        middle = np.asarray(image.dataobj[..., image.shape[-1] // 2], "<f4")
+        groups.setdefault(content_hash(middle[None]) + str(image.shape), []).append(str(path))
+    for group in groups.values():
+        if len(group) > 1:
+            refuse_duplicates({path: content_hash(read_volumes(path)[0]) for path in group})

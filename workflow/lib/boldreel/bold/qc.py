@@ -1,0 +1,134 @@
+"""Quality control of a subject's runs.
+
+Takes the preprocessed runs of one subject; leaves qc.tsv (a row a run) and PNGs (motion, carpet, tSNR,
+coregistration). Two runs that hold the same raw data are refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from boldreel import step
+from boldreel.bold import content, quality, template, transforms
+from boldreel.bold.intensity import WHITE_MATTER
+from boldreel.bold.naming import BOLD_ENDING, AnatomyFiles, RunFiles
+from boldreel.bold.settings import Settings
+from boldreel.data import nifti, provenance, tables
+from boldreel.errors import UserError
+
+_FINER = 2  # voxels of the T1w shown per voxel of the BOLD, along each axis
+# Rim of the brain, and border between grey and white matter, in the normalised T1w.
+_EDGES = (0.3 * WHITE_MATTER, 0.85 * WHITE_MATTER)
+
+
+def t1w_on_grid(anat: Path, grid: template.Grid) -> np.ndarray:
+    """The subject's T1w brain in template space, on a grid _FINER times as fine."""
+    files = AnatomyFiles(anat)
+    target = nifti.load(files.coregistration_target)
+    shape = tuple(length * _FINER for length in grid.shape)
+    indices = (np.indices(shape).reshape(3, -1) + 0.5) / _FINER - 0.5
+    places = transforms.grid_points(grid.affine, indices)
+    to_voxel = np.linalg.inv(target.affine) @ np.loadtxt(files.from_template)
+    values = ndimage.map_coordinates(
+        nifti.values(target), transforms.apply(to_voxel, places), order=1, output=np.float32
+    )
+    return values.reshape(shape)
+
+
+def find_runs(derivatives: Path) -> list[Path]:
+    """The preprocessed runs in a subject's derivatives folder; UserError if there are none."""
+    found = sorted((derivatives / "func").glob(f"*{BOLD_ENDING}"))
+    if not found:
+        raise UserError(f"{derivatives}: no func/*{BOLD_ENDING}; run the bold stage")
+    return found
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
+    started = time.time()
+    parser = step.parser(__doc__)
+    parser.add_argument("--subject", required=True, help="label, without sub-")
+    parser.add_argument("--derivatives", type=Path, required=True, help="the subject's folder")
+    parser.add_argument("--bold", type=Path, nargs="*", help="its runs; default: all in the folder")
+    parser.add_argument("--raw", type=Path, nargs="*", help="the raw runs, in the same order")
+    parser.add_argument("--output-table", type=Path, required=True, help="qc.tsv")
+    parser.add_argument("--output-figures", type=Path, required=True, help="folder for the PNGs")
+    arguments = parser.parse_args(argv)
+    settings = Settings.from_config(arguments.config)
+    bold = arguments.bold or find_runs(arguments.derivatives)
+    raw: list[Path | None] = list(arguments.raw or [None] * len(bold))
+    if len(raw) != len(bold):
+        raise UserError(f"--raw names {len(raw)} runs, --bold {len(bold)}; name the same runs")
+    runs = [quality.measure(path, source) for path, source in zip(bold, raw, strict=True)]
+    known = {
+        f"sub-{arguments.subject} {run.name}": run.content
+        for run in runs
+        if run.content != "unknown"
+    }
+    content.refuse_duplicates(known)
+    _write_table(arguments.output_table, runs)
+    _draw(arguments.output_figures, arguments, bold[0], runs, settings.fd_threshold)
+    provenance.record(
+        arguments.output_table,
+        inputs=[RunFiles(path).confounds for path in bold],
+        config=arguments.config,
+        started=started,
+    )
+    worst = max(runs, key=lambda run: float(np.nanmean(run.displacement)))
+    print(
+        f"sub-{arguments.subject}: {len(runs)} runs, median tSNR "
+        f"{np.median([run.median_tsnr for run in runs]):.0f}, most movement in {worst.name} "
+        f"(mean displacement {np.nanmean(worst.displacement):.2f} mm)"
+    )
+
+
+def _write_table(path: Path, runs: list[quality.RunQuality]) -> None:
+    import pandas
+
+    frame = pandas.DataFrame(
+        {
+            "run": [run.name for run in runs],
+            "volumes": [len(run.motion) for run in runs],
+            "mean_fd": [float(np.nanmean(run.displacement)) for run in runs],
+            "max_fd": [float(np.nanmax(run.displacement)) for run in runs],
+            "outliers": [len(run.outliers) for run in runs],
+            "median_tsnr": [run.median_tsnr for run in runs],
+            "content": [run.content for run in runs],
+            "correlation_ratio": [run.ratio for run in runs],
+            "outlier_volumes": [",".join(map(str, run.outliers)) or None for run in runs],
+        }
+    ).round(4)
+    tables.write(path, frame, "qc")
+
+
+def _draw(
+    folder: Path,
+    arguments: argparse.Namespace,
+    first: Path,
+    runs: list[quality.RunQuality],
+    threshold: float,
+) -> None:
+    # Matplotlib is imported where it is used: its import takes as long as the numbers.
+    from boldreel.bold import figures
+
+    stem = f"sub-{arguments.subject}"
+    figures.motion(folder / f"{stem}_desc-motion_bold.png", runs, threshold)
+    figures.carpet(folder / f"{stem}_desc-carpet_bold.png", runs)
+    figures.tsnr(folder / f"{stem}_desc-tsnr_bold.png", runs)
+    reference = nifti.load(RunFiles(first).boldref)
+    grid = template.Grid(reference.affine, reference.shape)
+    figures.coregistration(
+        folder / f"{stem}_desc-coregistration_bold.png",
+        nifti.values(reference),
+        t1w_on_grid(arguments.derivatives / "anat", grid),
+        _EDGES,
+    )
+
+
+if __name__ == "__main__":
+    step.run(main)

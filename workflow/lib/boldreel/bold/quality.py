@@ -1,0 +1,105 @@
+"""Numbers about the quality of a preprocessed run.
+
+Takes the derivatives of a run; leaves its displacement, outliers and temporal signal-to-noise.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from boldreel.bold import content
+from boldreel.bold.naming import RunFiles
+from boldreel.data import bids, nifti
+from boldreel.errors import UserError
+
+_MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+_CARPET_ROWS = 300
+_TREND_ORDER = 2
+
+
+@dataclass(frozen=True)
+class RunQuality:
+    """Quality of one run.
+
+    name : task-..._run-...
+    motion : (n, 6) mm and rad; displacement : (n,) mm, NaN first
+    outliers : volumes that are motion outliers
+    tsnr : float32, shape of the grid, NaN outside the brain
+    carpet : (rows, n) z-scored series of voxels spread over the brain
+    content : hash of the raw run; ratio : correlation ratio of the coregistration, NaN if unknown
+    """
+
+    name: str
+    motion: np.ndarray
+    displacement: np.ndarray
+    outliers: list[int]
+    tsnr: np.ndarray
+    carpet: np.ndarray
+    content: str
+    ratio: float
+
+    @property
+    def median_tsnr(self) -> float:
+        """Median over the brain."""
+        return float(np.nanmedian(self.tsnr))
+
+
+def measure(bold: Path, raw: Path | None = None) -> RunQuality:
+    """Quality of a preprocessed run.
+
+    Parameters
+    ----------
+    bold : preprocessed run, with mask, sidecar and confounds beside it
+    raw : the raw run, read only where the sidecar does not tell its hash
+    """
+    files = RunFiles(bold)
+    image = nifti.load(bold)
+    mask = nifti.values(nifti.load(files.mask)) > 0
+    if not mask.any():
+        raise UserError(f"{files.mask}: the brain mask is empty; run the bold stage again")
+    series = nifti.values(image)[mask].T
+    tsnr = np.full(mask.shape, np.nan, np.float32)
+    residual = _without_trend(series)
+    spread = residual.std(0)
+    tsnr[mask] = series.mean(0) / np.where(spread > 0, spread, np.nan)
+    chosen = np.linspace(0, series.shape[1] - 1, min(_CARPET_ROWS, series.shape[1])).astype(int)
+    carpet = (residual[:, chosen] / np.where(spread > 0, spread, 1.0)[chosen]).T
+    columns = read_columns(files.confounds)
+    about = json.loads(files.sidecar.read_text(encoding="utf-8"))
+    digest = about.get("RawContentHash")
+    if digest is None and raw is not None:
+        digest = content.content_hash(content.read_volumes(raw)[0])
+    outliers = [
+        int(np.argmax(values)) for name, values in columns.items() if name.startswith("motion_out")
+    ]
+    return RunQuality(
+        bids.run_label(*bids.parse_label(bold)),
+        np.stack([columns[name] for name in _MOTION], axis=1),
+        columns["framewise_displacement"],
+        outliers,
+        tsnr,
+        carpet,
+        digest or "unknown",
+        float(about.get("CorrelationRatio", np.nan)),
+    )
+
+
+def read_columns(path: Path) -> dict[str, np.ndarray]:
+    """A confounds table: column to (n,), NaN for n/a."""
+    with open(path, encoding="utf-8", newline="") as source:
+        header, *rows = csv.reader(source, delimiter="\t")
+    values = [[np.nan if cell == "n/a" else float(cell) for cell in row] for row in rows]
+    return dict(zip(header, np.array(values).T, strict=True))
+
+
+def _without_trend(series: np.ndarray) -> np.ndarray:
+    """Series (n, p) without mean and quadratic trend."""
+    time = np.linspace(-1.0, 1.0, len(series))
+    basis = np.linalg.qr(np.polynomial.legendre.legvander(time, _TREND_ORDER))[0]
+    basis = basis.astype(np.float32)
+    return series - basis @ (basis.T @ series)

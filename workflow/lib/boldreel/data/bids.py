@@ -1,0 +1,260 @@
+"""Raw BIDS: the runs of a subject, their events and their sidecars.
+
+Takes a BIDS directory; leaves one Run per BOLD file and tables of what was shown when. Sidecars
+follow BIDS' inheritance: a JSON higher up applies to every file that has its entities.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from boldreel.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas
+
+_BOLD = (".nii", ".nii.gz")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One functional run: which subject saw which segment for the how-manieth time.
+
+    segment is BIDS' task label, repeat its run index (1 where the name has none). Where two sessions
+    use the same task and run index, the repeats of that task are counted through in session order.
+    """
+
+    subject: str
+    segment: str
+    repeat: int
+    path: Path
+    session: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What names this run's files downstream, for example ``task-train01_run-1``."""
+        return run_label(self.segment, self.repeat)
+
+    @property
+    def events(self) -> Path:
+        """Where the events file of this run lies."""
+        return self.path.with_name(_stem(self.path).removesuffix("_bold") + "_events.tsv")
+
+
+def run_label(segment: str, repeat: int) -> str:
+    """The name of a run in every table and file name: ``task-{segment}_run-{repeat}``."""
+    return f"task-{segment}_run-{repeat}"
+
+
+def parse_label(name: Path | str) -> tuple[str, int]:
+    """(segment, repeat) from a run's label or from any file name that holds it.
+
+    Raises
+    ------
+    UserError : no task entity in it.
+    """
+    entities = parse_entities(Path(name).name)
+    if "task" not in entities:
+        raise UserError(
+            f"{name}: no task in the name; expected ..._task-<segment>_run-<number>_..."
+        )
+    return entities["task"], _repeat(entities, Path(name))
+
+
+def parse_entities(name: str) -> dict[str, str]:
+    """BIDS entities of a file name, for example {"sub": "01", "task": "train01", "run": "1"}."""
+    return dict(re.findall(r"(?:^|_)([a-zA-Z0-9]+)-([a-zA-Z0-9]+)", name.split(".")[0]))
+
+
+def find_runs(bids_root: Path | str, subject: str) -> list[Run]:
+    """All BOLD runs of a subject, with and without sessions, by segment and repeat.
+
+    Parameters
+    ----------
+    subject : label with or without "sub-"
+
+    Raises
+    ------
+    UserError : no such data set or subject, no BOLD, or two files that claim to be one run.
+    """
+    root = Path(bids_root)
+    label = subject.removeprefix("sub-")
+    folder = root / f"sub-{label}"
+    if not root.is_dir():
+        raise UserError(f"{root}: no such BIDS directory; check the path in the config")
+    if not folder.is_dir():
+        raise UserError(
+            f"{root}: no subject sub-{label}; check config/subjects.tsv and the data set"
+        )
+    found: dict[tuple[str, str | None, int], Path] = {}
+    for path in sorted([*folder.glob("func/*_bold.nii*"), *folder.glob("ses-*/func/*_bold.nii*")]):
+        entities = parse_entities(path.name)
+        if not path.name.endswith(_BOLD) or entities.get("part") == "phase":
+            continue
+        if "task" not in entities:
+            raise UserError(f"{path}: no task in the name; BIDS wants sub-*_task-*_bold.nii")
+        key = (entities["task"], entities.get("ses"), _repeat(entities, path))
+        if key in found:
+            raise UserError(
+                f"{path}: same task, session and run as {found[key].name}; give each run its own "
+                "run-<number>, or take one of them away"
+            )
+        found[key] = path
+    if not found:
+        raise UserError(f"{folder}: no func/*_bold.nii or .nii.gz; check the data set")
+    runs = []
+    for segment in sorted({segment for segment, _, _ in found}, key=natural):
+        keys = sorted(
+            (key for key in found if key[0] == segment), key=lambda key: (key[1] or "", key[2])
+        )
+        indices = [key[2] for key in keys]
+        if len(set(indices)) < len(indices):
+            indices = list(range(1, len(keys) + 1))
+        runs += [
+            Run(label, segment, repeat, found[key], key[1])
+            for key, repeat in sorted(zip(keys, indices, strict=True), key=lambda pair: pair[1])
+        ]
+    return runs
+
+
+def read_events(path: Path | str, stimuli: Path | str | None = None) -> pandas.DataFrame:
+    """What was shown when.
+
+    Parameters
+    ----------
+    stimuli : the data set's stimuli/ directory, to check that every movie is there
+
+    Returns
+    -------
+    frame : columns of the file with onset, duration (s, from the run's start), stim_file (None where
+        a row shows no stimulus), stim_onset (s into the movie; 0 where the file does not say) and
+        movie (stim_file without folder and suffix).
+
+    Raises
+    ------
+    UserError : missing file or column, a cell that is no time, a movie that is not in stimuli/.
+        A run at rest, which shows nothing in any row, is no error here.
+    """
+    import pandas
+
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(
+            f"{path}: no such events file; BIDS wants one beside each run that shows a movie"
+        )
+    try:
+        frame = pandas.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a tab-separated table ({error})") from None
+    for column in ("onset", "duration", "stim_file"):
+        if column not in frame:
+            raise UserError(
+                f"{path}: no column {column} (found {', '.join(frame.columns)}); events need onset, "
+                "duration and stim_file, the movie's name under stimuli/"
+            )
+    for column in frame:
+        cells = [None if cell in ("n/a", "") else cell for cell in frame[column]]
+        frame[column] = pandas.Series(cells, index=frame.index, dtype=object)
+    shown = frame["stim_file"].notna()
+    if "stim_onset" not in frame:
+        frame["stim_onset"] = "0"
+    frame["stim_onset"] = frame["stim_onset"].fillna("0")
+    for column in ("onset", "duration", "stim_onset"):
+        numbers = pandas.to_numeric(frame[column], errors="coerce").astype("float64")
+        low = float("-inf") if column == "onset" else 0.0
+        wrong = (shown | frame[column].notna()) & ~(numbers.ge(low) & numbers.lt(float("inf")))
+        if wrong.any():
+            row = int(wrong.to_numpy().argmax())
+            raise UserError(
+                f"{path}: row {row + 2}: {column} is {frame[column].iloc[row] or 'n/a'}; "
+                "expected a time in seconds"
+            )
+        frame[column] = numbers
+    movies = [Path(name).stem if name else None for name in frame["stim_file"]]
+    frame["movie"] = pandas.Series(movies, index=frame.index, dtype=object)
+    if stimuli is not None:
+        for row, name in enumerate(frame["stim_file"]):
+            if name and not (Path(stimuli) / name).is_file():
+                raise UserError(
+                    f"{path}: row {row + 2}: stim_file {name} is not in {stimuli}; put the movie "
+                    "there or mend the name"
+                )
+    return frame
+
+
+def read_sidecar(path: Path | str) -> dict[str, Any]:
+    """Metadata of a file: its own JSON, over what it inherits from JSON files further up.
+
+    Parameters
+    ----------
+    path : the JSON itself (read alone), or the data file that it describes
+
+    Raises
+    ------
+    UserError : no JSON for this file, or one that is not a JSON object.
+    """
+    path = Path(path)
+    if path.suffix == ".json":
+        return _read_json(path)
+    entities = parse_entities(path.name)
+    suffix = _stem(path).rsplit("_", 1)[-1]
+    folders = [path.parent]
+    while not (folders[-1] / "dataset_description.json").is_file():
+        if folders[-1].parent == folders[-1] or len(folders) > 4:
+            folders = folders[:1]
+            break
+        folders.append(folders[-1].parent)
+    merged: dict[str, Any] = {}
+    found = False
+    for folder in reversed(folders):
+        applying = [
+            candidate
+            for candidate in folder.glob("*.json")
+            if _stem(candidate).rsplit("_", 1)[-1] == suffix
+            and parse_entities(candidate.name).items() <= entities.items()
+        ]
+        for candidate in sorted(applying, key=lambda c: len(parse_entities(c.name))):
+            merged |= _read_json(candidate)
+            found = True
+    if not found:
+        raise UserError(
+            f"{path}: no JSON sidecar describes it; write {_stem(path)}.json beside it with "
+            "RepetitionTime (s) and TaskName"
+        )
+    return merged
+
+
+def natural(text: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorting key that puts seg2 before seg10."""
+    return tuple(
+        (0, int(part), "") if part.isdigit() else (1, 0, part)
+        for part in re.split(r"(\d+)", text)
+        if part
+    )
+
+
+def _repeat(entities: dict[str, str], path: Path) -> int:
+    index = entities.get("run", "1")
+    if not index.isdigit() or int(index) < 1:
+        raise UserError(f"{path}: run-{index} is no run number; expected run-1, run-2, ...")
+    return int(index)
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").rsplit(".", 1)[0]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(f"{path}: no such JSON sidecar")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: a {type(content).__name__}; expected a JSON object")
+    return content

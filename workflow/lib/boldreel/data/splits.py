@@ -1,0 +1,66 @@
+"""Splits by whole segment: which runs are for training, validation and test.
+
+Takes the config's patterns on segment (task) names; leaves one split per segment. Validation is taken
+out of training. A segment that is both training and test is refused; one that no pattern names is
+not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from boldreel.errors import UserError
+
+SPLITS = ("train", "validation", "test")
+
+
+def split_of(segment: str, patterns: Mapping[str, Sequence[str]]) -> str | None:
+    """The split of a segment, None if no pattern names it.
+
+    Parameters
+    ----------
+    patterns : shell patterns by split, for example {"train": ["seg*"], "validation": ["seg18"],
+        "test": ["test*"]}; validation may be absent
+
+    Raises
+    ------
+    UserError : the segment is named both by test and by train or validation.
+    """
+    named = [
+        split
+        for split in SPLITS
+        if any(fnmatchcase(segment, pattern) for pattern in patterns.get(split) or ())
+    ]
+    if "test" in named and len(named) > 1:
+        raise UserError(
+            f"segment {segment} is matched by segments.test and by segments.{named[0]}; make the "
+            "patterns exclusive, or test data leaks into training"
+        )
+    if "validation" in named:
+        return "validation"
+    return named[0] if named else None
+
+
+def check_patterns(patterns: object) -> dict[str, list[str]]:
+    """The patterns of a config, each a list.
+
+    Raises
+    ------
+    UserError : not a mapping of train, validation and test to patterns, or train or test missing.
+    """
+    if not isinstance(patterns, Mapping):
+        raise UserError("segments is missing; give patterns: segments: {train: [...], test: [...]}")
+    unknown = set(patterns) - set(SPLITS)
+    if unknown:
+        raise UserError(f"segments.{sorted(unknown)[0]}: no such split; {', '.join(SPLITS)} exist")
+    lists = {
+        split: [value] if isinstance(value, str) else list(value or [])
+        for split, value in patterns.items()
+    }
+    for split in ("train", "test"):
+        if not lists.get(split):
+            raise UserError(
+                f"segments.{split} is empty; name its segments, for example ['{split}*']"
+            )
+    return lists

@@ -1,0 +1,262 @@
+"""Movies on disk: decode at an exact frame rate, encode for browsers.
+
+Takes a movie in any container that FFmpeg reads; leaves uint8 RGB frames (n, h, w, 3), one for each
+time k / frame_rate, namely the picture that a viewer sees at that time: the last one whose
+presentation time is not later. Movie time 0 is the presentation time of the first picture.
+Writes H.264 mp4 (yuv420p, even sizes, index at the front) that every browser plays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boldreel.data import atomic
+from boldreel.errors import UserError
+
+# Presentation times are rounded to the container's clock (GIF: 10 ms; mp4: under 0.1 ms), so a
+# picture counts as shown from this many seconds before its time on.
+_TOLERANCE = 1e-3
+# Starting later than this many seconds into a movie is worth a seek.
+_SEEK_AFTER = 4.0
+_BT601 = 6  # FFmpeg's AVCOL_SPC_SMPTE170M
+_MEND = "re-encode it, for example to H.264 mp4, or name another file"
+
+
+def probe(path: Path | str) -> dict[str, Any]:
+    """What a movie is, from its header where that tells.
+
+    Returns
+    -------
+    dict with duration (s), frame_rate (frames per second), width, height (pixels as stored).
+
+    Raises
+    ------
+    UserError : no such file, unreadable, or no video in it.
+    """
+    path = Path(path)
+    with _open(path) as container:
+        stream = container.streams.video[0]
+        rate = float(stream.average_rate or stream.guessed_rate or 0)
+        if stream.duration is not None and stream.time_base is not None:
+            duration = float(stream.duration * stream.time_base)
+        elif container.duration is not None:
+            duration = container.duration / 1e6
+        else:
+            times = [time for time, _ in _pictures(container, path)]
+            duration = _end(times, rate)
+        return {
+            "duration": duration,
+            "frame_rate": rate,
+            "width": stream.codec_context.width,
+            "height": stream.codec_context.height,
+        }
+
+
+def read_frames(
+    path: Path | str,
+    frame_rate: float,
+    size: int | None = None,
+    start: float = 0.0,
+    duration: float | None = None,
+) -> np.ndarray:
+    """Decode the pictures shown at the times start + k / frame_rate.
+
+    Parameters
+    ----------
+    frame_rate : frames per second to leave; the movie's own rate may be any.
+    size : side in pixels of the largest centred square, scaled; None keeps the movie's pictures.
+    start, duration : part of the movie in s; duration None reads to the end. A part of d s has
+        round(d * frame_rate) frames.
+
+    Returns
+    -------
+    frames : uint8 (n, h, w, 3), RGB
+
+    Raises
+    ------
+    UserError : no such file, unreadable, broken midway, or shorter than the part asked for.
+    """
+    path = Path(path)
+    if frame_rate <= 0:
+        raise UserError(f"{path}: frame rate is {frame_rate}; give a positive number per second")
+    wanted = None if duration is None else round(duration * frame_rate)
+    frames: list[np.ndarray] = []
+    shown: Any = None
+    last = 0.0
+    count = 0
+    with _open(path) as container:
+        rate = float(container.streams.video[0].average_rate or 0)
+        pictures = _pictures(container, path, start)
+        for time, picture in pictures:
+            # Every wanted time before this picture still shows the one before it.
+            while (
+                shown is not None
+                and (wanted is None or len(frames) < wanted)
+                and start + len(frames) / frame_rate < time - _TOLERANCE
+            ):
+                frames.append(_square(shown, size))
+            shown, last, count = picture, time, count + 1
+            if wanted is not None and len(frames) >= wanted:
+                break
+        if shown is None:
+            raise UserError(f"{path}: no picture could be decoded; {_MEND}")
+        end = last + _hold(shown, rate)
+        while (wanted is None or len(frames) < wanted) and (
+            start + len(frames) / frame_rate < end - _TOLERANCE
+        ):
+            frames.append(_square(shown, size))
+    if wanted is not None and len(frames) < wanted:
+        raise UserError(
+            f"{path}: the movie is {end:.3f} s long, but {start + (duration or 0):.3f} s are needed; "
+            "check that it is the movie that was shown and that it is complete"
+        )
+    if not frames:
+        raise UserError(f"{path}: the movie is {end:.3f} s long and has nothing from {start} s on")
+    return np.stack(frames)
+
+
+def write_mp4(
+    path: Path | str,
+    frames: np.ndarray | Iterable[np.ndarray],
+    frame_rate: float,
+    crf: int = 14,
+) -> None:
+    """Encode frames as H.264 mp4, written aside and renamed.
+
+    An odd height or width is made even by repeating the last row or column, which 4:2:0 colour
+    needs. One encoder thread: the same frames give the same bytes.
+
+    Parameters
+    ----------
+    frames : uint8 (n, h, w, 3), or an iterable of uint8 (h, w, 3), at least one
+    frame_rate : frames per second
+    crf : x264's constant quality, 0 (lossless) to 51
+    """
+    import av
+
+    path = Path(path)
+    written = 0
+    with (
+        atomic.file(path) as tmp,
+        av.open(str(tmp), "w", format="mp4", options={"movflags": "+faststart"}) as container,
+    ):
+        stream: Any = None
+        for image in frames:
+            image = np.asarray(image)
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+                raise ValueError(
+                    f"a frame is {image.dtype} {image.shape}; expected uint8 (height, width, 3)"
+                )
+            height, width = image.shape[:2]
+            image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            if stream is None:
+                stream = container.add_stream(
+                    "libx264", rate=Fraction(frame_rate).limit_denominator(1001)
+                )
+                stream.height, stream.width = image.shape[:2]
+                stream.pix_fmt = "yuv420p"
+                stream.options = {"crf": str(crf), "preset": "medium"}
+                stream.codec_context.thread_count = 1
+                # What the conversion from RGB used; untagged, players guess by picture size.
+                stream.codec_context.colorspace = _BT601
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            written += 1
+        if not written:
+            raise ValueError(f"{path}: no frames to write")
+        container.mux(stream.encode())
+
+
+def _open(path: Path) -> Any:
+    import av
+
+    if not path.is_file():
+        raise UserError(f"{path}: no such movie; check the path")
+    try:
+        container = av.open(str(path))
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise UserError(f"{path}: not a readable video ({_reason(error)}); {_MEND}") from None
+    if not container.streams.video:
+        container.close()
+        raise UserError(f"{path}: no video in it (sound only?); name a movie with pictures")
+    return container
+
+
+def _pictures(container: Any, path: Path, start: float = 0.0) -> Iterator[tuple[float, Any]]:
+    """(time in s from the first picture, av.VideoFrame) in order of presentation.
+
+    With a later start, decoding begins at a key picture that is shown not later than start.
+    """
+    import av
+
+    stream = container.streams.video[0]
+    origin = None if stream.start_time is None else float(stream.start_time * stream.time_base)
+    try:
+        if start > _SEEK_AFTER and origin is not None:
+            _seek(container, stream, origin + start)
+        for number, picture in enumerate(container.decode(stream)):
+            time = picture.time
+            if time is None:
+                time = number / float(stream.average_rate or 25)
+            if origin is None:
+                origin = time
+            yield time - origin, picture
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise UserError(f"{path}: damaged or truncated video ({_reason(error)}); {_MEND}") from None
+
+
+def _seek(container: Any, stream: Any, time: float) -> None:
+    """Go to the key picture before a time; back to the beginning where that lands too late."""
+    import av
+
+    try:
+        container.seek(int(time / stream.time_base), stream=stream)
+        first = next(iter(container.decode(stream)), None)
+        if first is not None and first.time is not None and first.time <= time:
+            container.seek(int(time / stream.time_base), stream=stream)
+            return
+    except (av.FFmpegError, OSError):
+        pass  # not every container can seek; reading from the beginning always works
+    container.seek(stream.start_time or 0, stream=stream)
+
+
+def _hold(picture: Any, rate: float) -> float:
+    """How long the last picture stays, in s."""
+    if picture.duration and picture.time_base:
+        return float(picture.duration * picture.time_base)
+    return 1 / rate if rate else 0.0
+
+
+def _end(times: list[float], rate: float) -> float:
+    return (times[-1] if times else 0.0) + (1 / rate if rate else 0.0)
+
+
+def _square(picture: Any, size: int | None) -> np.ndarray:
+    """RGB pixels of a picture as it is meant to be seen: turned, cropped and scaled."""
+    image = picture.to_ndarray(format="rgb24")
+    pixel_ratio = float(getattr(picture, "sample_aspect_ratio", None) or 1) or 1.0
+    turns = round((getattr(picture, "rotation", 0) or 0) / 90) % 4
+    if turns:
+        image = np.rot90(image, turns)
+        pixel_ratio = 1 / pixel_ratio if turns % 2 else pixel_ratio
+    if size is None or (image.shape[:2] == (size, size) and pixel_ratio == 1):
+        return np.ascontiguousarray(image)
+    from PIL import Image
+
+    height, width = image.shape[:2]
+    side = min(height, width * pixel_ratio)
+    across = side / pixel_ratio
+    left, top = (width - across) / 2, (height - side) / 2
+    box = (left, top, left + across, top + side)
+    square = Image.fromarray(np.ascontiguousarray(image)).resize(
+        (size, size), Image.Resampling.BICUBIC, box=box
+    )
+    return np.asarray(square)
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,7 @@
+"""Stage 9: how good are the videos, against which chance and which baselines, and how sure is that.
+
+One module per family of metrics (`nway`, `ssim`, `pixel`, `judge`, `clip_similarity`, `motion`), all
+plain functions on arrays; `statistics` for intervals and tests; `readings` runs the frozen judges;
+`measures` and `summary` put them together; `score`, `group` and `python -m boldreel.evaluate` are
+the steps.
+"""

@@ -1,0 +1,44 @@
+"""What a reconstruction has to beat: pictures that need no decoding of the clip.
+
+Takes the clips table and the stimuli; leaves uint8 clips for each baseline. `gray`: mid-gray.
+`mean_frame`: the mean of all training frames. `random_training`: a training clip drawn by seed.
+`nearest_training`: the training clip whose BOLD is most like the test clip's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+MID_GRAY = 128
+
+
+def still(frame: np.ndarray, frames: int) -> np.ndarray:
+    """One frame (h, w, 3) held for a clip: (1, frames, h, w, 3)."""
+    return np.broadcast_to(frame, (1, frames, *frame.shape))
+
+
+def gray(frames: int, size: tuple[int, int]) -> np.ndarray:
+    """A mid-gray clip (1, frames, h, w, 3)."""
+    return still(np.full((*size, 3), MID_GRAY, dtype=np.uint8), frames)
+
+
+def random_rows(test: int, training: int, seed: int) -> np.ndarray:
+    """Row (test,) of a training clip for each test clip, drawn with replacement by seed."""
+    return np.random.default_rng([seed, 3]).integers(training, size=test)
+
+
+def nearest_rows(test: np.ndarray, training: np.ndarray) -> np.ndarray:
+    """Row (test,) of the training response that correlates best with each test response.
+
+    Parameters
+    ----------
+    test, training : (n, ...) responses, flattened; a response without variance takes row 0.
+    """
+
+    def standard(x: np.ndarray) -> np.ndarray:
+        flat = x.reshape(len(x), -1).astype(np.float32)
+        flat = flat - flat.mean(axis=1, keepdims=True)
+        length = np.linalg.norm(flat, axis=1, keepdims=True)
+        return np.divide(flat, length, out=np.zeros_like(flat), where=length > 0)
+
+    return (standard(test) @ standard(training).T).argmax(axis=1)

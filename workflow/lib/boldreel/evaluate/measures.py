@@ -1,0 +1,199 @@
+"""All metrics of one run's clips under one condition, for each pairing that a shift makes.
+
+Takes truth and reconstruction of a run (frames and readings) and the pairings; leaves one `Measure`
+per metric. Which metrics there are follows from which readings there are: a metric that needs a
+model that was not given is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from boldreel.evaluate import clip_similarity, judge, motion, nway, pixel, ssim
+from boldreel.evaluate.readings import Readings
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric's values.
+
+    better : "higher", "lower" or "neither" (a ratio that should be 1, or no look at the truth).
+    values : (pairings, n); the first pairing is the right one. (1, n) where pairing means nothing.
+    per : (n,) denominators where the value of a set of clips is a ratio of sums, else None.
+    """
+
+    metric: str
+    definition: str
+    better: str
+    chance: float
+    values: np.ndarray
+    per: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Videos:
+    """Clips of one run: frames uint8 (n, F, h, w, 3) and what the judges read."""
+
+    frames: np.ndarray
+    readings: Readings
+
+
+Factors = Mapping[str, tuple[list[str], np.ndarray]]
+
+
+def measure(
+    truth: Videos,
+    reconstruction: Videos,
+    pairing: tuple[np.ndarray, np.ndarray],
+    shots: np.ndarray,
+    attributes: Sequence[Mapping[str, str]],
+    factors: Mapping[str, Factors],
+    config: Mapping[str, Any],
+) -> list[Measure]:
+    """Every metric for which there is material.
+
+    Parameters
+    ----------
+    pairing : index arrays (pairings, n) of reconstruction and truth, see `statistics.shifted`.
+    shots : (n,) shot of each true clip. attributes : of each true clip.
+    factors : what the "image" and "video" classifiers' labels say, see `judge.factors`.
+    config : keys n_way, top_k, clip_threshold.
+    """
+    i, j = pairing
+    found = [
+        *_pixels(truth.frames, reconstruction.frames, i, j),
+        *_motion(truth.frames, reconstruction.frames),
+    ]
+    a, b = reconstruction.readings, truth.readings
+    if a.image is not None and b.image is not None:
+        found += _nway("nway_frame", a.image, b.image, i, j, config)
+    if a.video is not None and b.video is not None:
+        found += _nway("nway_video", a.video, b.video, i, j, config)
+    if a.embedding is not None and b.embedding is not None:
+        found += _clip(a.embedding, b.embedding, shots, i, j, config["clip_threshold"])
+    for which, logits in (("image", a.image), ("video", a.video)):
+        if logits is not None:
+            found += _judge(which, logits, factors.get(which, {}), attributes, i, j)
+    return found
+
+
+def of_truth(
+    truth: Videos, attributes: Sequence[Mapping[str, str]], factors: Mapping[str, Factors]
+) -> list[Measure]:
+    """What the truth itself scores where only a judge or the output alone is looked at."""
+    same = np.arange(len(truth.frames))[None]
+    found: list[Measure] = []
+    for which, logits in (("image", truth.readings.image), ("video", truth.readings.video)):
+        if logits is not None:
+            found += _judge(which, logits, factors.get(which, {}), attributes, same, same)
+    embedding = truth.readings.embedding
+    if embedding is not None and embedding.shape[1] > 1:
+        smooth = clip_similarity.neighbours(embedding)
+        found.append(Measure("clip_pcc", "output", "neither", NAN, smooth[None]))
+    return found
+
+
+def _pixels(
+    truth: np.ndarray, reconstruction: np.ndarray, i: np.ndarray, j: np.ndarray
+) -> Iterator[Measure]:
+    for definition in ssim.DEFINITIONS:
+        if min(truth.shape[2:4]) < ssim.smallest_frame(definition):
+            continue
+        values = ssim.pairs(reconstruction, truth, i[:1], j[:1], definition)
+        if len(i) > 1:
+            others = ssim.pairs(reconstruction, truth, i[1:], j[1:], definition, np.float32)
+            values = np.concatenate([values, others])
+        yield Measure("ssim", definition, "higher", NAN, values)
+    error = pixel.mse(reconstruction, truth, i, j)
+    yield Measure("mse", "rgb", "lower", NAN, error.mean(axis=-1))
+    yield Measure("psnr", "rgb", "higher", NAN, pixel.psnr(error))
+    agreement = pixel.correlation(reconstruction, truth, i, j)
+    yield Measure("pixel_correlation", "rgb", "higher", NAN, agreement)
+
+
+def _motion(truth: np.ndarray, reconstruction: np.ndarray) -> Iterator[Measure]:
+    if truth.shape[1] > 1:
+        yield Measure(
+            "motion_change",
+            "ratio_to_truth",
+            "neither",
+            NAN,
+            motion.change(reconstruction)[None],
+            per=motion.change(truth),
+        )
+
+
+def _nway(
+    metric: str,
+    scores: np.ndarray,
+    truth: np.ndarray,
+    i: np.ndarray,
+    j: np.ndarray,
+    config: Mapping[str, Any],
+) -> Iterator[Measure]:
+    classes = scores.shape[-1]
+    for right, name in ((3, "top3"), (1, "single")):
+        if classes <= right:
+            continue
+        labels = nway.right_classes(truth, right)
+        for n_way in config["n_way"]:
+            if classes - right < n_way - 1:
+                continue
+            for top_k in config["top_k"]:
+                values = np.stack(
+                    [
+                        nway.exact(scores[p], labels[q], n_way, top_k)
+                        for p, q in zip(i, j, strict=True)
+                    ]
+                )
+                if values.ndim == 3:  # frames
+                    values = values.mean(axis=2)
+                definition = f"{name}_n{n_way}_k{top_k}"
+                chance = nway.chance(n_way, top_k, right)
+                yield Measure(metric, definition, "higher", chance, values)
+
+
+def _clip(
+    a: np.ndarray,
+    b: np.ndarray,
+    shots: np.ndarray,
+    i: np.ndarray,
+    j: np.ndarray,
+    threshold: float,
+) -> Iterator[Measure]:
+    similarity = clip_similarity.cosine(a, b, i, j)
+    yield Measure("clip_similarity", "frame_cosine", "higher", NAN, similarity)
+    twoway = clip_similarity.identification(a, b, shots, i, j)
+    yield Measure("clip_identification", "two_way", "higher", 0.5, twoway)
+    if a.shape[1] > 1:
+        smooth = clip_similarity.neighbours(a)
+        yield Measure("clip_pcc", "output", "neither", NAN, smooth[None])
+        yield Measure(
+            "clip_pcc",
+            f"thresholded_{threshold:g}",
+            "higher",
+            NAN,
+            np.where(similarity >= threshold, smooth[i], 0.0),
+        )
+
+
+def _judge(
+    which: str,
+    logits: np.ndarray,
+    factors: Factors,
+    attributes: Sequence[Mapping[str, str]],
+    i: np.ndarray,
+    j: np.ndarray,
+) -> Iterator[Measure]:
+    probabilities = judge.softmax(logits)
+    for name, (values, belongs) in factors.items():
+        true = [values.index(e[name]) if e.get(name) in values else -1 for e in attributes]
+        right = judge.read(probabilities, belongs, len(values))[i] == np.array(true)[j]
+        hits = np.where(np.array(true)[j] >= 0, right.astype(float), np.nan)
+        yield Measure(f"judge_{name}", f"{which}_classifier", "higher", 1 / len(values), hits)

@@ -1,0 +1,258 @@
+"""Step: score one subject's reconstructions by one method, against truth, chance and baselines.
+
+Takes reconstruction shards, stimuli, the tables of clips and windows, and the frozen judges; leaves
+metrics.parquet (every clip, table "clip_metrics") and scores.tsv (table "metrics": value, interval
+over shots, chance, circular-shift p) for the conditions model, shuffled, gray, mean_frame,
+random_training, and true_features and nearest_training where their inputs are given.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boldreel.data import provenance, responses, tables
+from boldreel.errors import UserError
+from boldreel.evaluate import baselines, clips, judge, statistics
+from boldreel.evaluate.measures import Measure, Videos, measure, of_truth
+from boldreel.evaluate.readings import Judges
+from boldreel.evaluate.stored import Stored
+from boldreel.evaluate.summary import Summary, per_clip
+from boldreel.step import parser, run
+from boldreel.training.device import lease
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEFAULTS: dict[str, Any] = {
+    "n_way": [2, 50],
+    "top_k": [1],
+    "clip_threshold": 0.6,
+    "resamples": 2000,
+    "permutations": 2000,
+    "shifts": 40,
+    "combination": ["object", "colour"],
+    "batch_size": 8,
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Clips of a condition, and under which set and names their readings may be stored."""
+
+    name: str
+    frames: np.ndarray
+    stored: str = ""
+    clips: Sequence[str] = ()
+
+
+class Material:
+    """Everything that one subject's scores are made of, read clip by clip of a run.
+
+    Parameters
+    ----------
+    test : clips table of the reconstructed test clips with the column segment.
+    training : clips table of the training clips.
+    """
+
+    def __init__(
+        self,
+        model: clips.Reconstruction,
+        upper: clips.Reconstruction | None,
+        stimuli: Sequence[str],
+        test: pd.DataFrame,
+        training: pd.DataFrame,
+        nearest: np.ndarray | None,
+        seed: int,
+    ) -> None:
+        self.model, self.upper, self.stimuli = model, upper, stimuli
+        self.test, self.training, self.nearest = test, training, nearest
+        self.frames, self.size = model.shape[0], (model.shape[1], model.shape[2])
+        self.drawn = baselines.random_rows(len(test), max(len(training), 1), seed)
+        self.mean = clips.mean_frame(training, stimuli, self.size) if len(training) else None
+
+    def truth(self, rows: np.ndarray) -> np.ndarray:
+        """True clips (n, F, h, w, 3) of some test rows, with the reconstruction's F and size."""
+        return clips.cut(self.test.iloc[rows], self.stimuli, self.frames, self.size)
+
+    def conditions(self, rows: np.ndarray) -> Iterator[Condition]:
+        """Every condition for some test rows; a still picture comes as one clip."""
+        names = list(self.test["clip"].iloc[rows])
+        yield Condition("model", self.model.frames(names))
+        if self.upper is not None:
+            shown = clips.as_size(self.upper.frames(names), self.frames, self.size)
+            yield Condition("true_features", shown, "true_features", names)
+        yield Condition("gray", baselines.gray(self.frames, self.size))
+        if self.mean is not None:
+            yield Condition("mean_frame", baselines.still(self.mean, self.frames))
+            yield self._of_training("random_training", self.drawn[rows])
+        if self.nearest is not None:
+            yield self._of_training("nearest_training", self.nearest[rows])
+
+    def _of_training(self, name: str, which: np.ndarray) -> Condition:
+        table = self.training.iloc[which]
+        shown = clips.cut(table, self.stimuli, self.frames, self.size)
+        return Condition(name, shown, "training", list(table["clip"]))
+
+
+def _spread(videos: Videos, count: int) -> Videos:
+    """A single still clip, seen as `count` clips without copying its frames."""
+    if len(videos.frames) == count:
+        return videos
+    frames = np.broadcast_to(videos.frames, (count, *videos.frames.shape[1:]))
+    return Videos(frames, videos.readings.take(np.zeros(count, dtype=int)))
+
+
+def score(
+    material: Material,
+    runs: Sequence[clips.Segment],
+    judges: Judges,
+    known_readings: Stored,
+    config: Mapping[str, Any],
+) -> dict[str, list[list[Measure]]]:
+    """Measures of every condition: {condition: [measures of run 1, of run 2, ...]}."""
+    test = material.test
+    shots, attributes = test["shot"].to_numpy(), clips.attributes(test)
+    every = attributes + clips.attributes(material.training)
+    factors = {which: judge.factors(judges.labels(which), every) for which in ("image", "video")}
+    out: dict[str, list[list[Measure]]] = {}
+    for segment in runs:
+        rows, count = segment.rows, len(segment.rows)
+        frames = material.truth(rows)
+        names = list(test["clip"].iloc[rows])
+        judged = known_readings.take("truth", names)
+        truth = Videos(frames, judged or judges.read(frames, f"truth of {segment.name}"))
+        own = [attributes[row] for row in rows]
+        by = statistics.shifts(count, statistics.longest(shots[rows]), int(config["shifts"]))
+        for condition in material.conditions(rows):
+            what = f"{condition.name} of {segment.name}"
+            judged = known_readings.take(condition.stored, condition.clips)
+            readings = judged or judges.read(condition.frames, what)
+            seen = _spread(Videos(condition.frames, readings), count)
+            plan = by if condition.name == "model" else by[:1]
+            pairing = statistics.shifted(count, plan)
+            found = measure(truth, seen, pairing, shots[rows], own, factors, config)
+            out.setdefault(condition.name, []).append(found)
+        out.setdefault("truth", []).append(of_truth(truth, own, factors))
+    return out
+
+
+def tabulate(
+    measured: Mapping[str, Sequence[Sequence[Measure]]],
+    summary: Summary,
+    test: pd.DataFrame,
+    runs: Sequence[clips.Segment],
+    method: str,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(score rows without dataset and subject, clip rows) of all conditions."""
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    by_clip: list[pd.DataFrame] = []
+    for condition, by_run in measured.items():
+        for parts in zip(*by_run, strict=True):
+            tested = condition == "model"
+            for row in summary.rows(parts, tested):
+                name = row["condition"] or condition
+                rows.append({**row, "method": method, "condition": name})
+            for name, values in per_clip(runs, parts, tested).items():
+                frame = test[["clip", "shot"]].assign(
+                    method=method,
+                    condition=name or condition,
+                    metric=parts[0].metric,
+                    definition=parts[0].definition,
+                    value=values,
+                )
+                by_clip.append(frame)
+    return pd.DataFrame(rows), pd.concat(by_clip, ignore_index=True)
+
+
+def split_clips(table: pd.DataFrame, windows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(test clips with their segment, training clips) of the clips table, by the windows' split."""
+    shown = windows.drop_duplicates("clip").set_index("clip")[["segment", "split"]]
+    joined = table.join(shown, on="clip", how="inner")
+    test = joined[joined["split"] == "test"].reset_index(drop=True)
+    # A clip that is also shown in a training run is no training clip: nothing may leak.
+    training = joined[joined["split"] != "test"].reset_index(drop=True)
+    return test, training
+
+
+def _nearest(
+    windows: str, series: str | None, test: pd.DataFrame, training: pd.DataFrame
+) -> np.ndarray | None:
+    if series is None or not len(training):
+        return None
+    near = responses.load_responses(windows, series, "test")
+    far = responses.load_responses(windows, series, ("train", "validation"))
+    best = baselines.nearest_rows(near.x, far.x)
+    row = {name: k for k, name in enumerate(training["clip"])}
+    found = {name: row[far.clips[k]] for name, k in zip(near.clips, best, strict=True)}
+    return np.array([found[name] for name in test["clip"]])
+
+
+def main(argv: list[str] | None = None) -> None:
+    started = time.time()
+    arguments = parser(__doc__)
+    arguments.add_argument("--reconstruction", nargs="+", required=True, help="shard folders")
+    arguments.add_argument("--upper-bound", nargs="*", default=[], help="shards from true features")
+    arguments.add_argument("--stimuli", nargs="+", required=True, help="folder(s) of movies")
+    arguments.add_argument("--clips", required=True, help="clips.parquet")
+    arguments.add_argument("--windows", required=True, help="windows.parquet of the subject")
+    arguments.add_argument("--series-dir", help="the subject's series: adds nearest_training")
+    arguments.add_argument("--image-classifier")
+    arguments.add_argument("--video-classifier")
+    arguments.add_argument("--clip-model")
+    arguments.add_argument("--reference", type=Path, help="folder of evaluate.reference")
+    arguments.add_argument("--dataset", help="name for the table (default: the config's, or none)")
+    arguments.add_argument("--method", default="mindvideo")
+    arguments.add_argument("--subject", required=True)
+    arguments.add_argument("--output-clips", required=True, type=Path)
+    arguments.add_argument("--output-scores", required=True, type=Path)
+    args = arguments.parse_args(argv)
+    config = {**DEFAULTS, **args.config}
+    seed = int(config.get("seed", 0))
+
+    model = clips.Reconstruction(args.reconstruction)
+    upper = clips.Reconstruction(args.upper_bound) if args.upper_bound else None
+    windows = tables.read(args.windows, "windows")
+    test, training = split_clips(tables.read(args.clips, "clips"), windows)
+    unknown = sorted(set(model.names) - set(test["clip"]))
+    if unknown:
+        raise UserError(
+            f"{args.reconstruction[0]}: clip {unknown[0]} is no test clip of {args.windows}; "
+            "evaluate with the windows that were reconstructed"
+        )
+    test = test[test["clip"].isin(model.names)].reset_index(drop=True)
+    nearest = _nearest(args.windows, args.series_dir, test, training)
+    material = Material(model, upper, args.stimuli, test, training, nearest, seed)
+    runs = clips.segments(test)
+    with lease() as device:
+        judges = Judges(
+            args.image_classifier,
+            args.video_classifier,
+            args.clip_model,
+            device,
+            int(config["batch_size"]),
+        )
+        known = Stored(args.reference, judges.parts)
+        measured = score(material, runs, judges, known, config)
+
+    seen = clips.seen(clips.attributes(test), clips.attributes(training), config["combination"])
+    summary = Summary(runs, test["shot"].to_numpy(), seen, config, seed)
+    rows, by_clip = tabulate(measured, summary, test, runs, args.method)
+    rows.insert(0, "subject", args.subject)
+    rows.insert(0, "dataset", args.dataset or str(config.get("dataset", "")))
+    tables.write(args.output_clips, by_clip, "clip_metrics")
+    tables.write(args.output_scores, rows, "metrics")
+    inputs = [*args.reconstruction, *args.upper_bound, args.clips, args.windows]
+    for target in (args.output_clips, args.output_scores):
+        provenance.record(target, inputs=inputs, config=config, seed=seed, started=started)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,145 @@
+"""Intervals and tests for clips that are not independent of each other.
+
+Takes scores per clip; leaves intervals, p-values and corrections. Clips of one shot are near
+duplicates, so intervals resample shots; the signal and the movie are both autocorrelated, so tests
+shift the reconstructions against the truth in a circle inside each run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def longest(shots: Sequence[str]) -> int:
+    """Length, in clips, of the longest stretch of one shot."""
+    best = run = 0
+    previous: object = object()
+    for shot in shots:
+        run = run + 1 if shot == previous else 1
+        previous, best = shot, max(best, run)
+    return best
+
+
+def shifts(clips: int, apart: int, most: int = 40) -> np.ndarray:
+    """Evenly spaced circular shifts of a run of `clips`, the identity (0) first.
+
+    Neighbouring shifts lie at least `apart` clips from each other and from the identity, so that
+    no shift pairs a clip with its own shot, and the shifts are (up to rounding) a subgroup of all
+    rotations: under the null hypothesis the identity is then exactly as likely as any of them to
+    rank first, however autocorrelated both series are. At most `most` shifts; [0] if none fits.
+    """
+    count = max(1, min(clips // max(apart, 1), most))
+    return (np.arange(count) * clips) // count
+
+
+def shifted(clips: int, by: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Index arrays (shifts, clips) of the reconstruction and of the truth that it is paired with."""
+    truth = np.broadcast_to(np.arange(clips), (len(by), clips))
+    return (truth + by[:, None]) % clips, truth
+
+
+def permutation_p(
+    sums: Sequence[np.ndarray], draws: int, rng: np.random.Generator
+) -> tuple[float, int]:
+    """One-sided p of the identity among circular shifts that each run makes on its own.
+
+    Parameters
+    ----------
+    sums : one array (shifts,) per run: the statistic's sum over the run's clips under each shift,
+        larger is better, the identity first.
+    draws : number N of joint shifts drawn; where there are no more joint shifts than that, all
+        are used instead.
+
+    Returns
+    -------
+    (p, N): p = (1 + number of other arrangements at least as good) / (1 + N), never 0. (NaN, 0)
+    where nothing can be shifted.
+    """
+    total = int(np.prod([len(s) for s in sums], dtype=float)) if sums else 0
+    if total < 2:
+        return float("nan"), 0
+    observed = sum(float(s[0]) for s in sums)
+    if total - 1 <= draws:
+        null = np.zeros(1)
+        for s in sums:
+            null = (null[:, None] + s[None, :]).ravel()
+        null = null[1:]  # without the identity, which the 1 in the formula stands for
+    else:
+        # The identity may be drawn like any other arrangement.
+        null = np.sum([s[rng.integers(len(s), size=draws)] for s in sums], axis=0)
+    # Sums of equal terms in another order differ by rounding: count them as equal.
+    slack = 1e-9 * max(1.0, abs(observed))
+    better = int(np.count_nonzero(null >= observed - slack))
+    return (1 + better) / (1 + len(null)), len(null)
+
+
+def bootstrap_weights(
+    shots: np.ndarray, strata: np.ndarray, draws: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Resamplings of whole shots, within each stratum (run).
+
+    Parameters
+    ----------
+    shots, strata : (clips,) labels.
+
+    Returns
+    -------
+    (weights, member): `weights` (draws, shots) counts of each shot, `member` (clips,) index of
+    each clip's shot. A value's resampled mean is (weights @ sums) / (weights @ counts).
+    """
+    names, member = np.unique(shots, return_inverse=True)
+    home = np.empty(len(names), dtype=object)
+    home[member] = strata
+    weights = np.zeros((draws, len(names)), dtype=np.float32)
+    for stratum in sorted(set(strata)):
+        inside = np.flatnonzero(home == stratum)
+        share = np.full(len(inside), 1 / len(inside))
+        weights[:, inside] = rng.multinomial(len(inside), share, size=draws)
+    return weights, member
+
+
+def interval(
+    values: np.ndarray,
+    weights: np.ndarray,
+    member: np.ndarray,
+    per: np.ndarray | None = None,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Percentile interval of a mean (or of a ratio of sums) over resampled shots.
+
+    Parameters
+    ----------
+    values : (clips,) values, or numerators where `per` is given. NaN clips are left out.
+    weights, member : from `bootstrap_weights`.
+    per : (clips,) denominators; 1 for a mean.
+
+    Returns
+    -------
+    (low, high); (NaN, NaN) with fewer than three shots.
+    """
+    finite = np.isfinite(values)
+    size = weights.shape[1]
+    if len(np.unique(member[finite])) < 3:
+        return float("nan"), float("nan")
+    below = np.ones(len(values)) if per is None else per
+    top = np.bincount(member[finite], weights=values[finite], minlength=size)
+    bottom = np.bincount(member[finite], weights=below[finite], minlength=size)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = (weights @ top) / (weights @ bottom)
+    low, high = np.nanquantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's step-down correction: adjusted p-values in the order given; NaN stays NaN."""
+    p = np.asarray(p, dtype=float)
+    out = np.full(p.shape, np.nan)
+    known = np.flatnonzero(np.isfinite(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    worst = 0.0
+    for rank, index in enumerate(order):
+        worst = max(worst, min(1.0, (len(order) - rank) * p[index]))
+        out[index] = worst
+    return out

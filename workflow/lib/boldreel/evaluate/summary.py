@@ -1,0 +1,153 @@
+"""From values per clip to rows of the table: value, interval over shots, chance, p.
+
+Takes the measures of each run; leaves rows of the tables "metrics" and "clip_metrics".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from boldreel.evaluate import statistics
+from boldreel.evaluate.clips import Segment
+from boldreel.evaluate.measures import Measure
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Group:
+    """A set of test clips that gets rows of its own: all, one run, seen or unseen combinations.
+
+    inside : bool (n,) over all test clips.
+    """
+
+    name: str
+    inside: np.ndarray
+
+
+def groups(runs: Sequence[Segment], clips: int, seen: np.ndarray | None) -> list[Group]:
+    """all; each run where there are several; seen and unseen where both occur."""
+    out = [Group("all", np.ones(clips, dtype=bool))]
+    if len(runs) > 1:
+        for run in runs:
+            inside = np.zeros(clips, dtype=bool)
+            inside[run.rows] = True
+            out.append(Group(run.name, inside))
+    if seen is not None and seen.any() and not seen.all():
+        out += [Group("seen", seen), Group("unseen", ~seen)]
+    return out
+
+
+class Summary:
+    """Resamples the shots of each group once, so that all metrics and conditions share them.
+
+    Parameters
+    ----------
+    runs : the test runs. shots : (n,) shot of each clip. seen : bool (n,) or None.
+    config : keys resamples, permutations. seed : integer.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[Segment],
+        shots: np.ndarray,
+        seen: np.ndarray | None,
+        config: Mapping[str, Any],
+        seed: int,
+    ) -> None:
+        self.runs, self.config, self.seed = runs, config, seed
+        self.groups = groups(runs, len(shots), seen)
+        home = np.empty(len(shots), dtype=object)
+        for run in runs:
+            home[run.rows] = run.name
+        self.draws = {}
+        for group in self.groups:
+            rng = np.random.default_rng([seed, 1])
+            self.draws[group.name] = statistics.bootstrap_weights(
+                shots[group.inside], home[group.inside], int(config["resamples"]), rng
+            )
+
+    def rows(self, measures: Sequence[Measure], tested: bool) -> list[dict[str, Any]]:
+        """Rows for one metric.
+
+        Parameters
+        ----------
+        measures : the metric in each run, in the order of the runs.
+        tested : whether to give a p and a row for the condition "shuffled"; needs pairings.
+        """
+        first = measures[0]
+        values, shuffled = _gather(self.runs, measures)
+        per = None if first.per is None else _join(self.runs, [m.per for m in measures])
+        out = []
+        for group in self.groups:
+            inside = group.inside
+            base = {
+                "segment": group.name,
+                "metric": first.metric,
+                "definition": first.definition,
+                "better": first.better,
+                "chance": first.chance,
+                "n": int(np.isfinite(values[inside]).sum()),
+            }
+            bottom = None if per is None else per[inside]
+            paired = first.better != "neither" and first.values.shape[0] > 1
+            p, draws = self._test(measures, inside) if tested and paired else (NAN, 0)
+            row = self._estimate(group.name, values[inside], bottom)
+            out.append({**base, **row, "condition": "", "p": p, "permutations": draws})
+            if tested and paired and shuffled is not None:
+                row = self._estimate(group.name, shuffled[inside], None)
+                out.append({**base, **row, "condition": "shuffled", "p": NAN, "permutations": 0})
+        return out
+
+    def _estimate(self, group: str, values: np.ndarray, per: np.ndarray | None) -> dict[str, float]:
+        finite = np.isfinite(values)
+        if not finite.any():
+            return {"value": NAN, "ci_low": NAN, "ci_high": NAN}
+        bottom = float(finite.sum()) if per is None else float(per[finite].sum())
+        value = float(values[finite].sum()) / bottom if bottom > 0 else NAN
+        low, high = statistics.interval(values, *self.draws[group], per)
+        return {"value": value, "ci_low": low, "ci_high": high}
+
+    def _test(self, measures: Sequence[Measure], inside: np.ndarray) -> tuple[float, int]:
+        sign = -1.0 if measures[0].better == "lower" else 1.0
+        sums = []
+        for run, measure in zip(self.runs, measures, strict=True):
+            # NaN marks a truth that cannot be scored: the same one under every shift.
+            here = inside[run.rows] & np.isfinite(measure.values[0])
+            if here.any():
+                sums.append(sign * measure.values[:, here].sum(axis=1))
+        rng = np.random.default_rng([self.seed, 2])
+        return statistics.permutation_p(sums, int(self.config["permutations"]), rng)
+
+
+def _join(runs: Sequence[Segment], parts: Sequence[Any]) -> np.ndarray:
+    out = np.full(sum(len(run.rows) for run in runs), NAN)
+    for run, part in zip(runs, parts, strict=True):
+        out[run.rows] = part
+    return out
+
+
+def _gather(
+    runs: Sequence[Segment], measures: Sequence[Measure]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """(n,) values of the right pairing, and the mean over the wrong ones where there are any."""
+    right = _join(runs, [m.values[0] for m in measures])
+    if any(len(m.values) < 2 for m in measures):
+        return right, None
+    return right, _join(runs, [m.values[1:].mean(axis=0) for m in measures])
+
+
+def per_clip(
+    runs: Sequence[Segment], measures: Sequence[Measure], tested: bool
+) -> dict[str, np.ndarray]:
+    """Values (n,) of each clip: {"": right pairing, "shuffled": mean over the wrong ones}."""
+    right, shuffled = _gather(runs, measures)
+    if measures[0].per is not None:
+        per = _join(runs, [m.per for m in measures])
+        right = np.divide(right, per, out=np.full_like(right, NAN), where=per > 0)
+    wanted = tested and shuffled is not None and measures[0].better != "neither"
+    return {"": right, "shuffled": shuffled} if wanted and shuffled is not None else {"": right}

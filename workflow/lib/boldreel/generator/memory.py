@@ -1,0 +1,45 @@
+"""What happens when memory runs out: half the batch, with a warning.
+
+Takes a batch size and what to do with it; leaves its result.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+from boldreel.errors import UserError
+
+T = TypeVar("T")
+
+
+def _ran_out(error: RuntimeError) -> bool:
+    """CUDA has a class for it; the CPU's allocator says so in words only."""
+    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+
+
+def halving(attempt: Callable[[int], T], batch: int, what: str) -> T:
+    """Calls ``attempt(batch)``, after each lack of memory with half the batch.
+
+    Raises
+    ------
+    UserError : memory does not suffice for a batch of 1.
+    """
+    while True:
+        try:
+            return attempt(batch)
+        except RuntimeError as error:
+            if not _ran_out(error):
+                raise
+            if batch == 1:
+                raise UserError(
+                    f"{what}: memory does not suffice for a batch of 1; free the device, or set "
+                    "mixed_precision and gradient_checkpointing"
+                ) from None
+        batch //= 2
+        print(f"warning: {what}: out of memory, goes on with a batch of {batch}", file=sys.stderr)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()

@@ -1,0 +1,138 @@
+"""Sampling of clips: from conditions to latents.
+
+Takes a `VideoUNet`, any diffusers scheduler, conditions and a seed; leaves latents. Each clip has a
+generator of its own, seeded by (seed, clip), so that it comes out the same in any batch, order or shard.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from boldreel.errors import UserError
+from boldreel.generator.base import decode
+from boldreel.generator.noise import clip_noise
+
+if TYPE_CHECKING:
+    from boldreel.generator.video_unet import VideoUNet
+
+# These add noise at each step, frame by frame; the network knows only noise that frames share.
+STOCHASTIC = ("Ancestral", "SDE", "DDPM", "LCM", "TCD", "EDMEuler")
+
+
+def clip_generator(seed: int, clip: str, sample: int = 0) -> torch.Generator:
+    """A CPU generator that depends on the seed, the clip's name and the sample's number alone."""
+    digest = hashlib.sha256(f"{seed}/{clip}/{sample}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def guided(conditional: Tensor, negative: Tensor, scale: float) -> Tensor:
+    """Guided prediction: e(c_neg) + s (e(c) - e(c_neg)) (MinD-Video, adversarial guidance)."""
+    return negative + scale * (conditional - negative)
+
+
+def predict(
+    network: VideoUNet, latents: Tensor, timestep: Tensor, both: Tensor, scale: float
+) -> Tensor:
+    """Guided prediction for a batch of clips, both conditions in one forward pass.
+
+    Parameters
+    ----------
+    latents : (clips, frames, c, h, w).
+    both : conditions (2 clips, length, width), those of the clips first and the negatives after; or
+        (clips, length, width) where the scale is 1 and no negative is wanted.
+    """
+    if len(both) == len(latents):
+        return network(latents, timestep, both)
+    conditional, negative = network(torch.cat((latents, latents)), timestep, both).chunk(2)
+    return guided(conditional, negative, scale)
+
+
+def refuse_unfit(scheduler: Any, correlation: float) -> None:
+    """UserError where a scheduler would add noise that the network was not tuned with."""
+    name = type(scheduler).__name__
+    kind = str(scheduler.config.get("algorithm_type", ""))
+    stochastic = any(mark in name for mark in STOCHASTIC) or kind.startswith("sde")
+    if correlation > 0 and stochastic:
+        raise UserError(
+            f"scheduler {name}: it adds noise to each frame alone, but the generator was tuned with "
+            f"noise_correlation {correlation}; take a deterministic one such as DPMSolverMultistep"
+        )
+
+
+@torch.inference_mode()
+def sample(
+    network: VideoUNet,
+    scheduler: Any,
+    condition: Tensor,
+    negative: Tensor,
+    generators: list[torch.Generator],
+    *,
+    frames: int,
+    size: tuple[int, int],
+    steps: int,
+    guidance: float,
+    guided_share: float = 1.0,
+) -> Tensor:
+    """Draw one clip for each condition.
+
+    Parameters
+    ----------
+    scheduler : with the base model's noise schedule and prediction type.
+    condition : (clips, length, width).
+    negative : (length, width), from training data.
+    generators : one for each clip, see `clip_generator`.
+    size : height and width of the latents.
+    guidance : scale s; 1 follows the condition alone, in half the time.
+    guided_share : of the steps, from pure noise on, that are guided; the rest follows the condition
+        alone, since guidance at low noise no more changes what is seen (Kynkaanniemi et al. 2024).
+
+    Returns
+    -------
+    Latents (clips, frames, c, height, width), scaled as those of training.
+    """
+    correlation = network.inflation.noise_correlation
+    refuse_unfit(scheduler, correlation)
+    shape = (frames, network.unet.config.in_channels, *size)
+    latents = torch.stack([clip_noise(shape, correlation, g) for g in generators])
+    latents = latents.to(condition) * scheduler.init_noise_sigma
+    both = torch.cat((condition, negative.to(condition).expand_as(condition)))
+    extra = {}
+    if "generator" in inspect.signature(scheduler.step).parameters:
+        extra["generator"] = generators
+    scheduler.set_timesteps(steps, device=condition.device)
+    calls = len(scheduler.timesteps)
+    guided_calls = round(guided_share * calls) if guidance != 1 else 0
+    phases = (
+        (scheduler.timesteps[:guided_calls], both),
+        (scheduler.timesteps[guided_calls:], condition),
+    )
+    for timesteps, conditions in phases:
+        with network.fixed_condition():
+            for timestep in timesteps:
+                scaled = scheduler.scale_model_input(latents, timestep)
+                prediction = predict(network, scaled, timestep, conditions, guidance)
+                latents = scheduler.step(prediction, timestep, latents, return_dict=False, **extra)[
+                    0
+                ]
+    return latents
+
+
+@torch.inference_mode()
+def to_pixels(vae: Any, latents: Tensor, batch: int = 32) -> np.ndarray:
+    """uint8 frames (clips, frames, height, width, 3) of latents (clips, frames, c, h, w).
+
+    Parameters
+    ----------
+    batch : frames that are decoded at once.
+    """
+    flat = latents.flatten(0, 1)
+    parts = [decode(vae, part) for part in flat.split(batch)]
+    pixels = torch.cat(parts).float().add(1).mul(127.5).round().to(torch.uint8)
+    pictures = pixels.permute(0, 2, 3, 1).cpu().numpy()
+    return np.ascontiguousarray(pictures.reshape(*latents.shape[:2], *pictures.shape[1:]))

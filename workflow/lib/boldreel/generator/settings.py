@@ -1,0 +1,109 @@
+"""The config sections `generator` and `cotrain`: keys, units and defaults.
+
+Takes the parsed section (plus ``seed``); leaves a frozen settings object, or one line on what is wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from boldreel.errors import UserError
+
+T = TypeVar("T")
+
+
+def read(kind: type[T], config: dict[str, Any], section: str) -> T:
+    """The settings of a section; UserError for a key it does not have."""
+    known = [f.name for f in fields(kind)]  # type: ignore[arg-type]
+    for key in config:
+        if key not in known:
+            raise UserError(
+                f"config section {section}: unknown key {key!r}; it has {', '.join(known)}"
+            )
+    return kind(**config)
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """What tuning and co-training have in common.
+
+    segments : patterns of the splits, by which movies are held out where none are named.
+    epochs, steps_per_epoch, batch : amount of training, in clips; validated after each epoch.
+    train : groups of attention layers that are trained: self, cross, temporal.
+    learning_rate, temporal_learning_rate : of self- and cross-attention, and of the temporal layers.
+    warmup : optimizer steps of linear warm-up; then half a cosine to a tenth.
+    ema : decay of the moving average of the weights, or null for none.
+    min_snr : gamma of min-SNR weighting, or null for none.
+    motion_weight : weight of the part of the error that sets frames apart, see `noise.noise_loss`.
+    condition_dropout : share of training clips whose condition is replaced by the negative one.
+    validation_clips : number of held-out clips that the loss is measured on (evenly spread).
+    mixed_precision : no, bf16 or fp16.
+    """
+
+    seed: int = 0
+    segments: dict[str, Any] = field(default_factory=dict)
+    epochs: int = 6
+    steps_per_epoch: int = 60
+    batch: int = 8
+    train: tuple[str, ...] = ("self", "cross", "temporal")
+    learning_rate: float = 1e-4
+    temporal_learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    warmup: int = 20
+    clip_norm: float = 1.0
+    ema: float | None = 0.98
+    min_snr: float | None = None
+    motion_weight: float = 10.0
+    condition_dropout: float = 0.1
+    validation_clips: int = 64
+    mixed_precision: str = "no"
+    gradient_checkpointing: bool = False
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The sample strip that is drawn after tuning: held-out clips, truth over sample."""
+
+    clips: int = 8
+    scheduler: str = "DPMSolverMultistep"
+    steps: int = 12
+    guidance: float = 2.0
+
+
+@dataclass(frozen=True)
+class GeneratorSettings(Optimization):
+    """Section ``generator``.
+
+    attention, positions, noise_correlation : see `boldreel.generator.video_unet.Inflation`.
+    latents_batch : frames that the autoencoder codes at once.
+    """
+
+    attention: str = "own-previous"
+    positions: str = "sinusoidal"
+    noise_correlation: float = 0.9
+    latents_batch: int = 32
+    strip: Strip = field(default_factory=Strip)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.strip, dict):
+            object.__setattr__(self, "strip", read(Strip, self.strip, "generator.strip"))
+
+
+@dataclass(frozen=True)
+class CotrainSettings(Optimization):
+    """Section ``cotrain``.
+
+    learning_rate, temporal_learning_rate : of the generator's layers.
+    encoder_learning_rate : of the fMRI encoder.
+    alignment : weight of the squared distance to the text condition, in units of its variance.
+    repeats : ``average`` trains on means over training repeats, ``each`` on single trials.
+    """
+
+    epochs: int = 4
+    steps_per_epoch: int = 25
+    learning_rate: float = 3e-5
+    temporal_learning_rate: float = 3e-5
+    encoder_learning_rate: float = 3e-5
+    alignment: float = 1.0
+    repeats: str = "average"

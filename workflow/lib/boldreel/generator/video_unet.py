@@ -1,0 +1,147 @@
+"""The video network: diffusers' own UNet2DConditionModel, inflated.
+
+Takes a loaded `UNet2DConditionModel`; leaves a module that maps noisy clips to the prediction of the
+image network's own kind. The image network's modules and weights are used as they are: its
+self-attention gets a processor that reads other frames, its blocks get a temporal layer that starts at
+zero. At initialisation the result equals the image network on one frame and on identical frames.
+Convolutions and group norms see frames as a batch, so their statistics are those of single frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from diffusers.models.attention import BasicTransformerBlock
+from torch import Tensor, nn
+
+from boldreel.generator.attention import (
+    ClipCrossProcessor,
+    FrameLayout,
+    SparseCausalProcessor,
+    add_temporal_layer,
+)
+
+# Part of a parameter's name for each group that can be trained.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "self": (".attn1.",),
+    "cross": (".attn2.",),
+    "temporal": (".attn_temp.", ".norm_temp."),
+}
+
+
+@dataclass(frozen=True)
+class Inflation:
+    """How an image network becomes a video network.
+
+    attention : frames that self-attention reads, see `boldreel.generator.attention.frames_read`.
+    positions : ``sinusoidal`` adds the frame number to the temporal layer's input, ``none`` does not.
+    noise_correlation : correlation of the noise of two frames of a clip that the network was tuned
+        with, 0 to below 1; samples start from the same noise.
+    """
+
+    attention: str = "own-previous"
+    positions: str = "sinusoidal"
+    noise_correlation: float = 0.0
+
+
+class VideoUNet(nn.Module):
+    """An inflated UNet2DConditionModel; its parameters are ``unet.`` and the image network's names.
+
+    unet : a UNet2DConditionModel, which is inflated in place.
+    """
+
+    unet: Any
+
+    def __init__(self, unet: Any, inflation: Inflation | None = None) -> None:
+        super().__init__()
+        self.inflation = inflation or Inflation()
+        self.layout = FrameLayout()
+        self.unet = unet
+        self.blocks: list[Any] = [m for m in unet.modules() if isinstance(m, BasicTransformerBlock)]
+        for block in self.blocks:
+            if block.only_cross_attention or block.norm_type != "layer_norm" or block.attn2 is None:
+                raise ValueError(
+                    "only transformer blocks of Stable Diffusion's kind can be inflated"
+                )
+            block.attn1.set_processor(SparseCausalProcessor(self.layout, self.inflation.attention))
+            block.attn2.set_processor(ClipCrossProcessor(self.layout))
+            add_temporal_layer(block, self.layout, self.inflation.positions)
+
+    @property
+    def config(self) -> dict:
+        """What `Inflation` needs to build this network again."""
+        return asdict(self.inflation)
+
+    def forward(self, sample: Tensor, timestep: Tensor | int, condition: Tensor) -> Tensor:
+        """Predict what the scheduler's prediction type names.
+
+        Parameters
+        ----------
+        sample : noisy latents (clips, frames, channels, height, width).
+        timestep : one for all clips, or one for each clip (clips,).
+        condition : (clips, length, width), the same for all frames of a clip.
+
+        Returns
+        -------
+        Tensor of the shape of ``sample``.
+        """
+        clips, frames = sample.shape[:2]
+        self.layout.frames = frames
+        steps = torch.as_tensor(timestep, device=sample.device).expand(clips)
+        out = self.unet(
+            sample.flatten(0, 1),
+            steps.repeat_interleave(frames),
+            encoder_hidden_states=condition,
+            return_dict=False,
+        )[0]
+        return out.unflatten(0, (clips, frames))
+
+    @contextmanager
+    def fixed_condition(self) -> Iterator[None]:
+        """While open, keys and values of the condition are computed at the first call only."""
+        processors = [block.attn2.processor for block in self.blocks]
+        self.layout.keep_condition = True
+        try:
+            yield
+        finally:
+            self.layout.keep_condition = False
+            for processor in processors:
+                processor.kept = None
+
+    def train_only(self, groups: list[str]) -> dict[str, list[str]]:
+        """Freezes all but the named groups of attention layers (``self``, ``cross``, ``temporal``).
+
+        Returns the trainable parameters' names by group; ValueError for an unknown group.
+        """
+        for group in groups:
+            if group not in GROUPS:
+                raise ValueError(f"no such group {group!r}: expected some of {', '.join(GROUPS)}")
+        chosen: dict[str, list[str]] = {group: [] for group in groups}
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(False)
+            for group, names in chosen.items():
+                if any(mark in name for mark in GROUPS[group]):
+                    parameter.requires_grad_(True)
+                    names.append(name)
+        return chosen
+
+    def describe_trainable(self, groups: dict[str, list[str]]) -> str:
+        """One line for each attention layer that is trained, with its number of parameters."""
+        parameters = dict(self.named_parameters())
+        lines = []
+        for group, names in groups.items():
+            layers: dict[str, int] = {}
+            for name in names:
+                mark = next(m for m in GROUPS[group] if m in name)
+                layer = name.split(mark)[0].removeprefix("unet.") + mark.rstrip(".")
+                layers[layer] = layers.get(layer, 0) + parameters[name].numel()
+            lines += [f"  {group:8s} {layer:64s} {count:>12,d}" for layer, count in layers.items()]
+            lines.append(f"  {group:8s} {'all':64s} {sum(layers.values()):>12,d}")
+        total = sum(p.numel() for p in self.parameters())
+        trained = sum(p.numel() for p in self.parameters() if p.requires_grad)
+        lines.append(f"  trained  {trained:,d} of {total:,d} parameters")
+        return "\n".join(lines)

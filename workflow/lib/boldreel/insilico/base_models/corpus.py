@@ -1,0 +1,124 @@
+"""The corpus that the base models learn from: single frames and clips of the embedded world.
+
+Takes a seed and a number of items; leaves memory-mapped uint8 arrays with their labels. Training
+items never show a HELD_OUT pair of object and colour; test items come from other seeds, and those
+with HELD_OUT pairs are a set of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from boldreel.data import atomic
+from boldreel.insilico.base_models.progress import Progress
+from boldreel.insilico.world import (
+    BACKGROUNDS,
+    CLASSES,
+    COLOURS,
+    FRAME_SIZE,
+    MOTIONS,
+    SIZES,
+    Scene,
+    render_masked_shot,
+    sample_scene,
+)
+
+# Column order of ``Corpus.labels``.
+FACTORS: dict[str, tuple[str, ...]] = {
+    "object": CLASSES,
+    "colour": COLOURS,
+    "background": BACKGROUNDS,
+    "motion": MOTIONS,
+    "size": SIZES,
+}
+# A clip is what a subject sees in one volume: 2 s at the 3 frames per second of the stimuli stage.
+CLIP_FRAMES, CLIP_FPS = 6, 3.0
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Rendered items with what they show.
+
+    frames : uint8 (n, n_frames, 64, 64, 3), RGB; n_frames is 1 for single frames.
+    masks : uint8 (n, n_frames, 64, 64), how much of a pixel the object covers.
+    labels : int64 (n, 5), indices into the lists of FACTORS.
+    """
+
+    frames: np.ndarray
+    masks: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def first(self, n_items: int) -> Corpus:
+        """The first ``n_items`` items."""
+        return Corpus(self.frames[:n_items], self.masks[:n_items], self.labels[:n_items])
+
+    def scene(self, index: int) -> Scene:
+        """The scene that item ``index`` shows."""
+        words = [names[i] for names, i in zip(FACTORS.values(), self.labels[index], strict=True)]
+        return Scene(*words)
+
+    def captions(self) -> list[str]:
+        """The full caption of every item."""
+        return [self.scene(index).caption for index in range(len(self))]
+
+
+def build(
+    folder: Path, n_items: int, n_frames: int, seed: int, held_out: bool, name: str
+) -> Corpus:
+    """Render a corpus into ``folder``, or map it if it is there already.
+
+    Parameters
+    ----------
+    n_items, n_frames : number of items and frames of each (1, or CLIP_FRAMES at CLIP_FPS).
+    seed : the items of different seeds share nothing but the photographs.
+    held_out : whether all items show HELD_OUT pairs; if not, none does.
+    """
+    recipe = {"n": n_items, "n_frames": n_frames, "seed": seed, "held_out": held_out}
+    done = folder / "recipe.json"
+    if not (done.exists() and json.loads(done.read_text()) == recipe):
+        with atomic.folder(folder) as aside:
+            _render(aside, n_items, n_frames, np.random.default_rng(seed), held_out, name)
+            (aside / "recipe.json").write_text(json.dumps(recipe))
+    return Corpus(
+        np.load(folder / "frames.npy", mmap_mode="r"),
+        np.load(folder / "masks.npy", mmap_mode="r"),
+        np.load(folder / "labels.npy"),
+    )
+
+
+def _render(
+    folder: Path, n: int, n_frames: int, rng: np.random.Generator, held_out: bool, name: str
+) -> None:
+    shape = (n, n_frames, FRAME_SIZE, FRAME_SIZE)
+    frames = np.lib.format.open_memmap(folder / "frames.npy", "w+", np.uint8, (*shape, 3))
+    masks = np.lib.format.open_memmap(folder / "masks.npy", "w+", np.uint8, shape)
+    labels = np.zeros((n, len(FACTORS)), dtype=np.int64)
+    progress = Progress(f"corpus {name}", n)
+    for i in range(n):
+        scene = sample_scene(rng, held_out=held_out)
+        frames[i], masks[i] = render_masked_shot(scene, n_frames, CLIP_FPS, rng)
+        labels[i] = [names.index(getattr(scene, key)) for key, names in FACTORS.items()]
+        progress.update(i + 1)
+    frames.flush()
+    masks.flush()
+    np.save(folder / "labels.npy", labels)
+
+
+def to_tensor(frames: np.ndarray) -> torch.Tensor:
+    """uint8 (n, height, width, 3) to float32 (n, 3, height, width) in -1..1, channels last."""
+    pixels = torch.from_numpy(np.array(frames)).permute(0, 3, 1, 2).float()
+    return (pixels / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+
+
+def to_uint8(pixels: torch.Tensor) -> np.ndarray:
+    """float (n, 3, height, width) in -1..1 to uint8 (n, height, width, 3)."""
+    scaled = ((pixels.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return scaled.permute(0, 2, 3, 1).contiguous().numpy()

@@ -1,0 +1,111 @@
+"""The judge of frames: reads class, colour and background.
+
+Takes the frame corpus and a part of it coded by the autoencoder (what a generator can at best
+deliver); leaves a ``ResNetForImageClassification`` over all combinations.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from boldreel.insilico.base_models.corpus import Corpus, to_tensor
+from boldreel.insilico.base_models.factored import FactorHeads
+from boldreel.insilico.base_models.fit import Schedule, fit
+from boldreel.insilico.base_models.recolour import paint, recolour, shuffle_cells
+from boldreel.insilico.labels import image_labels
+
+if TYPE_CHECKING:
+    from transformers import ResNetForImageClassification
+
+KEYS = ("object", "colour", "background")
+
+
+def create() -> ResNetForImageClassification:
+    """The untrained judge, with its joint labels."""
+    from transformers import ResNetConfig, ResNetForImageClassification
+
+    torch.manual_seed(0)
+    labels = image_labels()
+    config = ResNetConfig(
+        embedding_size=32,
+        hidden_sizes=[32, 48, 96],
+        depths=[1, 1, 1],
+        layer_type="basic",
+        hidden_act="relu",
+        id2label=dict(enumerate(labels)),
+        label2id={label: index for index, label in enumerate(labels)},
+    )
+    model = ResNetForImageClassification(config)
+    return model.to(memory_format=torch.channels_last)
+
+
+def blur(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Halve and restore the resolution of some images and add noise: (n, 3, h, w) both."""
+    side = pixels.shape[-1]
+    soft = torch.nn.functional.interpolate(
+        torch.nn.functional.avg_pool2d(pixels, 2), size=side, mode="bilinear"
+    )
+    strength = torch.from_numpy(rng.uniform(0, 1, (len(pixels), 1, 1, 1)) ** 2).float()
+    return pixels + strength * (soft - pixels) + 0.05 * torch.randn_like(pixels)
+
+
+class _Learner(torch.nn.Module):
+    def __init__(self, model: ResNetForImageClassification) -> None:
+        super().__init__()
+        self.model = model
+        self.factors = FactorHeads(model.config.hidden_sizes[-1], KEYS)
+
+    def loss(
+        self, coloured: torch.Tensor, shapes: torch.Tensor, labels: np.ndarray
+    ) -> torch.Tensor:
+        """Colour and background are learnt from ``coloured`` pictures, the class from ``shapes``.
+
+        Labels (n_coloured + n_shapes, 5), in this order.
+        """
+        pixels = torch.cat([coloured, shapes]).contiguous(memory_format=torch.channels_last)
+        features = self.model.resnet(pixels).pooler_output.flatten(1)
+        n = len(coloured)
+        return self.factors.loss(
+            features[:n], labels[:n], ("colour", "background")
+        ) + self.factors.loss(features[n:], labels[n:], ("object",))
+
+
+def train(
+    corpus: Corpus, coded: Corpus, steps: int, work: Path, seed: int
+) -> ResNetForImageClassification:
+    """Train on raw and coded frames by halves; ``work`` holds the state."""
+    learner = _Learner(create())
+
+    def loss(rng: np.random.Generator) -> torch.Tensor:
+        raw, again, colour = (_draw(source, rng, 24) for source in (corpus, coded, corpus))
+        shapes = [paint(to_tensor(raw.frames[:, 0]), raw.masks[:, 0], rng)]
+        shapes += [recolour(to_tensor(again.frames[:, 0]), rng)]
+        # Cut, all of them: with one whole triangle in sight colour learns that none is white.
+        cut = to_tensor(np.concatenate([colour.frames[:, 0], again.frames[:8, 0]]))
+        return learner.loss(
+            blur(shuffle_cells(cut, rng), rng),
+            blur(torch.cat(shapes), rng),
+            np.concatenate([colour.labels, again.labels[:8], raw.labels, again.labels]),
+        )
+
+    schedule = Schedule(steps, lr=3e-3, weight_decay=0.02, average=0.99, seed=seed)
+    fit(learner, loss, schedule, work / "judge.state", "image classifier")
+    learner.model.classifier[1] = learner.factors.joint()
+    return learner.model.eval()
+
+
+def _draw(source: Corpus, rng: np.random.Generator, n: int) -> Corpus:
+    """n random items."""
+    pick = np.sort(rng.integers(len(source), size=n))
+    return Corpus(source.frames[pick], source.masks[pick], source.labels[pick])
+
+
+@torch.no_grad()
+def read(model: ResNetForImageClassification, frames: np.ndarray) -> np.ndarray:
+    """uint8 frames (n, 64, 64, 3) to joint label ids (n,)."""
+    parts = [frames[i : i + 128] for i in range(0, len(frames), 128)]
+    return np.concatenate([model(to_tensor(part)).logits.argmax(1).numpy() for part in parts])

@@ -1,0 +1,122 @@
+"""One raw BOLD run of the embedded data set, of a movie or at rest.
+
+Takes a subject's truth folder (written by boldreel.insilico.anatomy), the stimulus drive and the
+`insilico` section; leaves a 4-D NIfTI, its sidecar and events, and the run's head motion as truth.
+The signal is the same in every repeat of a movie, everything else is drawn anew.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boldreel import step
+from boldreel.data import atomic, nifti, provenance
+from boldreel.insilico import design, encoding, head, noise, response, scanner
+from boldreel.insilico.seeding import generator
+from boldreel.insilico.subject import Subject
+
+
+def simulate(
+    cfg: Mapping[str, Any], subject: Subject, label: str, segment: str, repeat: int, drives: Path
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One run: int16 data (x, y, z, n_volumes), slice times (s), poses (n_volumes, 4, 4)."""
+    seed, t_r = int(cfg.get("seed", 0)), float(design.setting(cfg, "t_r"))
+    n_volumes, run = design.volumes(cfg, segment), (label, segment, repeat)
+    view, model = subject.view, subject.model
+    times = scanner.slice_times(view.shape[2], t_r)
+    parameters = head.motion(generator(seed, "motion", *run), n_volumes)
+    poses = head.poses(parameters, view.centre)
+    sigma = encoding.FWHM / 2.355 / float(np.linalg.norm(model.affine[:3, 0]))
+    changes = noise.field(
+        generator(seed, "noise", *run), model.shape, n_volumes, t_r, sigma, noise.read_spectrum()
+    )
+    changes *= model.noise_sd
+    signal = response.signal_courses(cfg, subject, label, segment, repeat, drives)
+    rng = generator(seed, "scanner", *run)
+    return scanner.acquire(subject, poses, changes, signal, times, t_r, rng), times, poses
+
+
+def write_sidecars(cfg: Mapping[str, Any], bold: Path, segment: str, times: np.ndarray) -> None:
+    """The run's BIDS metadata and its events: one, the movie or the rest."""
+    t_r, stem = float(design.setting(cfg, "t_r")), bold.name.split(".")[0]
+    sidecar = {
+        "TaskName": segment,
+        "RepetitionTime": t_r,
+        "SliceTiming": times.tolist(),
+        "SliceEncodingDirection": "k",
+        "EchoTime": 0.03,
+        "MagneticFieldStrength": 3,
+        "Instructions": "lie still" if segment == design.REST else "watch the movie",
+    }
+    atomic.write_text(bold.with_name(f"{stem}.json"), json.dumps(sidecar, indent=1) + "\n")
+    if segment == design.REST:
+        row = [0.0, design.volumes(cfg, segment) * t_r, "rest", "n/a", "n/a"]
+    else:
+        # What of a later movie lies past the run's end is not shown.
+        onset = float(design.setting(cfg, "movie_onset"))
+        row = [onset, design.movie_duration(cfg) - onset, "movie", f"{segment}.mp4", 0.0]
+    header = ["onset", "duration", "trial_type", "stim_file", "stim_onset"]
+    text = "\t".join(header) + "\n" + "\t".join(map(str, row)) + "\n"
+    atomic.write_text(bold.with_name(f"{stem.removesuffix('_bold')}_events.tsv"), text)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write one run and its truth."""
+    started = time.time()
+    parser = step.parser(__doc__)
+    parser.add_argument("--subject", required=True, help="label without sub-")
+    parser.add_argument("--segment", required=True, help="name of the movie, or rest")
+    parser.add_argument("--repeat", required=True, type=int, help="from 1")
+    parser.add_argument(
+        "--drive", required=True, type=Path, help="folder of boldreel.insilico.drive"
+    )
+    parser.add_argument("--output", required=True, type=Path, help="the BOLD image (.nii)")
+    parser.add_argument(
+        "--truth", required=True, type=Path, help="JSON to write, beside the subject's anatomy.json"
+    )
+    args = parser.parse_args(argv)
+    cfg = args.config
+    design.check(cfg)
+    design.repeats(cfg, args.segment)
+    subject = Subject.load(args.truth.parent)
+    data, times, poses = simulate(cfg, subject, args.subject, args.segment, args.repeat, args.drive)
+    centre = subject.view.centre
+    facts = {
+        "subject": args.subject,
+        "segment": args.segment,
+        "repeat": args.repeat,
+        "motion": {
+            "definition": (
+                "motion[v]: translation x, y, z (mm) and rotation about x, y, z (degrees, "
+                "R = Rx Ry Rz, about centre, before the translation) of the head in scanner world "
+                "since volume 0. t1w_to_scanner[v]: 4 x 4, maps points of the T1w image's world to "
+                "the scanner's at volume v; from volume a to volume b: m[b] @ inv(m[a])."
+            ),
+            "centre": centre.tolist(),
+            "motion": head.relative(poses, centre).round(6).tolist(),
+            "t1w_to_scanner": poses.round(8).tolist(),
+        },
+    }
+    nifti.save(args.output, data, subject.view.affine, t_r=float(design.setting(cfg, "t_r")))
+    write_sidecars(cfg, args.output, args.segment, times)
+    atomic.write_text(args.truth, json.dumps(facts) + "\n")
+    provenance.record(
+        args.truth,
+        inputs=[args.truth.parent / "anatomy.json", args.drive],
+        config=cfg,
+        seed=int(cfg.get("seed", 0)),
+        started=started,
+    )
+    seconds = time.time() - started
+    print(f"sub-{args.subject} {args.segment} {args.repeat}: {seconds:.1f} s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    step.run(main)

@@ -1,0 +1,273 @@
+"""Masked brain modelling on the corpus.
+
+Takes the corpus folder; leaves `model/` (config.json, model.safetensors), `history.tsv` (loss by
+epoch, on training and on held-out subjects) and `scores.tsv`: how well hidden patches of held-out
+subjects are predicted, beside the training mean, the nearest visible patch, and the best linear
+predictor. Optimiser and schedule as published for MinD-Vis (Chen et al., CVPR 2023); the default
+rate is for small batches.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boldreel.data import atomic, provenance, tables
+from boldreel.errors import UserError
+from boldreel.pretrain.corpus import Corpus
+from boldreel.pretrain.presets import preset
+from boldreel.step import parser, run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+    from boldreel.pretrain.model import MaskedAutoencoder
+
+DEFAULTS: dict[str, Any] = {
+    "dataset": "",
+    "method": "mindvideo",
+    "seed": 20230507,
+    "preset": "tiny",
+    "mask_ratio": 0.75,
+    "holdout": None,
+    "epochs": 24,
+    "warmup_epochs": 2,
+    "batch_size": 32,
+    "learning_rate": 3e-3,
+    "weight_decay": 0.05,
+    "clip_norm": 0.8,
+    "mixed_precision": "no",
+    "scored_volumes": 240,
+}
+PATCH = 16
+
+
+def fresh_model(config: dict[str, Any], n_positions: int) -> MaskedAutoencoder:
+    """A newly initialised model of the config's preset, seeded."""
+    import torch
+
+    from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
+
+    torch.manual_seed(config["seed"])
+    sizes = preset(config["preset"])
+    return MaskedAutoencoder(
+        MaskedAutoencoderConfig(
+            num_voxels=n_positions, patch_size=PATCH, mask_ratio=config["mask_ratio"], **sizes
+        )
+    )
+
+
+def decay_groups(module: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameter groups: weight decay on matrices, none on 1-D parameters (He et al. 2022)."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.squeeze().ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.squeeze().ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def train(
+    model: MaskedAutoencoder,
+    corpus: Corpus,
+    rows: np.ndarray,
+    held_out: np.ndarray,
+    config: dict[str, Any],
+    state_dir: Path,
+) -> list[dict[str, float]]:
+    """Train in place and return the history; the epoch that is best on held-out rows is kept."""
+    import torch
+
+    from boldreel.training import loop, schedule
+
+    size = min(config["batch_size"], len(rows))
+    steps = len(rows) // size
+    check = held_out[_evenly(len(held_out), config["scored_volumes"])]
+
+    def tensors(chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        volumes, present = corpus.read(chosen)
+        return torch.from_numpy(volumes), torch.from_numpy(present)
+
+    def batches(
+        epoch: int, generator: torch.Generator
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        order = rows[torch.randperm(len(rows), generator=generator).numpy()]
+        for k in range(steps):
+            yield tensors(order[k * size : (k + 1) * size])
+
+    def loss_fn(
+        module: torch.nn.Module,
+        batch: tuple[torch.Tensor, torch.Tensor],
+        generator: torch.Generator,
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        device = next(module.parameters()).device
+        noise = torch.rand(len(batch[0]), model.config.n_patches, generator=generator)
+        out = module(batch[0].to(device), batch[1].to(device), noise.to(device))
+        return out.loss, {}
+
+    def validate(module: torch.nn.Module) -> dict[str, float]:
+        device = next(module.parameters()).device
+        noise = _noise(len(check), model.config.n_patches, config["seed"])
+        losses = []
+        for part in np.array_split(np.arange(len(check)), -(-len(check) // size)):
+            volumes, present = tensors(check[part])
+            out = module(volumes.to(device), present.to(device), noise[part].to(device))
+            losses.append(float(out.loss) * len(part))
+        return {"val_loss": sum(losses) / len(check)}
+
+    optimizer = torch.optim.AdamW(
+        decay_groups(model, config["weight_decay"]),
+        lr=config["learning_rate"],
+        betas=(0.9, 0.95),
+        fused=True,
+    )
+    return loop.fit(
+        model,
+        loss_fn,
+        batches,
+        epochs=config["epochs"],
+        steps_per_epoch=steps,
+        optimizer=optimizer,
+        schedule=schedule.cosine(config["epochs"] * steps, warmup=config["warmup_epochs"] * steps),
+        seed=config["seed"],
+        state_dir=state_dir,
+        validate=validate,
+        clip_norm=config["clip_norm"],
+        mixed_precision=config["mixed_precision"],
+        what="masked brain modelling",
+    )
+
+
+def score(
+    model: MaskedAutoencoder,
+    corpus: Corpus,
+    rows: np.ndarray,
+    held_out: np.ndarray,
+    config: dict[str, Any],
+) -> pd.DataFrame:
+    """The scores table: masked-patch correlation of the model and three other predictors.
+
+    The same masks for all, drawn with the seed; `chance` is 0. The interval resamples blocks of
+    consecutive volumes, since neighbouring volumes are alike.
+    """
+    import pandas as pd
+    import torch
+
+    from boldreel.pretrain import predictors
+
+    device = next(model.parameters()).device
+    check = held_out[_evenly(len(held_out), config["scored_volumes"])]
+    x, present = corpus.read(check)
+    noise = _noise(len(check), model.config.n_patches, config["seed"])
+    predicted, masks = [], []
+    with torch.no_grad():
+        for part in np.array_split(np.arange(len(check)), -(-len(check) // config["batch_size"])):
+            out = model(
+                torch.from_numpy(x[part]).to(device),
+                torch.from_numpy(present[part]).to(device),
+                noise[part].to(device),
+            )
+            predicted.append(out.prediction.flatten(1).cpu().numpy())
+            masks.append(out.mask.cpu().numpy())
+    hidden = predictors.hidden_positions(np.concatenate(masks), present)
+    visible = present & ~hidden
+    # a bound on memory and on the covariance's cost; evenly over runs, so it loses little
+    training, _ = corpus.read(rows[_evenly(len(rows), 20000)])
+    others: dict[str, predictors.Predictor] = {
+        "linear": predictors.Gaussian(training),
+        "nearest_visible_patch": predictors.NearestVisible(
+            predictors.patch_centres(corpus.positions)
+        ),
+        "patch_mean": predictors.PatchMean(training),
+    }
+    guesses = {"model": np.concatenate(predicted)}
+    guesses |= {name: other.predict(x, visible) for name, other in others.items()}
+    table = []
+    for condition, guess in guesses.items():
+        values = predictors.masked_correlation(x, guess, hidden)
+        low, high = _interval(values, config["seed"])
+        table.append(
+            {
+                "dataset": config["dataset"],
+                "subject": "+".join(dict.fromkeys(corpus.subjects[check])),
+                "segment": "all",
+                "method": config["method"],
+                "condition": condition,
+                "metric": "masked_patch_correlation",
+                "definition": "Pearson r over hidden positions of a volume, mean over volumes of "
+                f"held-out subjects, {model.config.mask_ratio:.0%} of patches hidden",
+                "value": values.mean(),
+                "ci_low": low,
+                "ci_high": high,
+                "chance": 0.0,
+                "p": np.nan,
+                "n": len(values),
+            }
+        )
+    return pd.DataFrame(table)
+
+
+def _evenly(n: int, at_most: int) -> np.ndarray:
+    """At most `at_most` of n row numbers, evenly spread."""
+    return np.unique(np.linspace(0, n - 1, min(n, at_most)).round().astype(int))
+
+
+def _noise(n: int, patches: int, seed: int) -> torch.Tensor:
+    """The masks of scoring: the same in every epoch and for every predictor."""
+    import torch
+
+    return torch.rand(n, patches, generator=torch.Generator().manual_seed(seed))
+
+
+def _interval(values: np.ndarray, seed: int, block: int = 10) -> tuple[float, float]:
+    """95 % interval of the mean from 2,000 resamplings of blocks of consecutive rows."""
+    blocks = np.array_split(values, max(1, len(values) // block))
+    sums = np.array([part.sum() for part in blocks])
+    sizes = np.array([len(part) for part in blocks])
+    drawn = np.random.default_rng(seed).integers(len(blocks), size=(2000, len(blocks)))
+    low, high = np.percentile(sums[drawn].sum(1) / sizes[drawn].sum(1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def main(argv: list[str] | None = None) -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--corpus", type=Path, required=True)
+    arguments.add_argument("--output", type=Path, required=True)
+    arguments.add_argument("--state", type=Path, required=True)
+    args = arguments.parse_args(argv)
+    started = time.time()
+    config = {**DEFAULTS, **{k: v for k, v in args.config.items() if k in DEFAULTS}}
+    if config["batch_size"] < 1 or config["epochs"] < 0:
+        raise UserError("pretrain.batch_size must be at least 1 and pretrain.epochs at least 0")
+
+    import pandas as pd
+
+    from boldreel.training import device, fingerprint, loop
+
+    corpus = Corpus.open(args.corpus)
+    rows, held_out = corpus.split(config["holdout"])
+    state = fingerprint.state_folder(
+        args.state, module="boldreel.pretrain.train", config=config, inputs=[args.corpus]
+    )
+    with device.lease() as where:
+        loop.set_threads()
+        model = fresh_model(config, corpus.present.shape[1]).to(where)
+        history = train(model, corpus, rows, held_out, config, state)
+        scores = score(model, corpus, rows, held_out, config)
+    with atomic.folder(args.output) as aside:
+        model.save_pretrained(aside / "model")
+        tables.write(aside / "history.tsv", pd.DataFrame(history), "history")
+        tables.write(aside / "scores.tsv", scores, "metrics")
+    provenance.record(
+        args.output, inputs=[args.corpus], config=config, seed=config["seed"], started=started
+    )
+    for row in scores.itertuples():
+        print(f"{row.metric} of held-out subjects, {row.condition}: {row.value:.3f}")
+
+
+if __name__ == "__main__":
+    run(main)

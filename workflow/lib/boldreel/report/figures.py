@@ -1,0 +1,150 @@
+"""Step: the group's figures, each as SVG and PNG with the data behind it as TSV.
+
+Takes the results folder and the subjects; leaves a folder with scores, training_curves, lag_sweep,
+roi, noise_ceiling, timing, sample_sheet and strip.png (truth over reconstruction for the README).
+A figure whose material is missing is left out and named on standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from boldreel.data import atomic
+from boldreel.report import brain, cost, ink, plots, sheet
+from boldreel.report.results import Results, draw_sample
+from boldreel.step import parser, run
+
+DEFAULTS: dict[str, Any] = {
+    "sheet_clips": 12,
+    "page_clips": 12,
+    "strip_clips": 9,
+    "strip_bytes": 290_000,
+    "level": 0.05,
+    "combination": ["object", "colour"],
+}
+# Which score says which subject is best, for the strip: the first that the table holds.
+_BEST = (("nway_video", "top3_n50_k1"), ("nway_video", "top3_n2_k1"), ("ssim", "rgb_uniform"))
+
+
+def best_subject(results: Results) -> str:
+    """The subject with the highest score of the first metric of `_BEST` that is there."""
+    table = results.metrics()
+    mine = table[
+        (table["segment"] == "all")
+        & (table["condition"] == "model")
+        & (table["method"] == results.method)
+        & table["subject"].isin(results.subjects)
+    ]
+    for metric, definition in _BEST:
+        rows = mine[(mine["metric"] == metric) & (mine["definition"] == definition)]
+        if rows["value"].notna().any():
+            return str(rows.loc[rows["value"].idxmax(), "subject"])
+    return results.subjects[0]
+
+
+def _samples(folder: Path, results: Results, config: Mapping[str, Any], seed: int) -> None:
+    own = {subject: results.reconstruction(subject) for subject in results.subjects}
+    upper = results.upper_bound()
+    first = own[results.subjects[0]]
+    shared = [name for name in first.place if all(name in clips for clips in own.values())]
+    table = results.clips()
+    drawn = draw_sample(table, shared, int(config["sheet_clips"]), seed)
+    rows = []
+    for row in drawn.itertuples():
+        frames = len(first[row.clip])
+        kinds = {"truth": results.truth(row, frames)}
+        kinds |= {f"sub-{subject}": clips[row.clip] for subject, clips in own.items()}
+        if upper is not None and row.clip in upper:
+            kinds["upper bound"] = upper[row.clip]
+        rows.append((f"{row.clip}: {row.caption}", kinds))
+    picture = sheet.sheet(rows)
+    picture.save(folder / "sample_sheet.png", optimize=True)
+    _embed(folder / "sample_sheet.svg", folder / "sample_sheet.png", picture.size)
+    ink.save_data(folder, "sample_sheet", drawn[["clip", "shot", "caption"]])
+
+    best = own[best_subject(results)]
+    drawn = draw_sample(table, shared, int(config["strip_clips"]), seed)
+    pairs = [
+        (results.truth(row, len(best[row.clip])), best[row.clip]) for row in drawn.itertuples()
+    ]
+    sheet.save_small(sheet.pairs(pairs, 72), str(folder / "strip.png"), int(config["strip_bytes"]))
+
+
+def _embed(target: Path, picture: Path, size: tuple[int, int]) -> None:
+    """An SVG that holds a PNG, for those who place all figures as SVG."""
+    import base64
+
+    data = base64.b64encode(picture.read_bytes()).decode()
+    target.write_text(
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}">'
+        f'<image width="{size[0]}" height="{size[1]}" href="data:image/png;base64,{data}"/></svg>\n'
+    )
+
+
+def histories(results: Results) -> dict[str, dict[str, Any]]:
+    """{training: {who: history}} of all trainings that left a history."""
+    cohorts = sorted(p.name for p in (results.root / "pretrain").glob("*") if p.is_dir())
+    found: dict[str, dict[str, Any]] = {
+        "pretraining": {c: results.history(f"pretrain/{c}/history.tsv") for c in cohorts},
+        "alignment": {
+            f"sub-{s}": results.history(f"sub-{s}/align/history.tsv") for s in results.subjects
+        },
+        "generator": {"all": results.history("generator/history.tsv")},
+        "co-training": {
+            f"sub-{s}": results.history(f"sub-{s}/cotrain/history.tsv") for s in results.subjects
+        },
+    }
+    kept = {k: {w: h for w, h in by.items() if h is not None} for k, by in found.items()}
+    return {training: by for training, by in kept.items() if by}
+
+
+def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
+    subjects = results.subjects
+    with ink.style():
+        ink.save(folder, "scores", *plots.scores(results.metrics(), subjects, results.method))
+        trainings = histories(results)
+        if trainings:
+            ink.save(folder, "training_curves", *plots.curves(trainings))
+        sweeps = {s: results.table(f"sub-{s}/sweep.tsv", "sweep") for s in subjects}
+        known = {s: t for s, t in sweeps.items() if t is not None}
+        if known:
+            ink.save(folder, "lag_sweep", *plots.sweep(known))
+        positions = results.table("atlas/positions.parquet", "positions")
+        ceilings = {
+            s: results.table(f"sub-{s}/noise_ceiling.parquet", "noise_ceiling") for s in subjects
+        }
+        known = {s: t for s, t in ceilings.items() if t is not None}
+        areas = None if positions is None else positions.set_index("position")["area"]
+        if known:
+            ink.save(folder, "noise_ceiling", *plots.ceilings(known, areas))
+        if positions is not None:
+            voxels = {s: results.table(f"sub-{s}/roi/voxels.parquet", "voxels") for s in subjects}
+            known = {s: t for s, t in voxels.items() if t is not None}
+            ink.save(folder, "roi", *brain.figure(positions, known))
+        jobs = cost.jobs(benchmarks)
+        if len(jobs):
+            figure, stages = plots.timing(cost.by_stage(jobs))
+            ink.save(folder, "timing", figure, stages)
+
+
+def main(argv: list[str] | None = None) -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--results", type=Path, required=True, help="results/{dataset}")
+    arguments.add_argument("--subjects", nargs="+", required=True)
+    arguments.add_argument("--benchmarks", type=Path, help="default: benchmarks/ in the results")
+    arguments.add_argument("--output", type=Path, required=True, help="folder for the figures")
+    args = arguments.parse_args(argv)
+    config = {**DEFAULTS, **args.config}
+    results = Results(args.results, args.subjects, str(config.get("method", "mindvideo")))
+    with atomic.folder(args.output) as folder:
+        _charts(folder, results, args.benchmarks or args.results / "benchmarks")
+        _samples(folder, results, config, int(config.get("seed", 0)))
+    for path in results.missing:
+        print(f"left out, for it is not there: {path}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,223 @@
+"""Step: one self-contained page about everything, and the headline numbers on standard output.
+
+Takes the results folder, the subjects, the figures folder, published scores and Snakemake's
+benchmarks; leaves report.html, which opens from a file without network. Required: group/metrics.tsv,
+clips.parquet and reconstructions; everything else is left out with a visible note when missing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boldreel
+from boldreel.data import atomic, tables
+from boldreel.report import cost, media, scoretable, sections, texts, verdicts, wording
+from boldreel.report.figures import DEFAULTS
+from boldreel.report.markup import esc
+from boldreel.report.results import Results
+from boldreel.report.script import JS
+from boldreel.report.style import CSS
+from boldreel.step import parser, run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CAPTIONS = Path(__file__).parents[3] / "report"
+_LINKS = (
+    ("watch", "Watch"),
+    ("scores", "Scores"),
+    ("brain", "Brain"),
+    ("training", "Training"),
+    ("audit", "Leakage"),
+    ("cost", "Cost"),
+    ("methods", "Methods"),
+)
+
+
+def caption(name: str) -> str:
+    """The figure's caption file as plain text; empty where there is none."""
+    path = CAPTIONS / f"{name}.rst"
+    if not path.exists():
+        return ""
+    text = " ".join(path.read_text(encoding="utf-8").split())
+    return re.sub(r"``|\*\*|\*", "", text)
+
+
+def document(title: str, body: str) -> str:
+    """The whole page."""
+    links = "".join(f'<a href="#{name}">{text}</a>' for name, text in _LINKS)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        '<link rel="icon" href="data:,">'
+        f"<title>{esc(title)}</title><style>{CSS}</style></head><body>"
+        '<a class="skip" href="#main">Skip to content</a>'
+        f'<nav aria-label="Sections"><div><b>boldreel</b>{links}'
+        '<button id="theme" type="button">Dark</button></div></nav>'
+        f"{body}<footer>Made by boldreel {esc(boldreel.__version__)} from files alone."
+        f"</footer><script>{JS}</script></body></html>\n"
+    )
+
+
+def render(
+    results: Results,
+    figures: Path,
+    published: pd.DataFrame | None,
+    jobs: pd.DataFrame,
+    config: Mapping[str, Any],
+) -> tuple[str, pd.DataFrame, list[verdicts.Verdict]]:
+    """(HTML, table of metrics, verdicts)."""
+    table, subjects, method = results.metrics(), results.subjects, results.method
+    seed = int(config.get("seed", 0))
+    judged = [verdicts.judge(table, s, method, float(config["level"])) for s in subjects]
+    per_clip = _per_clip(results)
+    reels = media.reels(results, int(config["page_clips"]), seed, config["combination"])
+    dataset = str(config.get("dataset") or (table["dataset"].iloc[0] if len(table) else ""))
+    by = {verdict.subject: verdict for verdict in judged}
+    good = sum(verdict.level != "chance" for verdict in judged)
+    body = [
+        f'<header class="top"><h1>From BOLD to reel: {esc(dataset)}</h1><p class="lede">'
+        f"Video reconstructed from fMRI of {len(subjects)} "
+        f"subject{'s' if len(subjects) != 1 else ''}, beside what was really seen, with chance, "
+        f"baselines and intervals. {good} of {len(subjects)} differ from chance.</p>"
+        f"{sections.verdict_cards(judged, table, method)}</header>",
+        '<main id="main">',
+        sections.watch(reels, subjects, per_clip, seed),
+        sections.section(
+            "scores",
+            "Scores",
+            '<p class="lede">Over all test clips. Every score stands beside its chance, the same '
+            "reconstructions shifted against the truth, a gray frame, and the generator fed the "
+            "true features.</p>",
+            scoretable.LEGEND,
+            scoretable.headline(table, subjects, method, by),
+            sections.figure(figures, "scores", caption("scores")),
+            "<h3>All scores</h3>",
+            scoretable.explorer(table, method),
+        ),
+        sections.section(
+            "brain",
+            "Brain",
+            sections.figure(figures, "roi", caption("roi")),
+            sections.figure(figures, "noise_ceiling", caption("noise_ceiling")),
+            sections.figure(figures, "lag_sweep", caption("lag_sweep")),
+        ),
+        sections.section(
+            "training",
+            "Training",
+            sections.figure(figures, "training_curves", caption("training_curves")),
+            f"<details><summary>Sample sheet, frame by frame</summary>"
+            f"{sections.figure(figures, 'sample_sheet', caption('sample_sheet'))}</details>",
+        ),
+        sections.audit(results.text("audit.json")),
+        "" if published is None else sections.published(published),
+        _ran(results, figures, jobs),
+        sections.section(
+            "methods",
+            "Methods and responsible use",
+            texts.methods(_choices(results), _tests(table, method)),
+            "<h3>Responsible use</h3>",
+            texts.RESPONSIBLE,
+            "<h3>Citation</h3>",
+            texts.CITATION,
+        ),
+        "</main>",
+    ]
+    return document(f"boldreel: {dataset}", "".join(body)), table, judged
+
+
+def _per_clip(results: Results) -> dict[str, pd.DataFrame]:
+    found = {s: results.table(f"sub-{s}/metrics.parquet", "clip_metrics") for s in results.subjects}
+    out = {}
+    for subject, table in found.items():
+        if table is not None:
+            kept = table["condition"].isin(["model", "true_features"])
+            out[subject] = table[kept & (table["method"] == results.method)]
+    return out
+
+
+def _choices(results: Results) -> dict[str, dict[str, Any]]:
+    found = {s: results.text(f"sub-{s}/choice.json") for s in results.subjects}
+    return {s: choice for s, choice in found.items() if choice is not None}
+
+
+def _tests(table: pd.DataFrame, method: str) -> dict[str, Any]:
+    of = table[(table["method"] == method) & (table["condition"] == "model")]
+    whole = of[of["segment"] == "all"]
+    own = whole[whole["subject"] != "mean"]
+    runs = set(of["segment"]) - {"all", "seen", "unseen"}
+    out: dict[str, Any] = {"runs": max(len(runs), 1)}
+    if len(own):
+        out["clips"] = int(own["n"].max())
+    if "permutations" in own.columns and own["permutations"].notna().any():
+        out["permutations"] = int(own["permutations"].max())
+    return out
+
+
+def _ran(results: Results, figures: Path, jobs: pd.DataFrame) -> str:
+    quality: list[Sequence[str]] = []
+    for subject in results.subjects:
+        table = results.table(f"sub-{subject}/qc.tsv", "qc")
+        for row in [] if table is None else table.itertuples():
+            numbers = (row.mean_fd, row.max_fd, row.outliers, row.median_tsnr)
+            cells = [wording.number(float(value)) for value in numbers[:2]]
+            quality.append(
+                [f"sub-{esc(subject)}", esc(row.run), str(row.volumes), *cells]
+                + [str(row.outliers), wording.number(float(row.median_tsnr))]
+            )
+    plot = sections.figure(figures, "timing", caption("timing")) if len(jobs) else ""
+    return sections.ran(jobs, plot, quality, results.missing)
+
+
+def spoken(path: Path, table: pd.DataFrame, judged: Sequence[verdicts.Verdict], method: str) -> str:
+    """The lines that `make demo` ends with: where the page is, and the headline with its chance."""
+    subjects = [verdict.subject for verdict in judged]
+    whole = table[(table["segment"] == "all") & (table["method"] == method)]
+    rows = verdicts.primary(whole[whole["condition"].isin(["model", "ridge"])])
+    rows = rows[rows["subject"].isin(subjects)]
+    lines = []
+    for key in dict.fromkeys(zip(rows["metric"], rows["definition"], strict=True)):
+        for condition in ("model", "ridge"):
+            own = rows[(rows["metric"] == key[0]) & (rows["definition"] == key[1])]
+            own = own[own["condition"] == condition].set_index("subject")
+            if not len(own):
+                continue
+            text = wording.definition(key[1]).removesuffix(", three right classes, as published")
+            name = wording.entry(key[0]).name + (f" ({text})" if text else "")
+            name = name if condition == "model" else "  by ridge regression"
+            values = [wording.number(own["value"].get(subject)) for subject in subjects]
+            chance = wording.number(own["chance"].iloc[0])
+            lines.append((name, *values, chance))
+    head = ("Score over all test clips", *(f"sub-{subject}" for subject in subjects), "chance")
+    wide = max(len(line[0]) for line in [head, *lines])
+    shown = [
+        line[0].ljust(wide) + "".join(f"{cell:>9}" for cell in line[1:]) for line in [head, *lines]
+    ]
+    told = [verdict.headline for verdict in judged]
+    return "\n".join([*shown, *told, f"report: {path}"])
+
+
+def main(argv: list[str] | None = None) -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--results", type=Path, required=True, help="results/{dataset}")
+    arguments.add_argument("--subjects", nargs="+", required=True)
+    arguments.add_argument("--figures", type=Path, help="default: group/figures in the results")
+    arguments.add_argument("--published", type=Path, help="table of published scores")
+    arguments.add_argument("--benchmarks", type=Path, help="default: benchmarks/ in the results")
+    arguments.add_argument("--output", type=Path, required=True)
+    args = arguments.parse_args(argv)
+    config = {**DEFAULTS, **args.config}
+    results = Results(args.results, args.subjects, str(config.get("method", "mindvideo")))
+    published = None if args.published is None else tables.read(args.published, "published")
+    jobs = cost.jobs(args.benchmarks or args.results / "benchmarks")
+    figures = args.figures or args.results / "group" / "figures"
+    page, table, judged = render(results, figures, published, jobs, config)
+    atomic.write_text(args.output, page)
+    print(spoken(args.output, table, judged, results.method))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,204 @@
+"""Charts: scores with chance and baselines, training curves, lag sweep, noise ceiling, cost.
+
+Takes tables; leaves matplotlib figures and the data that each shows. Call inside `ink.style()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boldreel.report import ink, verdicts, wording
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MARKS: dict[str, Any] = {
+    "shuffled": {"marker": "o", "mfc": "none", "mec": ink.MUTED, "ms": 5.5},
+    "gray": {"marker": "s", "mfc": "#b9b4aa", "mec": "#8a857b", "ms": 5},
+    "true_features": {"marker": "D", "mfc": "#f0c04c", "mec": "#b58a1d", "ms": 5},
+}
+
+
+def _panels(count: int, width: float, height: float, columns: int) -> tuple[Figure, list[Axes]]:
+    import matplotlib.pyplot as plt
+
+    columns = max(1, min(columns, count))
+    rows = -(-max(count, 1) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(width * columns, height * rows), squeeze=False, layout="constrained"
+    )
+    flat = list(axes.ravel())
+    for axis in flat[count:]:
+        axis.remove()
+    return figure, flat[:count]
+
+
+def scores(
+    table: pd.DataFrame, subjects: Sequence[str], method: str
+) -> tuple[Figure, pd.DataFrame]:
+    """One panel per primary metric: subjects with intervals, chance, baselines, upper bound."""
+    of = table[(table["segment"] == "all") & (table["method"] == method)]
+    shown = verdicts.primary(of[of["condition"].isin(["model", *_MARKS])])
+    shown = shown[shown["subject"].isin(list(subjects))]
+    entries = list(dict.fromkeys(zip(shown["metric"], shown["definition"], strict=True)))
+    figure, axes = _panels(len(entries), 2.5, 2.1, 4)
+    for axis, (metric, definition) in zip(axes, entries, strict=True):
+        rows = shown[(shown["metric"] == metric) & (shown["definition"] == definition)]
+        for place, subject in enumerate(subjects):
+            mine = rows[rows["subject"] == subject].set_index("condition")
+            for condition, mark in _MARKS.items():
+                if condition in mine.index:
+                    axis.plot(place, mine.loc[condition, "value"], ls="none", zorder=2, **mark)
+            if "model" in mine.index:
+                row = mine.loc["model"]
+                if row["ci_low"] == row["ci_low"]:
+                    ends = [row["ci_low"], row["ci_high"]]
+                    axis.plot([place, place], ends, color=ink.colour(place), lw=2.2, zorder=3)
+                axis.plot(place, row["value"], "o", color=ink.colour(place), ms=7, zorder=4)
+        chance = rows["chance"].dropna()
+        if len(chance):
+            axis.axhline(chance.iloc[0], color=ink.MUTED, ls=(0, (4, 3)), lw=1)
+        text = wording.definition(definition)
+        axis.set_title(wording.entry(metric).name + (f"\n{text}" if text else ""), fontsize=8)
+        axis.set_xticks(range(len(subjects)), [f"sub-{s}" for s in subjects], fontsize=8)
+        axis.set_xlim(-0.6, len(subjects) - 0.4)
+        axis.grid(axis="y", lw=0.6)
+        axis.margins(y=0.12)
+    _legend(figure)
+    return figure, shown.drop(columns=["rank"])
+
+
+def _legend(figure: Figure) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], marker="o", color=ink.ACCENT, lw=2, label="reconstruction, 95 %")]
+    handles.append(Line2D([], [], color=ink.MUTED, ls=(0, (4, 3)), lw=1, label="chance"))
+    handles += [
+        Line2D([], [], ls="none", label=wording.condition(name).lower(), **mark)
+        for name, mark in _MARKS.items()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+
+
+def curves(histories: Mapping[str, Mapping[str, pd.DataFrame]]) -> tuple[Figure, pd.DataFrame]:
+    """Loss by epoch: one panel per training, one colour per subject or cohort.
+
+    Parameters
+    ----------
+    histories : {training: {who: history}}; columns epoch, loss and val_loss where measured.
+    """
+    import pandas as pd
+
+    figure, axes = _panels(len(histories), 3.1, 2.4, 4)
+    data = []
+    for axis, (training, by) in zip(axes, histories.items(), strict=True):
+        for place, (who, table) in enumerate(by.items()):
+            tint = ink.colour(place)
+            for column, line in (("loss", ":"), ("val_loss", "-")):
+                if column in table.columns and table[column].notna().any():
+                    kept = table[["epoch", column]].dropna()
+                    name = who if column == "val_loss" or "val_loss" not in table.columns else None
+                    axis.plot(kept["epoch"], kept[column], line, color=tint, label=name)
+            data.append(table.assign(training=training, who=who))
+        axis.set_title(training)
+        axis.set_xlabel("epoch")
+        axis.grid(lw=0.6)
+        axis.legend()
+    axes[0].set_ylabel("loss (dotted: training, solid: held out)")
+    joined = pd.concat(data, ignore_index=True)
+    return figure, joined[["training", "who", *joined.columns.drop(["training", "who"])]]
+
+
+def sweep(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
+    """Score on held-out training runs by lag, one line per window; the choice is ringed."""
+    import pandas as pd
+
+    figure, axes = _panels(len(tables), 3.1, 2.4, 4)
+    low = min(table["score"].min() for table in tables.values())
+    high = max(table["score"].max() for table in tables.values())
+    pad = 0.08 * max(high - low, 1e-6)
+    for axis, (subject, table) in zip(axes, tables.items(), strict=True):
+        for place, (window, rows) in enumerate(table.groupby("window")):
+            rows = rows.sort_values("lag")
+            label = f"{window} volume{'s' if window != 1 else ''}"
+            axis.plot(
+                rows["lag"], rows["score"], "o-", ms=3.5, color=ink.colour(place), label=label
+            )
+        for row in table[table["chosen"]].itertuples():
+            axis.plot(row.lag, row.score, "o", ms=11, mfc="none", mec=ink.INK, mew=1.4)
+        axis.set_title(f"sub-{subject}")
+        axis.set_xlabel("lag (s)")
+        axis.set_ylim(low - pad, high + pad)
+        axis.grid(lw=0.6)
+    axes[0].set_ylabel("score on held-out runs")
+    axes[0].legend(title="window")
+    data = pd.concat([t.assign(subject=s) for s, t in tables.items()], ignore_index=True)
+    return figure, data[["subject", *data.columns.drop("subject")]]
+
+
+def ceilings(
+    tables: Mapping[str, pd.DataFrame], areas: pd.Series | None
+) -> tuple[Figure, pd.DataFrame]:
+    """Noise ceiling of the mean over repeats: distribution over voxels, and median by area.
+
+    Parameters
+    ----------
+    tables : {subject: table "noise_ceiling"}. areas : area of each position, or None.
+    """
+    import pandas as pd
+
+    figure, axes = _panels(2 if areas is not None else 1, 4.4, 2.5, 2)
+    values = {s: t.set_index("position")["ceiling_mean"].dropna() for s, t in tables.items()}
+    top = max((float(v.max()) for v in values.values() if len(v)), default=1.0)
+    bins = np.linspace(0, max(min(top * 1.02, 1.0), 0.05), 31).tolist()
+    data = []
+    for place, (subject, known) in enumerate(values.items()):
+        name = f"sub-{subject}"
+        axes[0].hist(known, bins, histtype="step", lw=1.8, color=ink.colour(place), label=name)
+        frame = pd.DataFrame({"subject": subject, "position": known.index, "ceiling_mean": known})
+        data.append(
+            frame if areas is None else frame.assign(area=areas.loc[known.index].to_numpy())
+        )
+    axes[0].set_xlabel("noise ceiling (correlation, mean of repeats)")
+    axes[0].set_ylabel("voxels")
+    axes[0].legend()
+    joined = pd.concat(data, ignore_index=True)
+    if areas is not None:
+        order = list(dict.fromkeys(areas))
+        width = 0.8 / max(len(values), 1)
+        for place, (_, rows) in enumerate(joined.groupby("subject", sort=False)):
+            medians = rows.groupby("area")["ceiling_mean"].median().reindex(order)
+            where = np.arange(len(order)) + (place - (len(values) - 1) / 2) * width
+            axes[1].bar(where, medians, width * 0.92, color=ink.colour(place))
+        axes[1].set_xticks(range(len(order)), order, rotation=45 if len(order) > 8 else 0)
+        axes[1].set_ylabel("median noise ceiling")
+        axes[1].grid(axis="y", lw=0.6)
+    return figure, joined
+
+
+def timing(stages: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """Seconds of all jobs of each stage, with their number and peak memory."""
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(7, 0.42 * len(stages) + 0.7), layout="constrained")
+    places = list(range(len(stages)))
+    axis.barh(places, stages["seconds"], 0.62, color=ink.ACCENT, alpha=0.25)
+    axis.barh(places, stages["longest"], 0.62, color=ink.ACCENT)
+    reach = max(float(stages["seconds"].max()), 1e-9)
+    for place, row in zip(places, stages.itertuples(), strict=True):
+        memory = "" if row.memory_mb != row.memory_mb else f", {row.memory_mb:.0f} MB"
+        plural = "s" if row.jobs != 1 else ""
+        text = f"{wording.duration(row.seconds)}, {row.jobs} job{plural}{memory}"
+        axis.text(row.seconds + reach * 0.012, place, text, va="center", fontsize=8.5)
+    axis.set_yticks(places, stages["stage"])
+    axis.invert_yaxis()
+    axis.set_xlim(0, reach * 1.38)
+    axis.set_xlabel("seconds of all jobs (dark: the longest one)")
+    axis.spines["left"].set_visible(False)
+    axis.tick_params(axis="y", length=0)
+    return figure, stages

@@ -1,0 +1,311 @@
+"""The page's sections, one function each.
+
+Takes results, verdicts and figures; leaves HTML. A section whose material is missing says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from boldreel.report import cost, ink, markup, verdicts, wording
+from boldreel.report.markup import esc
+from boldreel.report.media import Reel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LEVELS = {
+    "signal": "above chance",
+    "partial": "partly above chance",
+    "chance": "not above chance",
+}
+
+
+def section(name: str, title: str, *parts: str) -> str:
+    """A section with its heading."""
+    return (
+        f'<section id="{name}" aria-labelledby="{name}-h"><h2 id="{name}-h">{esc(title)}</h2>'
+        f"{''.join(parts)}</section>"
+    )
+
+
+def verdict_cards(judged: Sequence[verdicts.Verdict], table: pd.DataFrame, method: str) -> str:
+    """One card per subject: what may be said, and three scores with their chance."""
+    cards = []
+    for verdict in judged:
+        of = table[
+            (table["subject"] == verdict.subject)
+            & (table["segment"] == "all")
+            & (table["condition"] == "model")
+            & (table["method"] == method)
+        ]
+        figures: list[str] = []
+        for _, rows in verdicts.primary(of).groupby("rank", sort=True):
+            row = rows.iloc[-1]
+            if row["chance"] == row["chance"] and len(figures) < 3:
+                words = wording.entry(row["metric"]).name
+                text = wording.definition(row["definition"]).split(",")[0]
+                extra = f", {text}" if row["metric"].startswith("nway") else ""
+                figures.append(
+                    f"<div><b>{wording.number(row['value'])}</b><span>{esc(words + extra)}<br>"
+                    f"chance {wording.number(row['chance'])}</span></div>"
+                )
+        details = "".join(f'<p class="small">{esc(text)}</p>' for text in verdict.details)
+        cards.append(
+            f'<article class="verdict {verdict.level}"><h3>sub-{esc(verdict.subject)}'
+            f'<span class="tag">{_LEVELS[verdict.level]}</span></h3><p>{esc(verdict.headline)}</p>'
+            f'<div class="figures">{"".join(figures)}</div>'
+            f"<details><summary>More</summary>{details}</details></article>"
+        )
+    return f'<div class="verdicts">{"".join(cards)}</div>'
+
+
+def watch(
+    reels: Sequence[Reel],
+    subjects: Sequence[str],
+    per_clip: Mapping[str, pd.DataFrame],
+    seed: int,
+) -> str:
+    """Truth beside reconstructions, playing in step, with filters."""
+    score = _score_of(per_clip)
+    cards = "".join(_card(reel, subjects, per_clip, score) for reel in reels)
+    segments = sorted({reel.segment for reel in reels})
+    chosen = "".join(f'<option value="{esc(s)}">{esc(s)}</option>' for s in segments)
+    seen = ""
+    if any(reel.seen is not None for reel in reels):
+        seen = (
+            '<label>Combination<select id="seen"><option value="">all</option><option '
+            'value="seen">seen in training</option><option value="unseen">unseen</option></select>'
+            "</label>"
+        )
+    orders = '<option value="">as drawn</option>'
+    if score is not None:
+        for subject in subjects:
+            for way in ("best", "worst"):
+                orders += f'<option value="{subject}:{way}">{way} of sub-{subject} first</option>'
+    kinds = [(s, f"sub-{s}") for s in subjects]
+    if any("upper" in reel.videos for reel in reels):
+        kinds.append(("upper", "upper bound"))
+    boxes = "".join(
+        f'<label><input type="checkbox" name="kind" value="{esc(kind)}" checked>{esc(text)}</label>'
+        for kind, text in kinds
+    )
+    by = "" if score is None else f" Best and worst are by {esc(_metric(score))}."
+    return section(
+        "watch",
+        "What was seen, and what was read from the brain",
+        f'<p class="lede">{len(reels)} test clips drawn by seed {seed}, at most one from a shot; no '
+        "score was looked at. Under each video: attributes of the truth, and whether a judging "
+        f"classifier reads them off the reconstruction (✓) or not (✗).{by}</p>",
+        '<div class="controls"><button id="play" type="button">Pause</button>'
+        f'<label>Test run<select id="segment"><option value="">all</option>{chosen}</select></label>'
+        f'{seen}<label>Order<select id="order">{orders}</select></label>'
+        f'<fieldset><legend>Show</legend>{boxes}</fieldset><span id="shown" class="tag" '
+        f'aria-live="polite">{len(reels)} clips</span></div>',
+        f'<ul class="cards" id="clips">{cards}</ul>',
+    )
+
+
+def _score_of(per_clip: Mapping[str, pd.DataFrame]) -> tuple[str, str] | None:
+    """The metric that orders clips: the first of a list that the tables of clips hold."""
+    for wanted in (
+        ("nway_video", "top3_n50_k1"),
+        ("nway_frame", "top3_n50_k1"),
+        ("ssim", "rgb_uniform"),
+    ):
+        for table in per_clip.values():
+            if ((table["metric"] == wanted[0]) & (table["definition"] == wanted[1])).any():
+                return wanted
+    return None
+
+
+def _metric(key: tuple[str, str]) -> str:
+    text = wording.definition(key[1])
+    return wording.entry(key[0]).name.lower() + (f" ({text})" if text else "")
+
+
+def _card(
+    reel: Reel,
+    subjects: Sequence[str],
+    per_clip: Mapping[str, pd.DataFrame],
+    score: tuple[str, str] | None,
+) -> str:
+    known = {}
+    for subject, table in per_clip.items():
+        rows = table[table["clip"] == reel.clip]
+        known[subject] = {
+            (r.condition, r.metric, r.definition): float(r.value) for r in rows.itertuples()
+        }
+    labels = [("truth", "<b>Truth</b>")]
+    labels += [
+        (s, f'<span class="dot" style="background:{ink.colour(k)}"></span>sub-{esc(s)}')
+        for k, s in enumerate(subjects)
+    ]
+    labels.append(("upper", "Upper bound"))
+    first = known.get(subjects[0], {})
+    figures = []
+    for kind, label in labels:
+        if kind not in reel.videos:
+            continue
+        source, poster = reel.videos[kind]
+        condition = "true_features" if kind == "upper" else "model"
+        values = first if kind == "upper" else known.get(kind, {})
+        marks = "" if kind == "truth" else _marks(reel.attributes, values, condition)
+        said = {"truth": "truth", "upper": "upper bound"}.get(kind, f"reconstruction of sub-{kind}")
+        figures.append(
+            f'<figure data-kind="{esc(kind)}"{" class=truth" if kind == "truth" else ""}>'
+            f'<video muted loop playsinline preload="none" poster="{poster}" data-src="{source}" '
+            f'aria-label="{esc(said)} of clip {esc(reel.clip)}"></video>'
+            f"<figcaption>{label}<small>{marks}</small></figcaption></figure>"
+        )
+    seen = "" if reel.seen is None else ("seen" if reel.seen else "unseen")
+    scores = ""
+    if score is not None:
+        for subject in subjects:
+            value = known.get(subject, {}).get(("model", *score))
+            if value is not None:
+                scores += f' data-score-{esc(subject.lower())}="{value:.6g}"'
+    combined = {
+        "seen": " · combination seen in training",
+        "unseen": " · combination not seen in training",
+    }
+    return (
+        f'<li class="card" data-segment="{esc(reel.segment)}" data-seen="{seen}"{scores} '
+        f'style="--shape:{esc(reel.shape)}"><header><b>{esc(reel.caption or reel.clip)}</b>'
+        f"<span>{esc(reel.clip)}{combined.get(seen, '')}</span></header>"
+        f'<div class="reel">{"".join(figures)}</div>{_clip_scores(known, subjects)}</li>'
+    )
+
+
+def _marks(attributes: Mapping[str, str], values: Mapping[tuple, float], condition: str) -> str:
+    """The truth's attributes, each marked by whether the judge reads it off the video."""
+    out = []
+    for name, value in attributes.items():
+        hits = [v for (c, m, _), v in values.items() if c == condition and m == f"judge_{name}"]
+        if hits and hits[0] == hits[0]:
+            # The frame classifier stands before the video classifier where both can read it.
+            kind, mark = ("hit", "✓") if hits[0] >= 0.5 else ("miss", "✗")
+            out.append(f'{esc(value)}&nbsp;<b class="{kind}">{mark}</b>')
+    return " ".join(out)
+
+
+def _clip_scores(known: Mapping[str, Mapping[tuple, float]], subjects: Sequence[str]) -> str:
+    keys = list(
+        dict.fromkeys(
+            (metric, definition)
+            for values in known.values()
+            for condition, metric, definition in values
+            if condition == "model"
+            and not metric.startswith("judge_")
+            and wording.primary_rank(metric, definition) is not None
+        )
+    )
+    if not keys:
+        return ""
+    rows = [
+        [esc(_metric(key))]
+        + [wording.number(known.get(s, {}).get(("model", *key))) for s in subjects]
+        for key in keys
+    ]
+    head = ["Score of this clip", *(f"sub-{esc(s)}" for s in subjects)]
+    return f"<details><summary>Scores</summary>{markup.table(head, rows, 'Scores of this clip')}</details>"
+
+
+def figure(folder: Path, name: str, caption: str) -> str:
+    """A figure of the figures folder with its caption; a visible note where it is missing."""
+    path = folder / f"{name}.svg"
+    if not path.exists():
+        return markup.note(f"No figure {name!r}: what it shows was not computed.")
+    links = f" Data: group/figures/{name}.tsv."
+    if name == "sample_sheet":
+        source, size = markup.as_jpeg(folder / "sample_sheet.png")
+        body = (
+            f'<img alt="{esc(caption)}" width="{size[0]}" height="{size[1]}" loading="lazy" '
+            f'src="{source}">'
+        )
+    else:
+        body = markup.inline_svg(path, caption or name)
+    return (
+        f'<figure class="plot"><div tabindex="0" role="region" aria-label="{esc(name)}">{body}</div>'
+        f"<figcaption>{esc(caption)}{esc(links)}</figcaption></figure>"
+    )
+
+
+def published(table: pd.DataFrame) -> str:
+    """Scores that others published, apart from what was measured here."""
+    rows = [
+        [
+            esc(r.system),
+            esc(r.subject),
+            esc(wording.entry(str(r.metric)).name),
+            esc(wording.definition(str(r.definition))),
+            f"<b>{wording.number(float(r.value))}</b>",
+            wording.number(float(r.chance)),
+            esc(r.basis),
+            esc(r.source),
+        ]
+        for r in table.itertuples()
+    ]
+    head = ["System", "Subject", "Metric", "Definition", "Value", "Chance", "Basis", "Source"]
+    return section(
+        "published",
+        "Published scores",
+        "<p>On other data (cc2017, real scans), by their authors; not measured here and not "
+        "comparable with the figures above. “read”: found in the paper or its code; “recalled”: "
+        "from memory, check before citing.</p>",
+        f"<details><summary>Show {len(rows)} published scores</summary>"
+        f"{markup.table(head, rows, 'Published scores')}</details>",
+    )
+
+
+def audit(value: Mapping[str, Any] | None) -> str:
+    """The leakage audit as it was written."""
+    body = (
+        markup.note("No audit.json: leakage was not audited.")
+        if value is None
+        else f'<div class="panel">{markup.nested(value)}</div>'
+    )
+    return section(
+        "audit",
+        "Leakage audit",
+        "<p>What of the test could have reached training, counted from the files.</p>",
+        body,
+    )
+
+
+def ran(
+    jobs: pd.DataFrame, plot: str, quality: Sequence[Sequence[str]], missing: Sequence[str]
+) -> str:
+    """What was run and for how long; quality of the runs; what is missing."""
+    parts = []
+    if len(jobs):
+        stages = cost.by_stage(jobs)
+        total = wording.duration(float(jobs["seconds"].sum()))
+        peak = jobs["memory_mb"].max()
+        memory = "" if peak != peak else f"; the largest took {peak:,.0f} MB of memory"
+        parts.append(f"<p>{len(jobs)} jobs, {total} together{memory}.</p>{plot}")
+        rows = [
+            [
+                esc(r.stage),
+                str(r.jobs),
+                wording.duration(r.seconds),
+                wording.duration(r.longest),
+                wording.duration(r.cpu_seconds),
+                wording.number(r.memory_mb),
+            ]
+            for r in stages.itertuples()
+        ]
+        head = ["Stage", "Jobs", "Time of all jobs", "Longest job", "CPU time", "Peak memory (MB)"]
+        parts.append(markup.table(head, rows, "Time and memory by stage"))
+    else:
+        parts.append(markup.note("No benchmarks were found: times are not known."))
+    if quality:
+        head = ["Subject", "Run", "Volumes", "Mean motion (mm)", "Largest (mm)", "Outliers", "tSNR"]
+        table = markup.table(head, quality, "Quality of the runs")
+        parts.append(f"<details><summary>Quality of {len(quality)} runs</summary>{table}</details>")
+    if missing:
+        items = "".join(f"<li><code>{esc(path)}</code></li>" for path in missing)
+        parts.append(f"<h3>Not shown, since it was not there</h3><ul>{items}</ul>")
+    return section("cost", "What was run, and for how long", *parts)

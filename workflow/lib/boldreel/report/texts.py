@@ -1,0 +1,65 @@
+"""The page's longer texts: methods, responsible use, citation.
+
+Takes the numbers that the run used; leaves HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from boldreel.report.markup import esc
+
+
+def methods(choices: Mapping[str, Mapping[str, Any]], tests: Mapping[str, Any]) -> str:
+    """How it was done, in the past tense, with this run's own numbers.
+
+    Parameters
+    ----------
+    choices : {subject: {"lag", "window"}}. tests : keys clips, runs, permutations.
+    """
+    chosen = "; ".join(
+        f"sub-{esc(s)}: lag {c.get('lag')} s, window {c.get('window')} volumes"
+        for s, c in choices.items()
+    )
+    lags = f" Chosen: {chosen}." if chosen else ""
+    return (
+        "<p>BOLD runs were corrected for head motion, brought to one space, cleaned and z-scored per "
+        "voxel within each run. Visual areas were taken from an atlas in a fixed anatomical order. "
+        "Lag and window were chosen for each subject on held-out training runs; no test run was "
+        f"used for any choice or fit.{lags}</p>"
+        "<p>An encoder pretrained by masked brain modelling on resting-state data was aligned with "
+        "image and text features by a contrastive loss, and tuned together with a video diffusion "
+        "model inflated from an image model (after Chen, Qing and Zhou, 2023). Test windows were "
+        "averaged over repeats and sampled once, with a seed that depends on the clip alone; "
+        "guidance moved away from the mean of the training responses.</p>"
+        f"<p>Scores are means over {esc(tests.get('clips', '–'))} test clips of "
+        f"{esc(tests.get('runs', '–'))} runs. Intervals (95 %) come from resampling shots within "
+        "runs, since clips of one shot are near duplicates. p-values come from shifting "
+        "reconstructions against the truth in a circle within each run, by no less than the longest "
+        f"shot (up to {esc(tests.get('permutations', '–'))} arrangements; the smallest possible p is "
+        "one over their number plus one, and never 0), one-sided, with Holm’s correction over a "
+        "subject’s primary metrics. “Shuffled” is the mean over those shifts. N-way identification "
+        "is the exact expectation over all draws of distractors; as published, the truth’s three "
+        "best classes all count as right, so chance is 3/(n+2).</p>"
+    )
+
+
+RESPONSIBLE = (
+    "<p>This page holds results of the people (or simulated subjects) listed above, and clips of "
+    "the movies that they watched. The method needs hours of willing, attentive viewing inside a "
+    "scanner for every single person, and works on no one else: it is not for reading anyone’s "
+    "mind, and must not be used on anyone without informed consent to this very use. "
+    "Reconstructions show what a generator, trained on similar movies, makes of a weak signal; "
+    "details that look sharp come from the generator and not from the brain. Nothing on this page "
+    "is blurred, hidden or picked by hand.</p>"
+    "<p>Before sharing the page, check that the consent of the subjects and the licence of the "
+    "movies allow it.</p>"
+)
+
+CITATION = (
+    "<p>Method: Z. Chen, J. Qing, J. H. Zhou, <cite>Cinematic Mindscapes: High-quality Video "
+    "Reconstruction from Brain Activity</cite>, NeurIPS 2023. Workflow: J. Köster, S. Rahmann, "
+    "<cite>Snakemake</cite>, Bioinformatics 2012. Correction: S. Holm, Scandinavian Journal of "
+    "Statistics 1979.</p>"
+)

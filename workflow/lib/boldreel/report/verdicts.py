@@ -1,0 +1,161 @@
+"""What may be said about each subject: sentences decided by corrected tests, not by hand.
+
+Takes the table of metrics; leaves one verdict per subject and sentences with the figures they rest
+on. p-values of a subject's primary metrics are corrected together by Holm's procedure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from boldreel.report import wording
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A subject's verdict.
+
+    level : "signal" (most tested metrics above chance), "partial" (some) or "chance" (none).
+    headline, details : sentences. tested, passed : numbers of metrics. corrected : metric row index
+    -> Holm-corrected p.
+    """
+
+    subject: str
+    level: str
+    headline: str
+    details: list[str]
+    tested: int
+    passed: int
+    corrected: dict[int, float]
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's (1979) step-down correction of p-values without NaN, in the order given."""
+    order = np.argsort(p, kind="stable")
+    steps = (len(p) - np.arange(len(p))) * p[order]
+    out = np.empty(len(p))
+    out[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return out
+
+
+def primary(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the primary metrics, in the order of `wording.PRIMARY`.
+
+    Of an attribute that both judges read, the one by the frame classifier counts.
+    """
+    ranks = [
+        wording.primary_rank(metric, definition)
+        for metric, definition in zip(table["metric"], table["definition"], strict=True)
+    ]
+    ranked = table.assign(rank=[np.nan if rank is None else rank for rank in ranks])
+    kept = ranked[ranked["rank"].notna()].sort_values("rank", kind="stable")
+    by_frame = set(kept.loc[kept["definition"] == "image_classifier", "metric"])
+    double = kept["metric"].isin(by_frame) & (kept["definition"] == "video_classifier")
+    return kept[~double]
+
+
+def judge(table: pd.DataFrame, subject: str, method: str, level: float = 0.05) -> Verdict:
+    """The verdict on a subject from its rows of all test clips.
+
+    Parameters
+    ----------
+    table : table "metrics". level : of significance, after correction.
+    """
+    of = table[(table["subject"] == subject) & (table["segment"] == "all")]
+    mine = primary(of[(of["method"] == method) & (of["condition"] == "model") & of["p"].notna()])
+    corrected = holm(mine["p"].to_numpy(dtype=float)) if len(mine) else np.empty(0)
+    passed = corrected <= level
+    count, total = int(passed.sum()), len(mine)
+    name = f"sub-{subject}"
+    if total == 0:
+        kind, headline = "chance", f"{name} was not tested: no metric carries a p."
+    elif count == 0:
+        kind = "chance"
+        headline = (
+            f"{name} does not differ from chance in any of {total} metrics "
+            f"(smallest p {wording.p_value(float(mine['p'].min()))}, uncorrected)."
+        )
+    elif count == total:
+        kind = "signal"
+        worst = wording.p_value(float(corrected.max()))
+        headline = f"{name} is above chance in all {total} metrics (largest corrected p {worst})."
+    else:
+        kind = "signal" if count > total / 2 else "partial"
+        rest = [_name(row) for row, ok in zip(mine.itertuples(), passed, strict=True) if not ok]
+        headline = f"{name} is above chance in {count} of {total} metrics; not in {_listed(rest)}."
+    details = _details(of, method)
+    return Verdict(
+        subject,
+        kind,
+        headline,
+        details,
+        total,
+        count,
+        dict(zip(mine.index, corrected, strict=True)),
+    )
+
+
+def _name(row: object) -> str:
+    metric, text = str(row.metric), wording.definition(str(row.definition))  # type: ignore[attr-defined]
+    name = wording.entry(metric).name.lower()
+    return f"{name} ({text})" if text else name
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def _value(
+    table: pd.DataFrame, condition: str, metric: str, definition: str | None = None
+) -> float:
+    rows = table[(table["condition"] == condition) & (table["metric"] == metric)]
+    if definition is not None:
+        rows = rows[rows["definition"] == definition]
+    return float(rows["value"].iloc[0]) if len(rows) else float("nan")
+
+
+def _details(of: pd.DataFrame, method: str) -> list[str]:
+    """Sentences on what a reader would otherwise miss: upper bound, gray, ridge, flicker."""
+    mine = of[of["method"] == method]
+    out = []
+    shares = []
+    for metric in sorted({m for m in mine["metric"] if m.startswith("judge_")}):
+        rows = mine[mine["metric"] == metric].sort_values("definition")
+        got, best = _value(rows, "model", metric), _value(rows, "true_features", metric)
+        if best > 0 and got == got:
+            shares.append(f"{metric.removeprefix('judge_')} {got / best:.0%}")
+    if shares:
+        out.append(
+            "Attributes read by the judge, as a share of what the generator reaches from the true "
+            f"features: {', '.join(shares)}."
+        )
+    gray, own = (
+        _value(mine, "gray", "ssim", "rgb_uniform"),
+        _value(mine, "model", "ssim", "rgb_uniform"),
+    )
+    if gray == gray and own == own:
+        verb = "beats" if gray > own else "is beaten by"
+        out.append(
+            f"A flat gray frame {verb} the reconstruction in structural similarity "
+            f"({wording.number(gray)} against {wording.number(own)})."
+        )
+    ratio = _value(mine, "model", "motion_change")
+    if ratio == ratio:
+        out.append(f"Frames change {wording.number(ratio)} times as much as the truth's.")
+    for metric in ("top1_text", "two_way_text"):
+        ridge, value = _value(mine, "ridge", metric), _value(mine, "model", metric)
+        if ridge == ridge and value == value:
+            word = "at least as good as" if value >= ridge else "worse than"
+            name = wording.entry(metric).name.lower()
+            out.append(
+                f"The encoder is {word} ridge regression in {name} "
+                f"({wording.number(value)} against {wording.number(ridge)})."
+            )
+            break
+    return out

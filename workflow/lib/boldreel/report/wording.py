@@ -1,0 +1,225 @@
+"""Names and plain sentences for metrics, conditions and stages: what each can and cannot show.
+
+Takes metric and definition as they stand in the tables; leaves words. Metrics without an entry keep
+their own name, so that a new one shows up at once.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A metric in words. `shows` and `hides` are one sentence each."""
+
+    name: str
+    shows: str
+    hides: str
+
+
+METRICS: dict[str, Entry] = {
+    "two_way": Entry(
+        "Retrieval, two-way",
+        "Whether the brain's prediction is nearer to its own clip than to another, before any "
+        "picture is generated.",
+        "High values need only coarse features: it can hide a feature space that does not know "
+        "the object.",
+    ),
+    "top1": Entry(
+        "Retrieval, top-1",
+        "How often the best of all test clips is a right one, before any picture is generated.",
+        "Depends on the number of candidates and on how alike they are.",
+    ),
+    "nway_frame": Entry(
+        "Identification by frame",
+        "Whether a frame classifier sees in the reconstruction what it sees in the truth.",
+        "A classifier that always favours common classes lifts it; as published, three classes "
+        "count as right, so that chance is 3/(n+2).",
+    ),
+    "nway_video": Entry(
+        "Identification by video",
+        "Whether a video classifier sees in the reconstruction what it sees in the truth.",
+        "As for frames; a single still picture can already do well.",
+    ),
+    "ssim": Entry(
+        "Structural similarity",
+        "Whether brightness, contrast and edges stand in the right places.",
+        "Rewards blur: a flat gray picture often beats real reconstructions.",
+    ),
+    "clip_identification": Entry(
+        "CLIP identification, two-way",
+        "Whether CLIP finds the reconstruction nearer to its own truth than to other shots.",
+        "CLIP's idea of likeness is not a person's.",
+    ),
+    "clip_similarity": Entry(
+        "CLIP similarity",
+        "Likeness of frames in CLIP's image space.",
+        "Has no zero: any two natural pictures are alike to some degree. Read the shuffled value.",
+    ),
+    "clip_pcc": Entry(
+        "CLIP-pcc",
+        "How alike neighbouring frames of the output are.",
+        "Never looks at the truth: a frozen picture scores 1.",
+    ),
+    "motion_change": Entry(
+        "Frame-to-frame change",
+        "How much the reconstruction moves, against the truth: 1 is right, above it flickers, "
+        "below it freezes.",
+        "Says nothing of direction.",
+    ),
+    "psnr": Entry(
+        "Peak signal-to-noise ratio",
+        "Agreement of pixel values, in dB.",
+        "Rewards blur and gray even more than structural similarity.",
+    ),
+    "mse": Entry(
+        "Mean squared error", "Disagreement of pixel values; less is better.", "Rewards gray."
+    ),
+    "pixel_correlation": Entry(
+        "Pixel correlation",
+        "Whether light and dark lie in the same places.",
+        "Common layout, such as a bright middle, already gives a high value when shuffled.",
+    ),
+}
+_JUDGED = Entry(
+    "Judge",
+    "Whether a classifier reads the right {0} off the reconstruction.",
+    "Only as good as the judge: see what it reads off the truth itself.",
+)
+
+_FEATURE = Entry(
+    "Feature",
+    "Whether the {0} can be read off the brain's prediction, before any picture is generated.",
+    "The candidates are the values that training showed.",
+)
+
+CONDITIONS: dict[str, str] = {
+    "model": "Model",
+    "ridge": "Ridge regression",
+    "shuffled": "Shuffled pairing",
+    "gray": "Mid-gray frame",
+    "mean_frame": "Mean training frame",
+    "random_training": "Random training clip",
+    "nearest_training": "Training clip nearest in BOLD",
+    "true_features": "Generator fed the true features",
+    "truth": "The truth itself",
+}
+# What counts in verdicts and stands in the headline table, in this order: a metric and, where it
+# has several definitions, which of them.
+PRIMARY: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("two_way_text", ()),
+    ("two_way_image", ()),
+    ("top1_text", ()),
+    ("top1_image", ()),
+    ("_text", ()),
+    ("nway_frame", ("top3_n2_k1", "top3_n50_k1")),
+    ("nway_video", ("top3_n2_k1", "top3_n50_k1")),
+    ("judge_", ()),
+    ("clip_identification", ("two_way",)),
+    ("ssim", ("rgb_uniform", "gray_gaussian")),
+)
+
+_DEFINITIONS = {
+    "rgb_uniform": "RGB, 7x7 window",
+    "gray_gaussian": "gray, Gaussian window",
+    "rgb": "",
+    "two_way": "",
+    "frame_cosine": "cosine",
+    "ratio_to_truth": "ratio to the truth",
+    "output": "of the output",
+    "image_classifier": "from frames",
+    "video_classifier": "from video",
+}
+
+
+_RETRIEVAL = re.compile(r"(two_way|top\d+)(_strict)?_(text|image)")
+
+
+def before_generator(metric: str) -> bool:
+    """Whether a metric looks at features predicted from the brain, and not at videos."""
+    return metric.endswith(("_text", "_image"))
+
+
+def entry(metric: str) -> Entry:
+    """Words for a metric; one made of its own name where there is none."""
+    if metric in METRICS:
+        return METRICS[metric]
+    retrieval = _RETRIEVAL.fullmatch(metric)
+    if retrieval:
+        kind = METRICS["two_way" if retrieval[1] == "two_way" else "top1"]
+        name = kind.name if retrieval[1] == "two_way" else f"Retrieval, top-{retrieval[1][3:]}"
+        strict = ", only the clip itself" if retrieval[2] else ""
+        return Entry(f"{name}{strict}, {retrieval[3]} features", kind.shows, kind.hides)
+    for prefix, suffix, words, kind in (
+        ("judge_", "", "read by a judge", _JUDGED),
+        ("", "_text", "in feature space", _FEATURE),
+    ):
+        if metric.startswith(prefix) and metric.endswith(suffix):
+            what = metric.removeprefix(prefix).removesuffix(suffix)
+            return Entry(f"{what.capitalize()}, {words}", kind.shows.format(what), kind.hides)
+    return Entry(metric.replace("_", " ").capitalize(), "", "")
+
+
+def definition(text: str) -> str:
+    """Words for a definition."""
+    if text in _DEFINITIONS:
+        return _DEFINITIONS[text]
+    nway = re.fullmatch(r"(top3|single)_n(\d+)_k(\d+)", text)
+    if nway:
+        kind = "three right classes, as published" if nway[1] == "top3" else "one right class"
+        top = "" if nway[3] == "1" else f", top-{nway[3]}"
+        return f"{nway[2]}-way{top}, {kind}"
+    if "," in text:  # a sentence already; the pool's size is told by the chance
+        return ""
+    return text.replace("_", " ")
+
+
+def condition(text: str) -> str:
+    """Words for a condition."""
+    return CONDITIONS.get(text, text.replace("_", " ").capitalize())
+
+
+def primary_rank(metric: str, definition_: str) -> int | None:
+    """Place of a metric in PRIMARY, or None if it is not a primary one."""
+    for rank, (name, definitions) in enumerate(PRIMARY):
+        fits = metric == name
+        if name == "_text":
+            fits = metric.endswith(name) and not _RETRIEVAL.fullmatch(metric)
+        elif name == "judge_":
+            fits = metric.startswith(name)
+        if fits and (not definitions or definition_ in definitions):
+            return rank
+    return None
+
+
+def number(value: float | None, signed: bool = False) -> str:
+    """Three significant places as used throughout the page; an en dash for what is missing."""
+    if value is None or value != value:
+        return "–"
+    size = abs(value)
+    places = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    return f"{value:{'+' if signed else ''}.{places}f}"
+
+
+def p_value(value: float | None) -> str:
+    """A p, never 0: two significant places below .1."""
+    if value is None or value != value:
+        return "–"
+    if value < 0.0001:
+        return "< .0001"
+    places = 2 if value >= 0.1 else 3 if value >= 0.01 else 4
+    return f"{value:.{places}f}".lstrip("0") if value < 1 else "1"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: 41 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"

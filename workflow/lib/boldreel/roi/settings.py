@@ -1,0 +1,68 @@
+"""The `roi` section of the configuration, with its defaults.
+
+Takes the section as a dictionary; leaves a Settings. Keys that it does not know are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from boldreel.errors import UserError
+
+CONFOUNDS = ("none", "motion6", "motion24", "compcor")
+SELECTIONS = ("all", "reliability")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Which places are used, and how their series are cleaned.
+
+    atlas : "visual-centres", or the path of a table with the same columns
+    groups : groups of areas of the atlas that are used
+    grey_matter : probability of grey matter (template) above which a voxel is a place
+    patch_size : positions a patch; areas are padded to whole patches
+    detrend_order : order of the polynomial that is taken out of each run, -1 for none
+    confounds : "none" | "motion6" | "motion24" | "compcor" (motion6 and the CompCor components)
+    high_pass : take out the run's cosine confounds
+    selection : "all" positions that are present, or only those of enough "reliability"
+    threshold : with "reliability": p (Bonferroni-corrected) below which a position counts as reliable
+    fraction : with "reliability": which part of those, the most reliable first, is selected
+    """
+
+    atlas: str = "visual-centres"
+    groups: tuple[str, ...] = ("early", "ventral", "dorsal", "motion")
+    grey_matter: float = 0.3
+    patch_size: int = 16
+    detrend_order: int = 4
+    confounds: str = "motion6"
+    high_pass: bool = False
+    selection: str = "all"
+    threshold: float = 0.01
+    fraction: float = 1.0
+
+    @classmethod
+    def from_config(cls, section: Mapping[str, Any]) -> Settings:
+        """Settings from the `roi` section; UserError on an unknown key or an impossible value."""
+        known = {field.name for field in fields(cls)}
+        given = {key: value for key, value in section.items() if key != "seed"}
+        unknown = sorted(set(given) - known)
+        if unknown:
+            raise UserError(
+                f"config: roi.{unknown[0]} is not a key (known: {', '.join(sorted(known))})"
+            )
+        if "groups" in given:
+            given["groups"] = tuple(given["groups"])
+        settings = cls(**given)
+        for key, allowed in (("confounds", CONFOUNDS), ("selection", SELECTIONS)):
+            value = getattr(settings, key)
+            if value not in allowed:
+                raise UserError(f"config: roi.{key} is {value!r}; choose {' or '.join(allowed)}")
+        if not settings.groups:
+            raise UserError("config: roi.groups is empty; name at least one group of the atlas")
+        if settings.patch_size < 1:
+            raise UserError(f"config: roi.patch_size is {settings.patch_size}; give 1 or more")
+        if not 0.0 < settings.fraction <= 1.0:
+            raise UserError(f"config: roi.fraction is {settings.fraction}; give above 0, up to 1")
+        return settings

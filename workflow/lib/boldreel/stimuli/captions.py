@@ -1,0 +1,81 @@
+"""Captions from a model, for movies that nobody annotated.
+
+Takes the rows of a movie's clips and its frames; adds to each row the caption of the middle frame of
+every shot that the clip shows, joined with "Then" where there are several (as MinD-Video did with
+BLIP). A frame that several clips share is captioned once. Attributes stay empty: a captioner gives none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boldreel.stimuli import annotation_table
+from boldreel.training import device
+from boldreel.training.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BATCH = 32
+_LONGEST = 30  # tokens of one caption
+
+
+def key_frames(row: dict[str, Any], frame_rate: float, onsets: np.ndarray) -> list[int]:
+    """The middle frame of each shot's part of a clip, in order.
+
+    Parameters
+    ----------
+    onsets : of the movie's shots, s, rising
+    """
+    frames = row["first_frame"] + np.arange(row["n_frames"])
+    shot = annotation_table.rows_at(onsets, frames / frame_rate)
+    parts = np.split(frames, np.flatnonzero(np.diff(shot)) + 1)
+    return [int(part[len(part) // 2]) for part in parts]
+
+
+def describe(
+    rows: list[dict[str, Any]],
+    frames: np.ndarray,
+    frame_rate: float,
+    shots: pd.DataFrame,
+    model: str,
+) -> None:
+    """Add caption (by the model) and attributes ({}) to the rows of one movie's clips.
+
+    Parameters
+    ----------
+    frames : uint8 (n, h, w, 3)
+    model : folder or hub id of an image-to-text model
+    """
+    onsets = shots["onset"].to_numpy()
+    keys = [key_frames(row, frame_rate, onsets) for row in rows]
+    wanted = sorted({frame for frames_of in keys for frame in frames_of})
+    texts = dict(zip(wanted, caption_frames(frames, wanted, model), strict=True))
+    for row, frames_of in zip(rows, keys, strict=True):
+        row["caption"] = annotation_table.join_captions([texts[frame] for frame in frames_of])
+        row["attributes"] = "{}"
+
+
+def caption_frames(frames: np.ndarray, wanted: list[int], model: str) -> list[str]:
+    """One caption per wanted frame, greedily decoded."""
+    import torch
+
+    from boldreel.stimuli import frozen
+
+    captions: list[str] = []
+    with device.lease() as where, torch.inference_mode():
+        network, processor, tokenizer = frozen.load_captioner(model, where)
+        progress = Progress(len(wanted), "caption frames")
+        for low in range(0, len(wanted), _BATCH):
+            batch = [np.asarray(frames[frame]) for frame in wanted[low : low + _BATCH]]
+            pixels = processor(images=batch, return_tensors="pt")["pixel_values"].to(where)
+            tokens = network.generate(
+                pixel_values=pixels, max_new_tokens=_LONGEST, do_sample=False, num_beams=1
+            )
+            captions += [
+                text.strip() for text in tokenizer.batch_decode(tokens, skip_special_tokens=True)
+            ]
+            progress.update(len(batch))
+    return captions

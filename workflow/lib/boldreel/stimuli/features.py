@@ -1,0 +1,134 @@
+"""Frozen features of one movie: what brain responses are aligned with.
+
+Takes the movie's frames and clips and two base models; leaves in a folder image.npy (float32, frames
+x D, unit-norm CLIP image embeddings), text.npy (float32, clips x D, unit-norm CLIP text embeddings of
+the captions) and condition.npy (float32, clips x tokens x width, last hidden states of the diffusion
+model's own text encoder, padded to its full length: what its cross-attention was trained on).
+Rows of the last two follow the movie's clips in the clips table.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boldreel import step
+from boldreel.data import arrays, atomic, provenance, tables
+from boldreel.errors import UserError
+from boldreel.training import device
+from boldreel.training.progress import Progress
+
+if TYPE_CHECKING:
+    import torch
+
+_BATCH = 64
+
+
+def embed_images(frames: np.ndarray, model: Any, processor: Any) -> np.ndarray:
+    """CLIP image embeddings (n, D), float32, unit norm.
+
+    Parameters
+    ----------
+    frames : uint8 (n, h, w, 3), RGB; may be memory-mapped
+    """
+    import torch
+
+    progress = Progress(len(frames), "CLIP image features")
+    parts = []
+    with torch.inference_mode():
+        for low in range(0, len(frames), _BATCH):
+            batch = [np.asarray(frame) for frame in frames[low : low + _BATCH]]
+            pixels = processor(images=batch, return_tensors="pt")["pixel_values"]
+            pixels = pixels.to(model.device, model.dtype)
+            parts.append(_unit(_embedding(model.get_image_features(pixel_values=pixels))))
+            progress.update(len(batch))
+    return np.concatenate(parts)
+
+
+def embed_texts(texts: list[str], model: Any, tokenizer: Any) -> np.ndarray:
+    """CLIP text embeddings (n, D), float32, unit norm; longer texts are cut at the model's length."""
+    import torch
+
+    parts = []
+    with torch.inference_mode():
+        for low in range(0, len(texts), _BATCH):
+            tokens = _tokens(texts[low : low + _BATCH], tokenizer, model.config.text_config, model)
+            parts.append(_unit(_embedding(model.get_text_features(**tokens))))
+    return np.concatenate(parts)
+
+
+def condition_states(texts: list[str], encoder: Any, tokenizer: Any) -> np.ndarray:
+    """Last hidden states (n, tokens, width) of the diffusion model's text encoder, float32.
+
+    Padded to the encoder's full length without a mask, as StableDiffusionPipeline does.
+    """
+    import torch
+
+    parts = []
+    with torch.inference_mode():
+        for low in range(0, len(texts), _BATCH):
+            tokens = _tokens(texts[low : low + _BATCH], tokenizer, encoder.config, encoder)
+            states = encoder(input_ids=tokens["input_ids"]).last_hidden_state
+            parts.append(states.float().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def _tokens(texts: list[str], tokenizer: Any, config: Any, model: Any) -> Any:
+    length = min(tokenizer.model_max_length, config.max_position_embeddings)
+    return tokenizer(
+        texts, padding="max_length", truncation=True, max_length=length, return_tensors="pt"
+    ).to(model.device)
+
+
+def _embedding(answer: Any) -> torch.Tensor:
+    """transformers 5 answers with an output object, 4 with the tensor itself."""
+    return getattr(answer, "pooler_output", answer)
+
+
+def _unit(vectors: torch.Tensor) -> np.ndarray:
+    vectors = vectors.float()
+    return (vectors / vectors.norm(dim=-1, keepdim=True)).cpu().numpy()
+
+
+def main(argv: list[str] | None = None) -> None:
+    from boldreel.stimuli import frozen
+
+    arguments = step.parser(__doc__)
+    arguments.add_argument("--frames", type=Path, required=True)
+    arguments.add_argument("--clips", type=Path, required=True)
+    arguments.add_argument("--movie", required=True)
+    arguments.add_argument("--clip-model", required=True, help="folder or hub id")
+    arguments.add_argument("--diffusion-model", required=True, help="folder or hub id")
+    arguments.add_argument("--output", type=Path, required=True)
+    args = arguments.parse_args(argv)
+    started = time.time()
+    frames, meta = arrays.load(args.frames, kind="frames")
+    clips = tables.read(args.clips, "clips")
+    clips = clips[clips["movie"] == args.movie]
+    if not len(clips):
+        raise UserError(f"{args.clips}: no clips of movie {args.movie}; check --movie")
+    captions = clips["caption"].to_list()
+    with device.lease() as where:
+        model, processor, tokenizer = frozen.load_clip(args.clip_model, where)
+        image = embed_images(frames, model, processor)
+        text = embed_texts(captions, model, tokenizer)
+        encoder, tokenizer = frozen.load_text_encoder(args.diffusion_model, where)
+        condition = condition_states(captions, encoder, tokenizer)
+    about = {"movie": args.movie, "model": str(args.clip_model)}
+    names = {"clips": clips["clip"].to_list(), **about}
+    with atomic.folder(args.output) as out:
+        arrays.save(
+            out / "image.npy", image, kind="image_features", frame_rate=meta["frame_rate"], **about
+        )
+        arrays.save(out / "text.npy", text, kind="text_features", **names)
+        names["model"] = str(args.diffusion_model)
+        arrays.save(out / "condition.npy", condition, kind="condition", **names)
+    inputs = [args.frames, args.clips]
+    provenance.record(args.output, inputs=inputs, config=args.config, started=started)
+
+
+if __name__ == "__main__":
+    step.run(main)

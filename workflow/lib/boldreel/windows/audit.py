@@ -1,0 +1,283 @@
+"""Leakage audit: what test clips share with training.
+
+Takes clips, the windows of all subjects and the decoded movies; leaves audit.json: whether splits
+share segments, movies, clips or shots; test captions that occur in training; test frames that look
+like a training frame; combinations of attributes that only test clips have (seen and unseen clips);
+clips that hold a cut; how often each segment was shown. Validation counts as training here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boldreel import step
+from boldreel.data import arrays, atomic, provenance, tables
+from boldreel.data.bids import natural
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEFAULTS: dict[str, Any] = {
+    "near_duplicate_caption": 0.8,  # share of words that two captions have in common (Jaccard)
+    "near_duplicate_clip": 0.98,  # cosine of CLIP image embeddings
+    "near_duplicate_pixels": 0.95,  # correlation of 16 x 16 grey thumbnails
+}
+_THUMBNAIL = 16
+_CHUNK = 1024
+_EXAMPLES = 10
+
+
+def split_report(windows: pd.DataFrame, clips: pd.DataFrame) -> dict[str, Any]:
+    """What each split holds and what test shares with the others; ``disjoint`` is the verdict."""
+    movie = dict(zip(clips["clip"], clips["movie"], strict=True))
+    windows = windows.assign(movie=windows["clip"].map(movie))
+    test = windows[windows["split"] == "test"]
+    rest = windows[windows["split"] != "test"]
+    shared = {
+        f"shared_{name}s": sorted(set(test[name]) & set(rest[name]), key=natural)
+        for name in ("segment", "movie", "clip", "shot")
+    }
+    return {
+        "disjoint": not any(shared.values()),
+        **shared,
+        **{
+            split: {
+                "segments": sorted(set(rows["segment"]), key=natural),
+                "clips": int(rows["clip"].nunique()),
+                "shots": int(rows["shot"].nunique()),
+                "windows": len(rows),
+            }
+            for split, rows in windows.groupby("split", sort=True)
+        },
+    }
+
+
+def caption_report(test: Sequence[str], train: Sequence[str], threshold: float) -> dict[str, Any]:
+    """How many test captions are in training word for word, or with most of their words."""
+    known = set(train)
+    verbatim = [text for text in test if text in known]
+    bags = [_words(text) for text in known]
+    near = 0
+    best_of: dict[str, float] = {}
+    for text in test:
+        if text not in best_of:
+            words = _words(text)
+            best_of[text] = max(
+                (len(words & bag) / max(len(words | bag), 1) for bag in bags), default=0.0
+            )
+        near += best_of[text] >= threshold
+    return {
+        "test": len(test),
+        "verbatim": len(verbatim),
+        "verbatim_share": len(verbatim) / max(len(test), 1),
+        "near": near,
+        "near_share": near / max(len(test), 1),
+        "near_threshold": threshold,
+        "examples": sorted(set(verbatim))[:_EXAMPLES],
+    }
+
+
+def attribute_report(
+    test: pd.DataFrame, train: pd.DataFrame, combination: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Per pair of attributes: test clips whose combination training has ("seen") or has not.
+
+    Parameters
+    ----------
+    test, train : rows of the clips table
+    combination : attributes to report on together, beside all pairs
+
+    Returns
+    -------
+    "{a}+{b}" -> combinations (those that only test has), seen and unseen (numbers of test clips),
+    unseen_clips (their names); clips without one of the attributes are in neither
+    """
+    of_test = [json.loads(text) for text in test["attributes"]]
+    of_train = [json.loads(text) for text in train["attributes"]]
+    keys = list(dict.fromkeys(key for values in of_test for key in values))
+    groups = [tuple(combination)] if combination else []
+    groups += [pair for pair in itertools.combinations(keys, 2) if set(pair) != set(combination)]
+    report: dict[str, Any] = {}
+    for group in groups:
+        known = {_values(values, group) for values in of_train}
+        having = [
+            (clip, found)
+            for clip, values in zip(test["clip"], of_test, strict=True)
+            if (found := _values(values, group)) is not None
+        ]
+        unseen = [(clip, found) for clip, found in having if found not in known]
+        report["+".join(group)] = {
+            "combinations": sorted({" ".join(map(str, found)) for _, found in unseen}),
+            "seen": len(having) - len(unseen),
+            "unseen": len(unseen),
+            "unseen_clips": [clip for clip, _ in unseen],
+        }
+    return report
+
+
+def frame_report(
+    test: dict[str, tuple[np.ndarray, np.ndarray]],
+    train: dict[str, tuple[np.ndarray, np.ndarray]],
+    clip_threshold: float,
+    pixel_threshold: float,
+) -> dict[str, Any]:
+    """How many test frames have a training frame that looks alike, to CLIP, in pixels, and to both.
+
+    Parameters
+    ----------
+    test, train : movie -> (CLIP embeddings (n, D) of unit norm, thumbnails (n, P) of unit norm)
+    """
+    features = {movie: rows for movie, (rows, _) in train.items()}
+    pixels = {movie: rows for movie, (_, rows) in train.items()}
+    counts = {"clip": 0, "pixels": 0, "both": 0}
+    examples: list[dict[str, Any]] = []
+    frames = 0
+    highest_clip, highest_pixels = [], []
+    for movie, (embedded, small) in test.items():
+        for low in range(0, len(embedded), _CHUNK):
+            rows = slice(low, low + _CHUNK)
+            in_clip = np.zeros(len(embedded[rows]), bool)
+            in_pixels, in_both = in_clip.copy(), in_clip.copy()
+            top_clip = np.full(len(in_clip), -1.0, np.float32)
+            top_pixels = top_clip.copy()
+            for other in train:
+                cosine = embedded[rows] @ features[other].T
+                correlation = small[rows] @ pixels[other].T
+                both = (cosine >= clip_threshold) & (correlation >= pixel_threshold)
+                in_clip |= (cosine >= clip_threshold).any(axis=1)
+                in_pixels |= (correlation >= pixel_threshold).any(axis=1)
+                fresh = both.any(axis=1) & ~in_both
+                in_both |= fresh
+                top_clip = np.maximum(top_clip, cosine.max(axis=1))
+                top_pixels = np.maximum(top_pixels, correlation.max(axis=1))
+                for row in np.flatnonzero(fresh)[: _EXAMPLES - len(examples)]:
+                    examples.append(
+                        {
+                            "test": movie,
+                            "test_frame": int(low + row),
+                            "training": other,
+                            "training_frame": int(both[row].argmax()),
+                        }
+                    )
+            frames += len(in_clip)
+            counts["clip"] += int(in_clip.sum())
+            counts["pixels"] += int(in_pixels.sum())
+            counts["both"] += int(in_both.sum())
+            highest_clip.append(top_clip)
+            highest_pixels.append(top_pixels)
+    return {
+        "test": frames,
+        "clip_threshold": clip_threshold,
+        "pixel_threshold": pixel_threshold,
+        "near_duplicates": counts["both"],
+        "near_duplicates_clip": counts["clip"],
+        "near_duplicates_pixels": counts["pixels"],
+        "share": counts["both"] / max(frames, 1),
+        "highest_cosine_median": _median(highest_clip),
+        "highest_correlation_median": _median(highest_pixels),
+        "examples": examples,
+    }
+
+
+def thumbnails(frames: np.ndarray) -> np.ndarray:
+    """Grey block means of frames uint8 (n, h, w, 3), centred, unit norm, (n, up to 256)."""
+    n, height, width = frames.shape[:3]
+    rows, columns = min(_THUMBNAIL, height), min(_THUMBNAIL, width)
+    out = np.empty((n, rows * columns), np.float32)
+    down, across = height // rows, width // columns
+    for low in range(0, n, _CHUNK):
+        grey = np.asarray(frames[low : low + _CHUNK]).astype(np.float32).mean(axis=3)
+        grey = grey[:, : rows * down, : columns * across]
+        blocks = grey.reshape(len(grey), rows, down, columns, across).mean(axis=(2, 4))
+        out[low : low + _CHUNK] = blocks.reshape(len(grey), -1)
+    out -= out.mean(axis=1, keepdims=True)
+    return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-6)
+
+
+def _median(parts: list[np.ndarray]) -> float | None:
+    return round(float(np.median(np.concatenate(parts))), 4) if parts else None
+
+
+def _values(attributes: dict[str, Any], names: Sequence[str]) -> tuple[Any, ...] | None:
+    """The values of some attributes, None where one is missing."""
+    if any(name not in attributes for name in names):
+        return None
+    return tuple(attributes[name] for name in names)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text.lower()))
+
+
+def _frames_of(
+    movies: set[str], folders: dict[str, Path]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    found = {}
+    for movie in sorted(movies & set(folders), key=natural):
+        frames, _ = arrays.load(folders[movie] / "frames.npy", kind="frames")
+        image, _ = arrays.load(folders[movie] / "features" / "image.npy", kind="image_features")
+        found[movie] = (np.asarray(image), thumbnails(frames))
+    return found
+
+
+def main(argv: list[str] | None = None) -> None:
+    import pandas as pd
+
+    arguments = step.parser(__doc__)
+    arguments.add_argument("--clips", type=Path, required=True)
+    arguments.add_argument("--windows", type=Path, nargs="+", required=True, metavar="PARQUET")
+    arguments.add_argument("--stimuli", type=Path, nargs="+", required=True, metavar="DIR")
+    arguments.add_argument("--output", type=Path, required=True)
+    args = arguments.parse_args(argv)
+    started = time.time()
+    config = DEFAULTS | {key: args.config[key] for key in DEFAULTS if key in args.config}
+    clips = tables.read(args.clips, "clips")
+    by_subject = {path.parent.name: tables.read(path, "windows") for path in args.windows}
+    windows = pd.concat(by_subject.values(), ignore_index=True)
+    in_test = set(windows.loc[windows["split"] == "test", "clip"])
+    in_train = set(windows.loc[windows["split"] != "test", "clip"])
+    test, train = clips[clips["clip"].isin(in_test)], clips[clips["clip"].isin(in_train)]
+    folders = {folder.resolve().name: folder for folder in args.stimuli}
+    report = {
+        "splits": split_report(windows, clips),
+        "captions": caption_report(
+            test["caption"].to_list(), train["caption"].to_list(), config["near_duplicate_caption"]
+        ),
+        "frames": frame_report(
+            _frames_of(set(test["movie"]), folders),
+            _frames_of(set(train["movie"]), folders),
+            config["near_duplicate_clip"],
+            config["near_duplicate_pixels"],
+        ),
+        "attributes": attribute_report(test, train, args.config.get("combination") or ()),
+        "cuts": {
+            name: {"clips": len(rows), "with_cut": int((rows["cuts"] > 0).sum())}
+            for name, rows in (("test", test), ("train", train))
+        },
+        "repeats": {
+            subject: {
+                segment: int(rows["run"].nunique())
+                for segment, rows in frame.groupby("segment", sort=True)
+            }
+            for subject, frame in by_subject.items()
+        },
+    }
+    atomic.write_text(args.output, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    if not report["splits"]["disjoint"]:
+        print("warning: training and test are not disjoint; see audit.json", file=sys.stderr)
+    provenance.record(
+        args.output, inputs=[args.clips, *args.windows], config=args.config, started=started
+    )
+
+
+if __name__ == "__main__":
+    step.run(main)

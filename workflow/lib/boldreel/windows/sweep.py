@@ -1,0 +1,330 @@
+"""Choose lag and window of a subject on held-out training segments.
+
+Takes the subject's series, clips, features and events; leaves sweep.tsv (a score for every lag and
+window) and choice.json (the chosen lag in s and window in volumes, and how sure that is). Ridge
+regression predicts the clips' CLIP embeddings (mean over frames, and text) from the mean of the
+repeats, is fitted on training segments and scored on validation segments. Series of test segments
+are not opened.
+
+The choice is the highest two-way identification; the smaller window, then the smaller lag, where
+several round to the same. It stands only if the subject's responses carry the clips at some lag: the
+largest alignment of responses with features (windows.alignment) over all training and validation clips
+must beat that of circularly shifted clips, p below ``chance_p``, which corrects for the search over
+lags. Otherwise nothing can be known about the lag, and the defaults of the config are taken. The same
+alignment tells when the response peaks (``lag_estimate``, s from clip onset).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boldreel import step
+from boldreel.data import atomic, provenance, tables
+from boldreel.data.splits import check_patterns
+from boldreel.errors import UserError
+from boldreel.training.progress import Progress
+from boldreel.windows import alignment, clock, response, ridge, runs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEFAULTS: dict[str, Any] = {
+    "lags": [0.0, 2.0, 4.0, 6.0, 8.0, 10.0],
+    "windows": [1, 2, 3],
+    "ridge_alphas": [float(a) for a in np.logspace(-2, 3, 11)],
+    "default_lag": 6.0,
+    "default_window": 2,
+    "permutations": 200,
+    "chance_p": 0.01,
+    "max_clips": 2000,
+}
+_SHIFT = 10.0  # s; shifts of the null are at least this long, beyond most shots
+_BLUR = 6  # clips to each side whose resemblance blurs the curve of scores over lags
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What the sweep regresses: clips of training and validation segments.
+
+    rows : int (n,), of the clips table; groups, movies, shots, index : (n,)
+    features : float (n, D), columns of mean 0 and variance 1 over the fitted clips
+    fit, held_out : int, rows of the above
+    kernel(lag, window) : Gram matrix (n, n); offset(lag) : mean real lag in s of first volumes
+    """
+
+    rows: np.ndarray
+    groups: np.ndarray
+    movies: np.ndarray
+    shots: np.ndarray
+    index: np.ndarray
+    features: np.ndarray
+    fit: np.ndarray
+    held_out: np.ndarray
+    kernel: Callable[[float, int], np.ndarray]
+    offset: Callable[[float], float]
+
+
+def prepare(
+    clips: pd.DataFrame,
+    features: np.ndarray,
+    shown: Sequence[runs.ShownRun],
+    columns: np.ndarray,
+    lags: Sequence[float],
+    max_clips: int = DEFAULTS["max_clips"],
+) -> Problem:
+    """Gather the clips that have a window at every lag, so that all lags are scored on the same.
+
+    Parameters
+    ----------
+    features : (rows of clips, D); rows of other movies may be NaN
+    shown : runs of training and validation segments
+    columns : positions to use
+    max_clips : of more fitted clips, evenly spaced ones are taken
+    """
+    pairs = [
+        (run, np.all([clock.inside(run.first(lag), len(run.values)) for lag in lags], axis=0))
+        for run in shown
+    ]
+    split_of: dict[int, tuple[str, str]] = {}
+    for run, keep in pairs:
+        for row in run.shown.rows[keep]:
+            before = split_of.setdefault(int(row), (run.split, run.segment))
+            if before[0] != run.split:
+                raise UserError(
+                    f"clip {clips['clip'].iloc[row]} is shown in {before[1]} ({before[0]}) and in "
+                    f"{run.segment} ({run.split}); put both segments into one split"
+                )
+    rows = np.array(sorted(split_of), dtype=np.int64)
+    split = np.array([split_of[row][0] for row in rows])
+    fit = np.flatnonzero(split == "train")
+    held_out = np.flatnonzero(split == "validation")
+    if len(fit) < 2 or len(held_out) < 2:
+        raise UserError(
+            f"windows.sweep: {len(fit)} training and {len(held_out)} validation clips; name at least "
+            "one segment of each in segments.train and segments.validation (training segments only)"
+        )
+    if len(fit) > max_clips:
+        fit = fit[np.linspace(0, len(fit) - 1, max_clips).round().astype(int)]
+    used = np.concatenate([fit, held_out])
+    rows = rows[used]
+    fit, held_out = np.arange(len(fit)), np.arange(len(fit), len(used))
+    y = features[rows].astype(np.float64)
+    spread = y[fit].std(axis=0)
+    y = (y - y[fit].mean(axis=0)) / np.where(spread > 1e-12, spread, 1)
+    place = {row: k for k, row in enumerate(rows.tolist())}
+    grams: dict[tuple[bytes, ...], np.ndarray] = {}
+
+    def one(lag: float, further: int) -> np.ndarray:
+        volumes = [
+            np.minimum(run.first(lag)[keep] + further, len(run.values) - 1) for run, keep in pairs
+        ]
+        key = tuple(volume.tobytes() for volume in volumes)
+        if key not in grams:
+            x = np.zeros((len(rows), len(columns)), np.float32)
+            count = np.zeros((len(rows), 1), np.float32)
+            for (run, keep), volume in zip(pairs, volumes, strict=True):
+                wanted = np.array([row in place for row in run.shown.rows[keep]], dtype=bool)
+                into = np.array(
+                    [place[row] for row in run.shown.rows[keep][wanted].tolist()], dtype=np.int64
+                )
+                values = np.nan_to_num(np.asarray(run.values)[:, columns])[volume[wanted]]
+                np.add.at(x, into, values)
+                np.add.at(count, into, 1)
+            grams[key] = ridge.gram(x / count)
+        return grams[key]
+
+    def kernel(lag: float, window: int) -> np.ndarray:
+        return sum((one(lag, further) for further in range(window)), np.float32(0))  # type: ignore
+
+    def offset(lag: float) -> float:
+        real = [
+            run.start_time + run.t_r * run.first(lag)[keep] - run.shown.onsets[keep]
+            for run, keep in pairs
+        ]
+        return float(np.concatenate(real).mean())
+
+    picked = clips.iloc[rows]
+    return Problem(
+        rows=rows,
+        groups=np.array([split_of[row][1] for row in rows.tolist()]),
+        movies=picked["movie"].to_numpy(),
+        shots=picked["shot"].to_numpy(),
+        index=picked["index"].to_numpy(),
+        features=y,
+        fit=fit,
+        held_out=held_out,
+        kernel=kernel,
+        offset=offset,
+    )
+
+
+def sweep(
+    problem: Problem,
+    lags: Sequence[float],
+    windows: Sequence[int],
+    alphas: Sequence[float],
+    clip_duration: float,
+    permutations: int = DEFAULTS["permutations"],
+    seed: int = 0,
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Score every lag and window.
+
+    Returns
+    -------
+    table : rows lag (s), window (volumes), score (two-way identification of held-out clips, chance
+        0.5), correlation (mean over features), alignment (of the lag's first volume)
+    finding : p (of the largest alignment of all lags), p_score (of the best score of the table, both
+        against circular shifts), null_95 (95th percentile of the best score after a shift), peak (s
+        from clip onset to the response's peak)
+    """
+    held = problem.held_out
+    true, shots = problem.features[held], problem.shots[held]
+    minimum = max(round(_SHIFT / clip_duration), 1)
+    singles = [problem.kernel(lag, 1) for lag in lags]
+    aligned = alignment.alignment(singles, problem.features, problem.groups)
+    orders = ridge.shifts(problem.movies[held], minimum, permutations, seed)
+    straight = np.arange(len(held))
+    null = np.zeros(len(orders))
+    table: list[dict[str, Any]] = []
+    progress = Progress(len(windows) * len(lags), "lag and window sweep", unit="fits")
+    for window in windows:
+        for lag, strength in zip(lags, aligned, strict=True):
+            predicted = ridge.predict(
+                problem.kernel(lag, window),
+                problem.features,
+                problem.fit,
+                held,
+                problem.groups,
+                np.asarray(alphas),
+            )
+            alike = ridge.similarity(predicted, true)
+            null = np.maximum(null, [ridge.two_way(alike, order, shots) for order in orders])
+            row = {"lag": lag, "window": window, "score": ridge.two_way(alike, straight, shots)}
+            row |= {"correlation": ridge.correlation(predicted, true), "alignment": float(strength)}
+            table.append(row)
+            progress.update(score=row["score"])
+    best = max(row["score"] for row in table)
+    fit = problem.fit
+    blur = response.resemblance(
+        problem.features[fit], problem.movies[fit], problem.index[fit], _BLUR
+    )
+    real = np.array([problem.offset(lag) for lag in lags])
+    everywhere = ridge.shifts(problem.movies, minimum, permutations, seed)
+    finding = {
+        "p": alignment.permutation_p(singles, problem.features, problem.groups, everywhere),
+        "p_score": (1 + int((null >= best).sum())) / (1 + len(orders)),
+        "null_95": float(np.quantile(null, 0.95)) if len(orders) else None,
+        "permutations": len(everywhere),
+        "peak": response.estimate_peak(real, aligned, clip_duration, blur),
+    }
+    return table, finding
+
+
+def choose(
+    table: Sequence[dict[str, Any]], finding: dict[str, Any], config: dict[str, Any]
+) -> dict[str, Any]:
+    """What choice.json says; marks the row of the table that was chosen, if it is in the table.
+
+    Parameters
+    ----------
+    config : default_lag (s), default_window (volumes), chance_p; lag and window, where set, are taken
+        as they are
+    """
+    best = min(table, key=lambda row: (-round(row["score"], 3), row["window"], row["lag"]))
+    signal = finding["p"] < config["chance_p"]
+    lag, window, source = best["lag"], best["window"], "sweep"
+    note = "the highest two-way identification of held-out training clips"
+    if not signal:
+        lag, window, source = config["default_lag"], config["default_window"], "default"
+        note = (
+            f"at no lag do responses carry the clips above chance (p {finding['p']:.3f}; best two-way "
+            f"identification {best['score']:.3f}): the defaults of the config are taken"
+        )
+    if config.get("lag") is not None or config.get("window") is not None:
+        lag = config["lag"] if config.get("lag") is not None else lag
+        window = config["window"] if config.get("window") is not None else window
+        source, note = "config", "set in the config"
+    for row in table:
+        row["chosen"] = row["lag"] == lag and row["window"] == window
+    return {
+        "lag": float(lag),
+        "window": int(window),
+        "source": source,
+        "note": note,
+        "lag_estimate": finding["peak"] if signal else None,
+        "best": {key: best[key] for key in ("lag", "window", "score", "correlation")},
+        "chance": 0.5,
+        "p": finding["p"],
+        "p_score": finding["p_score"],
+        "null_95": finding["null_95"],
+        "permutations": finding["permutations"],
+    }
+
+
+def main(argv: list[str] | None = None) -> None:
+    import pandas as pd
+
+    arguments = step.parser(__doc__)
+    arguments.add_argument("--subject", required=True)
+    arguments.add_argument("--series", type=Path, nargs="+", required=True, metavar="NPY")
+    arguments.add_argument("--voxels", type=Path, required=True)
+    arguments.add_argument("--clips", type=Path, required=True)
+    arguments.add_argument("--features", type=Path, nargs="+", required=True, metavar="DIR")
+    arguments.add_argument("--events", type=Path, nargs="+", required=True, metavar="TSV")
+    arguments.add_argument("--output-table", type=Path, required=True)
+    arguments.add_argument("--output-choice", type=Path, required=True)
+    args = arguments.parse_args(argv)
+    started = time.time()
+    config = DEFAULTS | {key: value for key, value in args.config.items() if value is not None}
+    patterns = check_patterns(config.get("segments"))
+    clips = tables.read(args.clips, "clips")
+    shown = runs.load_runs(
+        args.series, args.events, clips, patterns, splits=("train", "validation")
+    )
+    voxels = tables.read(args.voxels, "voxels")
+    columns = np.flatnonzero((voxels["selected"] & voxels["present"]).to_numpy())
+    if not len(columns):
+        columns = np.flatnonzero(voxels["present"].to_numpy())
+    runs.check_positions(shown, len(voxels), args.voxels)
+    features = runs.clip_features(
+        clips, args.features, {movie for run in shown for movie in run.movies}
+    )
+    lags = sorted(float(lag) for lag in config["lags"])
+    problem = prepare(clips, features, shown, columns, lags, config["max_clips"])
+    table, finding = sweep(
+        problem,
+        lags,
+        sorted(int(window) for window in config["windows"]),
+        config["ridge_alphas"],
+        float(np.median(clips["duration"])),
+        config["permutations"],
+        int(config.get("seed", 0)),
+    )
+    choice = choose(table, finding, config)
+    choice = {"subject": args.subject.removeprefix("sub-"), **choice}
+    choice |= {"clips_fitted": len(problem.fit), "clips_held_out": len(problem.held_out)}
+    tables.write(args.output_table, pd.DataFrame(table), "sweep")
+    atomic.write_text(args.output_choice, json.dumps(choice, indent=1) + "\n")
+    print(
+        f"sub-{choice['subject']}: lag {choice['lag']:g} s, window {choice['window']} ({choice['note']})",
+        file=sys.stderr,
+    )
+    provenance.record(
+        args.output_choice,
+        inputs=[args.clips, args.voxels, *(run.path for run in shown)],
+        config=args.config,
+        seed=config.get("seed"),
+        started=started,
+    )
+
+
+if __name__ == "__main__":
+    step.run(main)

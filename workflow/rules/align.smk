@@ -1,0 +1,80 @@
+# Stage 6: a subject's windows into CLIP space, and retrieval there, before any generator.
+
+
+rule align_train:
+    """Train the spatiotemporal encoder on training windows, images and captions."""
+    input:
+        pretrained=PRETRAINED,
+        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        series=lambda wildcards: series(
+            wildcards.subject, "train", "validation", "test"
+        ),
+        voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
+        clips=f"{R}/clips.parquet",
+        features=lambda wildcards: features("train", "validation"),
+    output:
+        model=directory(f"{R}/sub-{{subject}}/align/model"),
+        ridge=directory(f"{R}/sub-{{subject}}/align/ridge"),
+        history=f"{R}/sub-{{subject}}/align/history.tsv",
+    log:
+        f"{LOGS}/align/train-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/align/train-{{subject}}.tsv"
+    conda:
+        "../../envs/align.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=1440,
+        gpu=1,
+    params:
+        cfg=section("align", preset=config["preset"]),
+        code=code("align.train"),
+        state=f"{STATE}/align/sub-{{subject}}",
+        series=folder_of("series"),
+        folder=folder_of("history"),
+    shell:
+        "python -m boldreel.align.train --pretrained {input.pretrained:q}/model --windows {input.windows:q} "
+        "--series-dir {params.series:q} --voxels {input.voxels:q} --clips {input.clips:q} "
+        "--features {input.features:q} --output {params.folder:q} --state {params.state:q} "
+        "--config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule align_retrieve:
+    """Retrieval of test clips from test windows, with ridge beside the encoder, and chance."""
+    input:
+        model=f"{R}/sub-{{subject}}/align/model",
+        ridge=f"{R}/sub-{{subject}}/align/ridge",
+        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        series=lambda wildcards: series(
+            wildcards.subject, "train", "validation", "test"
+        ),
+        clips=f"{R}/clips.parquet",
+        features=lambda wildcards: features(),
+    output:
+        table=f"{R}/sub-{{subject}}/align/retrieval.tsv",
+        test=directory(f"{R}/sub-{{subject}}/align/test"),
+    log:
+        f"{LOGS}/align/retrieve-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/align/retrieve-{{subject}}.tsv"
+    conda:
+        "../../envs/align.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=120,
+    params:
+        cfg=section(
+            "align",
+            dataset=DATASET,
+            method=METHOD,
+            combination=config["evaluate"]["combination"],
+        ),
+        code=code("align.retrieve"),
+        series=folder_of("series"),
+        folder=folder_of("model"),
+    shell:
+        "python -m boldreel.align.retrieve --align {params.folder:q} --windows {input.windows:q} "
+        "--series-dir {params.series:q} --clips {input.clips:q} --features {input.features:q} "
+        "--subject {wildcards.subject} --output {output.table:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

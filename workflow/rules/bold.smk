@@ -1,0 +1,123 @@
+# Stage 2: raw BIDS to preprocessed BOLD, confounds, masks and quality control, in fMRIPrep's naming.
+
+
+rule bold_check:
+    """Refuse raw data that cannot be right, before anything long starts."""
+    input:
+        bold=lambda wildcards: [path for _, _, path in RAW[wildcards.subject]],
+        events=lambda wildcards: events(
+            wildcards.subject, "train", "validation", "test"
+        ),
+        movies=lambda wildcards: movie_files(),
+    output:
+        f"{R}/sub-{{subject}}/checked.json",
+    log:
+        f"{LOGS}/bold/check-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/bold/check-{{subject}}.tsv"
+    conda:
+        "../../envs/bold.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=30,
+    params:
+        cfg=section("bold"),
+        code=code("bold.check"),
+    shell:
+        "python -m boldreel.bold.check --bold {input.bold:q} --movies {input.movies:q} "
+        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule bold_anatomy:
+    """T1w to MNI: intensity, affine, brain mask."""
+    input:
+        t1w=lambda wildcards: t1w(wildcards.subject),
+    output:
+        t1w=f"{DERIVATIVES}/sub-{{subject}}/anat/sub-{{subject}}_desc-preproc_T1w.nii.gz",
+        mask=f"{DERIVATIVES}/sub-{{subject}}/anat/sub-{{subject}}_desc-brain_mask.nii.gz",
+        xfm=(
+            f"{DERIVATIVES}/sub-{{subject}}/anat/"
+            "sub-{subject}_from-T1w_to-MNI152NLin2009aSym_mode-image_xfm.txt"
+        ),
+    log:
+        f"{LOGS}/bold/anatomy-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/bold/anatomy-{{subject}}.tsv"
+    conda:
+        "../../envs/bold.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=60,
+    params:
+        cfg=section("bold"),
+        code=code("bold.anatomy"),
+        folder=folder_of("mask"),
+    shell:
+        "python -m boldreel.bold.anatomy --t1w {input.t1w:q} --output {params.folder:q} "
+        "--config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule bold_run:
+    """One run: slice timing, motion, coregistration, one interpolation to MNI, confounds."""
+    input:
+        bold=raw,
+        checked=f"{R}/sub-{{subject}}/checked.json",
+        t1w=rules.bold_anatomy.output.t1w,
+        mask=rules.bold_anatomy.output.mask,
+        xfm=rules.bold_anatomy.output.xfm,
+    output:
+        bold=preprocessed("{subject}", "{segment}", "{repeat}"),
+        sidecar=preprocessed("{subject}", "{segment}", "{repeat}")[:-4] + ".json",
+        confounds=(
+            f"{DERIVATIVES}/sub-{{subject}}/func/"
+            "sub-{subject}_task-{segment}_run-{repeat}_desc-confounds_timeseries.tsv"
+        ),
+    log:
+        f"{LOGS}/bold/run-{{subject}}-{{segment}}-{{repeat}}.log",
+    benchmark:
+        f"{R}/benchmarks/bold/run-{{subject}}-{{segment}}-{{repeat}}.tsv"
+    conda:
+        "../../envs/bold.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=60,
+    params:
+        cfg=section("bold"),
+        code=code("bold.run"),
+        anat=folder_of("t1w"),
+    shell:
+        "python -m boldreel.bold.run --bold {input.bold:q} --anat {params.anat:q} "
+        "--output-bold {output.bold:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule bold_qc:
+    """Quality of a subject's runs: motion, tSNR, carpet, coregistration; twins among runs refused."""
+    input:
+        bold=lambda wildcards: [
+            preprocessed(wildcards.subject, *run) for run in runs_of(wildcards.subject)
+        ],
+        raw=lambda wildcards: [path for _, _, path in RAW[wildcards.subject]],
+    output:
+        table=f"{R}/sub-{{subject}}/qc.tsv",
+        figures=directory(f"{DERIVATIVES}/sub-{{subject}}/figures"),
+    log:
+        f"{LOGS}/bold/qc-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/bold/qc-{{subject}}.tsv"
+    conda:
+        "../../envs/bold.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=60,
+    params:
+        cfg=section("bold"),
+        code=code("bold.qc"),
+        derivatives=folder_of("figures"),
+    shell:
+        "python -m boldreel.bold.qc --subject {wildcards.subject} --derivatives {params.derivatives:q} "
+        "--raw {input.raw:q} --bold {input.bold:q} --output-table {output.table:q} "
+        "--output-figures {output.figures:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,228 @@
+# Everything that the rule files share: configuration, names of files, lists of runs, parameters of a
+# step. The only file with Snakemake functions.
+import json
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(workflow.basedir).parent
+LIB = ROOT / "workflow" / "lib"
+sys.path.insert(0, str(LIB))
+
+from boldreel import configuration, imports
+from boldreel.data import bids
+from boldreel.data.splits import split_of
+from boldreel.errors import UserError
+from boldreel.insilico import design
+
+
+def told(function, *arguments):
+    """Call a library function; a user's mistake ends the run with its one line."""
+    try:
+        return function(*arguments)
+    except UserError as error:
+        sys.exit(
+            f"error: {error}"
+        )  # a WorkflowError would print lines of the Snakefile as well
+
+
+def located(path):
+    """A path from the configuration: as seen from the working directory, else from the repository.
+
+    A name that is neither is left alone: a Hugging Face hub id.
+    """
+    for base in (Path(), ROOT):
+        if (base / path).exists():
+            return str(path) if base == Path() else str(base / path)
+    return str(path)
+
+
+config = told(configuration.complete, config)
+
+DATASET = config["dataset"]
+R = f"{config['results']}/{DATASET}"
+LOGS = f"logs/{DATASET}"
+STATE = f"{config['state']}/{DATASET}"
+EMBEDDED = config["bids"] is None
+BIDS = f"{R}/bids" if EMBEDDED else located(config["bids"])
+DERIVATIVES = f"{R}/derivatives/{config['bold']['engine']}"
+SPACE = "space-MNI152NLin2009aSym"
+MODELS = {name: located(path) for name, path in config["models"].items() if path}
+if EMBEDDED:
+    told(design.check, config["insilico"])
+SUBJECTS = told(configuration.subjects, located(config["subjects"]))
+COHORT = [str(label) for label in config["pretrain"]["subjects"]]
+METHOD = "mindvideo"
+
+
+def prefix():
+    """What every shell command starts with: the library, and without conda this Python."""
+    deployed = {
+        str(m).rsplit(".", 1)[-1].lower()
+        for m in workflow.deployment_settings.deployment_method
+    }
+    here = (
+        ""
+        if "conda" in deployed
+        else f"export PATH='{Path(sys.executable).parent}':\"$PATH\"; "
+    )
+    return (
+        f"set -euo pipefail; {here}export PYTHONPATH='{LIB}' PYTHONNOUSERSITE=1 "
+        "PYTHONUNBUFFERED=1 TOKENIZERS_PARALLELISM=false MPLBACKEND=Agg; "
+    )
+
+
+def section(name, **more):
+    """The JSON of one stage's section of the configuration, with the seed: `params.cfg`."""
+    return json.dumps({"seed": config["seed"], **config[name], **more}, sort_keys=True)
+
+
+def code(step):
+    """Hash of the modules that a step imports: `params.code`, so that a change reruns the stage."""
+    return imports.fingerprint(f"boldreel.{step}")
+
+
+def memory(mb):
+    """Megabytes that double with each attempt."""
+    return lambda wildcards, attempt: mb * 2 ** (attempt - 1)
+
+
+def weights(*names):
+    """Weight files of the named base models where they are local folders: inputs of a rule."""
+    found = []
+    for name in names:
+        folder = Path(MODELS.get(name, ""))
+        if name in MODELS and folder.is_dir():
+            found += sorted(str(path) for path in folder.rglob("*.safetensors"))
+    return found
+
+
+def raw_runs(subject):
+    """[(segment, repeat, path of the raw BOLD)] of a subject, simulated or found in BIDS."""
+    if EMBEDDED:
+        func = f"{BIDS}/sub-{subject}/func/sub-{subject}"
+        return [
+            (segment, repeat, f"{func}_task-{segment}_run-{repeat}_bold.nii")
+            for segment, repeat in told(design.runs, config["insilico"], subject)
+        ]
+    return [
+        (run.segment, run.repeat, str(run.path))
+        for run in told(bids.find_runs, BIDS, subject)
+    ]
+
+
+RAW = {subject: raw_runs(subject) for subject in dict.fromkeys([*SUBJECTS, *COHORT])}
+
+
+def raw(wildcards):
+    """The raw BOLD file of a run."""
+    for segment, repeat, path in RAW[wildcards.subject]:
+        if (segment, str(repeat)) == (wildcards.segment, wildcards.repeat):
+            return path
+    raise WorkflowError(
+        f"sub-{wildcards.subject} has no run {wildcards.repeat} of task {wildcards.segment} in {BIDS}"
+    )
+
+
+def in_split(segment, *splits):
+    """Whether a segment belongs to one of the splits (validation is taken out of train)."""
+    return told(split_of, segment, config["segments"]) in splits
+
+
+def runs_of(subject, *splits):
+    """[(segment, repeat)] of a subject, of all splits or of those named."""
+    every = [(segment, repeat) for segment, repeat, _ in RAW[subject]]
+    return [run for run in every if in_split(run[0], *splits)] if splits else every
+
+
+def preprocessed(subject, segment, repeat):
+    """The preprocessed BOLD file of a run."""
+    return (
+        f"{DERIVATIVES}/sub-{subject}/func/sub-{subject}_task-{segment}_run-{repeat}_{SPACE}"
+        "_desc-preproc_bold.nii"
+    )
+
+
+def series(subject, *splits):
+    """The cleaned series of a subject's runs."""
+    return [
+        f"{R}/sub-{subject}/series/task-{segment}_run-{repeat}.npy"
+        for segment, repeat in runs_of(subject, *splits)
+    ]
+
+
+def events(subject, *splits):
+    """The events files of the same runs, in the same order."""
+    chosen = set(runs_of(subject, *splits))
+    return [
+        path.split("_bold.nii")[0] + "_events.tsv"
+        for segment, repeat, path in RAW[subject]
+        if (segment, repeat) in chosen
+    ]
+
+
+def movies(*splits):
+    """Movies shown in the segments of the splits; the demo's movie is named like its segment."""
+    if EMBEDDED:
+        names = design.segments(config["insilico"])
+        return [name for name in names if not splits or in_split(name, *splits)]
+    shown = told(
+        configuration.movies_shown,
+        BIDS,
+        [path for s in SUBJECTS for path in events(s, *splits)],
+    )
+    return sorted(shown)
+
+
+def movie_files(*splits):
+    """The movie files of the splits."""
+    if EMBEDDED:
+        return [f"{BIDS}/stimuli/{name}.mp4" for name in movies(*splits)]
+    return [told(configuration.movie_file, BIDS, name) for name in movies(*splits)]
+
+
+def movie_file(wildcards):
+    """The file of one movie."""
+    return dict(zip(movies(), movie_files(), strict=True))[wildcards.movie]
+
+
+def features(*splits):
+    """Feature folders of the movies."""
+    return [f"{R}/stimuli/{movie}/features" for movie in movies(*splits)]
+
+
+def shards():
+    """Numbers of the shards into which the test clips of a subject are split."""
+    return range(int(config["reconstruct"]["shards"]))
+
+
+def annotations(*names):
+    """Annotation tables beside the movies (all, or those named), where there are any."""
+    files = dict(zip(movies(), movie_files(), strict=True))
+    tables = [str(Path(files[name]).with_suffix(".tsv")) for name in names or files]
+    return [path for path in tables if EMBEDDED or Path(path).exists()]
+
+
+def t1w(subject):
+    """A subject's T1w image."""
+    if EMBEDDED:
+        return f"{BIDS}/sub-{subject}/anat/sub-{subject}_T1w.nii.gz"
+    found = sorted(Path(BIDS, f"sub-{subject}").glob("**/anat/*_T1w.nii*"))
+    if not found:
+        sys.exit(
+            f"error: {BIDS}/sub-{subject}: no anat/*_T1w.nii.gz; bold.engine embedded needs one"
+        )
+    return str(found[0])
+
+
+def folder_of(name, up=1):
+    """The folder (`up` levels) that holds an input or output named so; follows remote storage."""
+
+    def found(wildcards, input, output):
+        holder = output if hasattr(output, name) else input
+        value = getattr(holder, name)
+        first = value if isinstance(value, str) else value[0]
+        return str(Path(first).parents[up - 1])
+
+    return found

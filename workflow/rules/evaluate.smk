@@ -1,0 +1,110 @@
+# Stage 9: reconstructions against truth, with chance, baselines and intervals.
+
+
+rule evaluate_reference:
+    """What every subject is compared with, computed once: truth, upper bound, chance pictures."""
+    input:
+        upper=[f"{R}/reconstruction/true_features/shard-{shard}" for shard in shards()],
+        frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
+        clips=f"{R}/clips.parquet",
+        windows=f"{R}/sub-{SUBJECTS[0]}/windows.parquet",
+        weights=weights("clip", "image_classifier", "video_classifier"),
+    output:
+        directory(f"{R}/evaluation/reference"),
+    log:
+        f"{LOGS}/evaluate/reference.log",
+    benchmark:
+        f"{R}/benchmarks/evaluate/reference.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=240,
+        gpu=1,
+    params:
+        cfg=section("evaluate", dataset=DATASET),
+        code=code("evaluate.reference"),
+        stimuli=folder_of("frames", 2),
+        clip=MODELS["clip"],
+        image=MODELS["image_classifier"],
+        video=MODELS["video_classifier"],
+    shell:
+        "python -m boldreel.evaluate.reference --upper-bound {input.upper:q} "
+        "--stimuli {params.stimuli:q} --clips {input.clips:q} --windows {input.windows:q} "
+        "--image-classifier {params.image:q} --video-classifier {params.video:q} "
+        "--clip-model {params.clip:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule evaluate_score:
+    """Score a subject's reconstructions clip by clip, and over clips with intervals and chance."""
+    input:
+        reconstruction=[
+            f"{R}/sub-{{subject}}/reconstruction/{METHOD}/shard-{shard}"
+            for shard in shards()
+        ],
+        upper=[f"{R}/reconstruction/true_features/shard-{shard}" for shard in shards()],
+        frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
+        clips=f"{R}/clips.parquet",
+        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        series=lambda wildcards: series(
+            wildcards.subject, "train", "validation", "test"
+        ),
+        reference=f"{R}/evaluation/reference",
+        weights=weights("clip", "image_classifier", "video_classifier"),
+    output:
+        clips=f"{R}/sub-{{subject}}/metrics.parquet",
+        scores=f"{R}/sub-{{subject}}/scores.tsv",
+    log:
+        f"{LOGS}/evaluate/score-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/evaluate/score-{{subject}}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=240,
+        gpu=1,
+    params:
+        cfg=section("evaluate", dataset=DATASET),
+        code=code("evaluate.score"),
+        stimuli=folder_of("frames", 2),
+        clip=MODELS["clip"],
+        image=MODELS["image_classifier"],
+        video=MODELS["video_classifier"],
+        method=METHOD,
+        series=folder_of("series"),
+    shell:
+        "python -m boldreel.evaluate.score --reconstruction {input.reconstruction:q} "
+        "--upper-bound {input.upper:q} --stimuli {params.stimuli:q} --clips {input.clips:q} "
+        "--windows {input.windows:q} --image-classifier {params.image:q} "
+        "--video-classifier {params.video:q} --clip-model {params.clip:q} --method {params.method} "
+        "--series-dir {params.series:q} --reference {input.reference:q} "
+        "--subject {wildcards.subject} --output-clips {output.clips:q} --output-scores {output.scores:q} "
+        "--config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule evaluate_group:
+    """All subjects' scores in one table."""
+    input:
+        scores=expand(f"{R}/sub-{{subject}}/scores.tsv", subject=SUBJECTS),
+        retrieval=expand(f"{R}/sub-{{subject}}/align/retrieval.tsv", subject=SUBJECTS),
+    output:
+        f"{R}/group/metrics.tsv",
+    log:
+        f"{LOGS}/evaluate/group.log",
+    benchmark:
+        f"{R}/benchmarks/evaluate/group.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=20,
+    params:
+        cfg=section("evaluate", dataset=DATASET),
+        code=code("evaluate.group"),
+    shell:
+        "python -m boldreel.evaluate.group --scores {input.scores:q} {input.retrieval:q} "
+        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,135 @@
+# Stage 0, for the embedded demo alone: a raw BIDS data set and its movies, simulated with known truth.
+# Nothing downstream knows; the truth lies apart, in results/{dataset}/truth.
+TRUTH = f"{R}/truth"
+
+
+rule insilico_dataset:
+    """Describe the simulated data set as BIDS wants it."""
+    output:
+        f"{R}/bids/dataset_description.json",
+        f"{R}/bids/README",
+        f"{R}/bids/participants.tsv",
+    log:
+        f"{LOGS}/insilico/dataset.log",
+    benchmark:
+        f"{R}/benchmarks/insilico/dataset.tsv"
+    conda:
+        "../../envs/insilico.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(500),
+        runtime=5,
+    params:
+        cfg=section("insilico"),
+        code=code("insilico.dataset"),
+        subjects=[*SUBJECTS, *COHORT],
+    shell:
+        "python -m boldreel.insilico.dataset --bids {R}/bids --subjects {params.subjects:q} "
+        "--config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule insilico_movie:
+    """Draw the movie of one segment, with the annotations of its shots."""
+    output:
+        f"{R}/bids/stimuli/{{segment}}.mp4",
+        f"{R}/bids/stimuli/{{segment}}.tsv",
+    log:
+        f"{LOGS}/insilico/movie-{{segment}}.log",
+    benchmark:
+        f"{R}/benchmarks/insilico/movie-{{segment}}.tsv"
+    conda:
+        "../../envs/insilico.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=10,
+    params:
+        cfg=section("insilico"),
+        code=code("insilico.movie"),
+    shell:
+        "python -m boldreel.insilico.movie --segment {wildcards.segment} --output {output[0]:q} "
+        "--config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule insilico_drive:
+    """What in the movies drives the simulated cortex, as time courses."""
+    input:
+        movies=lambda wildcards: movie_files(),
+        annotations=lambda wildcards: [path[:-4] + ".tsv" for path in movie_files()],
+    output:
+        directory(f"{TRUTH}/drive"),
+    log:
+        f"{LOGS}/insilico/drive.log",
+    benchmark:
+        f"{R}/benchmarks/insilico/drive.tsv"
+    conda:
+        "../../envs/insilico.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=10,
+    params:
+        cfg=section("insilico"),
+        code=code("insilico.drive"),
+    shell:
+        "python -m boldreel.insilico.drive --movies {input.movies:q} --annotations {input.annotations:q} "
+        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule insilico_anatomy:
+    """One subject's head: T1w image, and the truth about its brain."""
+    input:
+        atlas=ROOT / "resources" / "atlas" / "visual_centres.tsv",
+    output:
+        t1w=f"{R}/bids/sub-{{subject}}/anat/sub-{{subject}}_T1w.nii.gz",
+        truth=f"{TRUTH}/sub-{{subject}}/anatomy.json",
+        encoding=f"{TRUTH}/sub-{{subject}}/encoding.npz",
+        epi=f"{TRUTH}/sub-{{subject}}/epi.npz",
+    log:
+        f"{LOGS}/insilico/anatomy-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/insilico/anatomy-{{subject}}.tsv"
+    conda:
+        "../../envs/insilico.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=10,
+    params:
+        cfg=section("insilico"),
+        code=code("insilico.anatomy"),
+    shell:
+        "python -m boldreel.insilico.anatomy --subject {wildcards.subject} --output {output.t1w:q} "
+        "--truth {output.truth:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule insilico_bold:
+    """One functional run: raw BOLD with sidecar and events."""
+    input:
+        anatomy=f"{TRUTH}/sub-{{subject}}/anatomy.json",
+        encoding=f"{TRUTH}/sub-{{subject}}/encoding.npz",
+        epi=f"{TRUTH}/sub-{{subject}}/epi.npz",
+        spectrum=ROOT / "resources" / "insilico" / "noise_spectrum.json",
+        drive=f"{TRUTH}/drive",
+    output:
+        bold=f"{R}/bids/sub-{{subject}}/func/sub-{{subject}}_task-{{segment}}_run-{{repeat}}_bold.nii",
+        events=f"{R}/bids/sub-{{subject}}/func/sub-{{subject}}_task-{{segment}}_run-{{repeat}}_events.tsv",
+        sidecar=f"{R}/bids/sub-{{subject}}/func/sub-{{subject}}_task-{{segment}}_run-{{repeat}}_bold.json",
+        truth=f"{TRUTH}/sub-{{subject}}/task-{{segment}}_run-{{repeat}}.json",
+    log:
+        f"{LOGS}/insilico/bold-{{subject}}-{{segment}}-{{repeat}}.log",
+    benchmark:
+        f"{R}/benchmarks/insilico/bold-{{subject}}-{{segment}}-{{repeat}}.tsv"
+    conda:
+        "../../envs/insilico.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=10,
+    params:
+        cfg=section("insilico"),
+        code=code("insilico.bold"),
+    shell:
+        "python -m boldreel.insilico.bold --subject {wildcards.subject} --segment {wildcards.segment} "
+        "--repeat {wildcards.repeat} --drive {input.drive:q} --output {output.bold:q} "
+        "--truth {output.truth:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

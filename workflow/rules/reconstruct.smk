@@ -1,0 +1,71 @@
+# Stage 8: test windows to video.
+
+
+rule reconstruct_sample:
+    """Sample one shard of a subject's test clips from its co-trained model."""
+    input:
+        cotrain=f"{R}/sub-{{subject}}/cotrain",
+        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        series=lambda wildcards: series(wildcards.subject, "test"),
+        clips=f"{R}/clips.parquet",
+        weights=weights("diffusion"),
+    output:
+        directory(f"{R}/sub-{{subject}}/reconstruction/{METHOD}/shard-{{shard}}"),
+    log:
+        f"{LOGS}/reconstruct/sample-{{subject}}-{{shard}}.log",
+    benchmark:
+        f"{R}/benchmarks/reconstruct/sample-{{subject}}-{{shard}}.tsv"
+    conda:
+        "../../envs/reconstruct.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=1440,
+        gpu=1,
+    params:
+        cfg=section("reconstruct"),
+        code=code("reconstruct.sample"),
+        series=folder_of("series"),
+        shards=config["reconstruct"]["shards"],
+        diffusion=MODELS["diffusion"],
+        state=f"{STATE}/reconstruct/sub-{{subject}}-{{shard}}",
+    shell:
+        "python -m boldreel.reconstruct.sample --encoder {input.cotrain:q}/encoder "
+        "--generator {input.cotrain:q}/generator --diffusion-model {params.diffusion:q} "
+        "--windows {input.windows:q} --series-dir {params.series:q} --clips {input.clips:q} "
+        "--shard {wildcards.shard} --shards {params.shards} --output {output:q} --state {params.state:q} "
+        "--config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule reconstruct_true_features:
+    """The upper bound: the tuned generator fed the true captions of the test clips."""
+    input:
+        generator=f"{R}/generator/model",
+        features=lambda wildcards: features("test"),
+        training=lambda wildcards: features("train", "validation"),
+        clips=f"{R}/clips.parquet",
+        weights=weights("diffusion"),
+    output:
+        directory(f"{R}/reconstruction/true_features/shard-{{shard}}"),
+    log:
+        f"{LOGS}/reconstruct/true-{{shard}}.log",
+    benchmark:
+        f"{R}/benchmarks/reconstruct/true-{{shard}}.tsv"
+    conda:
+        "../../envs/reconstruct.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=1440,
+        gpu=1,
+    params:
+        cfg=section("reconstruct"),
+        code=code("reconstruct.sample"),
+        shards=config["reconstruct"]["shards"],
+        diffusion=MODELS["diffusion"],
+        state=f"{STATE}/reconstruct/true-{{shard}}",
+    shell:
+        "python -m boldreel.reconstruct.sample --generator {input.generator:q} "
+        "--diffusion-model {params.diffusion:q} --true-features {input.features:q} "
+        "--clips {input.clips:q} --shard {wildcards.shard} --shards {params.shards} "
+        "--output {output:q} --state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,91 @@
+# Stage 10: figures, and one self-contained page.
+
+
+rule report_figures:
+    """The group's figures, each with the data behind it."""
+    input:
+        metrics=f"{R}/group/metrics.tsv",
+        clips=f"{R}/clips.parquet",
+        positions=f"{R}/atlas/positions.parquet",
+        pretrain=PRETRAINED,
+        generator=f"{R}/generator/history.tsv",
+        upper=[f"{R}/reconstruction/true_features/shard-{shard}" for shard in shards()],
+        reconstruction=expand(
+            f"{R}/sub-{{subject}}/reconstruction/{METHOD}/shard-{{shard}}",
+            subject=SUBJECTS,
+            shard=shards(),
+        ),
+        subject_files=expand(
+            f"{R}/sub-{{subject}}/{{name}}",
+            subject=SUBJECTS,
+            name=[
+                "sweep.tsv",
+                "noise_ceiling.parquet",
+                "roi/voxels.parquet",
+                "align/history.tsv",
+                "cotrain",
+            ],
+        ),
+    output:
+        directory(f"{R}/group/figures"),
+    log:
+        f"{LOGS}/report/figures.log",
+    benchmark:
+        f"{R}/benchmarks/report/figures.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
+    params:
+        cfg=section(
+            "report",
+            dataset=DATASET,
+            method=METHOD,
+            combination=config["evaluate"]["combination"],
+        ),
+        code=code("report.figures"),
+        results=folder_of("metrics", 2),
+        subjects=SUBJECTS,
+    shell:
+        "python -m boldreel.report.figures --results {params.results:q} --subjects {params.subjects:q} "
+        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule report_page:
+    """One HTML page with everything: videos, table, figures, audit, cost."""
+    input:
+        figures=f"{R}/group/figures",
+        metrics=f"{R}/group/metrics.tsv",
+        clip_metrics=expand(f"{R}/sub-{{subject}}/metrics.parquet", subject=SUBJECTS),
+        audit=f"{R}/audit.json",
+        qc=expand(f"{R}/sub-{{subject}}/qc.tsv", subject=[*SUBJECTS, *COHORT]),
+        choice=expand(f"{R}/sub-{{subject}}/choice.json", subject=SUBJECTS),
+        published=ROOT / "resources" / "published.tsv",
+    output:
+        f"{R}/report.html",
+    log:
+        f"{LOGS}/report/page.log",
+    benchmark:
+        f"{R}/benchmarks/report/page.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
+    params:
+        cfg=section(
+            "report",
+            dataset=DATASET,
+            method=METHOD,
+            combination=config["evaluate"]["combination"],
+        ),
+        code=code("report.page"),
+        results=folder_of("metrics", 2),
+        subjects=SUBJECTS,
+    shell:
+        "python -m boldreel.report.page --results {params.results:q} --subjects {params.subjects:q} "
+        "--figures {input.figures:q} --published {input.published:q} --benchmarks {params.results:q}/benchmarks "
+        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

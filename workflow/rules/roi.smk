@@ -1,0 +1,81 @@
+# Stage 3: which voxels, in which order; cleaned series per run.
+
+
+rule roi_template:
+    """Positions of the atlas in MNI: the same table, in the same order, for everybody."""
+    input:
+        atlas=ROOT / "resources" / "atlas" / "visual_centres.tsv",
+    output:
+        f"{R}/atlas/positions.parquet",
+    log:
+        f"{LOGS}/roi/template.log",
+    benchmark:
+        f"{R}/benchmarks/roi/template.tsv"
+    conda:
+        "../../envs/roi.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=10,
+    params:
+        cfg=section(
+            "roi",
+            resolution=config["bold"]["resolution"],
+            output_box=config["bold"]["output_box"],
+        ),
+        code=code("roi.template"),
+    shell:
+        "python -m boldreel.roi.template --atlas {input.atlas:q} --output {output:q} "
+        "--config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule roi_series:
+    """The cleaned series of one run at the atlas' positions."""
+    input:
+        positions=f"{R}/atlas/positions.parquet",
+        bold=preprocessed("{subject}", "{segment}", "{repeat}"),
+        confounds=rules.bold_run.output.confounds,
+    output:
+        series=f"{R}/sub-{{subject}}/series/task-{{segment}}_run-{{repeat}}.npy",
+        sidecar=f"{R}/sub-{{subject}}/series/task-{{segment}}_run-{{repeat}}.json",
+    log:
+        f"{LOGS}/roi/series-{{subject}}-{{segment}}-{{repeat}}.log",
+    benchmark:
+        f"{R}/benchmarks/roi/series-{{subject}}-{{segment}}-{{repeat}}.tsv"
+    conda:
+        "../../envs/roi.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=20,
+    params:
+        cfg=section("roi"),
+        code=code("roi.series"),
+    shell:
+        "python -m boldreel.roi.series --positions {input.positions:q} --bold {input.bold:q} "
+        "--output {output.series:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule roi_voxels:
+    """A subject's voxel table: present, reliable over training repeats, selected."""
+    input:
+        positions=f"{R}/atlas/positions.parquet",
+        series=lambda wildcards: series(wildcards.subject, "train", "validation"),
+    output:
+        f"{R}/sub-{{subject}}/roi/voxels.parquet",
+    log:
+        f"{LOGS}/roi/voxels-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/roi/voxels-{{subject}}.tsv"
+    conda:
+        "../../envs/roi.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=20,
+    params:
+        cfg=section("roi"),
+        code=code("roi.voxels"),
+    shell:
+        "python -m boldreel.roi.voxels --positions {input.positions:q} --series {input.series:q} "
+        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

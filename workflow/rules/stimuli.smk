@@ -1,0 +1,95 @@
+# Stage 1: movies to frames, shots, captions, clips and the features of frozen base models.
+
+
+rule stimuli_decode:
+    """Decode a movie at the model's frame rate and size; find its shots."""
+    input:
+        movie=movie_file,
+        annotations=lambda wildcards: annotations(wildcards.movie),
+    output:
+        frames=f"{R}/stimuli/{{movie}}/frames.npy",
+        sidecar=f"{R}/stimuli/{{movie}}/frames.json",
+        shots=f"{R}/stimuli/{{movie}}/shots.tsv",
+    log:
+        f"{LOGS}/stimuli/decode-{{movie}}.log",
+    benchmark:
+        f"{R}/benchmarks/stimuli/decode-{{movie}}.tsv"
+    conda:
+        "../../envs/stimuli.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
+    params:
+        cfg=section("stimuli"),
+        code=code("stimuli.decode"),
+        folder=folder_of("frames"),
+        annotations=lambda wildcards, input: (
+            ["--annotations", *input.annotations] if input.annotations else []
+        ),
+    shell:
+        "python -m boldreel.stimuli.decode --movie {input.movie:q} {params.annotations:q} "
+        "--output {params.folder:q} "
+        "--config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule stimuli_clips:
+    """Cut every movie into clips; say of which shot each is, and what is to be seen."""
+    input:
+        frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
+        shots=[f"{R}/stimuli/{movie}/shots.tsv" for movie in movies()],
+        annotations=lambda wildcards: annotations(),
+    output:
+        f"{R}/clips.parquet",
+    log:
+        f"{LOGS}/stimuli/clips.log",
+    benchmark:
+        f"{R}/benchmarks/stimuli/clips.tsv"
+    conda:
+        "../../envs/stimuli.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=240,
+    params:
+        cfg=section("stimuli", caption=MODELS.get("caption")),
+        code=code("stimuli.clips"),
+        stimuli=lambda wildcards, input: [
+            str(Path(path).parent) for path in input.frames
+        ],
+        annotations=lambda wildcards, input: (
+            ["--annotations", *input.annotations] if input.annotations else []
+        ),
+    shell:
+        "python -m boldreel.stimuli.clips --stimuli {params.stimuli:q} {params.annotations:q} "
+        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule stimuli_features:
+    """Features of a movie's frames and captions in the frozen base models."""
+    input:
+        frames=f"{R}/stimuli/{{movie}}/frames.npy",
+        clips=f"{R}/clips.parquet",
+        weights=weights("clip", "diffusion"),
+    output:
+        directory(f"{R}/stimuli/{{movie}}/features"),
+    log:
+        f"{LOGS}/stimuli/features-{{movie}}.log",
+    benchmark:
+        f"{R}/benchmarks/stimuli/features-{{movie}}.tsv"
+    conda:
+        "../../envs/stimuli.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=60,
+        gpu=0,
+    params:
+        cfg=section("stimuli"),
+        code=code("stimuli.features"),
+        clip=MODELS["clip"],
+        diffusion=MODELS["diffusion"],
+    shell:
+        "python -m boldreel.stimuli.features --frames {input.frames:q} --clips {input.clips:q} "
+        "--movie {wildcards.movie:q} --clip-model {params.clip:q} --diffusion-model {params.diffusion:q} "
+        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,126 @@
+# Stage 4: which volumes answer which clip; lag and window, noise ceiling, leakage audit.
+
+
+rule windows_sweep:
+    """Choose lag and window for a subject on held-out training segments; no test run is read."""
+    input:
+        series=lambda wildcards: series(wildcards.subject, "train", "validation"),
+        events=lambda wildcards: events(wildcards.subject, "train", "validation"),
+        voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
+        clips=f"{R}/clips.parquet",
+        features=lambda wildcards: features("train", "validation"),
+    output:
+        table=f"{R}/sub-{{subject}}/sweep.tsv",
+        choice=f"{R}/sub-{{subject}}/choice.json",
+    log:
+        f"{LOGS}/windows/sweep-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/windows/sweep-{{subject}}.tsv"
+    conda:
+        "../../envs/windows.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=120,
+    params:
+        cfg=section("windows", segments=config["segments"]),
+        code=code("windows.sweep"),
+    shell:
+        "python -m boldreel.windows.sweep --subject {wildcards.subject} --series {input.series:q} "
+        "--events {input.events:q} --voxels {input.voxels:q} --clips {input.clips:q} "
+        "--features {input.features:q} --output-table {output.table:q} --output-choice {output.choice:q} "
+        "--config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule windows_build:
+    """One row per clip and run: the volumes that answer it, and the split it belongs to."""
+    input:
+        choice=f"{R}/sub-{{subject}}/choice.json",
+        series=lambda wildcards: series(
+            wildcards.subject, "train", "validation", "test"
+        ),
+        events=lambda wildcards: events(
+            wildcards.subject, "train", "validation", "test"
+        ),
+        clips=f"{R}/clips.parquet",
+    output:
+        f"{R}/sub-{{subject}}/windows.parquet",
+    log:
+        f"{LOGS}/windows/build-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/windows/build-{{subject}}.tsv"
+    conda:
+        "../../envs/windows.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=20,
+    params:
+        cfg=section("windows", segments=config["segments"]),
+        code=code("windows.build"),
+    shell:
+        "python -m boldreel.windows.build --choice {input.choice:q} --series {input.series:q} "
+        "--events {input.events:q} --clips {input.clips:q} --output {output:q} "
+        "--config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule windows_ceiling:
+    """The noise ceiling of every voxel, from repeats."""
+    input:
+        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        series=lambda wildcards: series(
+            wildcards.subject, "train", "validation", "test"
+        ),
+    output:
+        f"{R}/sub-{{subject}}/noise_ceiling.parquet",
+    log:
+        f"{LOGS}/windows/ceiling-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/windows/ceiling-{{subject}}.tsv"
+    conda:
+        "../../envs/windows.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=20,
+    params:
+        cfg=section("windows"),
+        code=code("windows.ceiling"),
+        series=folder_of("series"),
+    shell:
+        "python -m boldreel.windows.ceiling --windows {input.windows:q} --series-dir {params.series:q} "
+        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule windows_audit:
+    """What of the test could have leaked into training, counted."""
+    input:
+        clips=f"{R}/clips.parquet",
+        windows=expand(f"{R}/sub-{{subject}}/windows.parquet", subject=SUBJECTS),
+        frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
+        features=features(),
+    output:
+        f"{R}/audit.json",
+    log:
+        f"{LOGS}/windows/audit.log",
+    benchmark:
+        f"{R}/benchmarks/windows/audit.tsv"
+    conda:
+        "../../envs/windows.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=60,
+    params:
+        cfg=section(
+            "windows",
+            segments=config["segments"],
+            combination=config["evaluate"]["combination"],
+        ),
+        code=code("windows.audit"),
+        stimuli=lambda wildcards, input: [
+            str(Path(path).parent) for path in input.frames
+        ],
+    shell:
+        "python -m boldreel.windows.audit --clips {input.clips:q} --windows {input.windows:q} "
+        "--stimuli {params.stimuli:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
