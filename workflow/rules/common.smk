@@ -1,4 +1,4 @@
-# Everything that the rule files share: configuration, names of files, lists of runs, parameters of a
+# What the stages' files share: configuration, names of files, lists of runs, parameters of a
 # step. The only file with Snakemake functions.
 import json
 import sys
@@ -57,7 +57,7 @@ METHOD = "mindvideo"
 
 
 def prefix():
-    """What every shell command starts with: the library, and without conda this Python."""
+    """What every shell command begins with: the library, and without conda this Python."""
     deployed = {
         str(m).rsplit(".", 1)[-1].lower()
         for m in workflow.deployment_settings.deployment_method
@@ -89,13 +89,18 @@ def memory(mb):
 
 
 def weights(*names):
-    """Weight files of the named base models where they are local folders: inputs of a rule."""
+    """Weight files of the named base models where they are local folders: inputs of their users."""
     found = []
     for name in names:
         folder = Path(MODELS.get(name, ""))
         if name in MODELS and folder.is_dir():
             found += sorted(str(path) for path in folder.rglob("*.safetensors"))
     return found
+
+
+def model(name):
+    """The folder or hub id of a base model, as a parameter."""
+    return lambda wildcards: MODELS[name]
 
 
 def raw_runs(subject):

@@ -26,9 +26,9 @@ rule evaluate_reference:
         cfg=section("evaluate", dataset=DATASET),
         code=code("evaluate.reference"),
         stimuli=folder_of("frames", 2),
-        clip=MODELS["clip"],
-        image=MODELS["image_classifier"],
-        video=MODELS["video_classifier"],
+        clip=model("clip"),
+        image=model("image_classifier"),
+        video=model("video_classifier"),
     shell:
         "python -m boldreel.evaluate.reference --upper-bound {input.upper:q} "
         "--stimuli {params.stimuli:q} --clips {input.clips:q} --windows {input.windows:q} "
@@ -70,9 +70,9 @@ rule evaluate_score:
         cfg=section("evaluate", dataset=DATASET),
         code=code("evaluate.score"),
         stimuli=folder_of("frames", 2),
-        clip=MODELS["clip"],
-        image=MODELS["image_classifier"],
-        video=MODELS["video_classifier"],
+        clip=model("clip"),
+        image=model("image_classifier"),
+        video=model("video_classifier"),
         method=METHOD,
         series=folder_of("series"),
     shell:

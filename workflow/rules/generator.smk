@@ -23,7 +23,7 @@ rule generator_latents:
     params:
         cfg=section("generator"),
         code=code("generator.latents"),
-        diffusion=MODELS["diffusion"],
+        diffusion=model("diffusion"),
     shell:
         "python -m boldreel.generator.latents --frames {input.frames:q} "
         "--diffusion-model {params.diffusion:q} --output {output.latents:q} "
@@ -59,7 +59,7 @@ rule generator_tune:
         cfg=section("generator", segments=config["segments"]),
         code=code("generator.tune"),
         state=f"{STATE}/generator",
-        diffusion=MODELS["diffusion"],
+        diffusion=model("diffusion"),
         folder=folder_of("history"),
     shell:
         "python -m boldreel.generator.tune --diffusion-model {params.diffusion:q} "
@@ -99,7 +99,7 @@ rule generator_cotrain:
         code=code("generator.cotrain"),
         state=f"{STATE}/cotrain/sub-{{subject}}",
         series=folder_of("series"),
-        diffusion=MODELS["diffusion"],
+        diffusion=model("diffusion"),
     shell:
         "python -m boldreel.generator.cotrain --generator {input.generator:q} --encoder {input.encoder:q} "
         "--windows {input.windows:q} --series-dir {params.series:q} --clips {input.clips:q} "

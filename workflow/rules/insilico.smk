@@ -6,9 +6,9 @@ TRUTH = f"{R}/truth"
 rule insilico_dataset:
     """Describe the simulated data set as BIDS wants it."""
     output:
-        f"{R}/bids/dataset_description.json",
-        f"{R}/bids/README",
-        f"{R}/bids/participants.tsv",
+        description=f"{R}/bids/dataset_description.json",
+        readme=f"{R}/bids/README",
+        participants=f"{R}/bids/participants.tsv",
     log:
         f"{LOGS}/insilico/dataset.log",
     benchmark:
@@ -23,16 +23,17 @@ rule insilico_dataset:
         cfg=section("insilico"),
         code=code("insilico.dataset"),
         subjects=[*SUBJECTS, *COHORT],
+        bids=folder_of("description"),
     shell:
-        "python -m boldreel.insilico.dataset --bids {R}/bids --subjects {params.subjects:q} "
+        "python -m boldreel.insilico.dataset --bids {params.bids:q} --subjects {params.subjects:q} "
         "--config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
 rule insilico_movie:
     """Draw the movie of one segment, with the annotations of its shots."""
     output:
-        f"{R}/bids/stimuli/{{segment}}.mp4",
-        f"{R}/bids/stimuli/{{segment}}.tsv",
+        movie=f"{R}/bids/stimuli/{{segment}}.mp4",
+        annotations=f"{R}/bids/stimuli/{{segment}}.tsv",
     log:
         f"{LOGS}/insilico/movie-{{segment}}.log",
     benchmark:
@@ -47,7 +48,7 @@ rule insilico_movie:
         cfg=section("insilico"),
         code=code("insilico.movie"),
     shell:
-        "python -m boldreel.insilico.movie --segment {wildcards.segment} --output {output[0]:q} "
+        "python -m boldreel.insilico.movie --segment {wildcards.segment} --output {output.movie:q} "
         "--config {params.cfg:q} 2>&1 | tee {log:q}"
 
 

@@ -27,7 +27,7 @@ rule reconstruct_sample:
         code=code("reconstruct.sample"),
         series=folder_of("series"),
         shards=config["reconstruct"]["shards"],
-        diffusion=MODELS["diffusion"],
+        diffusion=model("diffusion"),
         state=f"{STATE}/reconstruct/sub-{{subject}}-{{shard}}",
     shell:
         "python -m boldreel.reconstruct.sample --encoder {input.cotrain:q}/encoder "
@@ -62,7 +62,7 @@ rule reconstruct_true_features:
         cfg=section("reconstruct"),
         code=code("reconstruct.sample"),
         shards=config["reconstruct"]["shards"],
-        diffusion=MODELS["diffusion"],
+        diffusion=model("diffusion"),
         state=f"{STATE}/reconstruct/true-{{shard}}",
     shell:
         "python -m boldreel.reconstruct.sample --generator {input.generator:q} "

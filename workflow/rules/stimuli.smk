@@ -87,8 +87,8 @@ rule stimuli_features:
     params:
         cfg=section("stimuli"),
         code=code("stimuli.features"),
-        clip=MODELS["clip"],
-        diffusion=MODELS["diffusion"],
+        clip=model("clip"),
+        diffusion=model("diffusion"),
     shell:
         "python -m boldreel.stimuli.features --frames {input.frames:q} --clips {input.clips:q} "
         "--movie {wildcards.movie:q} --clip-model {params.clip:q} --diffusion-model {params.diffusion:q} "

@@ -20,6 +20,20 @@ from boldreel.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
+_POOL = r"pool=(\d+)"
+
+
+def _one_pool(table: pd.DataFrame) -> pd.Series:
+    """Definitions in which subjects' pools (a clip or two apart, by their lags) are one range.
+
+    Without it a metric whose definition names the pool would stand in the page once for each size.
+    """
+    definition = table["definition"].astype(object)
+    sizes = definition.str.extract(_POOL)[0].dropna().astype(int)
+    if sizes.nunique() < 2:
+        return definition
+    return definition.str.replace(_POOL, f"pool={sizes.min()} to {sizes.max()}", regex=True)
+
 
 class Results:
     """The results of one data set.
@@ -49,7 +63,8 @@ class Results:
     def metrics(self) -> pd.DataFrame:
         """group/metrics.tsv, for these subjects and their mean; required."""
         table = tables.read(self.root / "group" / "metrics.tsv", "metrics")
-        return table[table["subject"].isin([*self.subjects, "mean"])].reset_index(drop=True)
+        kept = table[table["subject"].isin([*self.subjects, "mean"])].reset_index(drop=True)
+        return kept.assign(definition=_one_pool(kept))
 
     def clips(self) -> pd.DataFrame:
         """clips.parquet; required."""
