@@ -11,7 +11,7 @@ import pytest
 
 from .workflow import Workspace, copy_of_repository
 
-# (training state to wait for, output that must not be there yet, signal)
+# (training state to wait for, target that must not be there when it is stopped, signal)
 INTERRUPTIONS = [
     ("pretrain", "pretrain/rest", signal.SIGTERM),
     ("generator", "generator/model", signal.SIGKILL),
@@ -34,7 +34,7 @@ def _wait_for_state(process, folder: Path, seconds: float = 900) -> bool:
     """Wait until a training has saved its state; False if Snakemake ended before."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if any(folder.glob("*/last.pt")):
+        if any(folder.rglob("last.pt")):
             return True
         if process.poll() is not None:
             return False
@@ -48,7 +48,7 @@ def small_run(tmp_path_factory) -> SmallRun:
     run = SmallRun(workspace)
     for number, (state, output, how) in enumerate(INTERRUPTIONS):
         log = workspace.root / f"interrupted-{number}.log"
-        process = workspace.start(log=log)
+        process = workspace.start(f"results/demo/{output}", log=log)
         seen = _wait_for_state(process, workspace.root / "state" / "demo" / state)
         time.sleep(1.0)
         workspace.stop(process, how)

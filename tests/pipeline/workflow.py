@@ -93,7 +93,8 @@ class Workspace:
         for line in log.splitlines():
             line = line.strip()
             if f"python -m {module} " in line and containing in line:
-                return shlex.split(line.split(" 2>&1 |")[0])
+                words = shlex.split(line.split(" 2>&1 |")[0])
+                return words[words.index("python") :]
         raise AssertionError(f"{module} ({containing}) was never run")
 
 

@@ -100,6 +100,7 @@ def test_cross_attention_equals_the_repeated_condition() -> None:
 def test_frame_positions_differ() -> None:
     code = frame_positions(16, 32)
     assert code.shape == (16, 32)
+    assert torch.equal(code[8], frame_positions(1, 32)[0])
     assert torch.cdist(code, code).add(torch.eye(16) * 9).min() > 0.5
 
 

@@ -14,7 +14,8 @@ from boldreel.data.responses import load_responses
 from boldreel.errors import UserError
 from boldreel.generator import cotrain, saving
 from boldreel.generator.joint import JointBatch, JointModel, joint_losses
-from boldreel.generator.video_unet import VideoUNet
+from boldreel.generator.losses import LossOptions
+from boldreel.generator.video_unet import Inflation, VideoUNet
 
 CONFIG = {"epochs": 2, "steps_per_epoch": 2, "batch": 3, "warmup": 1, "condition_dropout": 0.3}
 
@@ -136,7 +137,13 @@ def test_the_noise_loss_reaches_the_encoder(unet, encoder_folder: Path, base_fol
     model = JointModel(encoder, VideoUNet(unet))
     batch = JointBatch(torch.randn(2, 2, 16), torch.randn(2, 3, 4, 4, 4), torch.zeros(2, 7, 12))
     noise, distance = joint_losses(
-        model, batch, load_scheduler(base_folder), 0.5, torch.Generator().manual_seed(0), 2.0
+        model,
+        batch,
+        load_scheduler(base_folder),
+        Inflation(),
+        torch.Generator().manual_seed(0),
+        2.0,
+        LossOptions(),
     )
     expected = encoder(batch.x).condition.square().flatten(1).mean(1) / 2
     assert noise.shape == (2,) and torch.allclose(distance, expected)

@@ -97,6 +97,20 @@ def test_guided_share(network: VideoUNet, base_folder: Path) -> None:
     assert not torch.equal(draw(3.0, 0.5), draw(3.0, 1.0))
 
 
+@pytest.mark.parametrize("scheduler", ["DPMSolverMultistep", "DDIM", "PNDM", "UniPCMultistep"])
+def test_clips_begin_as_one_frame(unet, base_folder: Path, scheduler: str) -> None:  # type: ignore[no-untyped-def]
+    inflation = Inflation(noise_correlation=1.0, image_above=400)
+    network, seen = VideoUNet(unet, inflation).eval(), []
+    network.register_forward_pre_hook(lambda _, args: seen.append((args[0].shape[1], int(args[1]))))
+    condition = torch.randn(2, 7, 12)
+    drawn = _draw(network, base_folder, CLIPS[:2], condition, scheduler)
+    assert drawn.shape == (2, 3, 4, 4, 4)
+    assert {frames for frames, t in seen if t > 400} == {1}
+    assert {frames for frames, t in seen if t <= 400} == {3}
+    # temporal layers that start at zero leave all frames alike
+    assert torch.allclose(drawn[:, 0], drawn[:, 2], atol=1e-4)
+
+
 def test_same_condition_other_clip_is_another_sample(network: VideoUNet, base_folder: Path) -> None:
     condition = torch.zeros(1, 7, 12)
     first, second = (_draw(network, base_folder, [clip], condition) for clip in CLIPS[:2])

@@ -51,7 +51,7 @@ def test_leaves_model_history_and_strip(dataset, base_folder: Path, tmp_path: Pa
     assert np.allclose(negative, features.mean(axis=0), atol=1e-6)
     frozen = base.load_unet(base_folder).state_dict()
     for name, tensor in network.unet.state_dict().items():
-        if "attn" not in name and "norm_temp" not in name:
+        if "attn" not in name and "_temp." not in name:
             assert torch.equal(tensor, frozen[name]), name
 
 
@@ -62,7 +62,7 @@ def test_stopped_and_resumed_is_bit_equal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _run(dataset, base_folder, tmp_path / "whole", tmp_path / "a")
-    real, calls = tune.noise_loss, []
+    real, calls = tune.video_loss, []
 
     def failing(*arguments):  # type: ignore[no-untyped-def]
         calls.append(1)
@@ -71,7 +71,7 @@ def test_stopped_and_resumed_is_bit_equal(
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(tune, "noise_loss", failing)
+        patch.setattr(tune, "video_loss", failing)
         with pytest.raises(KeyboardInterrupt):
             _run(dataset, base_folder, tmp_path / "cut", tmp_path / "b")
     assert not (tmp_path / "cut").exists()
@@ -98,6 +98,11 @@ def test_needs_both_splits_and_known_keys(dataset, base_folder: Path, tmp_path: 
     )
     with pytest.raises(UserError, match="validate on"):
         tune.split_rows(material, ["train02"])
+
+
+def test_single_frames_need_shared_noise(dataset, base_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UserError, match="must be 1"):
+        _run(dataset, base_folder, tmp_path / "o", tmp_path / "s", noise_correlation=0.9)
 
 
 def test_held_out_movies() -> None:

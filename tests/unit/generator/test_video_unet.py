@@ -23,7 +23,7 @@ def _stir(network: VideoUNet) -> VideoUNet:
     """Temporal layers that do something."""
     torch.manual_seed(4)
     for name, parameter in network.named_parameters():
-        if "attn_temp.to_out" in name:
+        if "attn_temp.to_out" in name or "ff_temp.net.2" in name:
             torch.nn.init.normal_(parameter, std=0.1)
     return network
 

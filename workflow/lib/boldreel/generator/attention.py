@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from diffusers.models.attention import FeedForward
 from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
@@ -141,22 +142,24 @@ class ClipCrossProcessor:
 
 
 def frame_positions(frames: int, width: int) -> Tensor:
-    """Sinusoidal code (frames, width) of the frame number.
+    """Sinusoidal code (frames, width) of the frame number, counted from the middle frame.
 
     Formula: Vaswani et al. 2017, section 3.5, with rates from 1 to 1/100 radian a frame, since clips
     are short.
     """
     half = (width + 1) // 2
     rate = torch.exp(-math.log(100.0) * torch.arange(half) / max(half - 1, 1))
-    angle = torch.arange(frames)[:, None] * rate
+    angle = (torch.arange(frames) - frames // 2)[:, None] * rate
     return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)[:, :width]
 
 
 class TemporalHook:
     """Forward hook of a transformer block: adds attention across frames at each position.
 
-    Reads the block's ``norm_temp`` and ``attn_temp``. An object and not a closure, so that a deep copy
-    of the network has a hook of its own.
+    Reads the block's ``norm_temp`` and ``attn_temp``, and where it has them ``norm_ff_temp`` and
+    ``ff_temp``: attention of identical frames can only add the frame number to their features, the
+    feed-forward layer behind it makes what is seen move by it. An object and not a closure, so that a
+    deep copy of the network has a hook of its own.
     """
 
     def __init__(self, layout: FrameLayout, positions: str) -> None:
@@ -166,10 +169,7 @@ class TemporalHook:
     def __call__(self, block: Any, args: tuple, output: Tensor) -> Tensor:
         """output (clips x frames, tokens, width) to the same shape."""
         frames = self.layout.frames
-        x = block.norm_temp(output)
-        if self.positions == "sinusoidal":
-            code = frame_positions(frames, x.shape[-1]).to(x)
-            x = (x.unflatten(0, (-1, frames)) + code[None, :, None]).flatten(0, 1)
+        x = self._numbered(block.norm_temp(output), frames)
         attn = block.attn_temp
         query, key, value = (
             self._by_place(attn, layer(x), frames) for layer in (attn.to_q, attn.to_k, attn.to_v)
@@ -177,7 +177,17 @@ class TemporalHook:
         mixed = F.scaled_dot_product_attention(query, key, value)
         # (clips, tokens, heads, frames, head width) back to (clips x frames, tokens, width)
         mixed = mixed.permute(0, 3, 1, 2, 4).flatten(0, 1).flatten(2)
-        return output + attn.to_out[1](attn.to_out[0](mixed))
+        output = output + attn.to_out[1](attn.to_out[0](mixed))
+        if hasattr(block, "ff_temp"):
+            output = output + block.ff_temp(self._numbered(block.norm_ff_temp(output), frames))
+        return output
+
+    def _numbered(self, x: Tensor, frames: int) -> Tensor:
+        """Rows (clips x frames, tokens, width) plus the code of their frame's number."""
+        if self.positions == "none":
+            return x
+        code = frame_positions(frames, x.shape[-1]).to(x)
+        return (x.unflatten(0, (-1, frames)) + code[None, :, None]).flatten(0, 1)
 
     @staticmethod
     def _by_place(attn: Attention, x: Tensor, frames: int) -> Tensor:
@@ -185,10 +195,13 @@ class TemporalHook:
         return x.unflatten(0, (-1, frames)).unflatten(-1, (attn.heads, -1)).permute(0, 2, 3, 1, 4)
 
 
-def add_temporal_layer(block: Any, layout: FrameLayout, positions: str) -> None:
+def add_temporal_layer(
+    block: Any, layout: FrameLayout, positions: str, feed_forward: bool = False
+) -> None:
     """Gives a BasicTransformerBlock a temporal layer whose output starts at zero (weight and bias).
 
-    The new modules are called ``norm_temp`` and ``attn_temp``, as in the published checkpoints.
+    The new modules are called ``norm_temp`` and ``attn_temp``, as in the published checkpoints, which
+    have no feed-forward layer (``norm_ff_temp``, ``ff_temp``) behind them.
     """
     if positions not in ("sinusoidal", "none"):
         raise ValueError(f"no such frame positions {positions!r}: expected sinusoidal or none")
@@ -201,4 +214,9 @@ def add_temporal_layer(block: Any, layout: FrameLayout, positions: str) -> None:
     )
     nn.init.zeros_(block.attn_temp.to_out[0].weight)
     nn.init.zeros_(block.attn_temp.to_out[0].bias)
+    if feed_forward:
+        block.norm_ff_temp = nn.LayerNorm(block.dim)
+        block.ff_temp = FeedForward(block.dim, mult=2)
+        nn.init.zeros_(block.ff_temp.net[-1].weight)
+        nn.init.zeros_(block.ff_temp.net[-1].bias)
     block.register_forward_hook(TemporalHook(layout, positions))

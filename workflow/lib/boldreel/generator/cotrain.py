@@ -71,7 +71,7 @@ def train(
         joint_batch(held_out, material, of_held, held[i : i + chosen.batch])
         for i in range(0, len(held), chosen.batch)
     ]
-    correlation = model.generator.inflation.noise_correlation
+    inflation = model.generator.inflation
 
     def loss(
         module: Any, rows: list[int], generator: torch.Generator
@@ -84,11 +84,10 @@ def train(
             module,
             batch,
             scheduler,
-            correlation,
+            inflation,
             generator,
             variance,
-            chosen.min_snr,
-            chosen.motion_weight,
+            chosen.loss,
         )
         distance = (distance * present).sum() / present.sum().clamp(min=1)
         total = noise.mean() + chosen.alignment * distance
@@ -108,7 +107,7 @@ def train(
             seed=chosen.seed,
             state_dir=state,
             validate=lambda _: held_out_losses(
-                model, kept, scheduler, variance, device, VALIDATION_DRAWS, chosen.motion_weight
+                model, kept, scheduler, variance, device, VALIDATION_DRAWS, chosen.loss
             ),
             clip_norm=chosen.clip_norm,
             ema=chosen.ema,

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from boldreel.generator.noise import noise_loss
-from boldreel.generator.video_unet import VideoUNet
+from boldreel.generator.losses import LossOptions, video_loss
+from boldreel.generator.video_unet import Inflation, VideoUNet
 
 
 class JointModel(nn.Module):
@@ -56,11 +56,10 @@ def joint_losses(
     model: Any,
     batch: JointBatch,
     scheduler: Any,
-    correlation: float,
+    inflation: Inflation,
     generator: torch.Generator,
     text_variance: float,
-    min_snr: float | None = None,
-    motion_weight: float = 1.0,
+    options: LossOptions,
 ) -> tuple[Tensor, Tensor]:
     """(noise loss, squared distance to the text condition in units of its variance), each (clips,)."""
     conditions: list[Tensor] = []
@@ -70,9 +69,7 @@ def joint_losses(
         conditions.append(condition)
         return predicted
 
-    noise = noise_loss(
-        predict, scheduler, batch.latents, correlation, generator, min_snr, motion_weight
-    )
+    noise = video_loss(predict, scheduler, batch.latents, inflation, generator, options)
     distance = (conditions[0].float() - batch.text).square().flatten(1).mean(1) / text_variance
     return noise, distance
 
@@ -84,7 +81,7 @@ def held_out_losses(
     text_variance: float,
     device: torch.device,
     draws: int,
-    motion_weight: float = 1.0,
+    options: LossOptions,
 ) -> dict[str, float]:
     """val_loss (noise) and val_alignment over held-out batches.
 
@@ -94,15 +91,15 @@ def held_out_losses(
     for draw in range(draws):
         for number, batch in enumerate(batches):
             generator = torch.Generator().manual_seed(1000 * draw + number)
-            correlation = model.generator.inflation.noise_correlation
+            inflation = model.generator.inflation
             losses = joint_losses(
                 model,
                 batch.to(device),
                 scheduler,
-                correlation,
+                inflation,
                 generator,
                 text_variance,
-                motion_weight=motion_weight,
+                options,
             )
             sums += torch.stack([part.double().sum().cpu() for part in losses])
             count += len(batch.x)

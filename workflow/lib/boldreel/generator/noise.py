@@ -1,15 +1,13 @@
-"""Noise of clips and the loss on it.
+"""Noise of clips, what a network predicts from it, and how timesteps weigh.
 
-Takes clean latents; leaves noisy ones, what the network should predict and the loss. The frames of a
-clip share part of their noise: each frame's noise is standard normal, as the image network expects,
-but that of two frames is correlated, because frames themselves are nearly alike. The network then has
-to predict only what moves, and samples that start from such noise do not flicker (mixed noise of Ge et
-al. 2023, "Preserve Your Own Correlation").
+Takes shapes, clean latents and timesteps; leaves noise, targets and weights. The frames of a clip share
+part or all of their noise: each frame's noise is standard normal, as the image network expects, but
+that of two frames is correlated, because frames themselves are nearly alike (mixed noise of Ge et al.
+2023, "Preserve Your Own Correlation"). Samples that start from such noise do not flicker.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -32,14 +30,19 @@ def clip_noise(shape: tuple[int, ...], correlation: float, generator: torch.Gene
     return correlation**0.5 * common + (1 - correlation) ** 0.5 * own
 
 
-def spread_timesteps(clips: int, steps: int, generator: torch.Generator) -> Tensor:
-    """One timestep for each clip (clips,), uniform alone and spread evenly over a batch.
+def spread_timesteps(clips: int, span: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """One timestep for each clip (clips,), uniform in span alone and spread evenly over a batch.
 
     Even spread leaves the loss's mean as it is and lowers its variance.
+
+    Parameters
+    ----------
+    span : first timestep, and the one after the last.
     """
+    first, end = span
     offset = torch.rand((), generator=generator)
     order = torch.randperm(clips, generator=generator)
-    return ((order + offset) / clips * steps).long().clamp(max=steps - 1)
+    return (first + (order + offset) / clips * (end - first)).long().clamp(max=end - 1)
 
 
 def target(scheduler: Any, clean: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
@@ -71,36 +74,3 @@ def weights(scheduler: Any, timesteps: Tensor, min_snr: float | None) -> Tensor:
     cut = snr.clamp(max=min_snr)
     divisor = {"epsilon": snr, "v_prediction": snr + 1, "sample": torch.ones_like(snr)}
     return cut / divisor[scheduler.config.prediction_type]
-
-
-def noise_loss(
-    predict: Callable[[Tensor, Tensor], Tensor],
-    scheduler: Any,
-    clean: Tensor,
-    correlation: float,
-    generator: torch.Generator,
-    min_snr: float | None = None,
-    motion_weight: float = 1.0,
-) -> Tensor:
-    """Mean squared error (clips,) of a prediction, one timestep for all frames of a clip.
-
-    The error is split into what all frames of a clip share and what sets each apart. The best
-    prediction is the same for any weight of the second part; but it is small where frames are nearly
-    alike, and an image network has learnt the first part already.
-
-    Parameters
-    ----------
-    predict : (noisy latents, timesteps (clips,)) to what `target` names, of the latents' shape.
-    clean : latents (clips, frames, channels, height, width).
-    correlation : of the noise of two frames of a clip, see `clip_noise`.
-    generator : CPU generator of timesteps and noise.
-    motion_weight : of the part of the error that sets frames apart; 1 is the plain mean square.
-    """
-    noise = clip_noise(tuple(clean.shape), correlation, generator).to(clean)
-    steps = spread_timesteps(len(clean), scheduler.config.num_train_timesteps, generator)
-    steps = steps.to(clean.device)
-    predicted = predict(scheduler.add_noise(clean, noise, steps), steps)
-    error = predicted.float() - target(scheduler, clean, noise, steps)
-    shared = error.mean(1, keepdim=True)
-    squares = [part.square().flatten(1).mean(1) for part in (shared, error - shared)]
-    return (squares[0] + motion_weight * squares[1]) * weights(scheduler, steps, min_snr)

@@ -81,6 +81,9 @@ def sample(
 ) -> Tensor:
     """Draw one clip for each condition.
 
+    Where the network was tuned with `image_above`, a clip is one frame down to that timestep; below it
+    frames begin alike and part, as the network predicts each.
+
     Parameters
     ----------
     scheduler : with the base model's noise schedule and prediction type.
@@ -96,7 +99,7 @@ def sample(
     -------
     Latents (clips, frames, c, height, width), scaled as those of training.
     """
-    correlation = network.inflation.noise_correlation
+    correlation, above = network.inflation.noise_correlation, network.inflation.image_above
     refuse_unfit(scheduler, correlation)
     shape = (frames, network.unet.config.in_channels, *size)
     latents = torch.stack([clip_noise(shape, correlation, g) for g in generators])
@@ -116,10 +119,13 @@ def sample(
         with network.fixed_condition():
             for timestep in timesteps:
                 scaled = scheduler.scale_model_input(latents, timestep)
+                if above is not None and timestep > above:
+                    # All frames are still the same: one stands for all.
+                    scaled = scaled[:, :1]
                 prediction = predict(network, scaled, timestep, conditions, guidance)
-                latents = scheduler.step(prediction, timestep, latents, return_dict=False, **extra)[
-                    0
-                ]
+                prediction = prediction.repeat(1, frames // prediction.shape[1], 1, 1, 1)
+                stepped = scheduler.step(prediction, timestep, latents, return_dict=False, **extra)
+                latents = stepped[0]
     return latents
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from boldreel.errors import UserError
+from boldreel.generator.losses import LossOptions
 
 T = TypeVar("T")
 
@@ -34,8 +35,7 @@ class Optimization:
     learning_rate, temporal_learning_rate : of self- and cross-attention, and of the temporal layers.
     warmup : optimizer steps of linear warm-up; then half a cosine to a tenth.
     ema : decay of the moving average of the weights, or null for none.
-    min_snr : gamma of min-SNR weighting, or null for none.
-    motion_weight : weight of the part of the error that sets frames apart, see `noise.noise_loss`.
+    min_snr, motion_weight, still_share : see `boldreel.generator.losses.LossOptions`.
     condition_dropout : share of training clips whose condition is replaced by the negative one.
     validation_clips : number of held-out clips that the loss is measured on (evenly spread).
     mixed_precision : no, bf16 or fp16.
@@ -53,12 +53,18 @@ class Optimization:
     warmup: int = 20
     clip_norm: float = 1.0
     ema: float | None = 0.98
-    min_snr: float | None = None
-    motion_weight: float = 10.0
+    min_snr: float | None = 5.0
+    motion_weight: float = 1.0
+    still_share: float = 0.5
     condition_dropout: float = 0.1
     validation_clips: int = 64
     mixed_precision: str = "no"
     gradient_checkpointing: bool = False
+
+    @property
+    def loss(self) -> LossOptions:
+        """How the noise loss is weighed."""
+        return LossOptions(self.min_snr, self.motion_weight, self.still_share)
 
 
 @dataclass(frozen=True)
@@ -69,23 +75,32 @@ class Strip:
     scheduler: str = "DPMSolverMultistep"
     steps: int = 12
     guidance: float = 2.0
+    guided_share: float = 0.6
 
 
 @dataclass(frozen=True)
 class GeneratorSettings(Optimization):
     """Section ``generator``.
 
-    attention, positions, noise_correlation : see `boldreel.generator.video_unet.Inflation`.
+    attention, positions, feed_forward, noise_correlation, image_above : how the image network is
+        inflated, see `boldreel.generator.video_unet.Inflation`.
     latents_batch : frames that the autoencoder codes at once.
     """
 
     attention: str = "own-previous"
     positions: str = "sinusoidal"
-    noise_correlation: float = 0.9
+    feed_forward: bool = True
+    noise_correlation: float = 1.0
+    image_above: int | None = 400
     latents_batch: int = 32
     strip: Strip = field(default_factory=Strip)
 
     def __post_init__(self) -> None:
+        if self.image_above is not None and self.noise_correlation != 1:
+            raise UserError(
+                f"generator.noise_correlation is {self.noise_correlation}: with image_above all frames "
+                "part from one, so it must be 1; or set image_above to null"
+            )
         if isinstance(self.strip, dict):
             object.__setattr__(self, "strip", read(Strip, self.strip, "generator.strip"))
 

@@ -51,6 +51,7 @@ def draw_samples(
         size=(latents.shape[3], latents.shape[4]),
         steps=chosen.steps,
         guidance=chosen.guidance,
+        guided_share=chosen.guided_share,
     )
     truth = sampling.to_pixels(vae, latents.to(device))
     return truth, sampling.to_pixels(vae, drawn)

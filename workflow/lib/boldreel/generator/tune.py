@@ -21,8 +21,8 @@ from boldreel.data import atomic, provenance
 from boldreel.data.splits import split_of
 from boldreel.errors import UserError
 from boldreel.generator import base, memory, saving, settings, strip, tuning
+from boldreel.generator.losses import video_loss
 from boldreel.generator.material import ClipMaterial, load_material
-from boldreel.generator.noise import noise_loss
 from boldreel.generator.video_unet import Inflation, VideoUNet
 from boldreel.training.device import lease
 from boldreel.training.fingerprint import state_folder
@@ -77,14 +77,13 @@ def train(
     ) -> tuple[torch.Tensor, dict[str, float]]:
         clean, condition = (x.to(device) for x in material.draw(drawn))
         condition = tuning.dropped(condition, negative, chosen.condition_dropout, generator)
-        losses = noise_loss(
+        losses = video_loss(
             lambda noisy, steps: module(noisy, steps, condition),
             scheduler,
             clean,
-            network.inflation.noise_correlation,
+            network.inflation,
             generator,
-            chosen.min_snr,
-            chosen.motion_weight,
+            chosen.loss,
         )
         return losses.mean(), {}
 
@@ -102,9 +101,7 @@ def train(
             seed=chosen.seed,
             state_dir=state,
             validate=lambda _: {
-                "val_loss": tuning.held_out_loss(
-                    network, scheduler, kept, device, chosen.motion_weight
-                )
+                "val_loss": tuning.held_out_loss(network, scheduler, kept, device, chosen.loss)
             },
             clip_norm=chosen.clip_norm,
             ema=chosen.ema,
@@ -140,7 +137,13 @@ def main(argv: list[str] | None = None) -> None:
     )
     scheduler = base.load_scheduler(folder)
     torch.manual_seed(chosen.seed)
-    inflation = Inflation(chosen.attention, chosen.positions, chosen.noise_correlation)
+    inflation = Inflation(
+        chosen.attention,
+        chosen.positions,
+        chosen.feed_forward,
+        chosen.noise_correlation,
+        chosen.image_above,
+    )
     network = VideoUNet(base.load_unet(folder), inflation)
     if chosen.gradient_checkpointing:
         network.unet.enable_gradient_checkpointing()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from boldreel.data import atomic
-from boldreel.generator.noise import noise_loss
+from boldreel.generator.losses import LossOptions, video_loss
 from boldreel.generator.settings import Optimization
 from boldreel.generator.video_unet import GROUPS, VideoUNet
 from boldreel.training.schedule import cosine
@@ -85,20 +85,20 @@ def held_out_loss(
     scheduler: Any,
     batches: Sequence[tuple[Tensor, Tensor]],
     device: torch.device,
-    motion_weight: float = 1.0,
+    options: LossOptions,
 ) -> float:
     """Mean noise loss over held-out (latents, conditions), always with the same noise and timesteps."""
     sums, count = 0.0, 0
     for number, (clean, condition) in enumerate(batches):
         generator = torch.Generator().manual_seed(number)
         condition = condition.to(device)
-        losses = noise_loss(
+        losses = video_loss(
             lambda noisy, steps, c=condition: network(noisy, steps, c),  # type: ignore[misc]
             scheduler,
             clean.to(device),
-            network.inflation.noise_correlation,
+            network.inflation,
             generator,
-            motion_weight=motion_weight,
+            options,
         )
         sums, count = sums + float(losses.sum()), count + len(losses)
     return sums / max(count, 1)

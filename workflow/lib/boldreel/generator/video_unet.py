@@ -29,7 +29,7 @@ from boldreel.generator.attention import (
 GROUPS: dict[str, tuple[str, ...]] = {
     "self": (".attn1.",),
     "cross": (".attn2.",),
-    "temporal": (".attn_temp.", ".norm_temp."),
+    "temporal": (".attn_temp.", ".norm_temp.", ".ff_temp.", ".norm_ff_temp."),
 }
 
 
@@ -39,13 +39,30 @@ class Inflation:
 
     attention : frames that self-attention reads, see `boldreel.generator.attention.frames_read`.
     positions : ``sinusoidal`` adds the frame number to the temporal layer's input, ``none`` does not.
+    feed_forward : whether a feed-forward layer follows the temporal attention.
     noise_correlation : correlation of the noise of two frames of a clip that the network was tuned
-        with, 0 to below 1; samples start from the same noise.
+        with, 0 to 1; samples start from such noise.
+    image_above : timestep above which the network was tuned on single frames, and above which samples
+        are one frame; below, frames part. None is clips at all timesteps, as published.
     """
 
     attention: str = "own-previous"
     positions: str = "sinusoidal"
+    feed_forward: bool = True
     noise_correlation: float = 0.0
+    image_above: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.image_above is not None and self.noise_correlation != 1:
+            raise ValueError(
+                "image_above goes with noise_correlation 1: frames part from one frame"
+            )
+
+
+def middle_frame(clips: Tensor) -> Tensor:
+    """(clips, frames, ...) to the middle frame alone (clips, 1, ...), the one counted as 0."""
+    middle = clips.shape[1] // 2
+    return clips[:, middle : middle + 1]
 
 
 class VideoUNet(nn.Module):
@@ -69,7 +86,9 @@ class VideoUNet(nn.Module):
                 )
             block.attn1.set_processor(SparseCausalProcessor(self.layout, self.inflation.attention))
             block.attn2.set_processor(ClipCrossProcessor(self.layout))
-            add_temporal_layer(block, self.layout, self.inflation.positions)
+            add_temporal_layer(
+                block, self.layout, self.inflation.positions, self.inflation.feed_forward
+            )
 
     @property
     def config(self) -> dict:

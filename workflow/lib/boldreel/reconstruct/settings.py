@@ -28,7 +28,7 @@ class ReconstructSettings:
     scheduler_options: dict[str, Any] = field(default_factory=dict)
     steps: int = 12
     guidance: float = 2.0
-    guided_share: float = 1.0
+    guided_share: float = 0.6
     batch: int = 16
     shards: int = 1
     repeats: str | int = "average"
