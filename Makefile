@@ -30,7 +30,8 @@ demo: env
 	@cat logs/demo/report/page.log
 
 test: env lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses 2 --ignore tests/pipeline
+	$(BIN)/python -m pytest tests/pipeline
 
 lint: env
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ import shutil
 
 import pytest
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.pipeline
 
 FUNC = "sub-01/func/sub-01_task-{}_run-{}_{}"
 

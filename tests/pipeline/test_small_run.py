@@ -14,7 +14,7 @@ import pytest
 from .conftest import INTERRUPTIONS
 from .workflow import environment
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.pipeline
 
 
 def metrics(run) -> pd.DataFrame:
