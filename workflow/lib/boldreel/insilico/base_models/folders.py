@@ -7,6 +7,7 @@ below one folder, with processors that need no torchvision.
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,15 @@ def save_diffusion(
     )
     with atomic.folder(out / "diffusion") as aside:
         pipeline.save_pretrained(aside)
+        for part in ("vae", "unet"):
+            _forget_path(aside / part / "config.json")
+
+
+def _forget_path(config: Path) -> None:
+    """Take out the path that the weights were loaded from: it means nothing elsewhere."""
+    entries = json.loads(config.read_text(encoding="utf-8"))
+    entries.pop("_name_or_path", None)
+    config.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
 
 
 def save_image_classifier(out: Path, judge: ResNetForImageClassification) -> None:
