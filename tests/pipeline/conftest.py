@@ -50,7 +50,7 @@ def small_run(tmp_path_factory) -> SmallRun:
         log = workspace.root / f"interrupted-{number}.log"
         process = workspace.start(f"results/demo/{output}", log=log)
         seen = _wait_for_state(process, workspace.root / "state" / "demo" / state)
-        time.sleep(1.0)
+        time.sleep(0.4)
         workspace.stop(process, how)
         run.log += log.read_text(errors="replace")
         assert seen, f"no state of {state} appeared:\n{run.log[-3000:]}"
