@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from comparison import Arrays, Comparison
 from safetensors.torch import load_file
 
 from boldreel.align.published import PublishedEncoder, resize_positions
@@ -15,18 +14,11 @@ from boldreel.pretrain.layers import sincos_positions
 from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
 
 TOLERANCE = 2e-5
-Comparison = tuple[str, np.ndarray, np.ndarray, float]
 
 
-def _line(stem: str, key: str, own: Any, arrays: Any) -> Comparison:
-    values = own.detach().numpy() if isinstance(own, torch.Tensor) else np.asarray(own)
-    return f"{stem}:{key}", values, arrays[key], TOLERANCE
-
-
-def autoencoder(path: Path, configs: dict[str, Any]) -> Iterator[Comparison]:
+def autoencoder(arrays: Arrays, configs: dict[str, Any]) -> Iterator[Comparison]:
     """a1: latent, mask, order, prediction, loss and gradients at two mask ratios."""
-    arrays = np.load(path)
-    weights = load_file(path.with_name(f"{path.stem}_weights.safetensors"))
+    weights = load_file(arrays.sibling(f"{arrays.stem}_weights.safetensors"))
     x, noise = torch.from_numpy(arrays["x"][:, 0]), torch.from_numpy(arrays["noise"])
     for prefix in sorted({key[:4] for key in arrays if key.startswith("r")}):
         ratio = int(prefix[1:3]) / 100
@@ -47,18 +39,17 @@ def autoencoder(path: Path, configs: dict[str, Any]) -> Iterator[Comparison]:
                 continue
             if name.startswith("grad_"):
                 gradient = model.get_parameter(name.removeprefix("grad_")).grad
-                yield _line(path.stem, key, gradient, arrays)
+                yield arrays.line(key, gradient, TOLERANCE)
             else:
-                yield _line(path.stem, key, own[name], arrays)
+                yield arrays.line(key, own[name], TOLERANCE)
 
 
-def encoder(path: Path, configs: dict[str, Any]) -> Iterator[Comparison]:
+def encoder(arrays: Arrays, configs: dict[str, Any]) -> Iterator[Comparison]:
     """a2: condition tokens, tokens after every block, and normalised attention maps."""
-    arrays = np.load(path)
     sizes = configs["a2"]
-    for prefix in sorted({key[: key.index("temp_") + 5] for key in arrays}):
+    for prefix in sorted({key[: key.index("temp_") + 5] for key in arrays if "temp_" in key}):
         x = torch.from_numpy(arrays[f"{prefix}x"])
-        weights = _encoder_weights(path, prefix)
+        weights = _encoder_weights(arrays, prefix)
         model = PublishedEncoder(
             sizes["num_voxels"],
             window=x.shape[1],
@@ -84,29 +75,28 @@ def encoder(path: Path, configs: dict[str, Any]) -> Iterator[Comparison]:
                 layer, kind = name.removeprefix("attn_layer").split("_")
                 spatial, window = model.attention_maps(x)[int(layer)]
                 own[name] = spatial if kind == "spatial" else window
-            yield _line(path.stem, key, own[name], arrays)
+            yield arrays.line(key, own[name], TOLERANCE)
 
 
-def _encoder_weights(path: Path, prefix: str) -> dict[str, torch.Tensor]:
+def _encoder_weights(arrays: Arrays, prefix: str) -> dict[str, torch.Tensor]:
     """`a2_fmri_encoder_{prefix}weights.safetensors`, whatever windows the arrays' file names."""
-    return load_file(path.with_name(f"a2_fmri_encoder_{prefix}weights.safetensors"))
+    return load_file(arrays.sibling(f"a2_fmri_encoder_{prefix}weights.safetensors"))
 
 
-def positions(path: Path, configs: dict[str, Any]) -> Iterator[Comparison]:
+def positions(arrays: Arrays, configs: dict[str, Any]) -> Iterator[Comparison]:
     """a3: sine-cosine positions, and a checkpoint's positions at another number of patches."""
-    arrays = np.load(path)
     for key in arrays:
         parts = key.split("_")
         if key.endswith("_index") or key == "interp_in":
             continue
         if parts[0] == "interp":
             resized = resize_positions(torch.from_numpy(arrays["interp_in"]), int(parts[-1]))
-            yield _line(path.stem, key, resized, arrays)
+            yield arrays.line(key, resized, TOLERANCE)
         elif key.endswith("_rows"):
             rows = sincos_positions(int(parts[1]), int(parts[2]))[arrays[f"{key[:-1]}_index"]]
-            yield _line(path.stem, key, rows, arrays)
+            yield arrays.line(key, rows, TOLERANCE)
         else:
-            yield _line(path.stem, key, sincos_positions(int(parts[1]), int(parts[2])), arrays)
+            yield arrays.line(key, sincos_positions(int(parts[1]), int(parts[2])), TOLERANCE)
 
 
 CASES = {"a1_": autoencoder, "a2_": encoder, "a3_": positions}

@@ -1,4 +1,4 @@
-"""Compare the models with reference arrays that were made by the published code.
+"""Compare the project with reference arrays that were made by the published code.
 
     python tests/conformance/check.py [DIR]
 
@@ -20,12 +20,22 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 import cases_encoder
+import cases_generator
+import cases_metrics
+import cases_names
+import cases_preparation
+import cases_sampling
+from comparison import Arrays, Comparison
 
-# name of an array, what the project gives, what the reference holds, tolerance
-Comparison = tuple[str, np.ndarray, np.ndarray, float]
-Case = Callable[[Path, dict[str, Any]], Iterator[Comparison]]
+Case = Callable[[Arrays, dict[str, Any]], Iterator[Comparison]]
 
-CASES: dict[str, Case] = {**cases_encoder.CASES}
+CASES: dict[str, Case] = {
+    **cases_encoder.CASES,
+    **cases_generator.CASES,
+    **cases_metrics.CASES,
+    **cases_sampling.CASES,
+    **cases_preparation.CASES,
+}
 DEFAULT = Path(__file__).parents[2].parent / "shared" / "conformance"
 
 
@@ -41,29 +51,50 @@ def compare(comparison: Comparison) -> bool:
         print(f"{name} shape {own.shape} for {reference.shape} {tolerance:g} FAIL")
         return False
     worst = float(np.abs(own.astype(np.float64) - reference).max())
+    # not-a-number is within no tolerance
     ok = worst <= tolerance
     print(f"{name} {worst:.3g} {tolerance:g} {'ok' if ok else 'FAIL'}")
     return ok
 
 
-def main(argv: list[str]) -> int:
-    folder = Path(argv[0]) if argv else DEFAULT
-    files = sorted(folder.glob("*.npz"))
+def compare_file(path: Path) -> list[bool]:
+    """Compare all arrays of one file; whatever is wrong with it is one failed line."""
+    case = case_of(path)
+    if case is None:
+        print(f"{path.name}: no case compares this file FAIL")
+        return [False]
     results = []
-    for path in files:
-        case = case_of(path)
-        if case is None:
-            print(f"{path.name}: no case compares this file FAIL")
-            results.append(False)
-            continue
-        try:
-            configs = json.loads((folder / "configs.json").read_text(encoding="utf-8"))
-            results += [compare(comparison) for comparison in case(path, configs)]
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            print(f"{path.name}: unreadable ({error}) FAIL")
-            results.append(False)
+    try:
+        configs = json.loads(path.with_name("configs.json").read_text(encoding="utf-8"))
+        arrays = Arrays(path)
+        results += [compare(comparison) for comparison in case(arrays, configs)]
+        unread = arrays.unread()
+    except Exception as error:  # a damaged file can fail anywhere; the others are compared still
+        short = " ".join(str(error).split())[:200]
+        print(f"{path.name}: unreadable ({type(error).__name__}: {short}) FAIL")
+        return [*results, False]
+    for key in unread:
+        print(f"{path.stem}:{key} no case compares this array FAIL")
+    if not results:
+        print(f"{path.name}: nothing to compare FAIL")
+    return [*results, *[False] * len(unread), *([] if results else [False])]
+
+
+def main(argv: list[str]) -> int:
+    """Exit code: 0 if all arrays of the folder are within their tolerances."""
+    folder = Path(argv[0]) if argv else DEFAULT
+    results = []
+    for path in sorted(folder.glob("*.npz")):
+        results += compare_file(path)
     if not results:
         print(f"{folder}: nothing to compare FAIL")
+    names = folder / "published_keys.json"
+    if results and names.exists():
+        results += [compare(comparison) for comparison in cases_names.names(names)]
+    for path in sorted(folder.glob("*.safetensors")):
+        if case_of(path) is None:
+            print(f"{path.name}: no case reads this file FAIL")
+            results.append(False)
     return 0 if results and all(results) else 1
 
 

@@ -25,28 +25,35 @@ def environment() -> dict[str, str]:
 
 @dataclass
 class Workspace:
-    """The copy, and Snakemake in it on the small configuration."""
+    """The copy, and Snakemake in it on a configuration for tests."""
 
     root: Path
+    configuration: str = SMALL
+    path: str = ""  # put before PATH
 
     @property
     def results(self) -> Path:
         return self.root / "results" / "demo"
 
     def command(self, *arguments: str, cores: int = 2) -> list[str]:
-        configuration = ["--configfile", "config/config.yaml", SMALL]
+        configuration = ["--configfile", "config/config.yaml", self.configuration]
         return [
             *(sys.executable, "-m", "snakemake", "--cores", str(cores), "--printshellcmds"),
             *arguments,
             *configuration,
         ]
 
+    def environment(self) -> dict[str, str]:
+        """The newcomer's environment, with the tools of `path` first."""
+        known = environment()
+        return known | {"PATH": f"{self.path}:{known['PATH']}"} if self.path else known
+
     def start(self, *arguments: str, log: Path) -> subprocess.Popen:
         """Snakemake in a process group of its own, so that a signal reaches every job."""
         return subprocess.Popen(
             self.command(*arguments),
             cwd=self.root,
-            env=environment(),
+            env=self.environment(),
             stdout=log.open("w"),
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -56,7 +63,7 @@ class Workspace:
         return subprocess.run(
             self.command(*arguments),
             cwd=self.root,
-            env=environment(),
+            env=self.environment(),
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -13,6 +13,7 @@ rule generator_latents:
         f"{LOGS}/generator/latents-{{movie}}.log",
     benchmark:
         f"{R}/benchmarks/generator/latents-{{movie}}.tsv"
+    priority: 10  # of the longest chain
     conda:
         "../../envs/generator.yaml"
     threads: 1
@@ -48,6 +49,7 @@ rule generator_tune:
         f"{LOGS}/generator/tune.log",
     benchmark:
         f"{R}/benchmarks/generator/tune.tsv"
+    priority: 10  # of the longest chain
     conda:
         "../../envs/generator.yaml"
     threads: 1
@@ -87,6 +89,7 @@ rule generator_cotrain:
         f"{LOGS}/generator/cotrain-{{subject}}.log",
     benchmark:
         f"{R}/benchmarks/generator/cotrain-{{subject}}.tsv"
+    priority: 10  # of the longest chain
     conda:
         "../../envs/generator.yaml"
     threads: 1

@@ -14,6 +14,7 @@ rule pretrain_corpus:
         f"{LOGS}/pretrain/corpus.log",
     benchmark:
         f"{R}/benchmarks/pretrain/corpus.tsv"
+    priority: 10  # of the longest chain
     conda:
         "../../envs/pretrain.yaml"
     threads: 1
@@ -38,6 +39,7 @@ rule pretrain_train:
         f"{LOGS}/pretrain/train.log",
     benchmark:
         f"{R}/benchmarks/pretrain/train.tsv"
+    priority: 10  # of the longest chain
     conda:
         "../../envs/pretrain.yaml"
     threads: 1

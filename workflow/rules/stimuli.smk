@@ -14,6 +14,7 @@ rule stimuli_decode:
         f"{LOGS}/stimuli/decode-{{movie}}.log",
     benchmark:
         f"{R}/benchmarks/stimuli/decode-{{movie}}.tsv"
+    priority: 10  # of the longest chain
     conda:
         "../../envs/stimuli.yaml"
     threads: 1
@@ -45,6 +46,7 @@ rule stimuli_clips:
         f"{LOGS}/stimuli/clips.log",
     benchmark:
         f"{R}/benchmarks/stimuli/clips.tsv"
+    priority: 10  # of the longest chain
     conda:
         "../../envs/stimuli.yaml"
     threads: 1
@@ -77,6 +79,7 @@ rule stimuli_features:
         f"{LOGS}/stimuli/features-{{movie}}.log",
     benchmark:
         f"{R}/benchmarks/stimuli/features-{{movie}}.tsv"
+    priority: 10  # of the longest chain
     conda:
         "../../envs/stimuli.yaml"
     threads: 1

@@ -75,3 +75,30 @@ def test_identification_leaves_out_the_own_shot():
     a, b = (a + b) / 2, b
     assert (clip_similarity.identification(a, b, shots, i, i) == 1).all()
     assert np.isnan(clip_similarity.identification(a, b, np.array(["x"] * 4), i, i)).all()
+
+
+def test_bands_change_nothing(monkeypatch):
+    rng = np.random.default_rng(4)
+    a, b = rng.integers(0, 256, (2, 5, 2, 17, 9, 3), dtype=np.uint8)
+    a[3] = 77  # without variance
+    i, j = np.indices((5, 5))
+    whole = pixel.mse(a, b, i, j), pixel.correlation(a, b, i, j)
+    monkeypatch.setattr(pixel, "BAND_BYTES", 4000)
+    np.testing.assert_allclose(pixel.mse(a, b, i, j), whole[0], rtol=1e-6)
+    np.testing.assert_allclose(pixel.correlation(a, b, i, j), whole[1], atol=1e-6)
+    assert (whole[1][3] == 0).all()
+    plain = np.corrcoef(a[0, 0].ravel(), b[1, 0].ravel())[0, 1]
+    other = np.corrcoef(a[0, 1].ravel(), b[1, 1].ravel())[0, 1]
+    assert whole[1][0, 1] == pytest.approx((plain + other) / 2, abs=1e-6)
+
+
+def test_true_colour_is_the_mean_and_takes_no_memory():
+    from boldreel.evaluate import baselines
+
+    clip = np.zeros((2, 2, 2, 3), np.uint8)
+    clip[0, ..., 0], clip[..., 1] = 200, 31
+    colour = baselines.mean_colour(clip)
+    assert colour.tolist() == [100, 31, 0]
+    still = baselines.true_colour(np.stack([colour, colour]), 5, (4, 6))
+    assert still.shape == (2, 5, 4, 6, 3) and (still == colour).all()
+    assert still.strides[1:4] == (0, 0, 0)

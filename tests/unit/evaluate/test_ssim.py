@@ -62,3 +62,14 @@ def test_published_arrays():
     for f in range(expected.shape[1]):
         found = ssim.pairs(pred[:, f : f + 1], truth[:, f : f + 1], i, i)
         np.testing.assert_allclose(found, expected[:, f], rtol=0, atol=1e-7)
+
+
+def test_groups_hold_every_pair_once_and_follow_the_shifts():
+    from boldreel.evaluate import statistics
+
+    for n, shifts in ((12, 4), (13, 4), (12, 1)):
+        i, j = map(np.ravel, statistics.shifted(n, statistics.shifts(n, 1, shifts)))
+        groups = ssim._groups(i, j)
+        assert sorted(np.concatenate(groups)) == list(range(n * shifts))
+        if n == 12:
+            assert all(len(set(i[g])) == len(set(j[g])) == shifts for g in groups)

@@ -116,3 +116,9 @@ def test_bootstrap_keeps_each_run_whole():
 def test_holm():
     found = statistics.holm(np.array([0.01, 0.04, np.nan, 0.03]))
     np.testing.assert_allclose(found, [0.03, 0.06, np.nan, 0.06])
+
+
+def test_thinned_pairings_keep_the_right_one_and_their_spacing():
+    assert statistics.thinned(200, 40).tolist() == list(range(0, 200, 5))
+    assert statistics.thinned(3, 40).tolist() == [0, 1, 2]
+    assert statistics.thinned(7, 1).tolist() == [0]

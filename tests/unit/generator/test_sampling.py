@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,15 @@ import torch
 
 from boldreel.errors import UserError
 from boldreel.generator import base
-from boldreel.generator.sampling import clip_generator, guided, predict, sample, to_pixels
+from boldreel.generator.noise import clip_noise
+from boldreel.generator.sampling import (
+    clip_generator,
+    denoise,
+    guided,
+    predict,
+    sample,
+    to_pixels,
+)
 from boldreel.generator.video_unet import Inflation, VideoUNet
 
 CLIPS = ["test01-0000", "test01-0001", "test02-0000"]
@@ -83,6 +92,37 @@ def test_a_clip_does_not_depend_on_its_batch(
         assert torch.allclose(alone[0], together[i], atol=1e-4)
     again = _draw(network, base_folder, CLIPS, condition, scheduler)
     assert torch.equal(again, together)
+
+
+def test_denoise_gives_every_state(network: VideoUNet, base_folder: Path) -> None:
+    condition = torch.randn(2, 7, 12)
+    pndm = {"skip_prk_steps": True, "steps_offset": 1}
+    noise = [clip_noise((3, 4, 4, 4), 0.5, clip_generator(11, clip)) for clip in CLIPS[:2]]
+    states = list(
+        denoise(
+            network,
+            base.load_scheduler(base_folder, "PNDM", pndm),
+            torch.stack(noise),
+            condition,
+            torch.full((2, 7, 12), 0.1),
+            steps=4,
+            guidance=3.0,
+        )
+    )
+    assert len(states) == 5  # the first of four steps is made twice
+    assert all(not torch.equal(a, b) for a, b in pairwise(states))
+    whole = sample(
+        network,
+        base.load_scheduler(base_folder, "PNDM", pndm),
+        condition,
+        torch.full((7, 12), 0.1),
+        [clip_generator(11, clip) for clip in CLIPS[:2]],
+        frames=3,
+        size=(4, 4),
+        steps=4,
+        guidance=3.0,
+    )
+    assert torch.equal(whole, states[-1])
 
 
 def test_guided_share(network: VideoUNet, base_folder: Path) -> None:

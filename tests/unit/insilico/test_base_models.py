@@ -47,6 +47,12 @@ def test_readme_and_verdicts_are_what_was_measured() -> None:
         assert f"| {row['name']} | {row['value']:.3f} |" in page, row["name"]
 
 
+def test_gates_are_met() -> None:
+    rows = json.loads((SHIPPED / "gates.json").read_text())
+    assert [row["name"] for row in rows if row["met"] is False] == []
+    assert sum(row["met"] is True for row in rows) >= 20
+
+
 def test_shipped_image_classifier_reads_held_out_frames_as_recorded(tmp_path: Path) -> None:
     from PIL import Image
     from transformers import AutoImageProcessor, AutoModelForImageClassification
@@ -134,6 +140,16 @@ def test_corpus_shows_no_held_out_pair_and_is_kept(tmp_path: Path) -> None:
     assert np.array_equal(made.frames, again.frames)
 
 
+def test_blobs_have_every_colour_but_no_class(tmp_path: Path) -> None:
+    made = corpus.build(tmp_path / "c", 60, 1, seed=4, held_out=False, name="test", blobs=True)
+    assert (made.labels[:, 0] == -1).all()
+    assert set(made.labels[:, 1]) == set(range(6))
+    covered = (made.masks[:, 0] > 127).mean(axis=(1, 2))
+    assert covered.min() > 0.005 and covered.max() < 0.25
+    whole = corpus.build(tmp_path / "d", 60, 1, seed=4, held_out=False, name="test")
+    assert not np.array_equal(made.masks, whole.masks)
+
+
 def test_joint_layer_is_the_sum_of_the_factors() -> None:
     torch.manual_seed(0)
     heads = factored.FactorHeads(7, judge.KEYS)
@@ -185,6 +201,8 @@ def test_command_makes_every_folder_and_measures_the_gates(
 ) -> None:
     out = tmp_path / "out"
     arguments = ["--out", str(out), "--work", str(tmp_path / "work"), "--scale", "0.0005"]
+    out.mkdir()
+    (out / "README.md").write_text("# Models\n\n## Measured gates\n\nof another time\n")
     command.main(arguments)
     names = {str(p.relative_to(SHIPPED)) for f in MODEL_FOLDERS for p in (SHIPPED / f).rglob("*")}
     assert {str(path.relative_to(out)) for path in out.rglob("*")} >= names
@@ -192,6 +210,9 @@ def test_command_makes_every_folder_and_measures_the_gates(
     assert [row["name"] for row in rows] == [
         row["name"] for row in json.loads((SHIPPED / "gates.json").read_text())
     ]
+    page = (out / "README.md").read_text()
+    assert page.startswith("# Models\n") and "another time" not in page
+    assert all(f"| {row['name']} | {row['value']:.3f} |" in page for row in rows)
     assert "min left" in capsys.readouterr().out
     before = (out / "clip" / "model.safetensors").stat().st_mtime_ns
     command.main([*arguments, "--only", "image_classifier"])

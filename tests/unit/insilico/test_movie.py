@@ -41,7 +41,7 @@ def test_no_test_scene_occurs_in_training_or_twice(plan):
 
 def test_labels_are_balanced(plan):
     train = scenes(plan, "train")
-    for label, values in (("background", 6), ("motion", 4), ("size", 2), ("object", 8)):
+    for label, values in (("background", 6), ("motion", 4), ("size", 2), ("object", 6)):
         counts = Counter(getattr(scene, label) for scene in train)
         assert len(counts) == values
         assert max(counts.values()) - min(counts.values()) <= 0.35 * len(train) / values

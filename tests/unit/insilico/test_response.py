@@ -18,8 +18,9 @@ def test_signal_is_the_same_in_every_repeat(cfg, subject, drives):
     )
     assert np.array_equal(one, two)
     other = response.signal_courses(cfg, subject, "01", "train01", 1, drives)
-    place = subject.model.ev.argmax()
-    assert np.abs(np.corrcoef(one[place], other[place])[0, 1]) < 0.5
+    places = np.flatnonzero(subject.model.ev > 0)
+    alike = [abs(np.corrcoef(one[place], other[place])[0, 1]) for place in places]
+    assert np.median(alike) < 0.3
 
 
 def test_rest_is_spontaneous(cfg, subject, drives):

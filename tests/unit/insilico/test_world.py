@@ -67,11 +67,11 @@ def test_object_moves_as_labelled_and_stays_in_the_frame(motion: str, size: str)
         scene = Scene(name, "red", "space", motion, size)
         frames, masks = render_masked_shot(scene, 96, 12, rng)
         moved = centre(masks[-1]) - centre(masks[0])
-        assert np.allclose(moved, np.array(DIRECTION[motion]) * 4.75 * 95 / 12, atol=0.6)
+        assert np.allclose(moved, np.array(DIRECTION[motion]) * 4.0 * 95 / 12, atol=0.6)
         area = (masks / 255).sum(axis=(1, 2))
         assert np.ptp(area) < 0.04 * area.mean() + 2, "part of the object left the frame"
         width = (masks[0].max(axis=0) > 127).sum()
-        assert 14 <= width <= 19 if size == "small" else 19 <= width <= 27
+        assert 16 <= width <= 22 if size == "small" else 22 <= width <= 32
         inside = frames[0][masks[0] == 255].mean(axis=0)
         assert inside[0] > 190
         assert inside[1:].max() < 60

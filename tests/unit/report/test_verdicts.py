@@ -88,3 +88,19 @@ def test_words():
         "3 min 20 s",
         "2 h 5 min",
     ]
+
+
+def test_who_has_no_subject_is_called_by_method():
+    assert wording.who("01") == "sub-01" and wording.who("mean", "m") == "mean"
+    assert wording.who("", "NeuroClips") == "NeuroClips" and wording.who("") == "reconstruction"
+
+
+def test_too_few_arrangements_are_no_verdict(table):
+    from boldreel.report import standalone
+
+    mine = table[(table["subject"] == "03") & (table["condition"] == "model")]
+    few = mine.assign(subject="", permutations=19.0)
+    found = standalone.judge(few, "mindvideo", 0.05)
+    assert found.level == "untested" and "Too few clips to tell mindvideo" in found.headline
+    found = standalone.judge(few.assign(permutations=1999.0), "mindvideo", 0.05)
+    assert found.level == "chance" and found.headline.startswith("mindvideo does not differ")

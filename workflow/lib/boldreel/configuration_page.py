@@ -27,7 +27,7 @@ known one. Times and lags are in seconds, lengths in millimetres unless a row sa
 
 def _kind(rule: Mapping[str, Any]) -> str:
     if "enum" in rule:
-        return " / ".join(f"`{value}`" for value in rule["enum"])
+        return " / ".join(f"`{'null' if value is None else value}`" for value in rule["enum"])
     kinds = rule.get("type", "any")
     return " or ".join(kinds) if isinstance(kinds, list) else str(kinds)
 

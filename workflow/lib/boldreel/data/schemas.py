@@ -138,6 +138,23 @@ TABLES: dict[str, dict[str, Column]] = {
         "permutations": Column("float", missing=True, optional=True),
         "better": Column("text", missing=True, optional=True),
     },
+    # which clips another method's videos are, for evaluating them alone; more columns: attributes
+    "clip_list": {
+        "clip": TEXT,
+        "run": Column("text", optional=True),
+        "shot": Column("text", optional=True),
+    },
+    "matching": {
+        "clip": TEXT,
+        "frames_truth": INT,
+        "frames_reconstruction": INT,
+        "frames_compared": INT,
+        "seconds_truth": FLOAT_OR_MISSING,  # missing where the format has no times
+        "seconds_reconstruction": FLOAT_OR_MISSING,
+        "size_truth": TEXT,  # width x height
+        "size_reconstruction": TEXT,
+        "size_compared": TEXT,
+    },
     "published": {
         "system": TEXT,
         "subject": TEXT,

@@ -2,6 +2,7 @@
 
 One module per family of metrics (`nway`, `ssim`, `pixel`, `judge`, `clip_similarity`, `motion`), all
 plain functions on arrays; `statistics` for intervals and tests; `readings` runs the frozen judges;
-`measures` and `summary` put them together; `score`, `group` and `python -m boldreel.evaluate` are
-the steps.
+`measures` and `summary` put them together; `score` and `group` are the workflow's steps.
+`python -m boldreel.evaluate` scores any method's videos: `videos` finds and reads them, `listing`
+knows their runs and shots, `pairs` hands them to `score`.
 """

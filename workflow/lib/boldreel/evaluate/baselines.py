@@ -1,8 +1,9 @@
 """What a reconstruction has to beat: pictures that need no decoding of the clip.
 
 Takes the clips table and the stimuli; leaves uint8 clips for each baseline. `gray`: mid-gray.
-`mean_frame`: the mean of all training frames. `random_training`: a training clip drawn by seed.
-`nearest_training`: the training clip whose BOLD is most like the test clip's.
+`true_colour`: the mean colour of the clip itself, held still. `mean_frame`: the mean of all training
+frames. `random_training`: a training clip drawn by seed. `nearest_training`: the training clip whose
+BOLD is most like the test clip's.
 """
 
 from __future__ import annotations
@@ -20,6 +21,16 @@ def still(frame: np.ndarray, frames: int) -> np.ndarray:
 def gray(frames: int, size: tuple[int, int]) -> np.ndarray:
     """A mid-gray clip (1, frames, h, w, 3)."""
     return still(np.full((*size, 3), MID_GRAY, dtype=np.uint8), frames)
+
+
+def mean_colour(clip: np.ndarray) -> np.ndarray:
+    """Mean colour (3,) uint8 of a clip (F, h, w, 3)."""
+    return np.round(clip.reshape(-1, 3).mean(axis=0, dtype=np.float64)).astype(np.uint8)
+
+
+def true_colour(colours: np.ndarray, frames: int, size: tuple[int, int]) -> np.ndarray:
+    """Clips (n, frames, h, w, 3) of one colour each, from colours (n, 3); takes no memory."""
+    return np.broadcast_to(colours[:, None, None, None, :], (len(colours), frames, *size, 3))
 
 
 def random_rows(test: int, training: int, seed: int) -> np.ndarray:

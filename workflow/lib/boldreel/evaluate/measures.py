@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from boldreel.evaluate import clip_similarity, judge, motion, nway, pixel, ssim
+from boldreel.evaluate import clip_similarity, judge, motion, nway, pixel, ssim, statistics
 from boldreel.evaluate.readings import Readings
 
 NAN = float("nan")
@@ -63,11 +63,13 @@ def measure(
     pairing : index arrays (pairings, n) of reconstruction and truth, see `statistics.shifted`.
     shots : (n,) shot of each true clip. attributes : of each true clip.
     factors : what the "image" and "video" classifiers' labels say, see `judge.factors`.
-    config : keys n_way, top_k, clip_threshold.
+    config : keys n_way, top_k, clip_threshold; optional pixel_shifts, the most pairings for
+        metrics on pixels, which take by far the longest.
     """
     i, j = pairing
+    few = statistics.thinned(len(i), int(config.get("pixel_shifts", len(i))))
     found = [
-        *_pixels(truth.frames, reconstruction.frames, i, j),
+        *_pixels(truth.frames, reconstruction.frames, i[few], j[few]),
         *_motion(truth.frames, reconstruction.frames),
     ]
     a, b = reconstruction.readings, truth.readings
@@ -97,6 +99,28 @@ def of_truth(
         smooth = clip_similarity.neighbours(embedding)
         found.append(Measure("clip_pcc", "output", "neither", NAN, smooth[None]))
     return found
+
+
+def left_out(parts: Sequence[str], frames: int, size: tuple[int, int]) -> dict[str, str]:
+    """{metric: what it needs} of the metrics for which there is no material.
+
+    Parameters
+    ----------
+    parts : the readings there are, of "image", "video", "embedding". frames, size : of the clips.
+    """
+    needs = {
+        "image": ("an image classifier", ["nway_frame"]),
+        "video": ("a video classifier", ["nway_video"]),
+        "embedding": ("a CLIP model", ["clip_similarity", "clip_identification", "clip_pcc"]),
+    }
+    out = {m: what for part, (what, all_) in needs.items() if part not in parts for m in all_}
+    if frames < 2:
+        out |= dict.fromkeys(("motion_change", "clip_pcc"), "clips of two frames or more")
+    for definition in ssim.DEFINITIONS:
+        side = ssim.smallest_frame(definition)
+        if min(size) < side:
+            out[f"ssim {definition}"] = f"frames of {side} pixels or more"
+    return out
 
 
 def _pixels(

@@ -8,6 +8,20 @@ from __future__ import annotations
 
 import numpy as np
 
+BAND_BYTES = 2e8
+
+
+def _bands(a: np.ndarray, b: np.ndarray) -> list[slice]:
+    """Rows of the frames, in bands whose float copies of all clips together take BAND_BYTES."""
+    per_row = 4 * (len(a) + len(b)) * a.shape[3] * a.shape[4]
+    step = max(1, int(BAND_BYTES / per_row))
+    return [slice(top, top + step) for top in range(0, a.shape[2], step)]
+
+
+def _rows(clips: np.ndarray, f: int, rows: slice) -> np.ndarray:
+    """(n, values) float32 of a band of frame f."""
+    return clips[:, f, rows].reshape(len(clips), -1).astype(np.float32)
+
 
 def mse(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     """Mean squared error (8-bit units squared) of clip pairs (a[i], b[j]), per frame.
@@ -20,15 +34,15 @@ def mse(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarra
     -------
     float64 (..., F).
     """
-    frames = a.shape[1]
-    out = np.empty((*np.shape(i), frames))
+    frames, size = a.shape[1], int(np.prod(a.shape[2:]))
+    out = np.zeros((*np.shape(i), frames))
     for f in range(frames):
-        x = a[:, f].reshape(len(a), -1).astype(np.float32)
-        y = b[:, f].reshape(len(b), -1).astype(np.float32)
-        for place in np.ndindex(*np.shape(i)):
-            difference = x[i[place]] - y[j[place]]
-            out[*place, f] = difference @ difference / difference.size
-    return out
+        for rows in _bands(a, b):
+            x, y = _rows(a, f, rows), _rows(b, f, rows)
+            for place in np.ndindex(*np.shape(i)):
+                difference = x[i[place]] - y[j[place]]
+                out[*place, f] += difference @ difference
+    return out / size
 
 
 def psnr(error: np.ndarray) -> np.ndarray:
@@ -45,16 +59,25 @@ def correlation(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray) -> n
     A frame without variance has correlation 0. Shapes as in `mse`; returns the shape of `i`.
     """
     total = np.zeros(np.shape(i))
+    bands = _bands(a, b)
     for f in range(a.shape[1]):
-        x, y = _standard(a[:, f]), _standard(b[:, f])
-        for place in np.ndindex(*np.shape(i)):
-            total[place] += x[i[place]] @ y[j[place]]
+        left, right = _moments(a, f, bands), _moments(b, f, bands)
+        for rows in bands:
+            x = (_rows(a, f, rows) - left[0]) * left[1]
+            y = (_rows(b, f, rows) - right[0]) * right[1]
+            for place in np.ndindex(*np.shape(i)):
+                total[place] += x[i[place]] @ y[j[place]]
     return total / a.shape[1]
 
 
-def _standard(frames: np.ndarray) -> np.ndarray:
-    """(n, pixels) float32 with mean 0 and length 1; rows of zeros where there is no variance."""
-    x = frames.reshape(len(frames), -1).astype(np.float32)
-    x -= x.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(x, axis=1, keepdims=True)
-    return np.divide(x, length, out=np.zeros_like(x), where=length > 1e-3)
+def _moments(clips: np.ndarray, f: int, bands: list[slice]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (n, 1) of frame f, and what brings its spread to length 1: 0 where there is none."""
+    values = int(np.prod(clips.shape[2:]))
+    sums, squares = np.zeros(len(clips)), np.zeros(len(clips))
+    for rows in bands:
+        x = _rows(clips, f, rows)
+        sums += x.sum(axis=1, dtype=np.float64)
+        squares += np.einsum("np,np->n", x, x, dtype=np.float64)
+    length = np.sqrt(np.maximum(squares - sums * sums / values, 0.0))
+    scale = np.divide(1.0, length, out=np.zeros(len(clips)), where=length > 1e-3)
+    return (sums / values).astype(np.float32)[:, None], scale.astype(np.float32)[:, None]

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -49,6 +49,22 @@ class Condition:
     frames: np.ndarray
     stored: str = ""
     clips: Sequence[str] = ()
+
+
+class Source(Protocol):
+    """Where `score` takes clips from.
+
+    test, training : tables with the columns clip, shot and attributes (JSON), one row per clip.
+    """
+
+    test: pd.DataFrame
+    training: pd.DataFrame
+
+    def truth(self, rows: np.ndarray) -> Any:
+        """True clips uint8 (n, F, h, w, 3) of some rows of `test`."""
+
+    def conditions(self, rows: np.ndarray) -> Iterator[Condition]:
+        """Every condition for some rows of `test`, the reconstruction as "model"."""
 
 
 class Material:
@@ -109,7 +125,7 @@ def _spread(videos: Videos, count: int) -> Videos:
 
 
 def score(
-    material: Material,
+    material: Source,
     runs: Sequence[clips.Segment],
     judges: Judges,
     known_readings: Stored,

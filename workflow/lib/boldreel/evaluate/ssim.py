@@ -6,8 +6,8 @@ covariance, data range 255 (MinD-Video's script). `gray_gaussian`: luma, Gaussia
 mid-gray frame is a strong baseline for both.
 
 Many pairings of the same frames are needed for shift tests: `pairs` filters each frame's moments
-once and only the products per pairing, in bands of rows that bound the memory. It equals
-`skimage.metrics.structural_similarity`, which stands in `frame`.
+once and only the products per pairing, in groups of clips and bands of rows that bound the memory.
+It equals `skimage.metrics.structural_similarity`, which stands in `frame`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
+from boldreel.training.progress import Progress
 
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 MID = 127.5
@@ -149,13 +151,44 @@ def pairs(
     if min(height, width) < taps:
         raise ValueError(f"frames of {height} x {width} are smaller than the {taps}-pixel window")
     channels = 1 if kind.gray else 3
-    per_row = 6 * (len(a) + len(b)) * width * channels * np.dtype(dtype).itemsize
-    step = max(1, int(BAND_BYTES / per_row) - taps + 1)
-    total = np.zeros(np.shape(i))
-    for f in range(a.shape[1]):
-        for top in range(0, height - taps + 1, step):
-            rows = slice(top, min(top + step + taps - 1, height))
-            left, right = _Band(a[:, f, rows], kind, dtype), _Band(b[:, f, rows], kind, dtype)
-            for place in np.ndindex(*np.shape(i)):
-                total[place] += _similarity(left, right, int(i[place]), int(j[place]))
-    return total / ((height - taps + 1) * (width - taps + 1) * channels * a.shape[1])
+    per_row = 6 * width * channels * np.dtype(dtype).itemsize
+    places = height - taps + 1
+
+    def step(clips: int) -> int:
+        return max(1, int(BAND_BYTES / (per_row * clips)) - taps + 1)
+
+    first, second = np.ravel(i), np.ravel(j)
+    total = np.zeros(first.size)
+    fits = step(len(a) + len(b)) >= places
+    groups = [np.arange(first.size)] if fits else _groups(first, second)
+    progress = Progress(a.shape[1] * first.size, f"SSIM {definition}", unit="pairs of frames")
+    for group in groups:
+        left, p = np.unique(first[group], return_inverse=True)
+        right, q = np.unique(second[group], return_inverse=True)
+        bands = range(0, places, step(len(left) + len(right)))
+        for f in range(a.shape[1]):
+            for top in bands:
+                rows = slice(top, min(top + bands.step, places) + taps - 1)
+                x = _Band(a[left, f, rows], kind, dtype)
+                y = _Band(b[right, f, rows], kind, dtype)
+                for k, place in enumerate(group):
+                    total[place] += _similarity(x, y, int(p[k]), int(q[k]))
+            progress.update(len(group))
+    return (total / (places * (width - taps + 1) * channels * a.shape[1])).reshape(np.shape(i))
+
+
+def _groups(i: np.ndarray, j: np.ndarray) -> list[np.ndarray]:
+    """Places of the pairs, in groups of few clips, so that moments are taken once for many pairs.
+
+    A group is one b and those numbered like the a it is paired with. Evenly spaced circular shifts
+    link clips in rings, so that these have their partners in common.
+    """
+    places: dict[int, list[int]] = {}
+    for place, own in enumerate(j.tolist()):
+        places.setdefault(own, []).append(place)
+    out = []
+    while places:
+        own = next(iter(places))
+        ring = dict.fromkeys([own, *i[places[own]].tolist()])
+        out.append(np.concatenate([places.pop(k) for k in ring if k in places]))
+    return out

@@ -34,6 +34,12 @@ def shifts(clips: int, apart: int, most: int = 40) -> np.ndarray:
     return (np.arange(count) * clips) // count
 
 
+def thinned(pairings: int, most: int) -> np.ndarray:
+    """Rows of at most `most` of the pairings, evenly spaced, the first (the right one) among them."""
+    count = max(1, min(pairings, most))
+    return (np.arange(count) * pairings) // count
+
+
 def shifted(clips: int, by: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Index arrays (shifts, clips) of the reconstruction and of the truth that it is paired with."""
     truth = np.broadcast_to(np.arange(clips), (len(by), clips))

@@ -196,12 +196,17 @@ class TemporalHook:
 
 
 def add_temporal_layer(
-    block: Any, layout: FrameLayout, positions: str, feed_forward: bool = False
+    block: Any,
+    layout: FrameLayout,
+    positions: str,
+    feed_forward: bool = False,
+    zero_bias: bool = True,
 ) -> None:
     """Gives a BasicTransformerBlock a temporal layer whose output starts at zero (weight and bias).
 
     The new modules are called ``norm_temp`` and ``attn_temp``, as in the published checkpoints, which
-    have no feed-forward layer (``norm_ff_temp``, ``ff_temp``) behind them.
+    have no feed-forward layer (``norm_ff_temp``, ``ff_temp``) behind them. Without ``zero_bias`` the
+    bias of the output starts at random, as published: then inflation is no identity.
     """
     if positions not in ("sinusoidal", "none"):
         raise ValueError(f"no such frame positions {positions!r}: expected sinusoidal or none")
@@ -213,7 +218,8 @@ def add_temporal_layer(
         bias=block.attention_bias,
     )
     nn.init.zeros_(block.attn_temp.to_out[0].weight)
-    nn.init.zeros_(block.attn_temp.to_out[0].bias)
+    if zero_bias:
+        nn.init.zeros_(block.attn_temp.to_out[0].bias)
     if feed_forward:
         block.norm_ff_temp = nn.LayerNorm(block.dim)
         block.ff_temp = FeedForward(block.dim, mult=2)

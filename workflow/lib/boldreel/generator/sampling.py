@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +67,59 @@ def refuse_unfit(scheduler: Any, correlation: float) -> None:
 
 
 @torch.inference_mode()
+def denoise(
+    network: VideoUNet,
+    scheduler: Any,
+    latents: Tensor,
+    condition: Tensor,
+    negative: Tensor,
+    *,
+    steps: int,
+    guidance: float,
+    guided_share: float = 1.0,
+    generators: list[torch.Generator] | None = None,
+) -> Iterator[Tensor]:
+    """Follow the scheduler from given noise; latents after each of its calls, the last are the result.
+
+    Parameters
+    ----------
+    latents : noise (clips, frames, c, h, w), times the scheduler's ``init_noise_sigma``.
+    condition, negative : (clips, length, width).
+    steps, guidance, guided_share : see `sample`.
+    generators : for schedulers that draw; one for each clip.
+
+    Returns
+    -------
+    Iterator of (clips, frames, c, h, w), as many as the scheduler has timesteps (some have more than
+    ``steps``).
+    """
+    above, frames = network.inflation.image_above, latents.shape[1]
+    both = torch.cat((condition, negative))
+    extra = {}
+    if "generator" in inspect.signature(scheduler.step).parameters:
+        extra["generator"] = generators
+    scheduler.set_timesteps(steps, device=condition.device)
+    calls = len(scheduler.timesteps)
+    guided_calls = round(guided_share * calls) if guidance != 1 else 0
+    phases = (
+        (scheduler.timesteps[:guided_calls], both),
+        (scheduler.timesteps[guided_calls:], condition),
+    )
+    for timesteps, conditions in phases:
+        with network.fixed_condition():
+            for timestep in timesteps:
+                scaled = scheduler.scale_model_input(latents, timestep)
+                if above is not None and timestep > above:
+                    # All frames are still the same: one stands for all.
+                    scaled = scaled[:, :1]
+                prediction = predict(network, scaled, timestep, conditions, guidance)
+                prediction = prediction.repeat(1, frames // prediction.shape[1], 1, 1, 1)
+                stepped = scheduler.step(prediction, timestep, latents, return_dict=False, **extra)
+                latents = stepped[0]
+                yield latents
+
+
+@torch.inference_mode()
 def sample(
     network: VideoUNet,
     scheduler: Any,
@@ -99,33 +153,25 @@ def sample(
     -------
     Latents (clips, frames, c, height, width), scaled as those of training.
     """
-    correlation, above = network.inflation.noise_correlation, network.inflation.image_above
+    correlation = network.inflation.noise_correlation
     refuse_unfit(scheduler, correlation)
     shape = (frames, network.unet.config.in_channels, *size)
     latents = torch.stack([clip_noise(shape, correlation, g) for g in generators])
     latents = latents.to(condition) * scheduler.init_noise_sigma
-    both = torch.cat((condition, negative.to(condition).expand_as(condition)))
-    extra = {}
-    if "generator" in inspect.signature(scheduler.step).parameters:
-        extra["generator"] = generators
-    scheduler.set_timesteps(steps, device=condition.device)
-    calls = len(scheduler.timesteps)
-    guided_calls = round(guided_share * calls) if guidance != 1 else 0
-    phases = (
-        (scheduler.timesteps[:guided_calls], both),
-        (scheduler.timesteps[guided_calls:], condition),
+    negative = negative.to(condition).expand_as(condition)
+    calls = denoise(
+        network,
+        scheduler,
+        latents,
+        condition,
+        negative,
+        steps=steps,
+        guidance=guidance,
+        guided_share=guided_share,
+        generators=generators,
     )
-    for timesteps, conditions in phases:
-        with network.fixed_condition():
-            for timestep in timesteps:
-                scaled = scheduler.scale_model_input(latents, timestep)
-                if above is not None and timestep > above:
-                    # All frames are still the same: one stands for all.
-                    scaled = scaled[:, :1]
-                prediction = predict(network, scaled, timestep, conditions, guidance)
-                prediction = prediction.repeat(1, frames // prediction.shape[1], 1, 1, 1)
-                stepped = scheduler.step(prediction, timestep, latents, return_dict=False, **extra)
-                latents = stepped[0]
+    for stepped in calls:
+        latents = stepped
     return latents
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from boldreel.errors import UserError
 from boldreel.generator.losses import LossOptions
+from boldreel.generator.video_unet import COMPAT, Inflation
 
 T = TypeVar("T")
 
@@ -84,6 +85,7 @@ class GeneratorSettings(Optimization):
 
     attention, positions, feed_forward, noise_correlation, image_above : how the image network is
         inflated, see `boldreel.generator.video_unet.Inflation`.
+    compat : ``mindvideo`` inflates as published, quirks included, whatever those five keys say.
     latents_batch : frames that the autoencoder codes at once.
     """
 
@@ -92,10 +94,13 @@ class GeneratorSettings(Optimization):
     feed_forward: bool = True
     noise_correlation: float = 1.0
     image_above: int | None = 400
+    compat: str | None = None
     latents_batch: int = 32
     strip: Strip = field(default_factory=Strip)
 
     def __post_init__(self) -> None:
+        if self.compat not in COMPAT:
+            raise UserError(f"generator.compat is {self.compat!r}; it must be mindvideo or null")
         if self.image_above is not None and self.noise_correlation != 1:
             raise UserError(
                 f"generator.noise_correlation is {self.noise_correlation}: with image_above all frames "
@@ -103,6 +108,19 @@ class GeneratorSettings(Optimization):
             )
         if isinstance(self.strip, dict):
             object.__setattr__(self, "strip", read(Strip, self.strip, "generator.strip"))
+
+    @property
+    def inflation(self) -> Inflation:
+        """How the image network is inflated."""
+        if self.compat == "mindvideo":
+            return Inflation.published()
+        return Inflation(
+            self.attention,
+            self.positions,
+            self.feed_forward,
+            self.noise_correlation,
+            self.image_above,
+        )
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from boldreel.errors import UserError
 from boldreel.generator import base, memory, saving, settings, strip, tuning
 from boldreel.generator.losses import video_loss
 from boldreel.generator.material import ClipMaterial, load_material
-from boldreel.generator.video_unet import Inflation, VideoUNet
+from boldreel.generator.video_unet import VideoUNet
 from boldreel.training.device import lease
 from boldreel.training.fingerprint import state_folder
 from boldreel.training.loop import fit, set_threads
@@ -137,14 +137,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     scheduler = base.load_scheduler(folder)
     torch.manual_seed(chosen.seed)
-    inflation = Inflation(
-        chosen.attention,
-        chosen.positions,
-        chosen.feed_forward,
-        chosen.noise_correlation,
-        chosen.image_above,
-    )
-    network = VideoUNet(base.load_unet(folder), inflation)
+    network = VideoUNet(base.load_unet(folder), chosen.inflation)
     if chosen.gradient_checkpointing:
         network.unet.enable_gradient_checkpointing()
     print(network.describe_trainable(network.train_only(list(chosen.train))), file=sys.stderr)

@@ -4,7 +4,8 @@ Takes a loaded `UNet2DConditionModel`; leaves a module that maps noisy clips to 
 image network's own kind. The image network's modules and weights are used as they are: its
 self-attention gets a processor that reads other frames, its blocks get a temporal layer that starts at
 zero. At initialisation the result equals the image network on one frame and on identical frames.
-Convolutions and group norms see frames as a batch, so their statistics are those of single frames.
+Convolutions and group norms see frames as a batch, so their statistics are those of single frames,
+unless `Inflation.compat` asks for the published network.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from boldreel.generator.attention import (
     SparseCausalProcessor,
     add_temporal_layer,
 )
+from boldreel.generator.group_norm import share_statistics
 
 # Part of a parameter's name for each group that can be trained.
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -31,6 +33,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "cross": (".attn2.",),
     "temporal": (".attn_temp.", ".norm_temp.", ".ff_temp.", ".norm_ff_temp."),
 }
+
+COMPAT = (None, "mindvideo")
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,9 @@ class Inflation:
         with, 0 to 1; samples start from such noise.
     image_above : timestep above which the network was tuned on single frames, and above which samples
         are one frame; below, frames part. None is clips at all timesteps, as published.
+    compat : ``mindvideo`` adds the quirks of the published network that no option above names: group
+        norms of the residual blocks and the last one take statistics over all frames of a clip, and
+        the bias of the temporal layer's output does not start at zero. None is neither.
     """
 
     attention: str = "own-previous"
@@ -51,12 +58,39 @@ class Inflation:
     feed_forward: bool = True
     noise_correlation: float = 0.0
     image_above: int | None = None
+    compat: str | None = None
 
     def __post_init__(self) -> None:
+        if self.compat not in COMPAT:
+            raise ValueError(f"no such compat {self.compat!r}: expected mindvideo or None")
         if self.image_above is not None and self.noise_correlation != 1:
             raise ValueError(
                 "image_above goes with noise_correlation 1: frames part from one frame"
             )
+
+    @classmethod
+    def published(cls, attention: str = "previous-two") -> Inflation:
+        """The network of MinD-Video (Chen et al., NeurIPS 2023) with every quirk; that of
+        Tune-A-Video (Wu et al., ICCV 2023) reads ``first-previous``."""
+        return cls(attention, positions="none", feed_forward=False, compat="mindvideo")
+
+
+def inflate_block(block: Any, layout: FrameLayout, inflation: Inflation) -> None:
+    """Gives a BasicTransformerBlock attention across frames and a temporal layer.
+
+    Raises ValueError for a block of another kind than Stable Diffusion's.
+    """
+    if block.only_cross_attention or block.norm_type != "layer_norm" or block.attn2 is None:
+        raise ValueError("only transformer blocks of Stable Diffusion's kind can be inflated")
+    block.attn1.set_processor(SparseCausalProcessor(layout, inflation.attention))
+    block.attn2.set_processor(ClipCrossProcessor(layout))
+    add_temporal_layer(
+        block,
+        layout,
+        inflation.positions,
+        inflation.feed_forward,
+        zero_bias=inflation.compat is None,
+    )
 
 
 def middle_frame(clips: Tensor) -> Tensor:
@@ -80,15 +114,9 @@ class VideoUNet(nn.Module):
         self.unet = unet
         self.blocks: list[Any] = [m for m in unet.modules() if isinstance(m, BasicTransformerBlock)]
         for block in self.blocks:
-            if block.only_cross_attention or block.norm_type != "layer_norm" or block.attn2 is None:
-                raise ValueError(
-                    "only transformer blocks of Stable Diffusion's kind can be inflated"
-                )
-            block.attn1.set_processor(SparseCausalProcessor(self.layout, self.inflation.attention))
-            block.attn2.set_processor(ClipCrossProcessor(self.layout))
-            add_temporal_layer(
-                block, self.layout, self.inflation.positions, self.inflation.feed_forward
-            )
+            inflate_block(block, self.layout, self.inflation)
+        if self.inflation.compat == "mindvideo":
+            share_statistics(unet, self.layout)
 
     @property
     def config(self) -> dict:

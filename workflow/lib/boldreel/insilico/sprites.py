@@ -7,13 +7,14 @@ pixel, so that slow motion does not jump from pixel to pixel.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 
 # Half width of the drawing in object units; the silhouette itself reaches at most 1.
 EXTENT = 1.5
-# Table samples per object unit: 48 samples over at most 13 pixels, four to a pixel or more.
+# Table samples per object unit: 48 samples over at most 15 pixels, three to a pixel or more.
 RESOLUTION = 48
 
 
@@ -28,19 +29,6 @@ def _polygon(corners: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return inside
 
 
-def _star(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    angles = -np.pi / 2 + np.arange(10) * np.pi / 5
-    radii = np.where(np.arange(10) % 2 == 0, 1.08, 0.46)
-    corners = np.stack([radii * np.cos(angles), radii * np.sin(angles) + 0.06], axis=1)
-    return _polygon(corners, x, y)
-
-
-def _heart(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    # The classic implicit heart curve, scaled to the unit square with its apex down.
-    u, v = 1.16 * x, -1.16 * y + 0.12
-    return (u**2 + v**2 - 1) ** 3 - u**2 * v**3 < 0
-
-
 def _fish(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     body = ((x + 0.28) / 0.72) ** 2 + (y / 0.56) ** 2 < 1
     tail = _polygon(np.array([[0.18, 0.0], [1.0, -0.66], [1.0, 0.66]]), x, y)
@@ -50,13 +38,11 @@ def _fish(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 SHAPES = {
     "ball": lambda x, y: x**2 + y**2 < 0.94**2,
     "box": lambda x, y: np.maximum(np.abs(x), np.abs(y)) < 0.86,
-    "star": _star,
     "cross": lambda x, y: (
         (np.maximum(np.abs(x), np.abs(y)) < 0.98) & (np.minimum(np.abs(x), np.abs(y)) < 0.33)
     ),
     "ring": lambda x, y: (x**2 + y**2 < 0.99**2) & (x**2 + y**2 > 0.5**2),
     "triangle": lambda x, y: _polygon(np.array([[0, -0.94], [1.0, 0.82], [-1.0, 0.82]]), x, y),
-    "heart": _heart,
     "fish": _fish,
 }
 
@@ -110,3 +96,27 @@ def coverage(
     column = np.rint((cos * x + sin * y + EXTENT) * RESOLUTION).astype(np.intp).clip(0, last)
     row = np.rint((cos * y - sin * x + EXTENT) * RESOLUTION).astype(np.intp).clip(0, last)
     return left, top, np.clip(0.5 - table[row, column] * half, 0, 1).astype(np.float32)
+
+
+def blob(rng: np.random.Generator) -> Callable[..., tuple[int, int, np.ndarray]]:
+    """A random smooth silhouette that is no class, with the parameters of ``coverage``.
+
+    Its radius is at most the half width it is drawn at, and down to a third of it.
+    """
+    waves = np.arange(2, 5)
+    height = rng.uniform(0.0, 0.25, len(waves))
+    phase = rng.uniform(0, 2 * np.pi, len(waves))
+    scale = rng.uniform(0.5, 1.0) / (1 + height.sum())
+
+    def draw(
+        _: str, centre: tuple[float, float], half: float, tilt: float
+    ) -> tuple[int, int, np.ndarray]:
+        reach = int(np.ceil(half)) + 2
+        left, top = int(np.floor(centre[0])) - reach, int(np.floor(centre[1])) - reach
+        steps = np.arange(2 * reach + 1) + 0.5
+        x, y = np.meshgrid(left + steps - centre[0], top + steps - centre[1])
+        angle = np.arctan2(y, x)[..., None] + tilt
+        radius = half * scale * (1 + (height * np.cos(waves * angle + phase)).sum(-1))
+        return left, top, np.clip(0.5 + radius - np.hypot(x, y), 0, 1).astype(np.float32)
+
+    return draw

@@ -9,6 +9,7 @@ in test movies: neither training movies nor the corpus of the base models show t
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ BACKGROUNDS: tuple[str, ...] = tuple(TEXTURES)
 MOTIONS: tuple[str, ...] = ("left", "right", "up", "down")
 SIZES: tuple[str, ...] = ("small", "large")
 
-# One colour per class, each colour once or twice.
+# One colour per class, each colour once.
 HELD_OUT: frozenset[tuple[str, str]] = frozenset(
     (name, COLOURS[(2 * i + i // 3) % len(COLOURS)]) for i, name in enumerate(CLASSES)
 )
@@ -35,10 +36,10 @@ RGB: dict[str, tuple[float, float, float]] = {
     "pink": (0.98, 0.35, 0.80),
     "white": (0.97, 0.97, 0.97),
 }
-# Width of an object, as a share of the frame's side: 16-18 and 23-26 pixels of 64.
+# Width of an object, as a share of the frame's side: 19-21 and 27-30 pixels of 64.
 WIDTH: dict[str, tuple[float, float]] = {
-    "small": (16 / 64, 18 / 64),
-    "large": (23 / 64, 25.5 / 64),
+    "small": (19 / 64, 21 / 64),
+    "large": (27 / 64, 30 / 64),
 }
 DIRECTION: dict[str, tuple[int, int]] = {
     "left": (-1, 0),
@@ -46,9 +47,10 @@ DIRECTION: dict[str, tuple[int, int]] = {
     "up": (0, -1),
     "down": (0, 1),
 }
-# Shares of the frame's side per second: 9.5 pixels of 64 in a clip of 2 s, 38 in a shot of 8 s.
-SPEED = 4.75 / 64
+# Shares of the frame's side per second: 8 pixels of 64 in a clip of 2 s, 32 in a shot of 8 s.
+SPEED = 4 / 64
 FRAME_SIZE = 64
+Silhouette = Callable[[str, tuple[float, float], float, float], tuple[int, int, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,12 @@ def render_shot(
 
 
 def render_masked_shot(
-    scene: Scene, n_frames: int, fps: float, rng: np.random.Generator, size: int = FRAME_SIZE
+    scene: Scene,
+    n_frames: int,
+    fps: float,
+    rng: np.random.Generator,
+    size: int = FRAME_SIZE,
+    silhouette: Silhouette = coverage,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw one shot.
 
@@ -154,6 +161,7 @@ def render_masked_shot(
     ----------
     n_frames, fps : length in frames and frames per second; at most 8 s together.
     size : side of the square frame in pixels, at most 128.
+    silhouette : what is drawn for (class, centre, half width, tilt): see ``sprites.coverage``.
 
     Returns
     -------
@@ -181,7 +189,7 @@ def render_masked_shot(
 
     masks = np.zeros(frames.shape[:3], dtype=np.uint8)
     for frame, mask, centre in zip(frames, masks, path, strict=True):
-        x, y, alpha = coverage(scene.object, (centre[0], centre[1]), half, tilt)
+        x, y, alpha = silhouette(scene.object, (centre[0], centre[1]), half, tilt)
         into = np.s_[max(y, 0) : y + alpha.shape[0], max(x, 0) : x + alpha.shape[1]]
         patch = frame[into]
         cover = alpha[max(-y, 0) :, max(-x, 0) :][: patch.shape[0], : patch.shape[1], None]

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from boldreel.report import wording
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -131,7 +133,7 @@ def figure(
             _background(axis, z, front)
             here = table[np.isclose(table["z"], z) & table["reliability"].notna()]
             _squares(axis, here, size, warm(norm(here["reliability"].to_numpy())))
-        _name(line[0], f"sub-{subject}")
+        _name(line[0], wording.who(subject))
     _name(axes[0][0], "areas")
     if voxels:
         bar = drawing.colorbar(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from boldreel.data import atomic
-from boldreel.report import brain, cost, ink, plots, sheet
+from boldreel.report import brain, cost, ink, plots, sheet, wording
 from boldreel.report.results import Results, draw_sample
 from boldreel.step import parser, run
 
@@ -56,7 +56,7 @@ def _samples(folder: Path, results: Results, config: Mapping[str, Any], seed: in
     for row in drawn.itertuples():
         frames = len(first[row.clip])
         kinds = {"truth": results.truth(row, frames)}
-        kinds |= {f"sub-{subject}": clips[row.clip] for subject, clips in own.items()}
+        kinds |= {wording.who(subject): clips[row.clip] for subject, clips in own.items()}
         if upper is not None and row.clip in upper:
             kinds["upper bound"] = upper[row.clip]
         rows.append((f"{row.clip}: {row.caption}", kinds))
@@ -90,11 +90,12 @@ def histories(results: Results) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {
         "pretraining": {c: results.history(f"pretrain/{c}/history.tsv") for c in cohorts},
         "alignment": {
-            f"sub-{s}": results.history(f"sub-{s}/align/history.tsv") for s in results.subjects
+            wording.who(s): results.history(f"sub-{s}/align/history.tsv") for s in results.subjects
         },
         "generator": {"all": results.history("generator/history.tsv")},
         "co-training": {
-            f"sub-{s}": results.history(f"sub-{s}/cotrain/history.tsv") for s in results.subjects
+            wording.who(s): results.history(f"sub-{s}/cotrain/history.tsv")
+            for s in results.subjects
         },
     }
     kept = {k: {w: h for w, h in by.items() if h is not None} for k, by in found.items()}

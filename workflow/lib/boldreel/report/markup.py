@@ -89,7 +89,8 @@ def gauge(
 
     Parameters
     ----------
-    marks : "model" and any of "chance", "shuffled", "gray", "true_features"; NaN is left out.
+    marks : "model" and any of "chance", "shuffled", "gray", "true_colour",
+        "true_features"; NaN is left out.
     interval : low and high, NaN if unknown. scale : ends of the axis.
     """
     width, middle = 190, 11
@@ -106,6 +107,9 @@ def gauge(
         parts.append(f'<line x1="{at}" x2="{at}" y1="1" y2="21" class="chance"/>')
     if "gray" in known:
         parts.append(f'<rect x="{x(known["gray"]) - 3}" y="8" width="6" height="6" class="gray"/>')
+    if "true_colour" in known:
+        at = x(known["true_colour"])
+        parts.append(f'<path d="M{at - 3.5} 8.5h7l-3.5 6z" class="gray"/>')
     if "true_features" in known:
         at = x(known["true_features"])
         parts.append(f'<path d="M{at} 6.5l4.5 4.5l-4.5 4.5l-4.5-4.5z" class="upper"/>')

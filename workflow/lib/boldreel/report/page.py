@@ -46,9 +46,9 @@ def caption(name: str) -> str:
     return re.sub(r"``|\*\*|\*", "", text)
 
 
-def document(title: str, body: str) -> str:
-    """The whole page."""
-    links = "".join(f'<a href="#{name}">{text}</a>' for name, text in _LINKS)
+def document(title: str, body: str, sections: Sequence[tuple[str, str]] = _LINKS) -> str:
+    """The whole page; `sections` are (id, name in the bar at the top)."""
+    links = "".join(f'<a href="#{name}">{text}</a>' for name, text in sections)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -92,7 +92,7 @@ def render(
             '<p class="lede">Over all test clips. Every score stands beside its chance, the same '
             "reconstructions shifted against the truth, a gray frame, and the generator fed the "
             "true features.</p>",
-            scoretable.LEGEND,
+            scoretable.legend(table),
             scoretable.headline(table, subjects, method, by),
             sections.figure(figures, "scores", caption("scores")),
             "<h3>All scores</h3>",
@@ -109,6 +109,7 @@ def render(
             "training",
             "Training",
             sections.figure(figures, "training_curves", caption("training_curves")),
+            texts.beyond_ridge(_histories(results)),
             f"<details><summary>Sample sheet, frame by frame</summary>"
             f"{sections.figure(figures, 'sample_sheet', caption('sample_sheet'))}</details>",
         ),
@@ -139,6 +140,11 @@ def _per_clip(results: Results) -> dict[str, pd.DataFrame]:
     return out
 
 
+def _histories(results: Results) -> dict[str, pd.DataFrame]:
+    found = {s: results.history(f"sub-{s}/align/history.tsv") for s in results.subjects}
+    return {s: history for s, history in found.items() if history is not None}
+
+
 def _choices(results: Results) -> dict[str, dict[str, Any]]:
     found = {s: results.text(f"sub-{s}/choice.json") for s in results.subjects}
     return {s: choice for s, choice in found.items() if choice is not None}
@@ -165,7 +171,7 @@ def _ran(results: Results, figures: Path, jobs: pd.DataFrame) -> str:
             numbers = (row.mean_fd, row.max_fd, row.outliers, row.median_tsnr)
             cells = [wording.number(float(value)) for value in numbers[:2]]
             quality.append(
-                [f"sub-{esc(subject)}", esc(row.run), str(row.volumes), *cells]
+                [esc(wording.who(subject)), esc(row.run), str(row.volumes), *cells]
                 + [str(row.outliers), wording.number(float(row.median_tsnr))]
             )
     plot = sections.figure(figures, "timing", caption("timing")) if len(jobs) else ""
@@ -191,7 +197,7 @@ def spoken(path: Path, table: pd.DataFrame, judged: Sequence[verdicts.Verdict], 
             values = [wording.number(own["value"].get(subject)) for subject in subjects]
             chance = wording.number(own["chance"].iloc[0])
             lines.append((name, *values, chance))
-    head = ("Score over all test clips", *(f"sub-{subject}" for subject in subjects), "chance")
+    head = ("Score over all test clips", *(wording.who(s, method) for s in subjects), "chance")
     wide = max(len(line[0]) for line in [head, *lines])
     shown = [
         line[0].ljust(wide) + "".join(f"{cell:>9}" for cell in line[1:]) for line in [head, *lines]

@@ -65,7 +65,7 @@ def scores(
             axis.axhline(chance.iloc[0], color=ink.MUTED, ls=(0, (4, 3)), lw=1)
         text = wording.definition(definition)
         axis.set_title(wording.entry(metric).name + (f"\n{text}" if text else ""), fontsize=8)
-        axis.set_xticks(range(len(subjects)), [f"sub-{s}" for s in subjects], fontsize=8)
+        axis.set_xticks(range(len(subjects)), [wording.who(s) for s in subjects], fontsize=8)
         axis.set_xlim(-0.6, len(subjects) - 0.4)
         axis.grid(axis="y", lw=0.6)
         axis.margins(y=0.12)
@@ -131,7 +131,7 @@ def sweep(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
             )
         for row in table[table["chosen"]].itertuples():
             axis.plot(row.lag, row.score, "o", ms=11, mfc="none", mec=ink.INK, mew=1.4)
-        axis.set_title(f"sub-{subject}")
+        axis.set_title(wording.who(subject))
         axis.set_xlabel("lag (s)")
         axis.set_ylim(low - pad, high + pad)
         axis.grid(lw=0.6)
@@ -158,7 +158,7 @@ def ceilings(
     bins = np.linspace(0, max(min(top * 1.02, 1.0), 0.05), 31).tolist()
     data = []
     for place, (subject, known) in enumerate(values.items()):
-        name = f"sub-{subject}"
+        name = wording.who(subject)
         axes[0].hist(known, bins, histtype="step", lw=1.8, color=ink.colour(place), label=name)
         frame = pd.DataFrame({"subject": subject, "position": known.index, "ceiling_mean": known})
         data.append(

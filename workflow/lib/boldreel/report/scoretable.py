@@ -14,17 +14,17 @@ from boldreel.report.markup import esc
 if TYPE_CHECKING:
     import pandas as pd
 
-_BASELINES = ("shuffled", "gray", "true_features")
-_HEAD = (
-    "Subject",
-    "Score [95 %]",
-    '<span class="wide">On its axis</span>',
-    "Chance",
-    "Shuffled",
-    '<span class="wide">Gray</span>',
-    "Upper bound",
-    "p (Holm)",
-)
+# Conditions with a column of their own where the table has them; `gray` only on wide screens.
+_BASELINES = {
+    "shuffled": "Shuffled",
+    "gray": '<span class="wide">Gray</span>',
+    "true_colour": "Mean colour",
+    "true_features": "Upper bound",
+}
+
+
+def _baselines(table: pd.DataFrame) -> list[str]:
+    return [name for name in _BASELINES if (table["condition"] == name).any()]
 
 
 def headline(
@@ -35,8 +35,11 @@ def headline(
 ) -> str:
     """Every primary metric over all test clips, per subject, beside chance and baselines."""
     shown = verdicts.primary(table[table["segment"] == "all"])
+    baselines = _baselines(shown)
+    columns = 5 + len(baselines)
     parts = []
-    level = ""
+    # Videos that were only handed in have nothing before the generator to be told from.
+    level = "" if any(map(wording.before_generator, shown["metric"])) else "after"
     for metric, definition in dict.fromkeys(zip(shown["metric"], shown["definition"], strict=True)):
         rows = shown[(shown["metric"] == metric) & (shown["definition"] == definition)]
         here = "before" if wording.before_generator(metric) else "after"
@@ -45,38 +48,41 @@ def headline(
             words = "Before the generator: in feature space"
             if here == "after":
                 words = "After the generator: on reconstructed video"
-            parts.append(f'<tr class="level"><td colspan="8">{words}</td></tr>')
-        parts.append(_group(metric, definition))
-        ends = _scale(rows)
+            parts.append(f'<tr class="level"><td colspan="{columns}">{words}</td></tr>')
+        parts.append(_group(metric, definition, columns))
+        ends = _scale(rows, baselines)
         for place, subject in enumerate(subjects):
             mine = rows[rows["subject"] == subject]
             of = mine[mine["method"] == method]
             for condition in ("model", "ridge"):
                 index = of.index[of["condition"] == condition]
                 if len(index):
-                    label = f"sub-{subject}" + (
-                        "" if condition == "model" else ", ridge regression"
-                    )
+                    label = wording.who(subject, method)
+                    label += "" if condition == "model" else ", ridge regression"
                     corrected = judged[subject].corrected.get(index[0])
                     own = of.set_index("condition")
-                    parts.append(_row(own, condition, label, place, ends, corrected))
-    head = "".join(f'<th scope="col">{cell}</th>' for cell in _HEAD)
+                    parts.append(_row(own, condition, label, place, ends, corrected, baselines))
+    names = ["Subject" if any(subjects) else "Method", "Score [95 %]"]
+    names += ['<span class="wide">On its axis</span>', "Chance"]
+    names += [*(_BASELINES[name] for name in baselines), "p (Holm)"]
+    head = "".join(f'<th scope="col">{cell}</th>' for cell in names)
     return (
         '<div class="scroll" tabindex="0" role="region" aria-label="Headline scores"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(parts)}</tbody></table></div>"
     )
 
 
-def _group(metric: str, definition: str) -> str:
+def _group(metric: str, definition: str, columns: int) -> str:
     words, text = wording.entry(metric), wording.definition(definition)
     extra = f" <span>({esc(text)})</span>" if text else ""
     guide = f"<small>{esc(words.shows)} {esc(words.hides)}</small>" if words.shows else ""
-    return f'<tr class="group"><td colspan="8"><b>{esc(words.name)}{extra}</b>{guide}</td></tr>'
+    cell = f'<td colspan="{columns}"><b>{esc(words.name)}{extra}</b>{guide}</td>'
+    return f'<tr class="group">{cell}</tr>'
 
 
-def _scale(rows: pd.DataFrame) -> tuple[float, float]:
+def _scale(rows: pd.DataFrame, baselines: Sequence[str]) -> tuple[float, float]:
     """A common axis for all subjects of a metric: from 0 (or below) to what is reached."""
-    kept = rows[rows["condition"].isin(["model", "ridge", *_BASELINES])]
+    kept = rows[rows["condition"].isin(["model", "ridge", *baselines])]
     high = max(
         float(kept[c].max()) for c in ("value", "ci_high", "chance") if kept[c].notna().any()
     )
@@ -91,10 +97,11 @@ def _row(
     place: int,
     ends: tuple[float, float],
     corrected: float | None,
+    baselines: Sequence[str],
 ) -> str:
     row = of.loc[condition]
     other = condition != "model"
-    known = [] if other else [c for c in _BASELINES if c in of.index]
+    known = [] if other else [c for c in baselines if c in of.index]
     values = {c: float(of.loc[c, "value"]) for c in known}
     marks = {"model": float(row["value"]), "chance": float(row["chance"]), **values}
     interval = (float(row["ci_low"]), float(row["ci_high"]))
@@ -113,11 +120,11 @@ def _row(
         f"<b>{n(marks['model'])}</b>{span}",
         f'<span class="wide">{markup.gauge(marks, interval, ends, tint)}</span>',
         n(marks["chance"]),
-        n(values.get("shuffled")),
-        f'<span class="wide">{n(values.get("gray"))}</span>',
-        n(values.get("true_features")),
-        f"{p}{holm}",
     ]
+    for name in baselines:
+        value = n(values.get(name))
+        cells.append(f'<span class="wide">{value}</span>' if name == "gray" else value)
+    cells.append(f"{p}{holm}")
     body = "".join(
         f'<td class="value">{cell}</td>' if k == 1 else f"<td>{cell}</td>"
         for k, cell in enumerate(cells)
@@ -125,19 +132,34 @@ def _row(
     return f"<tr{' class=other' if other else ''}>{body}</tr>"
 
 
-LEGEND = (
-    '<p class="legend"><span><svg width="24" height="14" aria-hidden="true"><line x1="1" x2="23" '
+_LEGEND = (
+    '<span><svg width="24" height="14" aria-hidden="true"><line x1="1" x2="23" '
     'y1="7" y2="7" stroke="#0072b2" stroke-width="3"/><circle cx="12" cy="7" r="4.6" fill="#0072b2"/>'
     "</svg>score, 95 % interval over shots</span>"
     '<span><svg class="gauge" width="6" height="14" aria-hidden="true"><line x1="3" x2="3" y1="0" '
     'y2="14" class="chance"/></svg>chance</span>'
-    '<span><svg class="gauge" width="10" height="14" aria-hidden="true"><circle cx="5" cy="7" r="3.4" '
-    'class="shuffled"/></svg>shuffled pairing</span>'
-    '<span><svg class="gauge" width="8" height="14" aria-hidden="true"><rect x="1" y="4" width="6" '
-    'height="6" class="gray"/></svg>mid-gray frame</span>'
-    '<span><svg class="gauge" width="11" height="14" aria-hidden="true"><path d="M5.5 2.5l4.5 4.5l'
-    '-4.5 4.5l-4.5-4.5z" class="upper"/></svg>generator fed the true features</span></p>'
 )
+# A baseline's mark: width, shape and words.
+_MARKS = {
+    "shuffled": (10, '<circle cx="5" cy="7" r="3.4" class="shuffled"/>', "shuffled pairing"),
+    "gray": (8, '<rect x="1" y="4" width="6" height="6" class="gray"/>', "mid-gray frame"),
+    "true_colour": (9, '<path d="M1 4.5h7l-3.5 6z" class="gray"/>', "mean colour of the truth"),
+    "true_features": (
+        11,
+        '<path d="M5.5 2.5l4.5 4.5l-4.5 4.5l-4.5-4.5z" class="upper"/>',
+        "generator fed the true features",
+    ),
+}
+
+
+def legend(table: pd.DataFrame) -> str:
+    """What the marks on the axes mean, for the conditions that the table has."""
+    marks = "".join(
+        f'<span><svg class="gauge" width="{width}" height="14" aria-hidden="true">{shape}</svg>'
+        f"{words}</span>"
+        for width, shape, words in map(_MARKS.__getitem__, _baselines(table))
+    )
+    return f'<p class="legend">{_LEGEND}{marks}</p>'
 
 
 def compact(table: pd.DataFrame) -> dict[str, Any]:
@@ -168,15 +190,15 @@ def compact(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def explorer(table: pd.DataFrame, method: str) -> str:
-    """Form, place and data of the table of all scores."""
+def explorer(table: pd.DataFrame, method: str, file: str = "group/metrics.tsv") -> str:
+    """Form, place and data of the table of all scores, which stand in `file` too."""
 
     def options(column: str, first: str, words: Mapping[str, str] | None = None) -> str:
         found = sorted(set(table[column]), key=lambda v: (v != first, v))
         names = words or {}
         return "".join(f'<option value="{esc(v)}">{esc(names.get(v, v))}</option>' for v in found)
 
-    subjects = {s: s if s == "mean" else f"sub-{s}" for s in sorted(set(table["subject"]))}
+    subjects = {s: wording.who(s, method) for s in sorted(set(table["subject"]))}
     return (
         '<form id="explore" class="controls" aria-label="Choose scores">'
         f'<label>Subject<select name="subject">{options("subject", "", subjects)}</select></label>'
@@ -184,7 +206,7 @@ def explorer(table: pd.DataFrame, method: str) -> str:
         f'<label>Method<select name="method">{options("method", method)}</select></label>'
         '</form><div class="scroll" id="explore-out" tabindex="0" role="region" '
         'aria-label="All scores" aria-live="polite">'
-        '<p class="note">This table needs scripts; its rows stand in group/metrics.tsv.</p></div>'
+        f'<p class="note">This table needs scripts; its rows stand in {esc(file)}.</p></div>'
         f'<script type="application/json" id="all-scores">{markup.embedded_json(compact(table))}'
         "</script>"
     )

@@ -57,7 +57,7 @@ if (list) {
     });
     const [subject, way] = by.split(':');
     const key = c => Number(c.getAttribute('data-score-' + subject));
-    [...cards].sort((a, b) => !subject ? order.get(a) - order.get(b)
+    [...cards].sort((a, b) => !way ? order.get(a) - order.get(b)
       : (way === 'best' ? key(b) - key(a) : key(a) - key(b)) || order.get(a) - order.get(b))
       .forEach(c => list.append(c));
     $$('input[name=kind]').forEach(box => $$('[data-kind="' + box.value + '"]', list)

@@ -20,6 +20,7 @@ _LEVELS = {
     "signal": "above chance",
     "partial": "partly above chance",
     "chance": "not above chance",
+    "untested": "too few clips to tell",
 }
 
 
@@ -54,7 +55,7 @@ def verdict_cards(judged: Sequence[verdicts.Verdict], table: pd.DataFrame, metho
                 )
         details = "".join(f'<p class="small">{esc(text)}</p>' for text in verdict.details)
         cards.append(
-            f'<article class="verdict {verdict.level}"><h3>sub-{esc(verdict.subject)}'
+            f'<article class="verdict {verdict.level}"><h3>{esc(wording.who(verdict.subject, method))}'
             f'<span class="tag">{_LEVELS[verdict.level]}</span></h3><p>{esc(verdict.headline)}</p>'
             f'<div class="figures">{"".join(figures)}</div>'
             f"<details><summary>More</summary>{details}</details></article>"
@@ -67,10 +68,16 @@ def watch(
     subjects: Sequence[str],
     per_clip: Mapping[str, pd.DataFrame],
     seed: int,
+    method: str = "",
+    title: str = "What was seen, and what was read from the brain",
 ) -> str:
-    """Truth beside reconstructions, playing in step, with filters."""
+    """Truth beside reconstructions, playing in step, with filters.
+
+    method : what reconstructions without subject are called.
+    """
     score = _score_of(per_clip)
-    cards = "".join(_card(reel, subjects, per_clip, score) for reel in reels)
+    called = {subject: wording.who(subject, method) for subject in subjects}
+    cards = "".join(_card(reel, called, per_clip, score) for reel in reels)
     segments = sorted({reel.segment for reel in reels})
     chosen = "".join(f'<option value="{esc(s)}">{esc(s)}</option>' for s in segments)
     seen = ""
@@ -84,8 +91,9 @@ def watch(
     if score is not None:
         for subject in subjects:
             for way in ("best", "worst"):
-                orders += f'<option value="{subject}:{way}">{way} of sub-{subject} first</option>'
-    kinds = [(s, f"sub-{s}") for s in subjects]
+                words = f"{way} of {called[subject]} first"
+                orders += f'<option value="{esc(subject)}:{way}">{esc(words)}</option>'
+    kinds = list(called.items())
     if any("upper" in reel.videos for reel in reels):
         kinds.append(("upper", "upper bound"))
     boxes = "".join(
@@ -93,12 +101,17 @@ def watch(
         for kind, text in kinds
     )
     by = "" if score is None else f" Best and worst are by {esc(_metric(score))}."
+    marks = ""
+    if any(reel.attributes for reel in reels):
+        marks = (
+            " Under each video: attributes of the truth, and whether a judging classifier reads "
+            "them off the reconstruction (✓) or not (✗)."
+        )
     return section(
         "watch",
-        "What was seen, and what was read from the brain",
+        title,
         f'<p class="lede">{len(reels)} test clips drawn by seed {seed}, at most one from a shot; no '
-        "score was looked at. Under each video: attributes of the truth, and whether a judging "
-        f"classifier reads them off the reconstruction (✓) or not (✗).{by}</p>",
+        f"score was looked at.{marks}{by}</p>",
         '<div class="controls"><button id="play" type="button">Pause</button>'
         f'<label>Test run<select id="segment"><option value="">all</option>{chosen}</select></label>'
         f'{seen}<label>Order<select id="order">{orders}</select></label>'
@@ -128,7 +141,7 @@ def _metric(key: tuple[str, str]) -> str:
 
 def _card(
     reel: Reel,
-    subjects: Sequence[str],
+    subjects: Mapping[str, str],
     per_clip: Mapping[str, pd.DataFrame],
     score: tuple[str, str] | None,
 ) -> str:
@@ -140,11 +153,11 @@ def _card(
         }
     labels = [("truth", "<b>Truth</b>")]
     labels += [
-        (s, f'<span class="dot" style="background:{ink.colour(k)}"></span>sub-{esc(s)}')
-        for k, s in enumerate(subjects)
+        (s, f'<span class="dot" style="background:{ink.colour(k)}"></span>{esc(words)}')
+        for k, (s, words) in enumerate(subjects.items())
     ]
     labels.append(("upper", "Upper bound"))
-    first = known.get(subjects[0], {})
+    first = known.get(next(iter(subjects)), {})
     figures = []
     for kind, label in labels:
         if kind not in reel.videos:
@@ -153,7 +166,8 @@ def _card(
         condition = "true_features" if kind == "upper" else "model"
         values = first if kind == "upper" else known.get(kind, {})
         marks = "" if kind == "truth" else _marks(reel.attributes, values, condition)
-        said = {"truth": "truth", "upper": "upper bound"}.get(kind, f"reconstruction of sub-{kind}")
+        said = {"truth": "truth", "upper": "upper bound"}.get(kind, "")
+        said = said or f"reconstruction of {subjects[kind]}"
         figures.append(
             f'<figure data-kind="{esc(kind)}"{" class=truth" if kind == "truth" else ""}>'
             f'<video muted loop playsinline preload="none" poster="{poster}" data-src="{source}" '
@@ -174,7 +188,7 @@ def _card(
     return (
         f'<li class="card" data-segment="{esc(reel.segment)}" data-seen="{seen}"{scores} '
         f'style="--shape:{esc(reel.shape)}"><header><b>{esc(reel.caption or reel.clip)}</b>'
-        f"<span>{esc(reel.clip)}{combined.get(seen, '')}</span></header>"
+        f"<span>{esc(reel.clip) if reel.caption else ''}{combined.get(seen, '')}</span></header>"
         f'<div class="reel">{"".join(figures)}</div>{_clip_scores(known, subjects)}</li>'
     )
 
@@ -191,7 +205,7 @@ def _marks(attributes: Mapping[str, str], values: Mapping[tuple, float], conditi
     return " ".join(out)
 
 
-def _clip_scores(known: Mapping[str, Mapping[tuple, float]], subjects: Sequence[str]) -> str:
+def _clip_scores(known: Mapping[str, Mapping[tuple, float]], subjects: Mapping[str, str]) -> str:
     keys = list(
         dict.fromkeys(
             (metric, definition)
@@ -209,7 +223,7 @@ def _clip_scores(known: Mapping[str, Mapping[tuple, float]], subjects: Sequence[
         + [wording.number(known.get(s, {}).get(("model", *key))) for s in subjects]
         for key in keys
     ]
-    head = ["Score of this clip", *(f"sub-{esc(s)}" for s in subjects)]
+    head = ["Score of this clip", *map(esc, subjects.values())]
     return f"<details><summary>Scores</summary>{markup.table(head, rows, 'Scores of this clip')}</details>"
 
 

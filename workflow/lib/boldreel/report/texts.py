@@ -6,9 +6,43 @@ Takes the numbers that the run used; leaves HTML.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from boldreel.report import wording
 from boldreel.report.markup import esc
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def beyond_ridge(histories: Mapping[str, pd.DataFrame]) -> str:
+    """Which subjects' encoders learnt more than the ridge solution they start from.
+
+    Parameters
+    ----------
+    histories : {subject: history of the alignment}. The epoch that was kept has the smallest
+        ``val_bound``, and epoch 0 is ridge alone.
+    """
+    kept = {
+        subject: int(history.loc[history["val_bound"].idxmin(), "epoch"])
+        for subject, history in histories.items()
+        if "val_bound" in history.columns
+    }
+    ridge = [esc(wording.who(subject)) for subject, epoch in kept.items() if epoch == 0]
+    more = [f"{esc(wording.who(s))} (epoch {epoch})" for s, epoch in kept.items() if epoch > 0]
+    out = ""
+    if ridge:
+        out += (
+            f"<p>The encoder of {', '.join(ridge)} is its ridge start: on held-out training movies no "
+            "epoch of the window attention was better by more than a standard error, so it adds "
+            "nothing there, and its scores equal those of ridge regression.</p>"
+        )
+    if more:
+        out += (
+            f"<p>The window attention of {', '.join(more)} was better than the start of its "
+            "training on held-out movies by more than a standard error.</p>"
+        )
+    return out
 
 
 def methods(choices: Mapping[str, Mapping[str, Any]], tests: Mapping[str, Any]) -> str:
@@ -19,7 +53,7 @@ def methods(choices: Mapping[str, Mapping[str, Any]], tests: Mapping[str, Any]) 
     choices : {subject: {"lag", "window"}}. tests : keys clips, runs, permutations.
     """
     chosen = "; ".join(
-        f"sub-{esc(s)}: lag {c.get('lag')} s, window {c.get('window')} volumes"
+        f"{esc(wording.who(s))}: lag {c.get('lag')} s, window {c.get('window')} volumes"
         for s, c in choices.items()
     )
     lags = f" Chosen: {chosen}." if chosen else ""

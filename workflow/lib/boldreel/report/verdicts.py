@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Verdict:
     """A subject's verdict.
 
-    level : "signal" (most tested metrics above chance), "partial" (some) or "chance" (none).
+    level : "signal" (most tested metrics above chance), "partial" (some), "chance" (none), or
+    "untested" where so few arrangements exist that none could be.
     headline, details : sentences. tested, passed : numbers of metrics. corrected : metric row index
     -> Holm-corrected p.
     """
@@ -72,7 +73,7 @@ def judge(table: pd.DataFrame, subject: str, method: str, level: float = 0.05) -
     corrected = holm(mine["p"].to_numpy(dtype=float)) if len(mine) else np.empty(0)
     passed = corrected <= level
     count, total = int(passed.sum()), len(mine)
-    name = f"sub-{subject}"
+    name = wording.who(subject, method)
     if total == 0:
         kind, headline = "chance", f"{name} was not tested: no metric carries a p."
     elif count == 0:

@@ -100,6 +100,7 @@ CONDITIONS: dict[str, str] = {
     "ridge": "Ridge regression",
     "shuffled": "Shuffled pairing",
     "gray": "Mid-gray frame",
+    "true_colour": "Mean colour of the truth",
     "mean_frame": "Mean training frame",
     "random_training": "Random training clip",
     "nearest_training": "Training clip nearest in BOLD",
@@ -192,6 +193,13 @@ def primary_rank(metric: str, definition_: str) -> int | None:
         if fits and (not definitions or definition_ in definitions):
             return rank
     return None
+
+
+def who(subject: str, method: str = "") -> str:
+    """What a subject is called: sub-XX, "mean", or the method's name where scores have no subject."""
+    if not subject:
+        return method or "reconstruction"
+    return subject if subject == "mean" else f"sub-{subject}"
 
 
 def number(value: float | None, signed: bool = False) -> str:

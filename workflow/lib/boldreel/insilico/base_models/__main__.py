@@ -98,8 +98,20 @@ class Workshop:
         after = coded.coded_corpus(
             self.vae(), frames, self.recipe.coded_frames, self.work / "coded_frames.npy"
         )
-        steps = self.recipe.image_classifier_steps
-        return judge.train(frames, after, steps, self.work, self.seed + 301)
+        blobs = corpus.build(
+            self.work / "corpus" / "blobs",
+            self.recipe.blobs,
+            1,
+            seed=1000 * self.seed + 21,
+            held_out=False,
+            name="blobs",
+            blobs=True,
+        )
+        blobs_after = coded.coded_corpus(
+            self.vae(), blobs, self.recipe.coded_blobs, self.work / "coded_blobs.npy"
+        )
+        steps, seed = self.recipe.image_classifier_steps, self.seed + 301
+        return judge.train(frames, after, blobs, blobs_after, steps, self.work, seed)
 
     def video_classifier(self) -> Any:
         from transformers import VideoMAEForVideoClassification
@@ -161,7 +173,7 @@ class Workshop:
             folders.save_diffusion(self.out, self.vae(), denoiser, *self.clip())
 
     def measure(self) -> None:
-        """Measure the shipped folders and write ``gates.json``."""
+        """Measure the shipped folders; write ``gates.json``, and its table where there is a README."""
         rows = gates.measure(
             self.out,
             {split: self.corpus("frames", split) for split in ("seen", "held_out")},
@@ -169,6 +181,8 @@ class Workshop:
             self.recipe.samples,
         )
         atomic.write_text(self.out / "gates.json", json.dumps(rows, indent=1) + "\n")
+        if (self.out / "README.md").exists():
+            gates.write_table(self.out / "README.md", rows)
         missed = [row["name"] for row in rows if row["met"] is False]
         print(f"gates missed: {', '.join(missed) or 'none'}", flush=True)
 

@@ -16,6 +16,7 @@ import torch
 
 from boldreel.data import atomic
 from boldreel.insilico.base_models.progress import Progress
+from boldreel.insilico.sprites import blob, coverage
 from boldreel.insilico.world import (
     BACKGROUNDS,
     CLASSES,
@@ -71,7 +72,13 @@ class Corpus:
 
 
 def build(
-    folder: Path, n_items: int, n_frames: int, seed: int, held_out: bool, name: str
+    folder: Path,
+    n_items: int,
+    n_frames: int,
+    seed: int,
+    held_out: bool,
+    name: str,
+    blobs: bool = False,
 ) -> Corpus:
     """Render a corpus into ``folder``, or map it if it is there already.
 
@@ -80,12 +87,14 @@ def build(
     n_items, n_frames : number of items and frames of each (1, or CLIP_FRAMES at CLIP_FPS).
     seed : the items of different seeds share nothing but the photographs.
     held_out : whether all items show HELD_OUT pairs; if not, none does.
+    blobs : whether random shapes that are no class stand in place of objects, whose label is then -1.
     """
     recipe = {"n": n_items, "n_frames": n_frames, "seed": seed, "held_out": held_out}
+    recipe |= {"blobs": True} if blobs else {}
     done = folder / "recipe.json"
     if not (done.exists() and json.loads(done.read_text()) == recipe):
         with atomic.folder(folder) as aside:
-            _render(aside, n_items, n_frames, np.random.default_rng(seed), held_out, name)
+            _render(aside, n_items, n_frames, np.random.default_rng(seed), held_out, name, blobs)
             (aside / "recipe.json").write_text(json.dumps(recipe))
     return Corpus(
         np.load(folder / "frames.npy", mmap_mode="r"),
@@ -95,17 +104,25 @@ def build(
 
 
 def _render(
-    folder: Path, n: int, n_frames: int, rng: np.random.Generator, held_out: bool, name: str
+    folder: Path,
+    n: int,
+    n_frames: int,
+    rng: np.random.Generator,
+    held_out: bool,
+    name: str,
+    blobs: bool,
 ) -> None:
-    shape = (n, n_frames, FRAME_SIZE, FRAME_SIZE)
-    frames = np.lib.format.open_memmap(folder / "frames.npy", "w+", np.uint8, (*shape, 3))
-    masks = np.lib.format.open_memmap(folder / "masks.npy", "w+", np.uint8, shape)
+    sides = (n, n_frames, FRAME_SIZE, FRAME_SIZE)
+    frames = np.lib.format.open_memmap(folder / "frames.npy", "w+", np.uint8, (*sides, 3))
+    masks = np.lib.format.open_memmap(folder / "masks.npy", "w+", np.uint8, sides)
     labels = np.zeros((n, len(FACTORS)), dtype=np.int64)
     progress = Progress(f"corpus {name}", n)
     for i in range(n):
         scene = sample_scene(rng, held_out=held_out)
-        frames[i], masks[i] = render_masked_shot(scene, n_frames, CLIP_FPS, rng)
+        shape = blob(rng) if blobs else coverage
+        frames[i], masks[i] = render_masked_shot(scene, n_frames, CLIP_FPS, rng, silhouette=shape)
         labels[i] = [names.index(getattr(scene, key)) for key, names in FACTORS.items()]
+        labels[i, 0] = -1 if blobs else labels[i, 0]
         progress.update(i + 1)
     frames.flush()
     masks.flush()

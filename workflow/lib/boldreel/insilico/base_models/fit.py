@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from boldreel.data import atomic
+from boldreel.insilico.base_models import precision
 from boldreel.insilico.base_models.progress import Progress
 
 
@@ -47,6 +48,7 @@ def fit(
     name: str,
     snapshot: Callable[[torch.nn.Module], None] | None = None,
     every: int = 250,
+    rounded: bool = True,
 ) -> None:
     """Train ``model`` in place; afterwards it holds the moving average of its weights.
 
@@ -55,7 +57,12 @@ def fit(
     loss : draws a batch with the generator it is given and returns a scalar.
     state : file with which an interrupted training goes on; removed at the end.
     snapshot : called with the moving average every ``every`` steps, when the state is saved.
+    rounded : whether the forward pass may run in bfloat16, see ``precision``. Not where the result
+        is exact pixels.
     """
+    rounded = rounded and precision.has_matrix_units()
+    if rounded:
+        precision.prepare(model)
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
         parameters, lr=schedule.lr, weight_decay=schedule.weight_decay, fused=True
@@ -74,7 +81,8 @@ def fit(
         torch.manual_seed(schedule.seed * 1_000_003 + step)
         for group in optimiser.param_groups:
             group["lr"] = schedule.rate(step)
-        value = loss(np.random.default_rng([schedule.seed, step]))
+        with precision.arithmetic(rounded):
+            value = loss(np.random.default_rng([schedule.seed, step]))
         optimiser.zero_grad(set_to_none=True)
         value.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from boldreel.data import atomic
 from boldreel.insilico.base_models import clip, coded, judge, unet, vae, video_judge
 from boldreel.insilico.base_models.corpus import Corpus
 from boldreel.insilico.base_models.factored import factor_accuracy
@@ -35,6 +36,28 @@ class Gates:
         self.rows.append({"name": name, "value": round(value, 4), "least": least, "met": met})
         verdict = "" if met is None else f"(at least {least:g}: {'met' if met else 'MISSED'})"
         print(f"gate  {name:<58} {value:7.3f}  {verdict}", flush=True)
+
+
+HEADING = "## Measured gates"
+
+
+def write_table(page: Path, rows: list[dict[str, Any]]) -> None:
+    """Put the measured numbers in the place of all that stands below HEADING on a Markdown page."""
+    lines = [
+        HEADING,
+        "",
+        'As the command printed them (`gates.json`); "held_out" items show the pairs that no training '
+        "ever saw.",
+        "",
+        "| gate | measured | at least | |",
+        "|---|---|---|---|",
+    ]
+    for row in rows:
+        least = "" if row["least"] is None else f"{row['least']:g}"
+        verdict = {None: "", True: "met", False: "missed"}[row["met"]]
+        lines.append(f"| {row['name']} | {row['value']:.3f} | {least} | {verdict} |")
+    before = page.read_text(encoding="utf-8").partition(HEADING)[0]
+    atomic.write_text(page, before + "\n".join(lines) + "\n")
 
 
 def load(out: Path) -> dict[str, Any]:

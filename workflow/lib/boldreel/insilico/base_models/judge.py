@@ -1,7 +1,8 @@
 """The judge of frames: reads class, colour and background.
 
-Takes the frame corpus and a part of it coded by the autoencoder (what a generator can at best
-deliver); leaves a ``ResNetForImageClassification`` over all combinations.
+Takes the frame corpus, pictures of shapes that are no class, and a part of both coded by the
+autoencoder (what a generator can at best deliver); leaves a ``ResNetForImageClassification`` over all
+combinations.
 """
 
 from __future__ import annotations
@@ -75,25 +76,39 @@ class _Learner(torch.nn.Module):
 
 
 def train(
-    corpus: Corpus, coded: Corpus, steps: int, work: Path, seed: int
+    corpus: Corpus,
+    coded: Corpus,
+    blobs: Corpus,
+    coded_blobs: Corpus,
+    steps: int,
+    work: Path,
+    seed: int,
 ) -> ResNetForImageClassification:
-    """Train on raw and coded frames by halves; ``work`` holds the state."""
+    """Train on raw and coded frames; ``work`` holds the state.
+
+    blobs, coded_blobs : shapes that are no class, in the world's colours. Colour is learnt from them:
+    with whole triangles in sight it would learn that none is white.
+    """
     learner = _Learner(create())
 
     def loss(rng: np.random.Generator) -> torch.Tensor:
-        raw, again, colour = (_draw(source, rng, 24) for source in (corpus, coded, corpus))
+        raw, again = _draw(corpus, rng, 24), _draw(coded, rng, 24)
+        drawn = [_draw(blobs, rng, 20), _draw(coded_blobs, rng, 12)]
         shapes = [paint(to_tensor(raw.frames[:, 0]), raw.masks[:, 0], rng)]
         shapes += [recolour(to_tensor(again.frames[:, 0]), rng)]
-        # Cut, all of them: with one whole triangle in sight colour learns that none is white.
-        cut = to_tensor(np.concatenate([colour.frames[:, 0], again.frames[:8, 0]]))
+        coloured = to_tensor(np.concatenate([part.frames[:, 0] for part in drawn]))
+        # Cut, so that thin objects count too but no class is seen.
+        cut = shuffle_cells(to_tensor(again.frames[:8, 0]), rng)
         return learner.loss(
-            blur(shuffle_cells(cut, rng), rng),
+            blur(torch.cat([coloured, cut]), rng),
             blur(torch.cat(shapes), rng),
-            np.concatenate([colour.labels, again.labels[:8], raw.labels, again.labels]),
+            np.concatenate(
+                [*(part.labels for part in drawn), again.labels[:8], raw.labels, again.labels]
+            ),
         )
 
     schedule = Schedule(steps, lr=3e-3, weight_decay=0.02, average=0.99, seed=seed)
-    fit(learner, loss, schedule, work / "judge.state", "image classifier")
+    fit(learner, loss, schedule, work / "judge.state", "image classifier", rounded=False)
     learner.model.classifier[1] = learner.factors.joint()
     return learner.model.eval()
 

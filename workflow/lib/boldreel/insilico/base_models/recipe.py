@@ -16,15 +16,17 @@ class Recipe:
     test_clips: int = 512
     coded_frames: int = 3_000
     coded_clips: int = 400
+    blobs: int = 6_000
+    coded_blobs: int = 1_500
     vae_crop_steps: int = 1_500
     vae_frame_steps: int = 450
     vae_decoder_steps: int = 400
     clip_steps: int = 1_000
-    clip_image_steps: int = 2_000
+    clip_image_steps: int = 4_000
     image_classifier_steps: int = 1_500
-    video_classifier_steps: int = 700
-    unet_frames: int = 16_000
-    unet_steps: int = 9_000
+    video_classifier_steps: int = 2_000
+    unet_frames: int = 40_000
+    unet_steps: int = 6_000
     samples: int = 192
 
     def scaled(self, factor: float) -> Recipe:

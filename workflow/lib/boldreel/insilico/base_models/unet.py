@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
 LATENT_SIZE, LATENT_CHANNELS = 8, 8
-BATCH = 16
+BATCH = 64
 # Shares of captions: empty, and with some attributes left out. The rest is whole.
 EMPTY, PARTIAL = 0.1, 0.1
 # What a latent cell of the object counts beside 1 for one of the background.
@@ -129,7 +129,9 @@ def train(
         noise = torch.randn_like(clean)
         noisy = level.sqrt() * clean + (1 - level).sqrt() * noise
         velocity = level.sqrt() * noise - (1 - level).sqrt() * clean
-        predicted = model(noisy.contiguous(memory_format=torch.channels_last), times, states).sample
+        predicted = model(
+            noisy.contiguous(memory_format=torch.channels_last), times, states
+        ).sample.float()
         snr = level / (1 - level)
         weight = ((MAX_SNR + 1) / (snr + 1)).clamp(max=1.0)
         weight = weight * (1 + OBJECT_WEIGHT * _object_cells(corpus.masks[pick, 0]))

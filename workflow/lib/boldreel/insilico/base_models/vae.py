@@ -74,6 +74,7 @@ def train(
         decoder,
         work / "vae_decoder.state",
         "vae, decoder",
+        rounded=False,
     )
     return model.eval()
 
@@ -102,6 +103,7 @@ def _fit_kept(
         schedule,
         done.with_suffix(".state"),
         name,
+        rounded=False,
     )
     with atomic.file(done) as aside:
         torch.save(model.state_dict(), aside)

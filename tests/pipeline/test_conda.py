@@ -1,0 +1,43 @@
+"""The whole workflow with one conda environment per rule, made by a stand-in for conda.
+
+Where the tests run, no conda channel can be reached: `tests/tools/conda` answers Snakemake's calls with
+venvs that hold the pins of the environment files and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from .workflow import ROOT, copy_of_repository
+
+pytestmark = pytest.mark.pipeline
+STAND_IN = ROOT / "tests" / "tools" / "conda" / "bin"
+
+
+@pytest.fixture(scope="module")
+def conda_run(tmp_path_factory):
+    """(workspace, what a run with --use-conda printed, its exit status)."""
+    workspace = copy_of_repository(tmp_path_factory.mktemp("conda"))
+    workspace.configuration = "tests/pipeline/conda.yaml"
+    workspace.path = str(STAND_IN)
+    plain = workspace.planned()
+    done = workspace.run("--use-conda")
+    return workspace, plain, done.stdout + done.stderr, done.returncode
+
+
+def test_it_finishes_with_one_environment_per_stage(conda_run):
+    workspace, _, log, code = conda_run
+    assert code == 0, log[-5000:]
+    assert (workspace.results / "report.html").stat().st_size > 10_000
+    made = set(re.findall(r"Environment for \S*?(\w+)\.yaml created", log))
+    assert made == {path.stem for path in (ROOT / "envs").glob("*.yaml")}
+
+
+def test_it_is_the_same_workflow(conda_run):
+    workspace, plain, _, _ = conda_run
+    assert plain, "nothing was planned before the run"
+    assert sorted(workspace.planned("--forceall", "--use-conda")) == sorted(plain)
+    done = workspace.run("--dry-run", "--use-conda")
+    assert "Nothing to be done" in done.stdout + done.stderr

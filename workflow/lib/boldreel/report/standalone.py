@@ -1,0 +1,176 @@
+"""The page on one method's videos, scored without brain data.
+
+Takes the tables of scores and of clips, the matching, and a way to read clips; leaves one
+self-contained page of the same parts as the pipeline's report.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from boldreel.report import markup, media, page, scoretable, sections, verdicts, wording
+from boldreel.report.markup import esc
+from boldreel.report.results import draw_sample
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUBJECT = ""  # these scores have no subject
+_LINKS = (
+    ("watch", "Watch"),
+    ("scores", "Scores"),
+    ("matching", "Matching"),
+    ("methods", "Methods"),
+)
+_RATE = 3.0  # frames per second on the page, for clips whose format has no times
+
+
+def reels(
+    test: pd.DataFrame,
+    read: Callable[[str, str], np.ndarray],
+    seconds: Mapping[str, float],
+    count: int,
+    seed: int,
+) -> list[media.Reel]:
+    """`count` clips drawn by seed, one of a shot at most.
+
+    Parameters
+    ----------
+    test : rows with clip, shot, segment and attributes (JSON).
+    read : ("truth" or "reconstruction", clip) -> uint8 (F, h, w, 3). seconds : of clips that have it.
+    """
+    out = []
+    with tempfile.TemporaryDirectory() as folder:
+        for row in draw_sample(test, list(test["clip"]), count, seed).itertuples():
+            name = str(row.clip)
+            kinds = {"truth": read("truth", name), SUBJECT: read("reconstruction", name)}
+            frames, height, width, _ = kinds["truth"].shape
+            rate = frames / seconds[name] if name in seconds else _RATE
+            reel = media.Reel(
+                clip=name,
+                segment=str(row.segment),
+                caption="",
+                attributes=json.loads(str(row.attributes)),
+                seen=None,
+                shape=f"{width}/{height}",
+            )
+            for kind, clip in kinds.items():
+                reel.videos[kind] = media.encode(clip, min(max(rate, 0.1), 60.0), Path(folder))
+            out.append(reel)
+    return out
+
+
+def judge(table: pd.DataFrame, method: str, level: float) -> verdicts.Verdict:
+    """The verdict; it says so where so few arrangements exist that no corrected p could pass."""
+    verdict = verdicts.judge(table, SUBJECT, method, level)
+    most = int(table["permutations"].max())
+    if verdict.passed or max(verdict.tested, 1) / (1 + most) <= level:
+        return verdict
+    headline = (
+        f"Too few clips to tell {method} from chance: with {most} other arrangements no p can be "
+        f"below {wording.p_value(1 / (1 + most))}, and none of {verdict.tested} metrics could pass "
+        f"{wording.p_value(level)} after correction, however good the videos are. More clips, more "
+        "runs or shorter shots would help."
+    )
+    return replace(verdict, level="untested", headline=headline)
+
+
+def render(
+    table: pd.DataFrame,
+    by_clip: pd.DataFrame,
+    matching: pd.DataFrame,
+    shown: Sequence[media.Reel],
+    method: str,
+    notes: Sequence[str],
+    left_out: Mapping[str, str],
+    seed: int,
+    level: float = 0.05,
+) -> tuple[str, list[verdicts.Verdict]]:
+    """(HTML, verdicts).
+
+    Parameters
+    ----------
+    table, by_clip, matching : tables "metrics", "clip_metrics" and "matching".
+    notes : sentences on how clips were matched. left_out : {metric: what it would need}.
+    """
+    verdict = judge(table, method, level)
+    own = by_clip[by_clip["condition"] == "model"]
+    title = f"{method}: reconstructed video against the truth"
+    body = [
+        f'<header class="top"><h1>{esc(title)}</h1><p class="lede">{len(matching)} clips, scored '
+        "from the videos alone, with chance, baselines and intervals. Nothing is known here of the "
+        "brain data, nor of what the method was trained on.</p>"
+        f"{sections.verdict_cards([verdict], table, method)}</header>",
+        '<main id="main">',
+        sections.watch(shown, [SUBJECT], {SUBJECT: own}, seed, method, "Truth and reconstruction"),
+        sections.section(
+            "scores",
+            "Scores",
+            '<p class="lede">Over all clips. Every score stands beside its chance, the same '
+            "reconstructions shifted against the truth, a gray frame, and the truth’s own mean "
+            "colour held still.</p>",
+            scoretable.legend(table),
+            scoretable.headline(table, [SUBJECT], method, {SUBJECT: verdict}),
+            _left_out(left_out),
+            "<h3>All scores</h3>",
+            scoretable.explorer(table, method, "metrics.tsv"),
+        ),
+        _matching(matching, notes),
+        _methods(table),
+        "</main>",
+    ]
+    return page.document(title, "".join(body), _LINKS), [verdict]
+
+
+def metric(name: str) -> str:
+    """Words for a metric, or for "metric definition"."""
+    first, _, definition = name.partition(" ")
+    text = wording.definition(definition) if definition else ""
+    return wording.entry(first).name + (f" ({text})" if text else "")
+
+
+def _left_out(left_out: Mapping[str, str]) -> str:
+    if not left_out:
+        return ""
+    items = "".join(
+        f"<li>{esc(metric(name))}: needs {esc(what)}</li>" for name, what in left_out.items()
+    )
+    return f"<h3>Left out</h3><ul>{items}</ul>"
+
+
+def _matching(matching: pd.DataFrame, notes: Sequence[str]) -> str:
+    rows = [
+        [esc(value) if value == value else "–" for value in row]
+        for row in matching.head(200).itertuples(index=False)
+    ]
+    head = [esc(name.replace("_", " ").capitalize()) for name in matching.columns]
+    told = "".join(f"<p>{esc(note)}</p>" for note in notes)
+    count = f"Show {len(rows)} of {len(matching)} clips (all in matching.tsv)"
+    return sections.section(
+        "matching",
+        "How clips were matched",
+        told,
+        f"<details><summary>{count}</summary>{markup.table(head, rows, 'Matching')}</details>",
+    )
+
+
+def _methods(table: pd.DataFrame) -> str:
+    most = table["permutations"].max() if len(table) else 0
+    return sections.section(
+        "methods",
+        "Methods",
+        "<p>Scores are means over clips. Intervals (95 %) come from resampling shots within runs. "
+        "p-values come from shifting reconstructions against the truth in a circle within each run, by "
+        f"no less than the longest shot (up to {most:.0f} arrangements; the smallest possible p is one "
+        "over their number plus one, and never 0), one-sided, with Holm’s correction over the metrics "
+        "of the headline table. “Shuffled” is the mean over those shifts. N-way identification is the "
+        "exact expectation over all draws of distractors; as published, the truth’s three best classes "
+        "all count as right, so chance is 3/(n+2).</p>",
+    )
