@@ -2,17 +2,25 @@
 
 
 rule generator_latents:
-    """Latents of a movie's frames, once for all trainings."""
+    """Latents of the training movies' frames, once for all trainings."""
     input:
-        frames=f"{R}/stimuli/{{movie}}/frames.npy",
+        frames=[
+            f"{R}/stimuli/{movie}/frames.npy" for movie in movies("train", "validation")
+        ],
         weights=weights("diffusion"),
     output:
-        latents=f"{R}/generator/latents/{{movie}}.npy",
-        sidecar=f"{R}/generator/latents/{{movie}}.json",
+        latents=[
+            f"{R}/generator/latents/{movie}.npy"
+            for movie in movies("train", "validation")
+        ],
+        sidecar=[
+            f"{R}/generator/latents/{movie}.json"
+            for movie in movies("train", "validation")
+        ],
     log:
-        f"{LOGS}/generator/latents-{{movie}}.log",
+        f"{LOGS}/generator/latents.log",
     benchmark:
-        f"{R}/benchmarks/generator/latents-{{movie}}.tsv"
+        f"{R}/benchmarks/generator/latents.tsv"
     priority: 10  # of the longest chain
     conda:
         "../../envs/generator.yaml"

@@ -68,17 +68,17 @@ rule stimuli_clips:
 
 
 rule stimuli_features:
-    """Features of a movie's frames and captions in the frozen base models."""
+    """Features of all movies' frames and captions: loading the base models takes longer than a movie."""
     input:
-        frames=f"{R}/stimuli/{{movie}}/frames.npy",
+        frames=expand(f"{R}/stimuli/{{movie}}/frames.npy", movie=movies()),
         clips=f"{R}/clips.parquet",
         weights=weights("clip", "diffusion"),
     output:
-        directory(f"{R}/stimuli/{{movie}}/features"),
+        directory(expand(f"{R}/stimuli/{{movie}}/features", movie=movies())),
     log:
-        f"{LOGS}/stimuli/features-{{movie}}.log",
+        f"{LOGS}/stimuli/features.log",
     benchmark:
-        f"{R}/benchmarks/stimuli/features-{{movie}}.tsv"
+        f"{R}/benchmarks/stimuli/features.tsv"
     priority: 10  # of the longest chain
     conda:
         "../../envs/stimuli.yaml"
@@ -90,9 +90,10 @@ rule stimuli_features:
     params:
         cfg=section("stimuli"),
         code=code("stimuli.features"),
+        movies=movies(),
         clip=model("clip"),
         diffusion=model("diffusion"),
     shell:
         "python -m boldreel.stimuli.features --frames {input.frames:q} --clips {input.clips:q} "
-        "--movie {wildcards.movie:q} --clip-model {params.clip:q} --diffusion-model {params.diffusion:q} "
+        "--movie {params.movies:q} --clip-model {params.clip:q} --diffusion-model {params.diffusion:q} "
         "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

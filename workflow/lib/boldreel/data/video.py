@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,8 @@ def write_mp4(
                     f"a frame is {image.dtype} {image.shape}; expected uint8 (height, width, 3)"
                 )
             height, width = image.shape[:2]
-            image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            if height % 2 or width % 2:
+                image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
             if stream is None:
                 stream = container.add_stream(
                     "libx264", rate=Fraction(frame_rate).limit_denominator(1001)
@@ -235,9 +237,18 @@ def _end(times: list[float], rate: float) -> float:
     return (times[-1] if times else 0.0) + (1 / rate if rate else 0.0)
 
 
+@cache
+def _converter() -> Any:
+    """One converter of pixel formats for all pictures: making one takes longer than a picture."""
+    from av.video.reformatter import VideoReformatter
+
+    return VideoReformatter()
+
+
 def _square(picture: Any, size: int | None) -> np.ndarray:
     """RGB pixels of a picture as it is meant to be seen: turned, cropped and scaled."""
-    image = picture.to_ndarray(format="rgb24")
+    # With more than one thread a small picture waits far longer for threads than it takes to convert.
+    image = _converter().reformat(picture, format="rgb24", threads=1).to_ndarray()
     pixel_ratio = float(getattr(picture, "sample_aspect_ratio", None) or 1) or 1.0
     turns = round((getattr(picture, "rotation", 0) or 0) / 90) % 4
     if turns:

@@ -1,7 +1,8 @@
-"""Step: code the frames of a movie once.
+"""Step: code the frames of movies once.
 
-Takes `frames.npy` of a movie and a Stable Diffusion folder; leaves float16 latents (frames, c, h, w):
-the mean of the autoencoder's posterior times its scaling factor, the units the UNet works in.
+Takes `frames.npy` of each movie and a Stable Diffusion folder; leaves for each float16 latents
+(frames, c, h, w): the mean of the autoencoder's posterior times its scaling factor, the units the UNet
+works in.
 """
 
 from __future__ import annotations
@@ -49,29 +50,36 @@ def code_frames(vae: Any, frames: np.ndarray, batch: int, device: torch.device) 
 def main(argv: list[str] | None = None) -> None:
     """Command line of the step."""
     parser = step.parser(__doc__)
-    parser.add_argument("--frames", type=Path, required=True)
+    parser.add_argument("--frames", type=Path, nargs="+", required=True)
     parser.add_argument("--diffusion-model", required=True)
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument(
+        "--output", type=Path, nargs="+", required=True, help="one for each --frames"
+    )
     args = parser.parse_args(argv)
+    if len(args.output) != len(args.frames):
+        raise UserError(f"--output: {len(args.output)} files for {len(args.frames)} of --frames")
     started = time.time()
     chosen = settings.read(settings.GeneratorSettings, args.config, "generator")
     folder = base.find_base(args.diffusion_model)
-    frames, meta = arrays.load(args.frames, kind="frames")
     vae = base.load_vae(folder)
     with lease() as device:
-        latents = memory.halving(
-            lambda batch: code_frames(vae, frames, batch, device), chosen.latents_batch, "latents"
-        )
-    arrays.save(
-        args.output,
-        latents,
-        kind="latents",
-        units="scaled latents",
-        frame_rate=meta["frame_rate"],
-        sources=[str(args.frames)],
-    )
-    inputs = [args.frames, folder / "vae"]
-    provenance.record(args.output, inputs=inputs, config=args.config, started=started)
+        for source, target in zip(args.frames, args.output, strict=True):
+            frames, meta = arrays.load(source, kind="frames")
+            latents = memory.halving(
+                lambda batch, frames=frames: code_frames(vae, frames, batch, device),
+                chosen.latents_batch,
+                "latents",
+            )
+            arrays.save(
+                target,
+                latents,
+                kind="latents",
+                units="scaled latents",
+                frame_rate=meta["frame_rate"],
+                sources=[str(source)],
+            )
+            inputs = [source, folder / "vae"]
+            provenance.record(target, inputs=inputs, config=args.config, started=started)
 
 
 if __name__ == "__main__":

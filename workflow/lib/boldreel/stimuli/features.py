@@ -1,9 +1,10 @@
-"""Frozen features of one movie: what brain responses are aligned with.
+"""Frozen features of movies: what brain responses are aligned with.
 
-Takes the movie's frames and clips and two base models; leaves in a folder image.npy (float32, frames
-x D, unit-norm CLIP image embeddings), text.npy (float32, clips x D, unit-norm CLIP text embeddings of
-the captions) and condition.npy (float32, clips x tokens x width, last hidden states of the diffusion
-model's own text encoder, padded to its full length: what its cross-attention was trained on).
+Takes the movies' frames and clips and two base models; leaves in a folder for each movie image.npy
+(float32, frames x D, unit-norm CLIP image embeddings), text.npy (float32, clips x D, unit-norm CLIP
+text embeddings of the captions) and condition.npy (float32, clips x tokens x width, last hidden states
+of the diffusion model's own text encoder, padded to its full length: what its cross-attention was
+trained on).
 Rows of the last two follow the movie's clips in the clips table.
 """
 
@@ -22,6 +23,7 @@ from boldreel.training import device
 from boldreel.training.progress import Progress
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
 
 _BATCH = 64
@@ -97,37 +99,57 @@ def main(argv: list[str] | None = None) -> None:
     from boldreel.stimuli import frozen
 
     arguments = step.parser(__doc__)
-    arguments.add_argument("--frames", type=Path, required=True)
+    arguments.add_argument("--frames", type=Path, nargs="+", required=True)
     arguments.add_argument("--clips", type=Path, required=True)
-    arguments.add_argument("--movie", required=True)
+    arguments.add_argument("--movie", nargs="+", required=True, help="one for each --frames")
     arguments.add_argument("--clip-model", required=True, help="folder or hub id")
     arguments.add_argument("--diffusion-model", required=True, help="folder or hub id")
-    arguments.add_argument("--output", type=Path, required=True)
+    arguments.add_argument("--output", type=Path, nargs="+", required=True, help="likewise")
     args = arguments.parse_args(argv)
-    started = time.time()
-    frames, meta = arrays.load(args.frames, kind="frames")
-    clips = tables.read(args.clips, "clips")
-    clips = clips[clips["movie"] == args.movie]
-    if not len(clips):
-        raise UserError(f"{args.clips}: no clips of movie {args.movie}; check --movie")
-    captions = clips["caption"].to_list()
+    if not len(args.frames) == len(args.movie) == len(args.output):
+        raise UserError(
+            f"--frames, --movie and --output: {len(args.frames)}, {len(args.movie)} and "
+            f"{len(args.output)} of them; give one of each for a movie"
+        )
+    every = tables.read(args.clips, "clips")
+    for movie in args.movie:
+        if movie not in set(every["movie"]):
+            raise UserError(f"{args.clips}: no clips of movie {movie}; check --movie")
     with device.lease() as where:
-        model, processor, tokenizer = frozen.load_clip(args.clip_model, where)
-        image = embed_images(frames, model, processor)
-        text = embed_texts(captions, model, tokenizer)
-        encoder, tokenizer = frozen.load_text_encoder(args.diffusion_model, where)
-        condition = condition_states(captions, encoder, tokenizer)
-    about = {"movie": args.movie, "model": str(args.clip_model)}
+        pictures = frozen.load_clip(args.clip_model, where)
+        words = frozen.load_text_encoder(args.diffusion_model, where)
+        for source, movie, target in zip(args.frames, args.movie, args.output, strict=True):
+            clips = every[every["movie"] == movie]
+            _write(args, source, clips, target, pictures, words)
+
+
+def _write(
+    args: Any, source: Path, clips: pd.DataFrame, target: Path, pictures: Any, words: Any
+) -> None:
+    """The features of one movie.
+
+    Parameters
+    ----------
+    clips : the movie's rows of the clips table. pictures : (CLIP model, processor, tokenizer).
+    words : (text encoder, tokenizer).
+    """
+    started = time.time()
+    model, processor, tokenizer = pictures
+    frames, meta = arrays.load(source, kind="frames")
+    captions = clips["caption"].to_list()
+    image = embed_images(frames, model, processor)
+    text = embed_texts(captions, model, tokenizer)
+    condition = condition_states(captions, *words)
+    about = {"movie": clips["movie"].iloc[0], "model": str(args.clip_model)}
     names = {"clips": clips["clip"].to_list(), **about}
-    with atomic.folder(args.output) as out:
+    with atomic.folder(target) as out:
         arrays.save(
             out / "image.npy", image, kind="image_features", frame_rate=meta["frame_rate"], **about
         )
         arrays.save(out / "text.npy", text, kind="text_features", **names)
         names["model"] = str(args.diffusion_model)
         arrays.save(out / "condition.npy", condition, kind="condition", **names)
-    inputs = [args.frames, args.clips]
-    provenance.record(args.output, inputs=inputs, config=args.config, started=started)
+    provenance.record(target, inputs=[source, args.clips], config=args.config, started=started)
 
 
 if __name__ == "__main__":
