@@ -5,7 +5,8 @@ rule generator_latents:
     """Latents of the training movies' frames, once for all trainings."""
     input:
         frames=[
-            f"{R}/stimuli/{movie}/frames.npy" for movie in movies("train", "validation")
+            f"{R}/stimuli/{movie}/frames.npy"
+            for movie in movies("train", "validation")
         ],
         weights=weights("diffusion"),
     output:
