@@ -8,6 +8,7 @@ works in.
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,8 @@ def main(argv: list[str] | None = None) -> None:
     with lease() as device:
         for source, target in zip(args.frames, args.output, strict=True):
             frames, meta = arrays.load(source, kind="frames")
-            latents = memory.halving(
-                lambda batch, frames=frames: code_frames(vae, frames, batch, device),
-                chosen.latents_batch,
-                "latents",
-            )
+            attempt = partial(code_frames, vae, frames, device=device)
+            latents = memory.halving(attempt, chosen.latents_batch, "latents")
             arrays.save(
                 target,
                 latents,
