@@ -7,6 +7,8 @@ venvs that hold the pins of the environment files and nothing else.
 from __future__ import annotations
 
 import re
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +23,8 @@ def conda_run(tmp_path_factory):
     """(workspace, what a run with --use-conda printed, its exit status)."""
     workspace = copy_of_repository(tmp_path_factory.mktemp("conda"))
     workspace.configuration = "tests/pipeline/conda.yaml"
-    workspace.path = str(STAND_IN)
+    # the stand-in runs on the Python of the tests, which has pip
+    workspace.path = f"{STAND_IN}:{Path(sys.executable).parent}"
     plain = workspace.planned()
     done = workspace.run("--use-conda")
     return workspace, plain, done.stdout + done.stderr, done.returncode

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+from snakemake import benchmark
 from snakemake.exceptions import WorkflowError
 
 ROOT = Path(workflow.basedir).parent
@@ -15,6 +16,10 @@ from boldreel.data import bids
 from boldreel.data.splits import split_of
 from boldreel.errors import UserError
 from boldreel.insilico import design
+
+# Snakemake measures the memory of young jobs twice a second, for which hundreds of short jobs pay with
+# a quarter of a core.
+benchmark.BENCHMARK_INTERVAL_SHORT = 2.0
 
 
 def told(function, *arguments):
