@@ -5,11 +5,12 @@ CORES ?= all
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: help env demo test lint base-models envs config-page report clean
+.PHONY: help env demo test test-conda lint base-models envs config-page report clean
 
 help:
 	@echo "make demo         environment, then the pipeline on the embedded data set (results/demo)"
 	@echo "make test         environment, then linters and tests"
+	@echo "make test-conda   a tiny run with one environment per stage, by a stand-in for conda"
 	@echo "make lint         ruff, snakefmt, snakemake --lint and types"
 	@echo "make base-models  train the demo's tiny base models anew (up to two hours on two cores)"
 	@echo "make envs         write one pinned conda environment per stage from envs/*.in"
@@ -31,7 +32,10 @@ demo: env
 
 test: env lint
 	$(BIN)/python -m pytest --numprocesses 2 --ignore tests/pipeline
-	$(BIN)/python -m pytest tests/pipeline
+	$(BIN)/python -m pytest tests/pipeline -m "not conda"
+
+test-conda: env
+	$(BIN)/python -m pytest tests/pipeline -m conda
 
 lint: env
 	$(BIN)/ruff check .

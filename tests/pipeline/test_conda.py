@@ -14,7 +14,7 @@ import pytest
 
 from .workflow import ROOT, copy_of_repository
 
-pytestmark = pytest.mark.pipeline
+pytestmark = pytest.mark.conda
 STAND_IN = ROOT / "tests" / "tools" / "conda" / "bin"
 
 
