@@ -3,6 +3,8 @@ VENV ?= .venv
 PYTHON ?= python3
 CORES ?= all
 BIN := $(VENV)/bin
+# Modules are compiled when they are first imported, in place of all of them now: twice as fast.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
 .PHONY: help env demo test test-conda lint base-models envs config-page report clean
@@ -22,8 +24,8 @@ env: $(VENV)/.complete
 
 $(VENV)/.complete: envs/requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP) -r envs/requirements.lock
+	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
 demo: env

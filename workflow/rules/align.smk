@@ -20,7 +20,7 @@ rule align_train:
         f"{LOGS}/align/train-{{subject}}.log",
     benchmark:
         f"{R}/benchmarks/align/train-{{subject}}.tsv"
-    priority: 10  # of the longest chain
+    priority: 40
     conda:
         "../../envs/align.yaml"
     threads: 1

@@ -15,7 +15,7 @@ rule evaluate_reference:
         f"{LOGS}/evaluate/reference.log",
     benchmark:
         f"{R}/benchmarks/evaluate/reference.tsv"
-    priority: 10  # of the longest chain
+    priority: 10
     conda:
         "../../envs/evaluate.yaml"
     threads: 1
@@ -60,7 +60,7 @@ rule evaluate_score:
         f"{LOGS}/evaluate/score-{{subject}}.log",
     benchmark:
         f"{R}/benchmarks/evaluate/score-{{subject}}.tsv"
-    priority: 10  # of the longest chain
+    priority: 10
     conda:
         "../../envs/evaluate.yaml"
     threads: 1

@@ -22,7 +22,7 @@ rule generator_latents:
         f"{LOGS}/generator/latents.log",
     benchmark:
         f"{R}/benchmarks/generator/latents.tsv"
-    priority: 10  # of the longest chain
+    priority: 30
     conda:
         "../../envs/generator.yaml"
     threads: 1
@@ -58,7 +58,7 @@ rule generator_tune:
         f"{LOGS}/generator/tune.log",
     benchmark:
         f"{R}/benchmarks/generator/tune.tsv"
-    priority: 10  # of the longest chain
+    priority: 30
     conda:
         "../../envs/generator.yaml"
     threads: 1
@@ -98,7 +98,7 @@ rule generator_cotrain:
         f"{LOGS}/generator/cotrain-{{subject}}.log",
     benchmark:
         f"{R}/benchmarks/generator/cotrain-{{subject}}.tsv"
-    priority: 10  # of the longest chain
+    priority: 30
     conda:
         "../../envs/generator.yaml"
     threads: 1

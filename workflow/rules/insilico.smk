@@ -38,7 +38,7 @@ rule insilico_movie:
         f"{LOGS}/insilico/movie-{{segment}}.log",
     benchmark:
         f"{R}/benchmarks/insilico/movie-{{segment}}.tsv"
-    priority: 10  # of the longest chain
+    priority: 80
     conda:
         "../../envs/insilico.yaml"
     threads: 1

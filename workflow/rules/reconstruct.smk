@@ -15,7 +15,7 @@ rule reconstruct_sample:
         f"{LOGS}/reconstruct/sample-{{subject}}-{{shard}}.log",
     benchmark:
         f"{R}/benchmarks/reconstruct/sample-{{subject}}-{{shard}}.tsv"
-    priority: 10  # of the longest chain
+    priority: 20
     conda:
         "../../envs/reconstruct.yaml"
     threads: 1
@@ -52,7 +52,7 @@ rule reconstruct_true_features:
         f"{LOGS}/reconstruct/true-{{shard}}.log",
     benchmark:
         f"{R}/benchmarks/reconstruct/true-{{shard}}.tsv"
-    priority: 10  # of the longest chain
+    priority: 20
     conda:
         "../../envs/reconstruct.yaml"
     threads: 1

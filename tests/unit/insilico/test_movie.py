@@ -27,10 +27,10 @@ def test_training_never_shows_a_held_out_pair(plan):
     assert not any((s.object, s.colour) in world.HELD_OUT for s in scenes(plan, "train"))
 
 
-def test_a_third_of_test_shots_is_held_out(plan):
+def test_a_fifth_of_test_shots_is_held_out(plan):
     test = scenes(plan, "test")
     share = np.mean([(s.object, s.colour) in world.HELD_OUT for s in test])
-    assert share == pytest.approx(1 / 3, abs=0.03)
+    assert share == pytest.approx(1 / 5, abs=0.03)
 
 
 def test_no_test_scene_occurs_in_training_or_twice(plan):

@@ -52,7 +52,7 @@ def test_training_stays_in_float32_where_nothing_is_gained(monkeypatch, tmp_path
         (True, False, torch.float32),
         (True, True, torch.bfloat16),
     ):
-        monkeypatch.setattr(precision, "has_matrix_units", lambda units=units: units)
+        monkeypatch.setattr(fit, "has_matrix_units", lambda units=units: units)
         model = torch.nn.Sequential(torch.nn.GroupNorm(2, 16), torch.nn.Linear(16, 3))
         schedule = fit.Schedule(2, lr=1e-3)
         fit.fit(model, loss, schedule, tmp_path / "state", "test", rounded=rounded)

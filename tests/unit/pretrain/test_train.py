@@ -16,7 +16,7 @@ from boldreel.pretrain import presets
 from boldreel.pretrain.checkpoint import read_tensors
 from boldreel.pretrain.corpus import build
 from boldreel.pretrain.model import MaskedAutoencoder
-from boldreel.pretrain.train import decay_groups, main
+from boldreel.pretrain.train import main
 from boldreel.training import loop
 
 SMALL = {
@@ -101,13 +101,6 @@ def test_it_resumes_to_the_bit(
     run(corpus, tmp_path / "cut", tmp_path / "two", epochs=3)
     whole, cut = (read_tensors(tmp_path / name / "model") for name in ("whole", "cut"))
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
-
-
-def test_no_weight_decay_on_vectors() -> None:
-    model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LayerNorm(2))
-    decayed, free = decay_groups(model, 0.05)
-    assert [p.ndim for p in decayed["params"]] == [2] and decayed["weight_decay"] == 0.05
-    assert all(p.ndim == 1 for p in free["params"]) and free["weight_decay"] == 0
 
 
 def test_wrong_settings(corpus: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from boldreel.data import arrays, video
 from boldreel.errors import UserError
 from boldreel.reconstruct import sample
 
-CONFIG = {"steps": 3, "guidance": 2.0, "batch": 4, "seed": 5}
+CONFIG = {"steps": 3, "guidance": 2.0, "batch": 4, "seed": 5, "mixed_precision": "no"}
 
 
 @pytest.fixture
@@ -57,6 +57,13 @@ def test_result_depends_on_no_shard_batch_or_order(run) -> None:  # type: ignore
         assert np.abs(joined[clip] - frames).max() <= 1
     other = _frames(run("other", seed=6))
     assert any(np.abs(other[clip] - whole[clip]).max() > 1 for clip in whole)
+
+
+def test_bfloat16_changes_pixels_by_less_than_a_seed_does(run) -> None:  # type: ignore[no-untyped-def]
+    exact, rounded = (_frames(run(kind, mixed_precision=kind)) for kind in ("no", "bf16"))
+    other = _frames(run("other", mixed_precision="no", seed=6))
+    apart = [np.abs(rounded[clip] - exact[clip]).mean() for clip in exact]
+    assert 0 < np.mean(apart) < 0.1 * np.mean([np.abs(other[c] - exact[c]).mean() for c in exact])
 
 
 def test_goes_on_by_clip_after_a_stop(run, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
@@ -141,7 +148,7 @@ def test_samples_that_are_not_finite_stop(run, monkeypatch, tmp_path: Path) -> N
 
 
 def test_unknown_key_and_wrong_values(run) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(UserError, match="unknown key 'step'"):
+    with pytest.raises(UserError, match=r"reconstruct\.step is not a key"):
         run("x", step=3)
     with pytest.raises(UserError, match="at least 1"):
         run("x", steps=0)

@@ -71,8 +71,8 @@ def train(
     import torch
 
     from boldreel.align.objective import Objective, judge
-    from boldreel.pretrain.train import decay_groups
     from boldreel.training import loop, schedule
+    from boldreel.training.optimizer import adamw
 
     device = next(encoder.parameters()).device
     objective = Objective(training.features, encoder.calibration, config)
@@ -117,9 +117,7 @@ def train(
 
     if encoder.readout is not None:
         encoder.readout.requires_grad_(False)
-    optimizer = torch.optim.AdamW(
-        decay_groups(encoder, config["weight_decay"]), lr=config["learning_rate"], fused=True
-    )
+    optimizer = adamw([(encoder.parameters(), config["learning_rate"])], config["weight_decay"])
     history = loop.fit(
         encoder,
         loss_fn,

@@ -6,10 +6,11 @@ Takes the section as a dictionary; leaves a Settings. Keys that it does not know
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from boldreel.errors import UserError
+from boldreel.section import read
 
 Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 
@@ -42,16 +43,10 @@ class Settings:
     @classmethod
     def from_config(cls, section: Mapping[str, Any]) -> Settings:
         """Settings from the `bold` section; UserError on an unknown key or an impossible value."""
-        known = {field.name for field in fields(cls)}
-        given = {key: value for key, value in section.items() if key != "seed"}
-        unknown = sorted(set(given) - known)
-        if unknown:
-            raise UserError(
-                f"config: bold.{unknown[0]} is not a key (known: {', '.join(sorted(known))})"
-            )
+        given = dict(section)
         if "output_box" in given:
             given["output_box"] = _box(given["output_box"])
-        settings = cls(**given)
+        settings = read(cls, given, "bold")
         if not settings.resolution > 0:
             raise UserError(f"config: bold.resolution is {settings.resolution}; give mm above 0")
         return settings

@@ -126,7 +126,8 @@ def encode(vae: Any, pictures: Tensor) -> Tensor:
 def decode(vae: Any, latents: Tensor) -> Tensor:
     """Pictures (n, 3, height, width), clipped to -1 to 1, of scaled latents (n, c, h, w)."""
     shift = getattr(vae.config, "shift_factor", None) or 0.0
-    return vae.decode(latents / vae.config.scaling_factor + shift).sample.clamp(-1, 1)
+    scaled = latents / vae.config.scaling_factor + shift
+    return vae.decode(scaled.to(vae.dtype)).sample.clamp(-1, 1)
 
 
 def identity(folder: Path) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from boldreel import step
+from boldreel import section, step
 from boldreel.align.encoder import SpatioTemporalEncoder
 from boldreel.data import atomic, provenance
 from boldreel.data.responses import Responses, load_responses
@@ -26,6 +26,7 @@ from boldreel.generator.material import ClipMaterial, load_material
 from boldreel.training.device import lease
 from boldreel.training.fingerprint import state_folder
 from boldreel.training.loop import fit, set_threads
+from boldreel.training.optimizer import adamw
 
 # Passes over the held-out windows, each with other noise: the choice must not hang on a draw.
 VALIDATION_DRAWS = 2
@@ -102,7 +103,7 @@ def train(
             lambda epoch, generator: tuning.endless_rows(range(len(of_training)), batch, generator),
             epochs=chosen.epochs,
             steps_per_epoch=chosen.steps_per_epoch,
-            optimizer=tuning.optimizer_of(groups, chosen.weight_decay),
+            optimizer=adamw(groups, chosen.weight_decay),
             schedule=tuning.schedule_of(chosen),
             seed=chosen.seed,
             state_dir=state,
@@ -134,7 +135,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     started = time.time()
     set_threads()
-    chosen = settings.read(settings.CotrainSettings, args.config, "cotrain")
+    chosen = section.read(settings.CotrainSettings, args.config, "cotrain")
     folder = base.find_base(args.diffusion_model)
     training = load_responses(args.windows, args.series_dir, "train", chosen.repeats)
     held_out = load_responses(args.windows, args.series_dir, "validation")

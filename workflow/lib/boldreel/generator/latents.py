@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from boldreel import step
+from boldreel import section, step
 from boldreel.data import arrays, provenance
 from boldreel.errors import UserError
 from boldreel.generator import base, memory, settings
@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
     if len(args.output) != len(args.frames):
         raise UserError(f"--output: {len(args.output)} files for {len(args.frames)} of --frames")
     started = time.time()
-    chosen = settings.read(settings.GeneratorSettings, args.config, "generator")
+    chosen = section.read(settings.GeneratorSettings, args.config, "generator")
     folder = base.find_base(args.diffusion_model)
     vae = base.load_vae(folder)
     with lease() as device:

@@ -5,25 +5,13 @@ Takes the parsed section (plus ``seed``); leaves a frozen settings object, or on
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any
 
 from boldreel.errors import UserError
 from boldreel.generator.losses import LossOptions
 from boldreel.generator.video_unet import COMPAT, Inflation
-
-T = TypeVar("T")
-
-
-def read(kind: type[T], config: dict[str, Any], section: str) -> T:
-    """The settings of a section; UserError for a key it does not have."""
-    known = [f.name for f in fields(kind)]  # type: ignore[arg-type]
-    for key in config:
-        if key not in known:
-            raise UserError(
-                f"config section {section}: unknown key {key!r}; it has {', '.join(known)}"
-            )
-    return kind(**config)
+from boldreel.section import read
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from boldreel import step
+from boldreel import section, step
 from boldreel.data import atomic, provenance
 from boldreel.data.splits import split_of
 from boldreel.errors import UserError
@@ -27,6 +27,7 @@ from boldreel.generator.video_unet import VideoUNet
 from boldreel.training.device import lease
 from boldreel.training.fingerprint import state_folder
 from boldreel.training.loop import fit, set_threads
+from boldreel.training.optimizer import adamw
 
 
 def held_out_movies(movies: list[str], segments: dict[str, Any]) -> list[str]:
@@ -94,9 +95,7 @@ def train(
             lambda epoch, generator: tuning.endless_rows(rows[0], batch, generator),
             epochs=chosen.epochs,
             steps_per_epoch=chosen.steps_per_epoch,
-            optimizer=tuning.optimizer_of(
-                tuning.network_groups(network, chosen), chosen.weight_decay
-            ),
+            optimizer=adamw(tuning.network_groups(network, chosen), chosen.weight_decay),
             schedule=tuning.schedule_of(chosen),
             seed=chosen.seed,
             state_dir=state,
@@ -125,7 +124,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     started = time.time()
     set_threads()
-    chosen = settings.read(settings.GeneratorSettings, args.config, "generator")
+    chosen = section.read(settings.GeneratorSettings, args.config, "generator")
     folder = base.find_base(args.diffusion_model)
     material = load_material(args.clips, args.latents, args.features)
     validation = args.validation or held_out_movies(sorted(set(material.movies)), chosen.segments)

@@ -20,20 +20,6 @@ from boldreel.generator.video_unet import GROUPS, VideoUNet
 from boldreel.training.schedule import cosine
 
 
-def optimizer_of(
-    groups: Sequence[tuple[Sequence[torch.nn.Parameter], float]], weight_decay: float
-) -> torch.optim.Optimizer:
-    """AdamW over (parameters, learning rate) groups; no decay on biases and norms."""
-    entries: list[dict[str, Any]] = []
-    for parameters, rate in groups:
-        trained = [p for p in parameters if p.requires_grad]
-        matrices = [p for p in trained if p.ndim > 1]
-        vectors = [p for p in trained if p.ndim <= 1]
-        entries.append({"params": matrices, "lr": rate, "weight_decay": weight_decay})
-        entries.append({"params": vectors, "lr": rate, "weight_decay": 0.0})
-    return torch.optim.AdamW([e for e in entries if e["params"]], fused=True)
-
-
 def network_groups(
     network: VideoUNet, chosen: Optimization
 ) -> list[tuple[list[torch.nn.Parameter], float]]:

@@ -124,7 +124,7 @@ class VideoUNet(nn.Module):
         return asdict(self.inflation)
 
     def forward(self, sample: Tensor, timestep: Tensor | int, condition: Tensor) -> Tensor:
-        """Predict what the scheduler's prediction type names.
+        """Predict what the scheduler's prediction type names, in the float type of ``sample``.
 
         Parameters
         ----------
@@ -140,12 +140,12 @@ class VideoUNet(nn.Module):
         self.layout.frames = frames
         steps = torch.as_tensor(timestep, device=sample.device).expand(clips)
         out = self.unet(
-            sample.flatten(0, 1),
+            sample.flatten(0, 1).to(self.unet.dtype),
             steps.repeat_interleave(frames),
-            encoder_hidden_states=condition,
+            encoder_hidden_states=condition.to(self.unet.dtype),
             return_dict=False,
         )[0]
-        return out.unflatten(0, (clips, frames))
+        return out.unflatten(0, (clips, frames)).to(sample.dtype)
 
     @contextmanager
     def fixed_condition(self) -> Iterator[None]:

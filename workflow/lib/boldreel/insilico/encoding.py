@@ -33,12 +33,12 @@ NOISE_SD = (1.75, 0.1)  # percent of baseline: mean and sd between voxels
 NUISANCE = 0.25  # share of the stimulus-driven variance that no label names
 
 # Share of stimulus-driven variance by block of features; completed by NUISANCE.
-_EARLY = {"contrast": 0.25, "luminance": 0.1, "opponent": 0.2, "orientation": 0.2}
+_EARLY = {"contrast": 0.2, "luminance": 0.1, "opponent": 0.3, "orientation": 0.15}
 SHARES: dict[str, dict[str, float]] = {
     "early": _EARLY,
-    "V4": {"opponent": 0.2, "colour": 0.4, "object": 0.15},
-    "LO": {"object": 0.4, "object_background": 0.05, "size": 0.1, "colour": 0.2},
-    "ventral": {"object": 0.3, "background": 0.25, "object_background": 0.05, "colour": 0.15},
+    "V4": {"colour": 0.55, "object": 0.2},
+    "LO": {"object": 0.45, "object_background": 0.05, "colour": 0.25},
+    "ventral": {"object": 0.25, "background": 0.3, "colour": 0.2},
     "motion": {"motion": 0.5, "size": 0.15, "flicker": 0.1},
     "dorsal": {"position": 0.35, "motion": 0.25, "flicker": 0.15},
 }

@@ -3,7 +3,7 @@
 Takes the `insilico` section and a segment's name; leaves an H.264 mp4 of 64 x 64 pixels and, beside
 it, a table of its shots: onset, duration (s), shot, caption and the scene's five labels. All movies
 are planned together from the seed, so that labels are balanced, no scene of a test movie occurs in a
-training movie, and held-out pairs of object and colour occur in about one test shot of three only.
+training movie, and held-out pairs of object and colour occur in about one test shot of five only.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def plan(cfg: Mapping[str, Any], seed: int) -> dict[str, list[Shot]]:
         rng = generator(seed, "scenes", split)
         scenes = _Scenes(rng, taken)
         lengths = _Deck(SHOT_CLIPS, rng)
-        held_out = _Deck([split == "test", False, False], rng)
+        held_out = _Deck([split == "test", *[False] * 4], rng)
         for name in names:
             onset, shots[name] = 0.0, []
             end = design.movie_duration(cfg)

@@ -62,15 +62,6 @@ def fresh_model(config: dict[str, Any], n_positions: int) -> MaskedAutoencoder:
     )
 
 
-def decay_groups(module: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameter groups: weight decay on matrices, none on 1-D parameters (He et al. 2022)."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.squeeze().ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.squeeze().ndim <= 1], "weight_decay": 0.0},
-    ]
-
-
 def train(
     model: MaskedAutoencoder,
     corpus: Corpus,
@@ -83,6 +74,7 @@ def train(
     import torch
 
     from boldreel.training import loop, schedule
+    from boldreel.training.optimizer import adamw
 
     size = min(config["batch_size"], len(rows))
     steps = len(rows) // size
@@ -119,11 +111,8 @@ def train(
             losses.append(float(out.loss) * len(part))
         return {"val_loss": sum(losses) / len(check)}
 
-    optimizer = torch.optim.AdamW(
-        decay_groups(model, config["weight_decay"]),
-        lr=config["learning_rate"],
-        betas=(0.9, 0.95),
-        fused=True,
+    optimizer = adamw(
+        [(model.parameters(), config["learning_rate"])], config["weight_decay"], betas=(0.9, 0.95)
     )
     return loop.fit(
         model,

@@ -20,10 +20,11 @@ from boldreel import step
 from boldreel.data import arrays, atomic, provenance, video
 from boldreel.errors import UserError
 from boldreel.generator import base, memory, sampling, saving
-from boldreel.generator.settings import read
 from boldreel.reconstruct import conditions
 from boldreel.reconstruct.partial import PartialClips
 from boldreel.reconstruct.settings import ReconstructSettings
+from boldreel.section import read
+from boldreel.training import precision
 from boldreel.training.device import lease
 from boldreel.training.loop import set_threads
 from boldreel.training.progress import Progress
@@ -36,9 +37,10 @@ def sampler(
     generator: Path, folder: Path, chosen: ReconstructSettings, device: torch.device
 ) -> Draw:
     """A function from clip names and conditions (n, length, width) to uint8 frames (n, F, h, w, 3)."""
-    network = saving.from_pretrained(generator, folder).to(device)
+    kind = precision.dtype(chosen.mixed_precision, device)
+    network = saving.from_pretrained(generator, folder).to(device, kind)
     network.unet.to(memory_format=torch.channels_last)
-    vae = base.load_vae(folder).to(device, memory_format=torch.channels_last)
+    vae = base.load_vae(folder).to(device, kind, memory_format=torch.channels_last)
     negative = torch.from_numpy(saving.load_negative(generator)).to(device)
     shape = saving.load_shape(generator)
     scheduler = base.load_scheduler(folder, chosen.scheduler, chosen.scheduler_options)

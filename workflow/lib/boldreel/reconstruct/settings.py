@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from boldreel.errors import UserError
+from boldreel.training import precision
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class ReconstructSettings:
     batch : clips sampled at once.
     shards : jobs that a subject's clips are spread over (read by the workflow).
     repeats : ``average`` over all test repeats of a clip, or the number of repeats to average.
+    mixed_precision : float type of the networks, see `boldreel.training.precision.dtype`; latents
+        stay float32.
     """
 
     seed: int = 0
@@ -32,7 +35,13 @@ class ReconstructSettings:
     batch: int = 16
     shards: int = 1
     repeats: str | int = "average"
+    mixed_precision: str = "auto"
 
     def __post_init__(self) -> None:
+        if self.mixed_precision not in precision.NAMES:
+            raise UserError(
+                f"reconstruct.mixed_precision is {self.mixed_precision!r}; it must be one of "
+                f"{', '.join(precision.NAMES)}"
+            )
         if self.steps < 1 or self.batch < 1:
             raise UserError("config section reconstruct: steps and batch are at least 1")

@@ -6,10 +6,11 @@ Takes the section as a dictionary; leaves a Settings. Keys that it does not know
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from boldreel.errors import UserError
+from boldreel.section import read
 
 CONFOUNDS = ("none", "motion6", "motion24", "compcor")
 SELECTIONS = ("all", "reliability")
@@ -45,16 +46,10 @@ class Settings:
     @classmethod
     def from_config(cls, section: Mapping[str, Any]) -> Settings:
         """Settings from the `roi` section; UserError on an unknown key or an impossible value."""
-        known = {field.name for field in fields(cls)}
-        given = {key: value for key, value in section.items() if key != "seed"}
-        unknown = sorted(set(given) - known)
-        if unknown:
-            raise UserError(
-                f"config: roi.{unknown[0]} is not a key (known: {', '.join(sorted(known))})"
-            )
+        given = dict(section)
         if "groups" in given:
             given["groups"] = tuple(given["groups"])
-        settings = cls(**given)
+        settings = read(cls, given, "roi")
         for key, allowed in (("confounds", CONFOUNDS), ("selection", SELECTIONS)):
             value = getattr(settings, key)
             if value not in allowed:

@@ -19,6 +19,7 @@ import torch
 from boldreel.data import atomic
 from boldreel.insilico.base_models import precision
 from boldreel.insilico.base_models.progress import Progress
+from boldreel.training.precision import has_matrix_units
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def fit(
     rounded : whether the forward pass may run in bfloat16, see ``precision``. Not where the result
         is exact pixels.
     """
-    rounded = rounded and precision.has_matrix_units()
+    rounded = rounded and has_matrix_units()
     if rounded:
         precision.prepare(model)
     parameters = [p for p in model.parameters() if p.requires_grad]

@@ -11,11 +11,6 @@ from __future__ import annotations
 import torch
 
 
-def has_matrix_units() -> bool:
-    """Whether this processor multiplies bfloat16 matrices in hardware."""
-    return bool(torch.cpu._is_amx_tile_supported())
-
-
 class _GroupNorm(torch.nn.GroupNorm):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         with torch.autocast("cpu", enabled=False):
