@@ -108,6 +108,17 @@ def model(name):
     return lambda wildcards: MODELS[name]
 
 
+def simulated(prefix, suffix, rest=False):
+    """Files of all runs of a simulated subject: of the movies, or at rest."""
+    cfg = config["insilico"] if EMBEDDED else {}
+    runs = [
+        (segment, repeat + 1)
+        for segment in ([design.REST] if rest else design.segments(cfg))
+        for repeat in range(told(design.repeats, cfg, segment))
+    ]
+    return [f"{prefix}task-{segment}_run-{repeat}{suffix}" for segment, repeat in runs]
+
+
 def raw_runs(subject):
     """[(segment, repeat, path of the raw BOLD)] of a subject, simulated or found in BIDS."""
     if EMBEDDED:

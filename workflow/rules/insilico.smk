@@ -1,6 +1,7 @@
 # Stage 0, for the embedded demo alone: a raw BIDS data set and its movies, simulated with known truth.
 # Nothing downstream knows; the truth lies apart, in results/{dataset}/truth.
 TRUTH = f"{R}/truth"
+FUNC = f"{R}/bids/sub-{{subject}}/func/sub-{{subject}}_"
 
 
 rule insilico_dataset:
@@ -106,7 +107,7 @@ rule insilico_anatomy:
 
 
 rule insilico_bold:
-    """One functional run: raw BOLD with sidecar and events."""
+    """A subject's functional runs: raw BOLD with sidecars and events."""
     input:
         anatomy=f"{TRUTH}/sub-{{subject}}/anatomy.json",
         encoding=f"{TRUTH}/sub-{{subject}}/encoding.npz",
@@ -114,24 +115,37 @@ rule insilico_bold:
         spectrum=ROOT / "resources" / "insilico" / "noise_spectrum.json",
         drive=f"{TRUTH}/drive",
     output:
-        bold=f"{R}/bids/sub-{{subject}}/func/sub-{{subject}}_task-{{segment}}_run-{{repeat}}_bold.nii",
-        events=f"{R}/bids/sub-{{subject}}/func/sub-{{subject}}_task-{{segment}}_run-{{repeat}}_events.tsv",
-        sidecar=f"{R}/bids/sub-{{subject}}/func/sub-{{subject}}_task-{{segment}}_run-{{repeat}}_bold.json",
-        truth=f"{TRUTH}/sub-{{subject}}/task-{{segment}}_run-{{repeat}}.json",
+        bold=simulated(FUNC, "_bold.nii"),
+        events=simulated(FUNC, "_events.tsv"),
+        sidecar=simulated(FUNC, "_bold.json"),
+        truth=simulated(f"{TRUTH}/sub-{{subject}}/", ".json"),
     log:
-        f"{LOGS}/insilico/bold-{{subject}}-{{segment}}-{{repeat}}.log",
+        f"{LOGS}/insilico/bold-{{subject}}.log",
     benchmark:
-        f"{R}/benchmarks/insilico/bold-{{subject}}-{{segment}}-{{repeat}}.tsv"
+        f"{R}/benchmarks/insilico/bold-{{subject}}.tsv"
     conda:
         "../../envs/insilico.yaml"
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=10,
+        runtime=60,
     params:
         cfg=section("insilico"),
         code=code("insilico.bold"),
+        func=folder_of("bold"),
+        truth=folder_of("anatomy"),
     shell:
-        "python -m boldreel.insilico.bold --subject {wildcards.subject} --segment {wildcards.segment} "
-        "--repeat {wildcards.repeat} --drive {input.drive:q} --output {output.bold:q} "
-        "--truth {output.truth:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+        "python -m boldreel.insilico.bold --subject {wildcards.subject} --drive {input.drive:q} "
+        "--func {params.func:q} --truth {params.truth:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+use rule insilico_bold as insilico_rest with:
+    output:
+        bold=simulated(FUNC, "_bold.nii", rest=True),
+        events=simulated(FUNC, "_events.tsv", rest=True),
+        sidecar=simulated(FUNC, "_bold.json", rest=True),
+        truth=simulated(f"{TRUTH}/sub-{{subject}}/", ".json", rest=True),
+    log:
+        f"{LOGS}/insilico/rest-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/insilico/rest-{{subject}}.tsv"

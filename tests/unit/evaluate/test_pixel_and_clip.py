@@ -82,14 +82,16 @@ def test_bands_change_nothing(monkeypatch):
     a, b = rng.integers(0, 256, (2, 5, 2, 17, 9, 3), dtype=np.uint8)
     a[3] = 77  # without variance
     i, j = np.indices((5, 5))
-    whole = pixel.mse(a, b, i, j), pixel.correlation(a, b, i, j)
+    views = ("rgb", "hue", "chroma")
+    whole = pixel.mse(a, b, i, j), [pixel.correlation(a, b, i, j, view) for view in views]
     monkeypatch.setattr(pixel, "BAND_BYTES", 4000)
     np.testing.assert_allclose(pixel.mse(a, b, i, j), whole[0], rtol=1e-6)
-    np.testing.assert_allclose(pixel.correlation(a, b, i, j), whole[1], atol=1e-6)
-    assert (whole[1][3] == 0).all()
+    for view, before in zip(views, whole[1], strict=True):
+        np.testing.assert_allclose(pixel.correlation(a, b, i, j, view), before, atol=1e-6)
+    assert all((found[3] == 0).all() for found in whole[1])
     plain = np.corrcoef(a[0, 0].ravel(), b[1, 0].ravel())[0, 1]
     other = np.corrcoef(a[0, 1].ravel(), b[1, 1].ravel())[0, 1]
-    assert whole[1][0, 1] == pytest.approx((plain + other) / 2, abs=1e-6)
+    assert whole[1][0][0, 1] == pytest.approx((plain + other) / 2, abs=1e-6)
 
 
 def test_true_colour_is_the_mean_and_takes_no_memory():
@@ -102,3 +104,58 @@ def test_true_colour_is_the_mean_and_takes_no_memory():
     still = baselines.true_colour(np.stack([colour, colour]), 5, (4, 6))
     assert still.shape == (2, 5, 4, 6, 3) and (still == colour).all()
     assert still.strides[1:4] == (0, 0, 0)
+
+
+def test_hue_correlation_equals_a_plain_loop():
+    """Against one frame at a time with NumPy's own correlation and complex numbers."""
+    from skimage.color import rgb2hsv
+
+    a, b = noise(1), noise(2)
+    i = np.arange(len(a))
+    hue, chroma = np.zeros(len(a)), np.zeros(len(a))
+    turn = np.exp(2j * np.pi * np.arange(3) / 3)
+    for n in i:
+        for f in range(a.shape[1]):
+            x, y = a[n, f], b[n, f]
+            pair = rgb2hsv(x)[..., 0].ravel(), rgb2hsv(y)[..., 0].ravel()
+            hue[n] += np.corrcoef(*pair)[0, 1] / a.shape[1]
+            u, v = ((frame.astype(float) @ turn).ravel() for frame in (x, y))
+            cosine = np.vdot(u, v).real / np.linalg.norm(u) / np.linalg.norm(v)
+            chroma[n] += cosine / a.shape[1]
+    np.testing.assert_allclose(pixel.correlation(a, b, i, i, "hue"), hue, atol=1e-5)
+    np.testing.assert_allclose(pixel.correlation(a, b, i, i, "chroma"), chroma, atol=1e-5)
+
+
+def test_hue_in_the_colour_plane_knows_no_ends_of_red_and_no_hue_of_gray():
+    wide = np.random.default_rng(0).integers(0, 2, (1, 1, 32, 32, 1))
+    low, high = np.array([200, 0, 12]), np.array([200, 12, 0])  # reds on both sides of hue 0
+    a = np.where(wide, low, high).astype(np.uint8)
+    b = np.where(wide, high, low).astype(np.uint8)
+    i = np.zeros(1, dtype=int)
+    assert pixel.correlation(a, b, i, i, "hue") == pytest.approx(-1)
+    assert pixel.correlation(a, b, i, i, "chroma") > 0.98
+    opposite = 255 - a  # complementary colours
+    assert pixel.correlation(a, opposite, i, i, "chroma") == pytest.approx(-1)
+    gray = np.full_like(a, 77)
+    assert pixel.correlation(gray, a, i, i, "chroma") == 0
+    # Brightness is no colour: half of it changes nothing.
+    assert pixel.correlation(a // 2, a, i, i, "chroma") == pytest.approx(1, abs=1e-4)
+
+
+def test_order_in_time():
+    """A ramp of noise pictures is told from its reverse, a still or a palindrome is not."""
+    a = noise(3)
+    i = np.arange(len(a))
+    np.testing.assert_array_equal(pixel.forward_order(a, a, i, i), 1)
+    np.testing.assert_array_equal(pixel.forward_order(a[:, ::-1], a, i, i), 0)
+    still = np.repeat(a[:, :1], a.shape[1], axis=1)
+    np.testing.assert_array_equal(pixel.forward_order(still, a, i, i), 0.5)
+    both = np.concatenate([a, a[:, ::-1]], axis=1)
+    np.testing.assert_array_equal(pixel.forward_order(both, both, i, i), 0.5)
+
+
+def test_order_of_unrelated_clips_is_at_chance():
+    a, b = (np.random.default_rng(seed).integers(0, 256, (200, 4, 16, 16, 3)) for seed in (4, 5))
+    i = np.arange(200)
+    found = pixel.forward_order(a.astype(np.uint8), b.astype(np.uint8), i, i)
+    assert set(found) <= {0.0, 1.0} and abs(found.mean() - 0.5) < 0.1

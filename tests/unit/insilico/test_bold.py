@@ -15,8 +15,9 @@ from boldreel.insilico.subject import Subject
 def repeats(cfg, subject, drives, brain_series):
     """Three repeats of a movie: cleaned series of every repeat."""
     runs = []
+    answers = response.Response(cfg, subject, "01", drives)
     for repeat in (1, 2, 3):
-        data, _, poses = bold.simulate(cfg, subject, "01", "test01", repeat, drives)
+        data, _, poses = bold.simulate(cfg, answers, "test01", repeat)
         runs.append(brain_series(subject, data, poses))
     return np.stack(runs)
 
@@ -25,7 +26,8 @@ def test_without_signal_repeats_do_not_agree(cfg, silent_subject, drives, brain_
     series = []
     for repeat in (1, 2):
         short = {**cfg, "volumes": 40}
-        data, _, poses = bold.simulate(short, silent_subject, "03", "test01", repeat, drives)
+        answers = response.Response(short, silent_subject, "03", drives)
+        data, _, poses = bold.simulate(short, answers, "test01", repeat)
         run = brain_series(silent_subject, data, poses)
         # What the whole brain shares would correlate by chance, everywhere alike.
         run -= run.mean(1, keepdims=True)
@@ -47,7 +49,7 @@ def test_repeats_agree_as_much_as_explainable_variance_says(subject, repeats):
 
 
 def test_the_signal_that_is_seen_is_the_true_one(cfg, subject, drives, repeats):
-    truth = response.signal_courses(cfg, subject, "01", "test01", 1, drives)
+    truth = response.Response(cfg, subject, "01", drives).courses("test01", 1)
     # Compared at the middle of the volume; slices differ by up to 1 s from it.
     middle = np.round((np.arange(60) * 2 + 1) / features.INTERVAL).astype(int)
     visual = subject.model.grey & (subject.model.ev > 0.3)
@@ -79,17 +81,14 @@ def test_a_run_on_disk(cfg, subject, drives, tmp_path):
     model.save(truth / "encoding.npz")
     anatomy.write_still_image(truth / "epi.npz", subject.still)
     func = tmp_path / "bids" / "sub-03" / "func"
-    small = json.dumps({**cfg, "volumes": 10})
+    few = {"volumes": 10, "train_movies": 0, "test_movies": 1, "test_repeats": 2}
+    command = ["--subject", "03", "--config", json.dumps({**cfg, **few}), "--drive", str(drives)]
+    command += ["--func", str(func), "--truth", str(truth)]
 
-    def scan(repeat, name="a"):
-        path = func / f"sub-03_task-test01_run-{repeat}_bold.nii"
-        bold.main(
-            ["--subject", "03", "--segment", "test01", "--repeat", str(repeat), "--config", small]
-            + ["--drive", str(drives), "--output", str(path)]
-            + ["--truth", str(truth / f"task-test01_run-{repeat}.json")]
-        )
-        return path
+    def scan(repeat):
+        return func / f"sub-03_task-test01_run-{repeat}_bold.nii"
 
+    bold.main(command)
     path = scan(1)
     first = path.read_bytes()
     image = nifti.load(path)
@@ -98,7 +97,8 @@ def test_a_run_on_disk(cfg, subject, drives, tmp_path):
     assert np.allclose(image.affine, facts["field_of_view"]["affine"], atol=1e-4)
     other = nifti.values(nifti.load(scan(2)))
     assert not np.array_equal(other, nifti.values(image))
-    assert scan(1).read_bytes() == first
+    bold.main(command)
+    assert path.read_bytes() == first
 
     runs = bids.find_runs(tmp_path / "bids", "03")
     assert [run.label for run in runs] == ["task-test01_run-1", "task-test01_run-2"]

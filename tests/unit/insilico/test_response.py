@@ -7,24 +7,24 @@ from boldreel.insilico import features, hrf, noise, response
 
 
 def test_without_explainable_variance_there_is_no_signal_at_all(cfg, silent_subject, drives):
-    courses = response.signal_courses(cfg, silent_subject, "03", "test01", 1, drives)
+    courses = response.Response(cfg, silent_subject, "03", drives).courses("test01", 1)
     assert courses.size
     assert (courses == 0).all()
 
 
 def test_signal_is_the_same_in_every_repeat(cfg, subject, drives):
     one, two = (
-        response.signal_courses(cfg, subject, "01", "test01", repeat, drives) for repeat in (1, 2)
+        response.Response(cfg, subject, "01", drives).courses("test01", repeat) for repeat in (1, 2)
     )
     assert np.array_equal(one, two)
-    other = response.signal_courses(cfg, subject, "01", "train01", 1, drives)
+    other = response.Response(cfg, subject, "01", drives).courses("train01", 1)
     places = np.flatnonzero(subject.model.ev > 0)
     alike = [abs(np.corrcoef(one[place], other[place])[0, 1]) for place in places]
     assert np.median(alike) < 0.3
 
 
 def test_rest_is_spontaneous(cfg, subject, drives):
-    one, two = (response.signal_courses(cfg, subject, "01", "rest", k, drives) for k in (1, 2))
+    one, two = (response.Response(cfg, subject, "01", drives).courses("rest", k) for k in (1, 2))
     responding = subject.model.ev > 0
     ratio = one[responding].var(1) / two[responding].var(1)
     assert 0.5 < np.median(ratio) < 2
@@ -43,8 +43,10 @@ def test_covariance_leaves_out_what_is_slower_than_drift():
 
 
 def test_a_late_movie_is_answered_late(cfg, subject, drives):
-    now = response.signal_courses(cfg, subject, "01", "test01", 1, drives)
-    late = response.signal_courses({**cfg, "movie_onset": 6.0}, subject, "01", "test01", 1, drives)
+    now = response.Response(cfg, subject, "01", drives).courses("test01", 1)
+    late = response.Response({**cfg, "movie_onset": 6.0}, subject, "01", drives).courses(
+        "test01", 1
+    )
     assert np.allclose(late[:, 12:], now[:, :-12], atol=1e-3 * np.abs(now).max())
     assert np.allclose(late[:, :12], 0, atol=1e-4 * np.abs(now).max())
     assert hrf.DURATION > 6

@@ -115,7 +115,9 @@ def left_out(parts: Sequence[str], frames: int, size: tuple[int, int]) -> dict[s
     }
     out = {m: what for part, (what, all_) in needs.items() if part not in parts for m in all_}
     if frames < 2:
-        out |= dict.fromkeys(("motion_change", "clip_pcc"), "clips of two frames or more")
+        out |= dict.fromkeys(
+            ("motion_change", "clip_pcc", "temporal_order"), "clips of two frames or more"
+        )
     for definition in ssim.DEFINITIONS:
         side = ssim.smallest_frame(definition)
         if min(size) < side:
@@ -139,6 +141,12 @@ def _pixels(
     yield Measure("psnr", "rgb", "higher", NAN, pixel.psnr(error))
     agreement = pixel.correlation(reconstruction, truth, i, j)
     yield Measure("pixel_correlation", "rgb", "higher", NAN, agreement)
+    for view in ("chroma", "hue"):
+        agreement = pixel.correlation(reconstruction, truth, i, j, view)
+        yield Measure("hue_correlation", view, "higher", NAN, agreement)
+    if truth.shape[1] > 1:
+        order = pixel.forward_order(reconstruction, truth, i, j)
+        yield Measure("temporal_order", "pixel_correlation", "higher", 0.5, order)
 
 
 def _motion(truth: np.ndarray, reconstruction: np.ndarray) -> Iterator[Measure]:

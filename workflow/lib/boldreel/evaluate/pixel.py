@@ -1,10 +1,12 @@
-"""Pixel-wise agreement: mean squared error, PSNR and correlation.
+"""Pixel-wise agreement: mean squared error, PSNR, correlation of values and of hues, order in time.
 
-Takes uint8 clips; leaves one value per pair of clips. All three reward blur and gray: read them
+Takes uint8 clips; leaves one value per pair of clips. Most of them reward blur and gray: read them
 beside their baselines.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -53,31 +55,104 @@ def psnr(error: np.ndarray) -> np.ndarray:
     return (10 * np.log10(255.0**2 / np.maximum(error, 1e-3))).mean(axis=-1)
 
 
-def correlation(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
-    """Pearson correlation over a frame's RGB values, mean over frames, of pairs (a[i], b[j]).
+def correlation(
+    a: np.ndarray,
+    b: np.ndarray,
+    i: np.ndarray,
+    j: np.ndarray,
+    view: str = "rgb",
+    backwards: bool = False,
+) -> np.ndarray:
+    """Correlation over a frame's pixels, mean over frames, of pairs (a[i], b[j]).
 
-    A frame without variance has correlation 0. Shapes as in `mse`; returns the shape of `i`.
+    Parameters
+    ----------
+    a, b, i, j : as in `mse`.
+    view : what is correlated. "rgb", Pearson over all channels. "hue", Pearson of HSV's hue (Kupershmidt
+        et al. 2022), which takes red's two ends, 0 and 1, for opposites and gives gray pixels a hue.
+        "chroma", cosine between the pixels' vectors in the colour plane: its angle is the hue, its
+        length how much of a colour there is, so that gray has none.
+    backwards : take the frames of `a` from last to first.
+
+    Returns
+    -------
+    float64 array of the shape of `i`. A frame without variance, or without colour, has 0.
     """
+    look, centred = _VIEWS[view]
     total = np.zeros(np.shape(i))
     bands = _bands(a, b)
     for f in range(a.shape[1]):
-        left, right = _moments(a, f, bands), _moments(b, f, bands)
+        left = _Frame(a, a.shape[1] - 1 - f if backwards else f, bands, look, centred)
+        right = _Frame(b, f, bands, look, centred)
         for rows in bands:
-            x = (_rows(a, f, rows) - left[0]) * left[1]
-            y = (_rows(b, f, rows) - right[0]) * right[1]
+            x, y = left.unit(rows), right.unit(rows)
             for place in np.ndindex(*np.shape(i)):
                 total[place] += x[i[place]] @ y[j[place]]
     return total / a.shape[1]
 
 
-def _moments(clips: np.ndarray, f: int, bands: list[slice]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (n, 1) of frame f, and what brings its spread to length 1: 0 where there is none."""
-    values = int(np.prod(clips.shape[2:]))
-    sums, squares = np.zeros(len(clips)), np.zeros(len(clips))
-    for rows in bands:
-        x = _rows(clips, f, rows)
-        sums += x.sum(axis=1, dtype=np.float64)
-        squares += np.einsum("np,np->n", x, x, dtype=np.float64)
-    length = np.sqrt(np.maximum(squares - sums * sums / values, 0.0))
-    scale = np.divide(1.0, length, out=np.zeros(len(clips)), where=length > 1e-3)
-    return (sums / values).astype(np.float32)[:, None], scale.astype(np.float32)[:, None]
+def forward_order(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Whether a clip follows its truth better as it is than played backwards: 1, or 0; 0.5 if alike.
+
+    Compares pixel correlations of pairs (a[i], b[j]), as `correlation`; a still picture has 0.5 in any
+    order, and so has chance.
+    """
+    ahead, back = (correlation(a, b, i, j, backwards=way) for way in (False, True))
+    alike = np.isclose(ahead, back, rtol=0, atol=1e-6)
+    return np.where(alike, 0.5, ahead > back)
+
+
+def _hue(rows: np.ndarray) -> np.ndarray:
+    from skimage.color import rgb2hsv
+
+    return rgb2hsv(rows)[..., 0].astype(np.float32)
+
+
+def _chroma(rows: np.ndarray) -> np.ndarray:
+    red, green, blue = np.moveaxis(rows.astype(np.float32), -1, 0)
+    return np.stack([red - (green + blue) / 2, np.sqrt(np.float32(0.75)) * (green - blue)], axis=-1)
+
+
+# What is seen of a frame's pixels (n, h, w, 3), and whether its mean is taken off.
+_VIEWS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], bool]] = {
+    "rgb": (lambda rows: rows.astype(np.float32), True),
+    "hue": (_hue, True),
+    "chroma": (_chroma, False),
+}
+
+
+class _Frame:
+    """Frame f of all clips, as vectors of length 1: one band of rows at a time."""
+
+    def __init__(
+        self,
+        clips: np.ndarray,
+        f: int,
+        bands: list[slice],
+        look: Callable[[np.ndarray], np.ndarray],
+        centred: bool,
+    ) -> None:
+        self.clips, self.f, self.look = clips, f, look
+        # The only band is kept, not looked at twice.
+        self.kept: np.ndarray | None = None
+        if len(bands) == 1:
+            self.kept = self._rows(bands[0])
+        sums, squares, values = np.zeros(len(clips)), np.zeros(len(clips)), 0
+        for rows in bands:
+            x = self._rows(rows)
+            values += x.shape[1]
+            sums += x.sum(axis=1, dtype=np.float64)
+            squares += np.einsum("np,np->n", x, x, dtype=np.float64)
+        mean = sums / values if centred else np.zeros_like(sums)
+        length = np.sqrt(np.maximum(squares - mean * mean * values, 0.0))
+        scale = np.divide(1.0, length, out=np.zeros(len(clips)), where=length > 1e-3)
+        self.mean, self.scale = mean.astype(np.float32)[:, None], scale.astype(np.float32)[:, None]
+
+    def _rows(self, rows: slice) -> np.ndarray:
+        if self.kept is not None:
+            return self.kept
+        return self.look(self.clips[:, self.f, rows]).reshape(len(self.clips), -1)
+
+    def unit(self, rows: slice) -> np.ndarray:
+        """(n, values) float32 of a band."""
+        return (self._rows(rows) - self.mean) * self.scale

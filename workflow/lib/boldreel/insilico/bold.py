@@ -1,14 +1,13 @@
-"""One raw BOLD run of the embedded data set, of a movie or at rest.
+"""The raw BOLD runs of one subject of the embedded data set, of movies or at rest.
 
 Takes a subject's truth folder (written by boldreel.insilico.anatomy), the stimulus drive and the
-`insilico` section; leaves a 4-D NIfTI, its sidecar and events, and the run's head motion as truth.
-The signal is the same in every repeat of a movie, everything else is drawn anew.
+`insilico` section; leaves of every run a 4-D NIfTI, its sidecar and events, and its head motion as
+truth. The signal is the same in every repeat of a movie, everything else is drawn anew.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,14 +20,16 @@ from boldreel.data import atomic, nifti, provenance
 from boldreel.insilico import design, encoding, head, noise, response, scanner
 from boldreel.insilico.seeding import generator
 from boldreel.insilico.subject import Subject
+from boldreel.training.progress import Progress
 
 
 def simulate(
-    cfg: Mapping[str, Any], subject: Subject, label: str, segment: str, repeat: int, drives: Path
+    cfg: Mapping[str, Any], answers: response.Response, segment: str, repeat: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One run: int16 data (x, y, z, n_volumes), slice times (s), poses (n_volumes, 4, 4)."""
     seed, t_r = int(cfg.get("seed", 0)), float(design.setting(cfg, "t_r"))
-    n_volumes, run = design.volumes(cfg, segment), (label, segment, repeat)
+    subject = answers.subject
+    n_volumes, run = design.volumes(cfg, segment), (answers.label, segment, repeat)
     view, model = subject.view, subject.model
     times = scanner.slice_times(view.shape[2], t_r)
     parameters = head.motion(generator(seed, "motion", *run), n_volumes)
@@ -38,7 +39,7 @@ def simulate(
         generator(seed, "noise", *run), model.shape, n_volumes, t_r, sigma, noise.read_spectrum()
     )
     changes *= model.noise_sd
-    signal = response.signal_courses(cfg, subject, label, segment, repeat, drives)
+    signal = answers.courses(segment, repeat)
     rng = generator(seed, "scanner", *run)
     return scanner.acquire(subject, poses, changes, signal, times, t_r, rng), times, poses
 
@@ -67,31 +68,19 @@ def write_sidecars(cfg: Mapping[str, Any], bold: Path, segment: str, times: np.n
     atomic.write_text(bold.with_name(f"{stem.removesuffix('_bold')}_events.tsv"), text)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Write one run and its truth."""
-    started = time.time()
-    parser = step.parser(__doc__)
-    parser.add_argument("--subject", required=True, help="label without sub-")
-    parser.add_argument("--segment", required=True, help="name of the movie, or rest")
-    parser.add_argument("--repeat", required=True, type=int, help="from 1")
-    parser.add_argument(
-        "--drive", required=True, type=Path, help="folder of boldreel.insilico.drive"
-    )
-    parser.add_argument("--output", required=True, type=Path, help="the BOLD image (.nii)")
-    parser.add_argument(
-        "--truth", required=True, type=Path, help="JSON to write, beside the subject's anatomy.json"
-    )
-    args = parser.parse_args(argv)
-    cfg = args.config
-    design.check(cfg)
-    design.repeats(cfg, args.segment)
-    subject = Subject.load(args.truth.parent)
-    data, times, poses = simulate(cfg, subject, args.subject, args.segment, args.repeat, args.drive)
-    centre = subject.view.centre
-    facts = {
-        "subject": args.subject,
-        "segment": args.segment,
-        "repeat": args.repeat,
+def write_run(
+    cfg: Mapping[str, Any], answers: response.Response, segment: str, repeat: int, func: Path
+) -> dict[str, Any]:
+    """Simulate one run and write it into the subject's `func` folder; the truth about it."""
+    data, times, poses = simulate(cfg, answers, segment, repeat)
+    bold = func / f"sub-{answers.label}_task-{segment}_run-{repeat}_bold.nii"
+    nifti.save(bold, data, answers.subject.view.affine, t_r=float(design.setting(cfg, "t_r")))
+    write_sidecars(cfg, bold, segment, times)
+    centre = answers.subject.view.centre
+    return {
+        "subject": answers.label,
+        "segment": segment,
+        "repeat": repeat,
         "motion": {
             "definition": (
                 "motion[v]: translation x, y, z (mm) and rotation about x, y, z (degrees, "
@@ -104,18 +93,38 @@ def main(argv: list[str] | None = None) -> None:
             "t1w_to_scanner": poses.round(8).tolist(),
         },
     }
-    nifti.save(args.output, data, subject.view.affine, t_r=float(design.setting(cfg, "t_r")))
-    write_sidecars(cfg, args.output, args.segment, times)
-    atomic.write_text(args.truth, json.dumps(facts) + "\n")
-    provenance.record(
-        args.truth,
-        inputs=[args.truth.parent / "anatomy.json", args.drive],
-        config=cfg,
-        seed=int(cfg.get("seed", 0)),
-        started=started,
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write all runs of a subject and the truth about them."""
+    started = time.time()
+    parser = step.parser(__doc__)
+    parser.add_argument("--subject", required=True, help="label without sub-")
+    parser.add_argument(
+        "--drive", required=True, type=Path, help="folder of boldreel.insilico.drive"
     )
-    seconds = time.time() - started
-    print(f"sub-{args.subject} {args.segment} {args.repeat}: {seconds:.1f} s", file=sys.stderr)
+    parser.add_argument("--func", required=True, type=Path, help="the subject's BIDS func folder")
+    parser.add_argument(
+        "--truth", required=True, type=Path, help="the subject's folder with anatomy.json"
+    )
+    args = parser.parse_args(argv)
+    cfg = args.config
+    design.check(cfg)
+    answers = response.Response(cfg, Subject.load(args.truth), args.subject, args.drive)
+    runs = design.runs(cfg, args.subject)
+    progress = Progress(len(runs), f"sub-{args.subject}", unit="runs")
+    for segment, repeat in runs:
+        facts = write_run(cfg, answers, segment, repeat, args.func)
+        truth = args.truth / f"task-{segment}_run-{repeat}.json"
+        atomic.write_text(truth, json.dumps(facts) + "\n")
+        provenance.record(
+            truth,
+            inputs=[args.truth / "anatomy.json", args.drive],
+            config=cfg,
+            seed=int(cfg.get("seed", 0)),
+            started=started,
+        )
+        progress.update()
 
 
 if __name__ == "__main__":

@@ -57,36 +57,44 @@ def resting_courses(
     return ((vectors[:, kept] * np.sqrt(values[kept])) @ bold).astype(np.float32)
 
 
-def signal_courses(
-    cfg: Mapping[str, Any], subject: Subject, label: str, segment: str, repeat: int, drives: Path
-) -> np.ndarray:
-    """Percent signal change of every place of the encoding model, float32 (n_places, n).
+class Response:
+    """The responses of one subject, whose weights are scaled once for all runs."""
 
-    Sample k belongs to k * features.INTERVAL s after the run's start. Exactly 0 where the explainable
-    variance is 0.
-    """
-    n = int(np.ceil(design.volumes(cfg, segment) * design.setting(cfg, "t_r") / features.INTERVAL))
-    if not subject.model.ev.any():
-        return np.zeros((len(subject.model.ev), n + 1), dtype=np.float32)
-    neural = drive.load(drives)
-    if segment != design.REST and segment not in neural:
-        raise UserError(f"{drives}: no drive of movie {segment}; run boldreel.insilico.drive again")
-    convolved = {
-        name: hrf.convolve(course, features.INTERVAL, subject.time_to_peak)
-        for name, course in neural.items()
-    }
-    covariance = movie_covariance(convolved)
-    weights = encoding.effective_weights(subject.model, covariance)
-    if segment == design.REST:
-        seed = int(cfg.get("seed", 0))
-        rng = generator(seed, "spontaneous", label, repeat)
-        courses = resting_courses(rng, covariance, n + 1, subject.time_to_peak)
-    else:
+    def __init__(self, cfg: Mapping[str, Any], subject: Subject, label: str, drives: Path) -> None:
+        self.cfg, self.subject, self.label, self.drives = cfg, subject, label, drives
+        self.silent = not subject.model.ev.any()
+        if self.silent:
+            return
+        self.neural = drive.load(drives)
+        convolved = {
+            name: hrf.convolve(course, features.INTERVAL, subject.time_to_peak)
+            for name, course in self.neural.items()
+        }
+        self.covariance = movie_covariance(convolved)
+        self.weights = encoding.effective_weights(subject.model, self.covariance)
+
+    def courses(self, segment: str, repeat: int) -> np.ndarray:
+        """Percent signal change of every place of the encoding model, float32 (n_places, n).
+
+        Sample k belongs to k * features.INTERVAL s after the run's start. Exactly 0 where the
+        explainable variance is 0. UserError for a movie without a drive.
+        """
+        cfg, peak = self.cfg, self.subject.time_to_peak
+        seconds = design.volumes(cfg, segment) * design.setting(cfg, "t_r")
+        n = int(np.ceil(seconds / features.INTERVAL))
+        if self.silent:
+            return np.zeros((len(self.subject.model.ev), n + 1), dtype=np.float32)
+        if segment == design.REST:
+            rng = generator(int(cfg.get("seed", 0)), "spontaneous", self.label, repeat)
+            return self.weights @ resting_courses(rng, self.covariance, n + 1, peak)
+        if segment not in self.neural:
+            raise UserError(
+                f"{self.drives}: no drive of movie {segment}; run boldreel.insilico.drive again"
+            )
         # The movie starts movie_onset s into the run.
-        course = neural[segment]
+        course = self.neural[segment]
         before = np.zeros(
             (len(course), round(design.setting(cfg, "movie_onset") / features.INTERVAL))
         )
         padded = np.concatenate([before, course, np.zeros((len(course), n))], axis=1)[:, : n + 1]
-        courses = hrf.convolve(padded, features.INTERVAL, subject.time_to_peak)
-    return weights @ courses
+        return self.weights @ hrf.convolve(padded, features.INTERVAL, peak)

@@ -77,6 +77,16 @@ METRICS: dict[str, Entry] = {
     "mse": Entry(
         "Mean squared error", "Disagreement of pixel values; less is better.", "Rewards gray."
     ),
+    "temporal_order": Entry(
+        "Order in time",
+        "Whether the reconstruction follows the truth better as it is than played backwards.",
+        "A still picture scores one half; so does a clip whose truth hardly moves.",
+    ),
+    "hue_correlation": Entry(
+        "Hue correlation",
+        "Whether colours lie in the right places.",
+        "One tint over everything already gives a high value when shuffled.",
+    ),
     "pixel_correlation": Entry(
         "Pixel correlation",
         "Whether light and dark lie in the same places.",
@@ -126,6 +136,9 @@ _DEFINITIONS = {
     "rgb_uniform": "RGB, 7x7 window",
     "gray_gaussian": "gray, Gaussian window",
     "rgb": "",
+    "pixel_correlation": "",
+    "chroma": "in the colour plane",
+    "hue": "HSV hue, as published",
     "two_way": "",
     "frame_cosine": "cosine",
     "ratio_to_truth": "ratio to the truth",
