@@ -147,7 +147,7 @@ def test_random_noise_is_not_above_chance(tmp_path):
         found.append(table[(table["condition"] == "model") & table["p"].notna()])
         assert (found[-1]["permutations"] == 23).all()
     p = pd.concat(found).groupby(["metric", "definition"])["p"].median()
-    assert len(p) == 5 and (p > 0.05).all()
+    assert len(p) == 7 and (p > 0.05).all()
 
 
 def test_numbers_are_those_of_the_pipeline(tree, judges, tmp_path):
