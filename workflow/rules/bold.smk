@@ -15,6 +15,7 @@ rule bold_check:
         f"{LOGS}/bold/check-{{subject}}.log",
     benchmark:
         f"{R}/benchmarks/bold/check-{{subject}}.tsv"
+    priority: 80
     conda:
         "../../envs/bold.yaml"
     threads: 1
@@ -44,6 +45,7 @@ rule bold_anatomy:
         f"{LOGS}/bold/anatomy-{{subject}}.log",
     benchmark:
         f"{R}/benchmarks/bold/anatomy-{{subject}}.tsv"
+    priority: 80
     conda:
         "../../envs/bold.yaml"
     threads: 1
@@ -78,6 +80,7 @@ rule bold_run:
         f"{LOGS}/bold/run-{{subject}}-{{segment}}-{{repeat}}.log",
     benchmark:
         f"{R}/benchmarks/bold/run-{{subject}}-{{segment}}-{{repeat}}.tsv"
+    priority: 80
     conda:
         "../../envs/bold.yaml"
     threads: 1

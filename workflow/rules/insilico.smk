@@ -39,7 +39,7 @@ rule insilico_movie:
         f"{LOGS}/insilico/movie-{{segment}}.log",
     benchmark:
         f"{R}/benchmarks/insilico/movie-{{segment}}.tsv"
-    priority: 80
+    priority: 100
     conda:
         "../../envs/insilico.yaml"
     threads: 1
@@ -65,6 +65,7 @@ rule insilico_drive:
         f"{LOGS}/insilico/drive.log",
     benchmark:
         f"{R}/benchmarks/insilico/drive.tsv"
+    priority: 100
     conda:
         "../../envs/insilico.yaml"
     threads: 1
@@ -92,6 +93,7 @@ rule insilico_anatomy:
         f"{LOGS}/insilico/anatomy-{{subject}}.log",
     benchmark:
         f"{R}/benchmarks/insilico/anatomy-{{subject}}.tsv"
+    priority: 100
     conda:
         "../../envs/insilico.yaml"
     threads: 1
@@ -123,6 +125,7 @@ rule insilico_bold:
         f"{LOGS}/insilico/bold-{{subject}}.log",
     benchmark:
         f"{R}/benchmarks/insilico/bold-{{subject}}.tsv"
+    priority: 100
     conda:
         "../../envs/insilico.yaml"
     threads: 1

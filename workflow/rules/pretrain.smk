@@ -14,7 +14,7 @@ rule pretrain_corpus:
         f"{LOGS}/pretrain/corpus.log",
     benchmark:
         f"{R}/benchmarks/pretrain/corpus.tsv"
-    priority: 60
+    priority: 50
     conda:
         "../../envs/pretrain.yaml"
     threads: 1
@@ -39,7 +39,7 @@ rule pretrain_train:
         f"{LOGS}/pretrain/train.log",
     benchmark:
         f"{R}/benchmarks/pretrain/train.tsv"
-    priority: 60
+    priority: 50
     conda:
         "../../envs/pretrain.yaml"
     threads: 1

@@ -11,6 +11,7 @@ rule roi_template:
         f"{LOGS}/roi/template.log",
     benchmark:
         f"{R}/benchmarks/roi/template.tsv"
+    priority: 70
     conda:
         "../../envs/roi.yaml"
     threads: 1
@@ -42,6 +43,7 @@ rule roi_series:
         f"{LOGS}/roi/series-{{subject}}-{{segment}}-{{repeat}}.log",
     benchmark:
         f"{R}/benchmarks/roi/series-{{subject}}-{{segment}}-{{repeat}}.tsv"
+    priority: 70
     conda:
         "../../envs/roi.yaml"
     threads: 1
@@ -67,6 +69,7 @@ rule roi_voxels:
         f"{LOGS}/roi/voxels-{{subject}}.log",
     benchmark:
         f"{R}/benchmarks/roi/voxels-{{subject}}.tsv"
+    priority: 70
     conda:
         "../../envs/roi.yaml"
     threads: 1

@@ -14,7 +14,7 @@ rule stimuli_decode:
         f"{LOGS}/stimuli/decode-{{movie}}.log",
     benchmark:
         f"{R}/benchmarks/stimuli/decode-{{movie}}.tsv"
-    priority: 70
+    priority: 90
     conda:
         "../../envs/stimuli.yaml"
     threads: 1
@@ -46,7 +46,7 @@ rule stimuli_clips:
         f"{LOGS}/stimuli/clips.log",
     benchmark:
         f"{R}/benchmarks/stimuli/clips.tsv"
-    priority: 70
+    priority: 90
     conda:
         "../../envs/stimuli.yaml"
     threads: 1
@@ -79,7 +79,7 @@ rule stimuli_features:
         f"{LOGS}/stimuli/features.log",
     benchmark:
         f"{R}/benchmarks/stimuli/features.tsv"
-    priority: 70
+    priority: 90
     conda:
         "../../envs/stimuli.yaml"
     threads: 1

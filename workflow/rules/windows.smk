@@ -16,7 +16,7 @@ rule windows_sweep:
         f"{LOGS}/windows/sweep-{{subject}}.log",
     benchmark:
         f"{R}/benchmarks/windows/sweep-{{subject}}.tsv"
-    priority: 50
+    priority: 60
     conda:
         "../../envs/windows.yaml"
     threads: 1
@@ -50,7 +50,7 @@ rule windows_build:
         f"{LOGS}/windows/build-{{subject}}.log",
     benchmark:
         f"{R}/benchmarks/windows/build-{{subject}}.tsv"
-    priority: 50
+    priority: 60
     conda:
         "../../envs/windows.yaml"
     threads: 1
