@@ -10,7 +10,7 @@ parameters = st.tuples(*[st.floats(-50, 50)] * 3, *[st.floats(-1.2, 1.2)] * 3).m
 centres = st.tuples(*[st.floats(-100, 100)] * 3).map(np.array)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(parameters, centres)
 def test_parameters_come_back(given_parameters, centre):
     matrix = transforms.rigid(given_parameters, centre)
@@ -19,7 +19,7 @@ def test_parameters_come_back(given_parameters, centre):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(parameters, parameters, centres)
 def test_composition_is_rigid_and_has_an_inverse(first, second, centre):
     joined = transforms.rigid(first, centre) @ transforms.rigid(second)
@@ -30,7 +30,7 @@ def test_composition_is_rigid_and_has_an_inverse(first, second, centre):
     np.testing.assert_allclose(np.linalg.inv(joined) @ joined, np.eye(4), atol=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(parameters, centres)
 def test_distances_are_kept(given_parameters, centre):
     points = np.array([[0.0, 10, -30], [5, 5, 60], [-20, 0, 7]])

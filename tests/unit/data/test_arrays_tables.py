@@ -126,3 +126,40 @@ def test_provenance_names_inputs_by_content(tmp_path):
     before = provenance.digest(source)
     source.write_text("c")
     assert provenance.digest(source) != before
+
+
+def test_numbers_equal_those_read_as_a_table(tmp_path):
+    path = tmp_path / "positions.parquet"
+    frame = pd.DataFrame(
+        {
+            "position": [0, 1, 2],
+            "patch": [0, 0, 1],
+            "area": ["V1", "V1", None],
+            "group": ["a", "a", "a"],
+            "hemisphere": ["L", "R", "L"],
+            "x": [1.5, -2.0, None],
+            "y": [0.0, 1.0, None],
+            "z": [3.0, 4.0, None],
+            "i": [1, 2, -1],
+            "j": [1, 2, -1],
+            "k": [1, 2, -1],
+        }
+    )
+    frame.to_parquet(path)
+    names = ["x", "z", "i", "position"]
+    found = tables.numbers(path, "positions", names)
+    assert found["i"].dtype == np.int64
+    for name in names:
+        np.testing.assert_array_equal(found[name], frame[name].to_numpy())
+    frame.drop(columns="j").to_parquet(path)
+    with pytest.raises(UserError, match="'j' is missing"):
+        tables.numbers(path, "positions", ["i", "j"])
+    frame.assign(i=[1.0, None, 2.0]).to_parquet(path)
+    with pytest.raises(UserError, match="'i': a value is missing"):
+        tables.numbers(path, "positions", ["i"])
+    frame.assign(i=[1.5, 1.0, 2.0]).to_parquet(path)
+    with pytest.raises(UserError, match="'i' is not of kind int"):
+        tables.numbers(path, "positions", ["i"])
+    path.write_bytes(b"PAR1")
+    with pytest.raises(UserError, match="unreadable"):
+        tables.numbers(path, "positions", ["i"])

@@ -32,7 +32,7 @@ def enumerated(scores: np.ndarray, right: np.ndarray, n_way: int, top_k: int) ->
     return wins / comb(len(others), n_way - 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     scores=st.lists(st.integers(0, 6), min_size=7, max_size=9),
     n_way=st.integers(2, 4),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from boldreel.evaluate import statistics
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(clips=st.integers(1, 300), apart=st.integers(1, 40), most=st.integers(1, 60))
 def test_shifts_keep_their_distance(clips, apart, most):
     by = statistics.shifts(clips, apart, most)

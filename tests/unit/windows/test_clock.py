@@ -71,7 +71,7 @@ def test_nothing_shown() -> None:
     assert not len(clock.clip_onsets(clips_of("m", 2, 2.0), nothing).rows)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     t_r=st.sampled_from([0.72, 1.0, 1.49, 1.75, 2.0, 2.5]),
     clip_duration=st.sampled_from([0.5, 1.0, 2.0, 3.0, 6.0]),

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from boldreel.data import atomic
 from boldreel.data.schemas import TABLES, Column
 from boldreel.errors import UserError
@@ -51,6 +53,38 @@ def read(path: str | Path, schema: str) -> pd.DataFrame:
     except (ValueError, OSError) as error:
         raise UserError(f"{path}: unreadable table ({str(error).splitlines()[0]})") from None
     return check(frame, schema, path)
+
+
+def numbers(path: str | Path, schema: str, names: list[str]) -> dict[str, np.ndarray]:
+    """Some columns of numbers of a .parquet table, each (rows,): int64 or float64, as the schema says.
+
+    NaN stands where the schema allows a value to be missing.
+    Goes without pandas, whose import takes longer than the steps that run once for every run.
+    Raises UserError if the file is missing, unreadable, or a column is absent or not all numbers.
+    """
+    from pyarrow import ArrowException, parquet
+
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"{path}: table not found; run the stage that writes it")
+    try:
+        table = parquet.read_table(path)
+    except (ArrowException, OSError) as error:
+        raise UserError(f"{path}: unreadable table ({str(error).splitlines()[0]})") from None
+    out = {}
+    for name in names:
+        if name not in table.column_names:
+            raise UserError(f"{path}: column {name!r} is missing (table kind {schema!r})")
+        column = TABLES[schema][name]
+        kind = "int64" if column.kind == "int" else "float64"
+        try:
+            values = table[name].cast(kind)
+        except (ArrowException, NotImplementedError):
+            raise UserError(f"{path}: column {name!r} is not of kind {column.kind}") from None
+        if values.null_count and not column.missing:
+            raise UserError(f"{path}: column {name!r}: a value is missing")
+        out[name] = values.to_numpy()
+    return out
 
 
 def check(frame: pd.DataFrame, schema: str, where: str | Path) -> pd.DataFrame:

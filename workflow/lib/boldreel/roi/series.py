@@ -29,8 +29,8 @@ def extract(bold: np.ndarray, indices: np.ndarray) -> np.ndarray:
 
 def load_indices(positions: Path, bold: Path) -> np.ndarray:
     """Voxel indices (3, V) of the positions, checked against the grid of a run."""
-    frame = tables.read(positions, "positions")
-    indices = frame[["i", "j", "k"]].to_numpy(np.int64).T
+    table = tables.numbers(positions, "positions", ["i", "j", "k", "x", "y", "z"])
+    indices = np.array([table[axis] for axis in "ijk"])
     real = indices[0] >= 0
     image = nifti.load(bold)
     shape = np.array(image.shape[:3])[:, None]
@@ -41,7 +41,7 @@ def load_indices(positions: Path, bold: Path) -> np.ndarray:
             f"{positions}: positions lie outside the grid {image.shape[:3]} of {bold}; run the "
             "template step again for this grid"
         )
-    places = frame[["x", "y", "z"]].to_numpy(float).T[:, real]
+    places = np.array([table[axis] for axis in "xyz"])[:, real]
     found = image.affine[:3, :3] @ indices[:, real] + image.affine[:3, 3:]
     if not np.allclose(found, places, atol=0.1):
         raise UserError(
