@@ -3,7 +3,9 @@ VENV ?= .venv
 PYTHON ?= python3
 CORES ?= all
 BIN := $(VENV)/bin
-# Modules are compiled when they are first imported, in place of all of them now: twice as fast.
+# Modules are compiled when they are first imported, in place of all of them now: twice as fast. Each
+# only once, whatever the shell says.
+export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 

@@ -62,7 +62,10 @@ METHOD = "mindvideo"
 
 
 def prefix():
-    """What every shell command begins with: the library, and without conda this Python."""
+    """What every shell command begins with: the library, and without conda this Python.
+
+    Hundreds of jobs import the same modules: they are compiled once, whatever the shell says.
+    """
     deployed = {
         str(m).rsplit(".", 1)[-1].lower()
         for m in workflow.deployment_settings.deployment_method
@@ -74,7 +77,7 @@ def prefix():
     )
     return (
         f"set -euo pipefail; {here}export PYTHONPATH='{LIB}' PYTHONNOUSERSITE=1 "
-        "PYTHONUNBUFFERED=1 TOKENIZERS_PARALLELISM=false MPLBACKEND=Agg; "
+        "PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE= TOKENIZERS_PARALLELISM=false MPLBACKEND=Agg; "
     )
 
 
