@@ -39,8 +39,6 @@ class Workspace:
         configuration = ["--configfile", "config/config.yaml", self.configuration]
         return [
             *(sys.executable, "-m", "snakemake", "--cores", str(cores), "--printshellcmds"),
-            # Snakemake's timers hold up the end of every run for this long; the profile's suits long runs.
-            *("--max-jobs-per-timespan", "100/1s"),
             *arguments,
             *configuration,
         ]

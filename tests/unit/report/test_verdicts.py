@@ -2,22 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from boldreel.data import tables
-from boldreel.evaluate import statistics
 from boldreel.report import verdicts, wording
 
 
 @pytest.fixture(scope="module")
 def table(tree):
     return tables.read(tree / "group" / "metrics.tsv", "metrics")
-
-
-@given(st.lists(st.floats(1e-4, 1), min_size=1, max_size=12))
-def test_holm_is_the_one_of_stage_nine(p):
-    np.testing.assert_allclose(verdicts.holm(np.array(p)), statistics.holm(np.array(p)))
 
 
 def test_subject_with_signal(table):
@@ -56,6 +48,26 @@ def test_correction_decides(table):
     found = verdicts.judge(changed, "03", "mindvideo")
     assert found.passed == 1 and found.level == "partial"
     assert "in 1 of 15 metrics; not in" in found.headline
+
+
+def test_families_are_corrected_for_their_own_number(table):
+    signal = verdicts.judge(table, "01", "mindvideo")
+    names = ["retrieval, before the generator", "n-way, after the generator"]
+    assert list(signal.against_shuffled) == names
+    mine = (table["subject"] == "03") & (table["condition"] == "model")
+    changed = table.assign(p=table["p"].where(~mine, 0.5))
+    retrieval = mine & table["metric"].isin(["two_way_text", "top1_text"])
+    count = int(
+        changed.loc[mine & (table["segment"] == "all"), "metric"]
+        .map(wording.family)
+        .eq(names[0])
+        .sum()
+    )
+    changed.loc[retrieval & (table["metric"] == "top1_text"), "p"] = 0.04
+    found = verdicts.judge(changed, "03", "mindvideo")
+    assert found.against_shuffled[names[0]] == pytest.approx(0.04 * count)
+    assert found.against_shuffled[names[1]] == pytest.approx(1.0)
+    assert any("n-way, after the generator: p 1" in text for text in found.details)
 
 
 def test_untested_subject(table):

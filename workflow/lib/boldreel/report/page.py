@@ -197,6 +197,9 @@ def spoken(path: Path, table: pd.DataFrame, judged: Sequence[verdicts.Verdict], 
             values = [wording.number(own["value"].get(subject)) for subject in subjects]
             chance = wording.number(own["chance"].iloc[0])
             lines.append((name, *values, chance))
+    for family in dict.fromkeys(name for verdict in judged for name in verdict.against_shuffled):
+        p = [wording.p_value(verdict.against_shuffled.get(family)) for verdict in judged]
+        lines.append((f"p against shuffled pairs: {family}", *p, ""))
     head = ("Score over all test clips", *(wording.who(s, method) for s in subjects), "chance")
     wide = max(len(line[0]) for line in [head, *lines])
     shown = [

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from boldreel.evaluate.statistics import holm
 from boldreel.report import wording
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ class Verdict:
     level : "signal" (most tested metrics above chance), "partial" (some), "chance" (none), or
     "untested" where so few arrangements exist that none could be.
     headline, details : sentences. tested, passed : numbers of metrics. corrected : metric row index
-    -> Holm-corrected p.
+    -> Holm-corrected p. against_shuffled : `wording.family` -> smallest p of its metrics, corrected
+    for their number by Holm.
     """
 
     subject: str
@@ -34,15 +36,7 @@ class Verdict:
     tested: int
     passed: int
     corrected: dict[int, float]
-
-
-def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's (1979) step-down correction of p-values without NaN, in the order given."""
-    order = np.argsort(p, kind="stable")
-    steps = (len(p) - np.arange(len(p))) * p[order]
-    out = np.empty(len(p))
-    out[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return out
+    against_shuffled: dict[str, float]
 
 
 def primary(table: pd.DataFrame) -> pd.DataFrame:
@@ -90,7 +84,11 @@ def judge(table: pd.DataFrame, subject: str, method: str, level: float = 0.05) -
         kind = "signal" if count > total / 2 else "partial"
         rest = [_name(row) for row, ok in zip(mine.itertuples(), passed, strict=True) if not ok]
         headline = f"{name} is above chance in {count} of {total} metrics; not in {_listed(rest)}."
+    families = _against_shuffled(mine)
     details = _details(of, method)
+    if families:
+        told = "; ".join(f"{name}: p {wording.p_value(p)}" for name, p in families.items())
+        details.insert(0, f"Against shuffled pairing, corrected within each family: {told}.")
     return Verdict(
         subject,
         kind,
@@ -99,7 +97,18 @@ def judge(table: pd.DataFrame, subject: str, method: str, level: float = 0.05) -
         total,
         count,
         dict(zip(mine.index, corrected, strict=True)),
+        families,
     )
+
+
+def _against_shuffled(rows: pd.DataFrame) -> dict[str, float]:
+    """Smallest Holm-corrected p of each family among tested primary metrics."""
+    found: dict[str, list[float]] = {}
+    for metric, p in zip(rows["metric"], rows["p"], strict=True):
+        name = wording.family(metric)
+        if name is not None:
+            found.setdefault(name, []).append(float(p))
+    return {name: float(holm(np.array(p)).min()) for name, p in found.items()}
 
 
 def _name(row: object) -> str:

@@ -156,6 +156,13 @@ def before_generator(metric: str) -> bool:
     return metric.endswith(("_text", "_image"))
 
 
+def family(metric: str) -> str | None:
+    """Which of the two questions a metric answers, if it is one by which clips are told apart."""
+    if _RETRIEVAL.fullmatch(metric):
+        return "retrieval, before the generator"
+    return "n-way, after the generator" if metric.startswith("nway_") else None
+
+
 def entry(metric: str) -> Entry:
     """Words for a metric; one made of its own name where there is none."""
     if metric in METRICS:
