@@ -15,7 +15,7 @@ rule evaluate_reference:
         f"{LOGS}/evaluate/reference.log",
     benchmark:
         f"{R}/benchmarks/evaluate/reference.tsv"
-    priority: 10
+    priority: 25
     conda:
         "../../envs/evaluate.yaml"
     threads: 1

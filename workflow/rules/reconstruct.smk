@@ -52,7 +52,7 @@ rule reconstruct_true_features:
         f"{LOGS}/reconstruct/true-{{shard}}.log",
     benchmark:
         f"{R}/benchmarks/reconstruct/true-{{shard}}.tsv"
-    priority: 20
+    priority: 25
     conda:
         "../../envs/reconstruct.yaml"
     threads: 1

@@ -126,6 +126,16 @@ def test_hue_correlation_equals_a_plain_loop():
     np.testing.assert_allclose(pixel.correlation(a, b, i, i, "chroma"), chroma, atol=1e-5)
 
 
+def test_hue_is_that_of_scikit_image():
+    from skimage.color import rgb2hsv
+
+    few = np.array([0, 1, 2, 127, 128, 254, 255], np.uint8)
+    every = np.stack(np.meshgrid(few, few, few), axis=-1).reshape(1, 7, 49, 3)
+    drawn = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), dtype=np.uint8)
+    for rows in (every, drawn):
+        np.testing.assert_allclose(pixel._hue(rows), rgb2hsv(rows)[..., 0], atol=1e-6)
+
+
 def test_hue_in_the_colour_plane_knows_no_ends_of_red_and_no_hue_of_gray():
     wide = np.random.default_rng(0).integers(0, 2, (1, 1, 32, 32, 1))
     low, high = np.array([200, 0, 12]), np.array([200, 12, 0])  # reds on both sides of hue 0

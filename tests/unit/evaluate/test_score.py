@@ -101,6 +101,25 @@ def test_constant_reconstruction_is_at_chance(tree):
         assert p == 1
 
 
+def test_one_still_for_all_scores_as_its_copies():
+    from boldreel.evaluate.measures import Videos, measure
+    from boldreel.evaluate.readings import Readings
+
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (5, 3, 16, 16, 3), dtype=np.uint8)
+    still = np.broadcast_to(frames[:1, :1], frames.shape)
+    truth, pairing = Videos(frames, Readings()), (np.arange(5)[None], np.arange(5)[None])
+    config = {"n_way": [2], "top_k": [1], "clip_threshold": 0.6}
+    once, copies = (
+        measure(truth, Videos(shown, Readings()), pairing, np.arange(5), [{}] * 5, {}, config)
+        for shown in (still, still.copy())
+    )
+    assert [one.metric for one in once] == [one.metric for one in copies]
+    for one, other in zip(once, copies, strict=True):
+        assert one.values.shape == (1, 5)
+        np.testing.assert_allclose(one.values, other.values, atol=1e-12)
+
+
 def test_judges_and_reference_agree(tree, judges, tmp_path):
     models = [
         *("--image-classifier", str(judges / "image"), "--video-classifier", str(judges / "video")),
