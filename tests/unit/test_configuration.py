@@ -5,9 +5,12 @@ import pytest
 from boldreel import configuration
 from boldreel.errors import UserError
 
+COHORT = {"pretrain": {"subjects": ["01", "02"]}}  # the only key without a usable default
+
 
 def test_defaults_are_filled_and_values_kept():
-    config = configuration.complete({"dataset": "mine", "segments": {"test": ["probe*"]}})
+    given = {"dataset": "mine", "segments": {"test": ["probe*"]}}
+    config = configuration.complete({**given, **COHORT})
     assert config["dataset"] == "mine"
     assert config["segments"]["test"] == ["probe*"]
     assert config["segments"]["train"] == ["train*"]
@@ -20,6 +23,7 @@ def test_defaults_are_filled_and_values_kept():
         ({"segments": {"tset": []}}, ["segments.tset", "test"]),
         ({"seed": "one"}, ["seed", "integer"]),
         ({"dataset": "../x"}, ["dataset"]),
+        ({}, ["pretrain.subjects", "0 given, at least 2 needed"]),
     ],
 )
 def test_mistakes_are_one_clear_line(config, words):
@@ -112,7 +116,7 @@ def test_schema_and_code_agree_on_defaults(section):
             return [plain(item) for item in value]
         return {k: plain(v) for k, v in value.items()} if isinstance(value, dict) else value
 
-    schema = configuration.complete({})[section]
+    schema = configuration.complete(COHORT)[section]
     for key, value in _defaults(section).items():
         assert key in schema, f"{section}.{key} is missing in the schema"
         assert plain(schema[key]) == plain(value), f"{section}.{key}"

@@ -18,7 +18,11 @@ DISTRIBUTION = {
     "mpl_toolkits": "matplotlib",
 }
 # used without an import statement in the library
-UNSEEN = {"pyarrow": "pandas' Parquet engine", "nilearn": "its template images are read as files"}
+UNSEEN = {
+    "pyarrow": "pandas' Parquet engine",
+    "nilearn": "its template images are read as files",
+    "packaging": "himalaya imports it and does not say so",
+}
 STAGES = sorted(p.stem for p in (ROOT / "workflow" / "rules").glob("*.smk") if p.stem != "common")
 
 

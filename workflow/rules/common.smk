@@ -13,7 +13,7 @@ sys.path.insert(0, str(LIB))
 
 from boldreel import configuration, imports
 from boldreel.data import bids
-from boldreel.data.splits import split_of
+from boldreel.data.splits import check_enough, split_of
 from boldreel.errors import UserError
 from boldreel.insilico import design
 
@@ -158,6 +158,11 @@ def runs_of(subject, *splits):
     """[(segment, repeat)] of a subject, of all splits or of those named."""
     every = [(segment, repeat) for segment, repeat, _ in RAW[subject]]
     return [run for run in every if in_split(run[0], *splits)] if splits else every
+
+
+for subject in SUBJECTS:
+    shown = [segment for segment, _, _ in RAW[subject]]
+    told(check_enough, shown, config["segments"], f"sub-{subject}")
 
 
 def preprocessed(subject, segment, repeat):

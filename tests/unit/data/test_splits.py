@@ -2,7 +2,7 @@
 
 import pytest
 
-from boldreel.data.splits import check_patterns, split_of
+from boldreel.data.splits import check_enough, check_patterns, split_of
 from boldreel.errors import UserError
 
 PATTERNS = {"train": ["train*"], "validation": ["train06"], "test": ["test*"]}
@@ -30,3 +30,18 @@ def test_check_patterns() -> None:
     ):
         with pytest.raises(UserError, match=message):
             check_patterns(wrong)
+
+
+def test_a_subject_needs_segments_of_every_split() -> None:
+    enough = ["train01", "train02", "train06", "test01"]
+    check_enough([*enough, *enough], PATTERNS, "sub-01")
+    for missing, message in (
+        (
+            "train02",
+            r"sub-01: 1 segment\(s\) for train, 2 needed \(runs of: test01, train01, train06\)",
+        ),
+        ("train06", r"0 segment\(s\) for validation, 1 needed"),
+        ("test01", r"segments\.test"),
+    ):
+        with pytest.raises(UserError, match=message):
+            check_enough([name for name in enough if name != missing], PATTERNS, "sub-01")

@@ -63,6 +63,9 @@ def _explain(error: Any) -> str:
         hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
         name = f"{where}.{unknown}" if where else unknown
         return f"configuration: unknown key {name!r}; {hint}"
+    if error.validator == "minItems":
+        count = f"{len(error.instance)} given, at least {error.validator_value} needed"
+        return f"configuration: {where}: {count}; see config/README.md"
     if error.validator == "required":
         return f"configuration: {where or 'top level'}: {error.message}; see config/README.md"
     return f"configuration: {where}: {error.message}; see config/README.md"

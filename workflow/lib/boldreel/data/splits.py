@@ -7,12 +7,14 @@ not used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from boldreel.errors import UserError
 
 SPLITS = ("train", "validation", "test")
+# Penalties are chosen across training segments, which takes two.
+FEWEST = {"train": 2, "validation": 1, "test": 1}
 
 
 def split_of(segment: str, patterns: Mapping[str, Sequence[str]]) -> str | None:
@@ -64,3 +66,27 @@ def check_patterns(patterns: object) -> dict[str, list[str]]:
                 f"segments.{split} is empty; name its segments, for example ['{split}*']"
             )
     return lists
+
+
+def check_enough(
+    segments: Iterable[str], patterns: Mapping[str, Sequence[str]], whose: str
+) -> None:
+    """Refuse a subject whose runs cannot serve every stage.
+
+    Parameters
+    ----------
+    segments : of the subject's runs. patterns : as in `split_of`. whose : name in the message.
+
+    Raises
+    ------
+    UserError : fewer segments in a split than FEWEST.
+    """
+    names = sorted(set(segments))
+    found = [split_of(name, patterns) for name in names]
+    for split, fewest in FEWEST.items():
+        count = found.count(split)
+        if count < fewest:
+            raise UserError(
+                f"{whose}: {count} segment(s) for {split}, {fewest} needed (runs of: {', '.join(names)}); "
+                f"change the patterns of segments.{split}, or add runs"
+            )

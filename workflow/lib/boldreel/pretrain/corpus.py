@@ -200,7 +200,7 @@ class Corpus:
 
         Raises UserError if a held-out subject is unknown or nothing is left to train on.
         """
-        known = list(dict.fromkeys(self.subjects))
+        known = [str(subject) for subject in dict.fromkeys(self.subjects)]
         chosen = known[-1:] if holdout is None else [str(subject) for subject in holdout]
         unknown = [subject for subject in chosen if subject not in known]
         if unknown:
@@ -210,8 +210,8 @@ class Corpus:
         held = np.isin(self.subjects, chosen)
         if held.all() or not held.any():
             raise UserError(
-                f"pretrain.holdout {chosen} of subjects {', '.join(known)}: both training and "
-                "scoring need a subject; name more subjects in the pretraining cohort"
+                f"pretrain.holdout: {', '.join(chosen)} of subjects {', '.join(known)}: both training "
+                "and scoring need a subject; name more subjects in the pretraining cohort"
             )
         return np.flatnonzero(~held), np.flatnonzero(held)
 
