@@ -128,7 +128,8 @@ def left_out(parts: Sequence[str], frames: int, size: tuple[int, int]) -> dict[s
 def _pixels(
     truth: np.ndarray, reconstruction: np.ndarray, i: np.ndarray, j: np.ndarray
 ) -> Iterator[Measure]:
-    if reconstruction.strides[0] == 0:  # the same for all: looked at once
+    if isinstance(reconstruction, np.ndarray) and reconstruction.strides[0] == 0:
+        # One still for all clips: looked at once.
         reconstruction, i = reconstruction[:1], np.zeros_like(i)
     for definition in ssim.DEFINITIONS:
         if min(truth.shape[2:4]) < ssim.smallest_frame(definition):
