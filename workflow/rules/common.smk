@@ -160,6 +160,11 @@ def runs_of(subject, *splits):
     return [run for run in every if in_split(run[0], *splits)] if splits else every
 
 
+def untested(subject):
+    """[(segment, repeat)] of a subject outside the test split: what may be fitted, rest included."""
+    return [run for run in runs_of(subject) if not in_split(run[0], "test")]
+
+
 for subject in SUBJECTS:
     shown = [segment for segment, _, _ in RAW[subject]]
     told(check_enough, shown, config["segments"], f"sub-{subject}")
@@ -173,12 +178,17 @@ def preprocessed(subject, segment, repeat):
     )
 
 
-def series(subject, *splits):
-    """The cleaned series of a subject's runs."""
+def series_of(subject, runs):
+    """The cleaned series of these runs of a subject."""
     return [
         f"{R}/sub-{subject}/series/task-{segment}_run-{repeat}.npy"
-        for segment, repeat in runs_of(subject, *splits)
+        for segment, repeat in runs
     ]
+
+
+def series(subject, *splits):
+    """The cleaned series of a subject's runs."""
+    return series_of(subject, runs_of(subject, *splits))
 
 
 def events(subject, *splits):

@@ -4,9 +4,13 @@ PRETRAINED = f"{R}/pretrain/{config['pretrain']['cohort']}"
 
 
 rule pretrain_corpus:
-    """Shards of cleaned series of the cohort, and their manifest."""
+    """Shards of cleaned series of the cohort, and their manifest; test runs stay out."""
     input:
-        series=[path for subject in COHORT for path in series(subject)],
+        series=[
+            path
+            for subject in COHORT
+            for path in series_of(subject, untested(subject))
+        ],
         positions=f"{R}/atlas/positions.parquet",
     output:
         directory(CORPUS),
