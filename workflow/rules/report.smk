@@ -60,7 +60,11 @@ rule report_page:
         metrics=f"{R}/group/metrics.tsv",
         clip_metrics=expand(f"{R}/sub-{{subject}}/metrics.parquet", subject=SUBJECTS),
         audit=f"{R}/audit.json",
-        qc=expand(f"{R}/sub-{{subject}}/qc.tsv", subject=[*SUBJECTS, *COHORT]),
+        qc=[
+            f"{R}/sub-{subject}/qc.tsv"
+            for subject in [*SUBJECTS, *COHORT]
+            if not adopted(subject)
+        ],
         choice=expand(f"{R}/sub-{{subject}}/choice.json", subject=SUBJECTS),
         published=ROOT / "resources" / "published.tsv",
     output:

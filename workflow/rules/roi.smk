@@ -1,10 +1,18 @@
 # Stage 3: which voxels, in which order; cleaned series per run.
+ATLAS = {
+    key: located(config["roi"][key]) if config["roi"][key] else None
+    for key in ("atlas", "mask")
+}
+ATLAS_FILES = [str(path) for path in ATLAS.values() if path and Path(path).is_file()]
+if config["roi"]["atlas"] == "visual-centres":
+    ATLAS_FILES.append(str(ROOT / "resources" / "atlas" / "visual_centres.tsv"))
 
 
 rule roi_template:
     """Positions of the atlas in MNI: the same table, in the same order, for everybody."""
     input:
-        atlas=ROOT / "resources" / "atlas" / "visual_centres.tsv",
+        atlas=lambda wildcards: ATLAS_FILES,
+        runs=lambda wildcards: [run_table(COHORT[0])] if adopted(COHORT[0]) else [],
     output:
         f"{R}/atlas/positions.parquet",
     log:
@@ -21,21 +29,22 @@ rule roi_template:
     params:
         cfg=section(
             "roi",
+            **ATLAS,
             resolution=config["bold"]["resolution"],
             output_box=config["bold"]["output_box"],
         ),
         code=code("roi.template"),
+        runs=lambda wildcards, input: ["--runs", *input.runs] if input.runs else [],
     shell:
-        "python -m boldreel.roi.template --atlas {input.atlas:q} --output {output:q} "
+        "python -m boldreel.roi.template {params.runs:q} --output {output:q} "
         "--config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
 rule roi_series:
     """The cleaned series of one run at the atlas' positions."""
     input:
+        unpack(run_files),
         positions=f"{R}/atlas/positions.parquet",
-        bold=preprocessed("{subject}", "{segment}", "{repeat}"),
-        confounds=rules.bold_run.output.confounds,
     output:
         series=f"{R}/sub-{{subject}}/series/task-{{segment}}_run-{{repeat}}.npy",
         sidecar=f"{R}/sub-{{subject}}/series/task-{{segment}}_run-{{repeat}}.json",
@@ -53,8 +62,16 @@ rule roi_series:
     params:
         cfg=section("roi"),
         code=code("roi.series"),
+        run=lambda wildcards, input: (
+            [
+                *("--runs", input.runs),
+                *("--segment", wildcards.segment, "--repeat", wildcards.repeat),
+            ]
+            if adopted(wildcards.subject)
+            else ["--bold", input.bold]
+        ),
     shell:
-        "python -m boldreel.roi.series --positions {input.positions:q} --bold {input.bold:q} "
+        "python -m boldreel.roi.series --positions {input.positions:q} {params.run:q} "
         "--output {output.series:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 

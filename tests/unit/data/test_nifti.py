@@ -33,6 +33,7 @@ def test_missing_and_foreign(tmp_path):
     with pytest.raises(UserError, match="not found"):
         nifti.load(tmp_path / "none.nii")
     path = tmp_path / "text.nii"
-    path.write_text("hello " * 100)
-    with pytest.raises(UserError, match="not a readable NIfTI"):
-        nifti.load(path)
+    for text in ("hello " * 100, "short", ""):
+        path.write_text(text)
+        with pytest.raises(UserError, match="not a readable NIfTI"):
+            nifti.load(path)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from boldreel.errors import UserError
-from boldreel.roi import atlas
+from boldreel.roi import areas, atlas
 
 HEADER = "area\tgroup\themisphere\tx\ty\tz\tradius\n"
 
@@ -33,9 +33,9 @@ def test_right_is_positive_x():
 
 def test_the_nearest_centre_of_the_own_side_within_its_radius():
     areas = [
-        atlas.Area("a", "g", "L", (-10.0, 0, 0), 8.0),
-        atlas.Area("b", "g", "L", (-20.0, 0, 0), 8.0),
-        atlas.Area("a", "g", "R", (2.0, 0, 0), 20.0),
+        atlas.Centre("a", "g", "L", (-10.0, 0, 0), 8.0),
+        atlas.Centre("b", "g", "L", (-20.0, 0, 0), 8.0),
+        atlas.Centre("a", "g", "R", (2.0, 0, 0), 20.0),
     ]
     x = np.array([-11.0, -16.0, -29.0, -1.0, 0.0, 5.0])
     points = np.stack([x, 0 * x, 0 * x])
@@ -62,4 +62,4 @@ def test_missing_column_atlas_and_group(tmp_path):
     with pytest.raises(UserError, match=r"roi\.atlas is 'visual'"):
         atlas.locate("visual")
     with pytest.raises(UserError, match=r"roi\.groups names 'late'"):
-        atlas.choose(atlas.load(atlas.locate("visual-centres")), ("late",))
+        areas.choose(atlas.load(atlas.locate("visual-centres")), ("late",))

@@ -6,7 +6,8 @@ import pytest
 from boldreel.bold import template as bold_template
 from boldreel.data import nifti, tables
 from boldreel.errors import UserError
-from boldreel.roi import atlas, template
+from boldreel.roi import areas, atlas, template
+from boldreel.roi import cells as cells_module
 from boldreel.roi import positions as positions_module
 from boldreel.roi.settings import Settings
 
@@ -49,10 +50,11 @@ def test_right_is_positive_x_and_indices_belong_to_places(frame, grid):
 
 
 def test_control_is_there_when_asked_for_and_moves_no_border(frame, grid):
-    areas = atlas.load(atlas.locate("visual-centres"))
-    cells = template.cells_of(grid)
+    cells = cells_module.of_grid(grid)
+    centres = atlas.load(atlas.locate("visual-centres"))
+    parcels = areas.Parcels(centres, atlas.assign(cells.places, centres))
     more = positions_module.table(
-        cells, areas, Settings(groups=("early", "ventral", "dorsal", "motion", "control"))
+        cells, parcels, Settings(groups=("early", "ventral", "dorsal", "motion", "control"))
     )
     assert set(more["group"]) - set(frame["group"]) == {"control"}
     shared = more[more["group"] != "control"].reset_index(drop=True)
@@ -68,15 +70,24 @@ def test_grid_of_a_run_gives_the_same_table(frame, grid, tmp_path):
     assert tables.read(output, "positions").equals(frame)
 
 
-def test_a_run_of_another_space_is_refused(tmp_path):
+def test_a_run_of_another_space_is_refused(grid, tmp_path):
     run = tmp_path / "sub-01_task-a_space-MNI152NLin2009cAsym_desc-preproc_bold.nii.gz"
-    with pytest.raises(UserError, match="not in space-MNI152NLin2009aSym"):
-        template.grid_of(run, {})
+    nifti.save(run, np.zeros((*grid.shape, 2), np.float32), grid.affine, t_r=2.0)
+    with pytest.raises(
+        UserError, match=r"is in MNI152NLin2009aSym, the data are in MNI152NLin2009c"
+    ):
+        template.main(["--reference", str(run), "--output", str(tmp_path / "positions.parquet")])
+    assert not (tmp_path / "positions.parquet").exists()
+
+
+def test_a_run_that_does_not_say_its_space_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"does not say its space"):
+        template.space_of(tmp_path / "sub-01_task-a_bold.nii.gz")
 
 
 def test_an_area_outside_the_box_is_refused(tmp_path):
     config = '{"resolution": 4.0, "output_box": [[-72, 72], [-108, -80], [-32, 44]]}'
-    with pytest.raises(UserError, match="holds no grey matter on the grid"):
+    with pytest.raises(UserError, match=r"holds no grey matter on the grid"):
         template.main(["--output", str(tmp_path / "p.parquet"), "--config", config])
 
 

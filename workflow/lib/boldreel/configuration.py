@@ -71,6 +71,26 @@ def _explain(error: Any) -> str:
     return f"configuration: {where}: {error.message}; see config/README.md"
 
 
+def check_engine(config: Mapping[str, Any]) -> None:
+    """UserError where the engine and what it works on do not belong together."""
+    engine = config["bold"]["engine"]
+    if config["bids"] is None and engine != "embedded":
+        raise UserError(
+            f"configuration: bold.engine is {engine}, but `bids` is not set: the simulated data have no "
+            "other preprocessing; set bids to the root of a raw data set"
+        )
+    if engine == "derivatives" and not config["bold"]["derivatives"]:
+        raise UserError(
+            "configuration: bold.engine is derivatives, but bold.derivatives does not say where they "
+            "lie; name the root of an fMRIPrep or HCP tree"
+        )
+    if engine == "embedded" and config["bold"]["space"]:
+        raise UserError(
+            "configuration: bold.space is for fMRIPrep and derivatives; the embedded engine has one "
+            "space, MNI152NLin2009aSym"
+        )
+
+
 def subjects(path: str | Path) -> list[str]:
     """Labels (without "sub-") of the subjects in a TSV with a column `subject`.
 

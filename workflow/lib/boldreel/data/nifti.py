@@ -25,6 +25,7 @@ def load(path: str | Path) -> nib.Nifti1Image:
     except (
         nib.filebasedimages.ImageFileError,
         nib.spatialimages.HeaderDataError,
+        nib.wrapstruct.WrapStructError,
         ValueError,
         OSError,
         EOFError,

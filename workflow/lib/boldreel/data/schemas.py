@@ -73,6 +73,21 @@ TABLES: dict[str, dict[str, Column]] = {
         "reliability": FLOAT_OR_MISSING,
         "selected": BOOL,
     },
+    # preprocessed runs where they lie; paths are missing where there is no such file
+    "bold_runs": {
+        "segment": TEXT,
+        "repeat": INT,
+        "bold": TEXT,
+        "confounds": Column("text", missing=True),
+        "mask": Column("text", missing=True),
+        "space": TEXT,
+        "resolution": FLOAT_OR_MISSING,  # mm; missing for CIFTI
+        "kind": TEXT,  # volume or cifti
+        "volumes": INT,
+        "t_r": FLOAT,
+        "start_time": FLOAT,  # s
+        "pipeline": TEXT,  # fmriprep or hcp
+    },
     "qc": {
         "run": TEXT,
         "volumes": INT,

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from boldreel.errors import UserError
+from boldreel.roi.areas import Area
 
 _COLUMNS = ("area", "group", "hemisphere", "x", "y", "z", "radius")
 # The repository's own atlases lie beside the workflow, four folders above this package.
@@ -21,32 +22,30 @@ BUILT_IN = {"visual-centres": _RESOURCES / "visual_centres.tsv"}
 
 
 @dataclass(frozen=True)
-class Area:
-    """One area of one hemisphere ("L" or "R"): centre (3,) and radius in mm."""
+class Centre(Area):
+    """One area of one hemisphere, with its centre (3,) and radius in mm."""
 
-    name: str
-    group: str
-    hemisphere: str
     centre: tuple[float, float, float]
     radius: float
 
 
-def locate(atlas: str, built_in: Path | None = None) -> Path:
-    """The table of an atlas: a path is taken as it is, a name's table may be told by `built_in`.
+def locate(atlas: str) -> Path:
+    """The table of an atlas of centres, by name or path.
 
     Raises
     ------
     UserError : neither a known name nor the path of a file.
     """
-    path = (built_in or BUILT_IN[atlas]) if atlas in BUILT_IN else Path(atlas)
+    path = BUILT_IN[atlas] if atlas in BUILT_IN else Path(atlas)
     if not path.is_file():
         raise UserError(
-            f"config: roi.atlas is {atlas!r}; choose {', '.join(BUILT_IN)} or the path of a table"
+            f"config: roi.atlas is {atlas!r}; choose visual-centres, hcp-mmp, whole-cortex or "
+            "the path of an atlas"
         )
     return path
 
 
-def load(path: Path) -> list[Area]:
+def load(path: Path) -> list[Centre]:
     """The areas of an atlas table, in its order.
 
     Raises
@@ -67,7 +66,7 @@ def load(path: Path) -> list[Area]:
     return areas
 
 
-def _area(path: Path, number: int, row: dict[str, str]) -> Area:
+def _area(path: Path, number: int, row: dict[str, str]) -> Centre:
     try:
         x, y, z, radius = (float(row[name]) for name in ("x", "y", "z", "radius"))
     except (TypeError, ValueError):
@@ -77,21 +76,10 @@ def _area(path: Path, number: int, row: dict[str, str]) -> Area:
         raise UserError(
             f"{path}: row {number}: hemisphere {side} but x is {x:g}; x above 0 is R, below 0 is L"
         )
-    return Area(row["area"], row["group"], side, (x, y, z), radius)
+    return Centre(row["area"], row["group"], side, (x, y, z), radius)
 
 
-def choose(areas: list[Area], groups: tuple[str, ...]) -> list[Area]:
-    """The areas of these groups, in the order of the groups; UserError for a group of none."""
-    known = {area.group for area in areas}
-    for group in groups:
-        if group not in known:
-            raise UserError(
-                f"config: roi.groups names {group!r}; the atlas has {', '.join(sorted(known))}"
-            )
-    return [area for group in groups for area in areas if area.group == group]
-
-
-def assign(points: np.ndarray, areas: list[Area]) -> np.ndarray:
+def assign(points: np.ndarray, areas: list[Centre]) -> np.ndarray:
     """Index of the area of each place (n,), -1 for none.
 
     Parameters

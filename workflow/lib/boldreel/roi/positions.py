@@ -7,30 +7,29 @@ or both hemispheres. The table depends on nothing else and is the same for every
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from boldreel.errors import UserError
-from boldreel.roi import atlas, curve
+from boldreel.roi import areas, curve
+from boldreel.roi.areas import Parcels
+from boldreel.roi.cells import Cells
 from boldreel.roi.settings import Settings
 
 if TYPE_CHECKING:
     import pandas
 
 
-@dataclass(frozen=True)
-class Cells:
-    """Voxels of a grid: indices (3, n), places (3, n) MNI mm, grey matter probability (n,)."""
-
-    indices: np.ndarray
-    places: np.ndarray
-    grey: np.ndarray
-
-
-def table(cells: Cells, areas: list[atlas.Area], settings: Settings) -> pandas.DataFrame:
+def table(
+    cells: Cells, parcels: Parcels, settings: Settings, inside: np.ndarray | None = None
+) -> pandas.DataFrame:
     """The positions table (schema "positions").
+
+    Parameters
+    ----------
+    parcels : area of every cell
+    inside : bool (n,), cells of a mask that the areas are cut to
 
     Raises
     ------
@@ -38,27 +37,33 @@ def table(cells: Cells, areas: list[atlas.Area], settings: Settings) -> pandas.D
     """
     import pandas
 
-    matter = np.flatnonzero(cells.grey > settings.grey_matter)
-    owner = atlas.assign(cells.places[:, matter], areas)
+    usable = cells.grey > settings.grey_matter
+    if inside is not None:
+        usable &= inside
     rows: list[dict] = []
     patch = 0
-    for area in atlas.choose(areas, settings.groups):
-        own = matter[owner == areas.index(area)]
+    for number in areas.choose(parcels.areas, settings.groups):
+        area = parcels.areas[number]
+        own = np.flatnonzero(usable & (parcels.owner == number))
+        if not len(own) and inside is not None:
+            continue
         if not len(own):
             raise UserError(
                 f"config: area {area.name} {area.hemisphere} of the atlas holds no grey matter on "
                 "the grid; widen bold.output_box, lower roi.grey_matter or leave out its group "
                 f"({area.group}) in roi.groups"
             )
-        own = own[curve.order(cells.places[:, own])]
+        own = own[curve.order(cells.along[:, own])]
         padding = -len(own) % settings.patch_size
         common = {"area": area.name, "group": area.group, "hemisphere": area.hemisphere}
-        for number, voxel in enumerate([*own, *[-1] * padding]):
+        for place, voxel in enumerate([*own, *[-1] * padding]):
             x, y, z = cells.places[:, voxel] if voxel >= 0 else (np.nan,) * 3
             i, j, k = cells.indices[:, voxel] if voxel >= 0 else (-1,) * 3
-            place = {"patch": patch + number // settings.patch_size, **common}
-            rows.append({**place, "x": x, "y": y, "z": z, "i": i, "j": j, "k": k})
+            where = {"patch": patch + place // settings.patch_size, **common}
+            rows.append({**where, "x": x, "y": y, "z": z, "i": i, "j": j, "k": k})
         patch += (len(own) + padding) // settings.patch_size
+    if not rows:
+        raise UserError("config: no place of roi.groups lies in roi.mask; check both")
     frame = pandas.DataFrame(rows)
     frame.insert(0, "position", np.arange(len(frame)))
     return frame

@@ -8,15 +8,28 @@ the run does not cover or that hold no finite, varying signal, are 0; the sideca
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from boldreel import step
-from boldreel.data import arrays, bids, nifti, provenance, tables
+from boldreel.data import arrays, bids, bold_runs, cifti, nifti, provenance, tables
 from boldreel.errors import UserError
 from boldreel.roi import cleaning
 from boldreel.roi.settings import Settings
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a run's series are made from: timing in s, confounds "" where there are none."""
+
+    bold: Path
+    confounds: str
+    segment: str
+    repeat: int
+    t_r: float
+    start_time: float
 
 
 def extract(bold: np.ndarray, indices: np.ndarray) -> np.ndarray:
@@ -51,59 +64,123 @@ def load_indices(positions: Path, bold: Path) -> np.ndarray:
     return indices
 
 
+def read_volume(positions: Path, bold: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(series (n, V), real (V,)) of a volume at the positions; NaN in padding."""
+    indices = load_indices(positions, bold)
+    return extract(nifti.values(nifti.load(bold)), indices), indices[0] >= 0
+
+
+def read_cifti(positions: Path, bold: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(series (n, V), real (V,)) of a dense series at the positions; NaN in padding.
+
+    Raises
+    ------
+    UserError : the positions are voxels, or their grayordinates are not this file's cortex.
+    """
+    table = tables.numbers(positions, "positions", ["i", "x"])
+    dense = cifti.load(bold)
+    real = table["i"] >= 0
+    wanted = table["i"][real]
+    cortex = {side: dense.vertices(side)[0] for side in cifti.CORTEX}
+    hemisphere = np.array(tables.read(positions, "positions")["hemisphere"])[real]
+    for side, own in cortex.items():
+        if not np.isin(wanted[hemisphere == side], own).all():
+            raise UserError(
+                f"{bold}: its grayordinates are not those of {positions}; run the template step "
+                "again for this kind of data"
+            )
+    series = np.full((dense.volumes, len(real)), np.nan, np.float32)
+    series[:, real] = dense.values(wanted)
+    return series, real
+
+
+def source_beside(bold: Path) -> Source:
+    """A run whose sidecar and confounds lie beside it, as the embedded engine leaves them."""
+    sidecar = bids.read_sidecar(bold.with_name(_stem(bold) + ".json"))
+    confounds = bold.with_name(_stem(bold).split("_space-")[0] + "_desc-confounds_timeseries.tsv")
+    segment, repeat = bids.parse_label(bold)
+    t_r, start = float(sidecar["RepetitionTime"]), float(sidecar.get("StartTime", 0.0))
+    return Source(bold, str(confounds), segment, repeat, t_r, start)
+
+
+def source_of(runs: Path, segment: str, repeat: int) -> Source:
+    """A run of the table of preprocessed runs."""
+    run = bold_runs.read(runs, segment, repeat)
+    return Source(Path(run.bold), run.confounds, segment, repeat, run.t_r, run.start_time)
+
+
+def regressors_of(source: Source, count: int, settings: Settings) -> np.ndarray:
+    """The regressors (count, k) that the section declares; UserError if they cannot be had."""
+    if not source.confounds and (settings.confounds != "none" or settings.high_pass):
+        raise UserError(
+            f"{source.bold}: has no confounds table, which roi.confounds {settings.confounds} needs; "
+            "set roi.confounds: none (HCP's runs are cleaned by FIX)"
+        )
+    if not source.confounds:
+        return cleaning.regressors({}, count, settings)
+    confounds = cleaning.read_confounds(Path(source.confounds), count)
+    try:
+        return cleaning.regressors(confounds, count, settings)
+    except UserError as error:
+        raise UserError(f"{source.confounds}: {error}") from None
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     started = time.time()
     parser = step.parser(__doc__)
     parser.add_argument("--positions", type=Path, required=True, help="positions.parquet")
-    parser.add_argument("--bold", type=Path, required=True, help="preprocessed run")
+    parser.add_argument(
+        "--bold", type=Path, help="preprocessed run, sidecar and confounds beside it"
+    )
+    parser.add_argument("--runs", type=Path, help="instead: table of preprocessed runs, .tsv")
+    parser.add_argument("--segment", help="with --runs")
+    parser.add_argument("--repeat", type=int, default=1, help="with --runs")
     parser.add_argument("--output", type=Path, required=True, help="series, .npy")
     arguments = parser.parse_args(argv)
     settings = Settings.from_config(arguments.config)
-    indices = load_indices(arguments.positions, arguments.bold)
-    image = nifti.load(arguments.bold)
-    sidecar = bids.read_sidecar(arguments.bold.with_name(_stem(arguments.bold) + ".json"))
-    raw = extract(nifti.values(image), indices)
-    confounds_path = arguments.bold.with_name(
-        _stem(arguments.bold).split("_space-")[0] + "_desc-confounds_timeseries.tsv"
+    if (arguments.bold is None) == (arguments.runs is None):
+        raise UserError("give either --bold or --runs with --segment and --repeat")
+    source = (
+        source_beside(arguments.bold)
+        if arguments.bold
+        else source_of(arguments.runs, arguments.segment, arguments.repeat)
     )
-    confounds = cleaning.read_confounds(confounds_path, len(raw))
-    try:
-        regressors = cleaning.regressors(confounds, len(raw), settings)
-    except UserError as error:
-        raise UserError(f"{confounds_path}: {error}") from None
+    surface = source.bold.name.endswith(".dtseries.nii")
+    raw, real = (read_cifti if surface else read_volume)(arguments.positions, source.bold)
+    regressors = regressors_of(source, len(raw), settings)
     series = cleaning.clean(raw, regressors)
-    absent = np.flatnonzero((series == 0).all(0) & (indices[0] >= 0))
-    if len(absent) == int((indices[0] >= 0).sum()):
+    absent = np.flatnonzero((series == 0).all(0) & real)
+    if len(absent) == int(real.sum()):
         raise UserError(
-            f"{arguments.bold}: none of the {len(absent)} positions of {arguments.positions} has a "
+            f"{source.bold}: none of the {len(absent)} positions of {arguments.positions} has a "
             "signal; check that the run's field of view covers the areas of roi.groups"
         )
-    segment, repeat = bids.parse_label(arguments.bold)
+    label = bids.run_label(source.segment, source.repeat)
     arrays.save(
         arguments.output,
         series,
         kind="series",
-        t_r=float(sidecar["RepetitionTime"]),
-        start_time=float(sidecar.get("StartTime", 0.0)),
-        run=bids.run_label(segment, repeat),
-        segment=segment,
-        repeat=repeat,
+        t_r=source.t_r,
+        start_time=source.start_time,
+        run=label,
+        segment=source.segment,
+        repeat=source.repeat,
         units="z over the run",
         regressors=regressors.shape[1],
         absent=absent.tolist(),
-        source=str(arguments.bold),
+        source=str(source.bold),
     )
+    confounds = [source.confounds] if source.confounds else []
     provenance.record(
         arguments.output,
-        inputs=[arguments.bold, confounds_path, arguments.positions],
+        inputs=[source.bold, *confounds, arguments.positions],
         config=arguments.config,
         started=started,
     )
     print(
-        f"{bids.run_label(segment, repeat)}: {series.shape[0]} volumes, "
-        f"{int((indices[0] >= 0).sum()) - len(absent)} positions present, {len(absent)} absent, "
-        f"{regressors.shape[1]} regressors taken out"
+        f"{label}: {series.shape[0]} volumes, {int(real.sum()) - len(absent)} positions present, "
+        f"{len(absent)} absent, {regressors.shape[1]} regressors taken out"
     )
 
 

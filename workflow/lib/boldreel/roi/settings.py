@@ -20,7 +20,9 @@ SELECTIONS = ("all", "reliability")
 class Settings:
     """Which places are used, and how their series are cleaned.
 
-    atlas : "visual-centres", or the path of a table with the same columns
+    atlas : "visual-centres", "hcp-mmp", "whole-cortex", the path of a table of centres, of a volume of
+        labels (.nii, with a .tsv beside it) or of a dlabel.nii
+    mask : a NIfTI or CIFTI file; places outside it are left out; None for none
     groups : groups of areas of the atlas that are used
     grey_matter : probability of grey matter (template) above which a voxel is a place
     patch_size : positions a patch; areas are padded to whole patches
@@ -33,6 +35,7 @@ class Settings:
     """
 
     atlas: str = "visual-centres"
+    mask: str | None = None
     groups: tuple[str, ...] = ("early", "ventral", "dorsal", "motion")
     grey_matter: float = 0.3
     patch_size: int = 16

@@ -1,66 +1,89 @@
-"""The positions table, from atlas and output grid alone.
+"""The positions table, from atlas and grid alone.
 
 Takes the `roi` section and the grid (of a preprocessed run, or of the `bold` section's resolution and
-box); leaves positions.parquet: the intersection of the atlas with the template's grey matter.
+box); leaves positions.parquet: the areas of the atlas on that grid, cut to grey matter and to a mask.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
-
-import numpy as np
 
 from boldreel import step
 from boldreel.bold import template as bold_template
 from boldreel.bold.settings import Settings as BoldSettings
-from boldreel.data import nifti, provenance, tables
+from boldreel.data import bold_runs, nifti, provenance, tables
 from boldreel.errors import UserError
-from boldreel.roi import atlas, positions
+from boldreel.roi import atlas, cells, parcels, positions
+from boldreel.roi.areas import Parcels
 from boldreel.roi.settings import Settings
 
 _GRID_KEYS = ("resolution", "output_box")
 
 
-def grid_of(reference: Path | None, section: dict) -> bold_template.Grid:
-    """The grid of a reference image, or of the config's resolution and output_box."""
+def cells_of(reference: Path | None, section: dict) -> cells.Cells:
+    """The cells of a reference run (volume or CIFTI), or of the config's resolution and output_box."""
     if reference is None:
-        return bold_template.output_grid(BoldSettings.from_config(section))
-    if f"space-{bold_template.SPACE}" not in reference.name:
-        raise UserError(
-            f"{reference}: not in space-{bold_template.SPACE}, the space of this atlas; give a run "
-            "in that space"
-        )
+        return cells.of_grid(bold_template.output_grid(BoldSettings.from_config(section)))
+    if reference.name.endswith(".dtseries.nii"):
+        return cells.of_cifti(reference)
     image = nifti.load(reference)
-    return bold_template.Grid(image.affine, image.shape[:3])
+    grid = bold_template.Grid(image.affine, image.shape[:3])
+    return cells.of_grid(grid, space_of(reference))
 
 
-def cells_of(grid: bold_template.Grid) -> positions.Cells:
-    """All voxels of a grid with the template's grey matter probability."""
-    grey = bold_template.on_grid("GM", grid)
-    return positions.Cells(
-        np.indices(grid.shape).reshape(3, -1), grid.points().round(4), grey.ravel()
+def space_of(reference: Path) -> str:
+    """The space of a preprocessed volume: as its name says, or that of the HCP's volumes."""
+    found = re.search(r"_space-([A-Za-z0-9]+)", reference.name)
+    if found:
+        return found[1]
+    if "MNINonLinear" in reference.parts:
+        return "MNI152NLin6Asym"
+    raise UserError(
+        f"{reference}: its name does not say its space (space-...); name it as fMRIPrep does"
     )
+
+
+def areas_on(where: cells.Cells, settings: Settings) -> tuple[Parcels, Path | None]:
+    """The areas on the cells, and the file they come from; UserError for an atlas of another space."""
+    if parcels.is_parcellation(settings.atlas):
+        named = settings.atlas in parcels.NAMED
+        return parcels.assign(settings.atlas, where), None if named else Path(settings.atlas)
+    if where.space != bold_template.SPACE:
+        raise UserError(
+            f"config: roi.atlas {settings.atlas} is in {bold_template.SPACE}, the data are in "
+            f"{where.space}; choose {' or '.join(parcels.NAMED)} or a parcellation in that space"
+        )
+    source = atlas.locate(settings.atlas)
+    centres = atlas.load(source)
+    return Parcels(centres, atlas.assign(where.places, centres)), source
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     started = time.time()
     parser = step.parser(__doc__)
-    parser.add_argument("--atlas", type=Path, help="where the atlas lies that the config names")
     parser.add_argument("--reference", type=Path, help="a preprocessed run; default: from config")
+    parser.add_argument("--runs", type=Path, help="table of preprocessed runs; its first is taken")
     parser.add_argument("--output", type=Path, required=True, help="positions.parquet")
     arguments = parser.parse_args(argv)
     section = dict(arguments.config)
     grid_section = {key: section.pop(key) for key in _GRID_KEYS if key in section}
     settings = Settings.from_config(section)
-    grid = grid_of(arguments.reference, grid_section)
-    source = atlas.locate(settings.atlas, arguments.atlas)
-    frame = positions.table(cells_of(grid), atlas.load(source), settings)
+    reference = arguments.reference
+    if arguments.runs:
+        reference = Path(bold_runs.read_all(arguments.runs)[0].bold)
+    where = cells_of(reference, grid_section)
+    found, source = areas_on(where, settings)
+    inside = parcels.inside_mask(Path(settings.mask), where) if settings.mask else None
+    frame = positions.table(where, found, settings, inside)
     tables.write(arguments.output, frame, "positions")
-    provenance.record(arguments.output, inputs=[source], config=arguments.config, started=started)
+    inputs = [path for path in (source, settings.mask and Path(settings.mask)) if path]
+    provenance.record(arguments.output, inputs=inputs, config=arguments.config, started=started)
     voxels = int((frame["i"] >= 0).sum())
-    print(f"{len(frame)} positions, {voxels} voxels, {frame['patch'].nunique()} patches")
+    kind = "vertices" if where.n_vertices else "voxels"
+    print(f"{len(frame)} positions, {voxels} {kind}, {frame['patch'].nunique()} patches")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,150 @@
+"""Derivatives as they lie: what is found, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.fixtures_cifti import write_dense
+
+from boldreel.bold import adopt
+from boldreel.data import bold_runs, nifti
+from boldreel.errors import UserError
+
+SPACE = "space-MNI152NLin2009cAsym_res-2"
+
+
+def volume(path: Path, volumes: int = 6, t_r: float = 2.0, **sidecar) -> Path:
+    values = np.random.default_rng(volumes).normal(size=(4, 5, 3, volumes))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nifti.save(path, values, np.diag([2.0, 2, 2, 1]), t_r=t_r, dtype=np.float32)
+    name = path.name.removesuffix(".gz").removesuffix(".nii")
+    path.with_name(f"{name}.json").write_text(json.dumps({"RepetitionTime": t_r, **sidecar}))
+    return path
+
+
+@pytest.fixture
+def fmriprep(tmp_path) -> Path:
+    """Two sessions with the same tasks, one run of which has confounds and mask."""
+    root = tmp_path / "fmriprep"
+    for session in ("a", "b"):
+        func = root / f"sub-01/ses-{session}/func"
+        stem = f"sub-01_ses-{session}_task-movie"
+        volume(
+            func / f"{stem}_{SPACE}_desc-preproc_bold.nii.gz",
+            SliceTimingCorrected=True,
+            StartTime=0.97,
+        )
+        (func / f"{stem}_desc-confounds_timeseries.tsv").write_text("trans_x\n")
+        volume(func / f"{stem}_{SPACE}_desc-brain_mask.nii.gz")
+        dense = func / f"{stem}_space-fsLR_den-91k_bold.dtseries.nii"
+        write_dense(dense, np.ones((6, 5), np.float32), left=3, right=2)
+        dense.with_name(dense.name.replace(".dtseries.nii", ".json")).write_text(
+            json.dumps({"RepetitionTime": 2.0, "SliceTimingCorrected": True})
+        )
+    return root
+
+
+def test_fmriprep_volumes(fmriprep):
+    first, second = adopt.find(fmriprep, "01")
+    assert [(run.segment, run.repeat) for run in (first, second)] == [("movie", 1), ("movie", 2)]
+    assert "ses-a" in first.bold and "ses-b" in second.bold
+    assert first.kind == "volume" and first.space == "MNI152NLin2009cAsym"
+    assert (first.volumes, first.t_r, first.start_time, first.resolution) == (6, 2.0, 0.97, 2.0)
+    assert Path(first.confounds).name == "sub-01_ses-a_task-movie_desc-confounds_timeseries.tsv"
+    assert Path(first.mask).exists()
+
+
+def test_other_files_beside_a_run_are_no_runs(fmriprep):
+    func = fmriprep / "sub-01/ses-a/func"
+    for path in list(func.glob("*_desc-preproc_bold.nii.gz")):
+        path.with_name(path.name + ".provenance.json").write_text("{}")
+    assert len(adopt.find(fmriprep, "01")) == 2
+
+
+def test_fmriprep_cifti(fmriprep):
+    run = adopt.find(fmriprep, "01", "fsLR:den-91k")[0]
+    assert run.kind == "cifti" and run.bold.endswith(".dtseries.nii") and run.mask == ""
+    assert np.isnan(run.resolution)
+    # Before fMRIPrep wrote StartTime it moved volumes to the middle of the repetition.
+    assert run.start_time == 1.0
+
+
+def test_table_round_trip(fmriprep, tmp_path):
+    for space in ("MNI152NLin2009cAsym", "fsLR"):
+        runs = adopt.find(fmriprep, "01", space)
+        bold_runs.write(tmp_path / "bold.tsv", runs)
+        again = bold_runs.read(tmp_path / "bold.tsv", "movie", 2)
+        for key, value in vars(runs[1]).items():
+            assert getattr(again, key) == value or np.isnan(value), key
+    with pytest.raises(UserError, match=r"task-movie_run-3"):
+        bold_runs.read(tmp_path / "bold.tsv", "movie", 3)
+
+
+def test_space_that_is_not_there_names_those_that_are(fmriprep):
+    with pytest.raises(UserError, match=r"MNI152NLin2009cAsym:res-2, fsLR:den-91k") as error:
+        adopt.find(fmriprep, "01", "MNI152NLin6Asym")
+    assert "\n" not in str(error.value)
+
+
+def test_two_resolutions_need_a_choice(fmriprep):
+    func = fmriprep / "sub-01/ses-a/func"
+    name = "sub-01_ses-a_task-movie_space-MNI152NLin2009cAsym_res-1_desc-preproc_bold.nii.gz"
+    volume(func / name)
+    with pytest.raises(UserError, match=r"res-1 and in .*res-2"):
+        adopt.find(fmriprep, "01")
+    assert len(adopt.find(fmriprep, "01", "MNI152NLin2009cAsym:res-2")) == 2
+
+
+def test_hcp(tmp_path):
+    results = tmp_path / "hcp" / "100307" / "MNINonLinear" / "Results"
+    for name, t_r in (
+        ("rfMRI_REST1_LR", 0.72),
+        ("rfMRI_REST2_RL", 0.72),
+        ("tfMRI_MOVIE1_7T_AP", 1.0),
+    ):
+        path = results / name / f"{name}_Atlas_MSMAll_hp2000_clean.dtseries.nii"
+        write_dense(path, np.ones((8, 5), np.float32), t_r=t_r, left=3, right=2)
+    (results / "rfMRI_REST").mkdir()
+    runs = adopt.find(tmp_path / "hcp", "100307", "fsLR")
+    assert [run.segment for run in runs] == ["MOVIE1AP", "rest1LR", "rest2RL"]
+    assert [run.t_r for run in runs] == [1.0, 0.72, 0.72]
+    assert {run.start_time for run in runs} == {0.0} and {run.confounds for run in runs} == {""}
+
+
+def test_neither_kind_of_tree(tmp_path):
+    with pytest.raises(UserError, match=r"neither sub-07"):
+        adopt.find(tmp_path, "07")
+
+
+def raw_of(fmriprep: Path, root: Path, volumes: int = 6, t_r: float = 2.0) -> Path:
+    for session in ("a", "b"):
+        volume(
+            root / f"sub-01/ses-{session}/func/sub-01_ses-{session}_task-movie_bold.nii.gz",
+            volumes,
+            t_r,
+        )
+    (root / "dataset_description.json").write_text("{}")
+    return root
+
+
+def test_agrees_with_raw(fmriprep, tmp_path):
+    assert len(adopt.find(fmriprep, "01", raw=raw_of(fmriprep, tmp_path / "raw"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"volumes": 7}, "6 volumes, the raw run .* has 7"), ({"t_r": 1.5}, "1.5")],
+)
+def test_contradicts_raw(fmriprep, tmp_path, change, message):
+    with pytest.raises(UserError, match=message):
+        adopt.find(fmriprep, "01", raw=raw_of(fmriprep, tmp_path / "raw", **change))
+
+
+def test_raw_run_without_derivative(fmriprep, tmp_path):
+    raw = raw_of(fmriprep, tmp_path / "raw")
+    volume(raw / "sub-01/ses-a/func/sub-01_ses-a_task-probe_bold.nii.gz")
+    with pytest.raises(UserError, match=r"task-probe.*no preprocessed run"):
+        adopt.find(fmriprep, "01", raw=raw)

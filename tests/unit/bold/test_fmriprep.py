@@ -1,0 +1,171 @@
+"""fMRIPrep's call, word by word, against a docker and an apptainer that write down what they are told."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from tests.unit.bold.test_adopt import volume
+
+from boldreel.bold import fmriprep
+from boldreel.data import bold_runs
+from boldreel.errors import UserError
+
+TOOLS = Path(__file__).parents[2] / "tools" / "containers"
+STEM = "sub-01_task-movie"
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A raw data set, what fMRIPrep will make of it, a licence, and the recording tools on PATH."""
+    raw = tmp_path / "raw"
+    volume(raw / f"sub-01/func/{STEM}_bold.nii.gz")
+    (raw / "dataset_description.json").write_text("{}")
+    made = tmp_path / "made"
+    volume(made / f"sub-01/func/{STEM}_space-MNI152NLin2009cAsym_res-2_desc-preproc_bold.nii.gz")
+    (tmp_path / "licence.txt").write_text("licence")
+    monkeypatch.setenv("PATH", f"{TOOLS}:{os.environ['PATH']}")
+    monkeypatch.setenv("RECORD", str(tmp_path / "calls"))
+    monkeypatch.setenv("FMRIPREP_MAKES", str(made))
+    monkeypatch.delenv("FS_LICENSE", raising=False)
+    return tmp_path
+
+
+def calls(place: Path) -> list[list[str]]:
+    path = place / "calls"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def run(place: Path, engine: str, *more: str, **section) -> None:
+    section = {"licence": str(place / "licence.txt"), "threads": 4, "memory": 12000, **section}
+    words = ["--engine", engine, "--subject", "01", "--bids", str(place / "raw")]
+    words += ["--derivatives", str(place / "out"), "--work", str(place / "state/fmriprep")]
+    words += ["--output", str(place / "bold.tsv"), "--config", json.dumps(section), *more]
+    fmriprep.main(words)
+
+
+def test_docker_word_by_word(place):
+    (place / "filter.json").write_text("{}")
+    run(
+        place, "fmriprep-docker", bids_filter=str(place / "filter.json"), options=["--fs-no-resume"]
+    )
+    called = calls(place)[-1]
+    licence = place / "licence.txt"
+    assert called == [
+        *("docker", "run", "--rm", "-e", "DOCKER_VERSION_8395080871=27.0.1"),
+        *("-u", f"{os.getuid()}:{os.getgid()}"),
+        *("-v", f"{licence}:/opt/freesurfer/license.txt:ro"),
+        *("-v", f"{place}/raw:/data:ro", "-v", f"{place}/out:/out"),
+        *("-v", f"{place}/state/fmriprep:/scratch"),
+        *("-v", f"{place}/filter.json:/tmp/bids_filter.json"),
+        *("nipreps/fmriprep:25.2.7", "/data", "/out", "participant"),
+        *("--participant-label", "01", "--nthreads", "4", "--omp-nthreads", "4"),
+        *("--mem_mb", "12000", "--notrack", "--cifti-output", "91k", "--fs-no-resume"),
+        *("-w", "/scratch", "--bids-filter-file", "/tmp/bids_filter.json"),
+        *("--output-spaces", "MNI152NLin2009cAsym:res-2"),
+    ]
+    assert "-it" not in called
+
+
+def test_apptainer_word_by_word(place):
+    image = place / "fmriprep.sif"
+    image.write_text("image")
+    spaces = ["MNI152NLin2009cAsym:res-2", "T1w"]
+    run(place, "fmriprep-apptainer", image=str(image), output_spaces=spaces, cifti=None)
+    (called,) = calls(place)
+    assert called == [
+        *("apptainer", "run", "--cleanenv"),
+        *("--bind", f"{place}/raw:/data:ro", "--bind", f"{place}/out:/out"),
+        *("--bind", f"{place}/state/fmriprep:/scratch"),
+        *("--bind", f"{place}/licence.txt:/opt/freesurfer/license.txt:ro"),
+        *(str(image), "/data", "/out", "participant", "--work-dir", "/scratch"),
+        *("--fs-license-file", "/opt/freesurfer/license.txt"),
+        *("--output-spaces", "MNI152NLin2009cAsym:res-2", "T1w"),
+        *("--participant-label", "01", "--nthreads", "4", "--omp-nthreads", "4"),
+        *("--mem_mb", "12000", "--notrack"),
+    ]
+
+
+@pytest.mark.parametrize("engine", fmriprep.ENGINES)
+def test_what_it_leaves(place, engine):
+    (place / "fmriprep.sif").write_text("image")
+    image = str(place / "fmriprep.sif") if engine == "fmriprep-apptainer" else None
+    run(place, engine, image=image)
+    found = bold_runs.read(place / "bold.tsv", "movie", 1)
+    assert found.bold == str(
+        place / f"out/sub-01/func/{STEM}_space-MNI152NLin2009cAsym_res-2_desc-preproc_bold.nii.gz"
+    )
+
+
+def test_a_failed_run_leaves_no_table(place, monkeypatch):
+    monkeypatch.setenv("FMRIPREP_FAILS", "3")
+    with pytest.raises(UserError, match=r"exit code 3"):
+        run(place, "fmriprep-docker")
+    assert not (place / "bold.tsv").exists()
+    assert (place / "state/fmriprep").is_dir(), "the work directory stays, to go on from"
+
+
+def test_a_run_that_fmriprep_left_out(place):
+    volume(place / "raw/sub-01/func/sub-01_task-probe_bold.nii.gz")
+    with pytest.raises(UserError, match=r"task-probe"):
+        run(place, "fmriprep-docker")
+    assert not (place / "bold.tsv").exists()
+
+
+@pytest.mark.parametrize(
+    ("engine", "variable", "message"),
+    [
+        ("fmriprep-docker", "DOCKER_DOWN", "daemon does not answer"),
+        ("fmriprep-docker", "DOCKER_EMPTY", "docker pull nipreps/fmriprep:25.2.7"),
+    ],
+)
+def test_docker_that_cannot_run_is_told_first(place, monkeypatch, engine, variable, message):
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(UserError, match=message):
+        run(place, engine, "--only-check")
+    assert not any("participant" in call for call in calls(place))
+
+
+@pytest.mark.parametrize("engine", fmriprep.ENGINES)
+def test_no_engine(place, monkeypatch, engine):
+    monkeypatch.setenv("PATH", str(place))
+    with pytest.raises(UserError, match=r"on PATH"):
+        run(place, engine, "--only-check")
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"licence": None}, "bold.fmriprep.licence is not set"),
+        ({"licence": "nowhere.txt"}, "nowhere.txt.*is not there"),
+        ({"bids_filter": "nowhere.json"}, "nowhere.json"),
+        ({"treads": 4}, "bold.fmriprep.treads is not a key"),
+    ],
+)
+def test_what_is_missing_is_told_first(place, section, message):
+    with pytest.raises(UserError, match=message):
+        run(place, "fmriprep-docker", "--only-check", **section)
+    assert calls(place) == []
+
+
+@pytest.mark.parametrize("image", [None, "nowhere.sif"])
+def test_no_apptainer_image(place, image):
+    with pytest.raises(UserError, match=r"apptainer build .*docker://nipreps/fmriprep:25.2.7"):
+        run(place, "fmriprep-apptainer", "--only-check", image=image)
+
+
+def test_licence_from_the_environment(place, monkeypatch):
+    monkeypatch.setenv("FS_LICENSE", str(place / "licence.txt"))
+    run(place, "fmriprep-docker", "--only-check", licence=None)
+
+
+def test_work_directory_inside_the_data(place):
+    with pytest.raises(UserError, match=r"inside the data set"):
+        run(place, "fmriprep-docker", "--work", str(place / "raw" / "work"))
+
+
+def test_path_that_no_container_can_mount(place):
+    with pytest.raises(UserError, match=r"cannot mount"):
+        run(place, "fmriprep-docker", "--derivatives", str(place / "a:b"))

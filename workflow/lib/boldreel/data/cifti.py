@@ -1,0 +1,95 @@
+"""CIFTI dense time series (dtseries.nii) through nibabel, checked on the way in.
+
+Takes a path; leaves the series' axes and, memory-mapped where the file is not compressed (CIFTI never
+is), its values (volumes, grayordinates).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from boldreel.errors import UserError
+
+CORTEX = {"L": "CIFTI_STRUCTURE_CORTEX_LEFT", "R": "CIFTI_STRUCTURE_CORTEX_RIGHT"}
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A dense time series.
+
+    image : nibabel's, values on disk; t_r, start : s; models : the axis of grayordinates
+    """
+
+    path: Path
+    image: nib.Cifti2Image
+    t_r: float
+    start: float
+    models: nib.cifti2.BrainModelAxis
+
+    @property
+    def volumes(self) -> int:
+        """Number of volumes."""
+        return int(self.image.shape[0])
+
+    def values(self, columns: np.ndarray | None = None) -> np.ndarray:
+        """float32 (volumes, grayordinates), or of some grayordinates; UserError if the file ends early."""
+        try:
+            every = np.asanyarray(self.image.dataobj)
+            taken = every if columns is None else every[:, columns]
+            return np.ascontiguousarray(taken, dtype=np.float32)
+        except (OSError, EOFError, ValueError) as error:
+            raise UserError(
+                f"{self.path}: truncated or damaged ({str(error).splitlines()[0]}); copy it again"
+            ) from None
+
+    def vertices(self, hemisphere: str) -> tuple[np.ndarray, np.ndarray]:
+        """(grayordinates, vertices), each (n,), of the cortex of hemisphere "L" or "R"."""
+        mask = self.models.name == CORTEX[hemisphere]
+        return np.flatnonzero(mask), np.asarray(self.models.vertex)[mask]
+
+
+def load(path: str | Path) -> Dense:
+    """Open a dense time series.
+
+    Raises
+    ------
+    UserError : missing, unreadable, shorter than its header says, or not a series of grayordinates.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"{path}: dense time series not found")
+    try:
+        image = nib.Cifti2Image.from_filename(str(path))
+        series, models = (image.header.get_axis(k) for k in range(2))
+    except (
+        nib.filebasedimages.ImageFileError,
+        nib.spatialimages.HeaderDataError,
+        nib.cifti2.Cifti2HeaderError,
+        nib.wrapstruct.WrapStructError,
+        ValueError,
+        OSError,
+        EOFError,
+        IndexError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path}: not a readable CIFTI file ({reason})") from None
+    if not isinstance(series, nib.cifti2.SeriesAxis) or not isinstance(
+        models, nib.cifti2.BrainModelAxis
+    ):
+        raise UserError(
+            f"{path}: not a dense time series (dtseries.nii): its axes are of other kind"
+        )
+    if series.unit != "SECOND":
+        raise UserError(f"{path}: its series is in {series.unit}, not in seconds")
+    offset = int(image.dataobj.offset)  # type: ignore[attr-defined]
+    size = offset + int(np.prod(image.shape, dtype=np.int64)) * image.get_data_dtype().itemsize
+    if path.stat().st_size < size:
+        raise UserError(f"{path}: truncated, {path.stat().st_size} of {size} bytes; copy it again")
+    return Dense(path, image, float(series.step), float(series.start), models)

