@@ -173,14 +173,13 @@ rule bold_fmriprep:
 rule bold_adopt:
     """Preprocessed runs of a subject that are there already: where they lie, held against raw data."""
     input:
-        bold=lambda wildcards: [
-            path for _, _, path in RAW[wildcards.subject] if path is not None
-        ],
-        checked=lambda wildcards: (
+        bold=lambda wildcards: [path for _, _, path in RAW[wildcards.subject]],
+        events=lambda wildcards: (
             []
             if foreign(wildcards.subject)
-            else f"{R}/sub-{wildcards.subject}/checked.json"
+            else events(wildcards.subject, "train", "validation", "test")
         ),
+        movies=lambda wildcards: ([] if foreign(wildcards.subject) else movie_files()),
     output:
         f"{R}/sub-{{subject}}/bold.tsv",
     log:
@@ -196,8 +195,8 @@ rule bold_adopt:
         "../../envs/bold.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
-        runtime=30,
+        mem_mb=memory(4000),
+        runtime=120,
     params:
         cfg=json.dumps({"space": config["bold"]["space"]}),
         code=code("bold.adopt"),
@@ -205,4 +204,5 @@ rule bold_adopt:
         raw=lambda wildcards: [] if foreign(wildcards.subject) else ["--raw", BIDS],
     shell:
         "python -m boldreel.bold.adopt --derivatives {params.tree:q} {params.raw:q} "
-        "--subject {wildcards.subject} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+        "--subject {wildcards.subject} --events {input.events:q} --movies {input.movies:q} "
+        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

@@ -145,11 +145,12 @@ def adopted(subject):
 def raw_runs(subject):
     """[(segment, repeat, path of the raw BOLD)] of a subject, simulated or found in BIDS.
 
-    Of the cohort's own derivatives there is no raw BOLD: the path is None.
+    Of derivatives that are there already it is the path of the preprocessed BOLD.
     """
-    if foreign(subject):
-        found = told(derivatives.find, COHORT_TREE, subject, DERIVED_SPACE)
-        return [(run.segment, run.repeat, None) for run in found]
+    if foreign(subject) or ENGINE == "derivatives":
+        tree = COHORT_TREE if foreign(subject) else TREE
+        found = told(derivatives.find, tree, subject, DERIVED_SPACE)
+        return [(run.segment, run.repeat, str(run.path)) for run in found]
     if EMBEDDED:
         func = f"{BIDS}/sub-{subject}/func/sub-{subject}"
         return [
@@ -163,6 +164,11 @@ def raw_runs(subject):
 
 
 RAW = {subject: raw_runs(subject) for subject in dict.fromkeys([*SUBJECTS, *COHORT])}
+SHOWN = {
+    subject: told(bids.find_events, BIDS, subject)
+    for subject in RAW
+    if ENGINE == "derivatives" and not foreign(subject)
+}
 
 
 def raw(wildcards):
@@ -236,10 +242,22 @@ def events(subject, *splits):
     """The events files of the same runs, in the same order."""
     chosen = set(runs_of(subject, *splits))
     return [
-        path.split("_bold.nii")[0] + "_events.tsv"
+        events_of(subject, segment, repeat, path)
         for segment, repeat, path in RAW[subject]
         if (segment, repeat) in chosen
     ]
+
+
+def events_of(subject, segment, repeat, path):
+    """The events file of a run: beside its raw BOLD, or where the raw data set has it."""
+    if subject not in SHOWN:
+        return path.split("_bold.nii")[0] + "_events.tsv"
+    if (segment, repeat) not in SHOWN[subject]:
+        sys.exit(
+            f"error: {BIDS}/sub-{subject}: no events file for {bids.run_label(segment, repeat)}; "
+            "write its _events.tsv, or take its task out of `segments`"
+        )
+    return str(SHOWN[subject][segment, repeat])
 
 
 def movies(*splits):

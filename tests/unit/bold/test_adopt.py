@@ -148,3 +148,32 @@ def test_raw_run_without_derivative(fmriprep, tmp_path):
     volume(raw / "sub-01/ses-a/func/sub-01_ses-a_task-probe_bold.nii.gz")
     with pytest.raises(UserError, match=r"task-probe.*no preprocessed run"):
         adopt.find(fmriprep, "01", raw=raw)
+
+
+def events(path: Path, duration: float, movie: str = "a.mp4") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"onset\tduration\tstim_file\n0.0\t{duration}\t{movie}\n")
+    return path
+
+
+def test_events_are_checked_without_raw_bold(fmriprep, tmp_path):
+    """Shared derivatives often come with events and without raw images."""
+    func = tmp_path / "raw/sub-01"
+    paths = [
+        events(func / f"ses-{s}/func/sub-01_ses-{s}_task-movie_events.tsv", 12.0) for s in "ab"
+    ]
+    runs = adopt.find(fmriprep, "01")
+    with pytest.raises(UserError, match=r"row 2: movie a.mp4 is not among"):
+        adopt.check_shown(runs, paths, [])
+    events(paths[1], 99.0)
+    with pytest.raises(UserError, match=r"ses-b.*row 2 ends at 99 s, the run after 12 s"):
+        adopt.check_shown(runs, paths[1:], [])
+
+
+def test_the_same_data_twice_are_refused(fmriprep, tmp_path):
+    """All runs of the fixture hold the same values: an archive with one subject's data twice."""
+    words = ["--derivatives", str(fmriprep), "--subject", "01", "--output", str(tmp_path / "x.tsv")]
+    for space in ("MNI152NLin2009cAsym", "fsLR"):
+        with pytest.raises(UserError, match=r"exactly the same data"):
+            adopt.main([*words, "--config", json.dumps({"space": space})])
+    assert not (tmp_path / "x.tsv").exists()

@@ -16,6 +16,7 @@ def test_values_and_axes(tmp_path):
     path = write_dense(tmp_path / "run.dtseries.nii", values, t_r=0.72, left=30, right=20)
     dense = cifti.load(path)
     assert (dense.volumes, dense.t_r, dense.start) == (7, 0.72, 0.0)
+    assert cifti.shape(path) == (7, 50)
     assert np.array_equal(dense.values(), values)
     columns = np.array([49, 0, 31])
     assert np.array_equal(dense.values(columns), values[:, columns])
@@ -34,8 +35,9 @@ def test_truncated(tmp_path):
         tmp_path / "run.dtseries.nii", np.ones((9, 50), np.float32), left=30, right=20
     )
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(UserError, match=r"truncated"):
-        cifti.load(path)
+    for read in (cifti.load, cifti.shape):
+        with pytest.raises(UserError, match=r"truncated"):
+            read(path)
 
 
 @pytest.mark.parametrize("what", ["text", "volume", "scalar", "absent"])

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from boldreel import step
+from boldreel.bold import check, content
 from boldreel.data import bids, bold_runs, cifti, derivatives, nifti, provenance
 from boldreel.data.bold_runs import Run
 from boldreel.data.derivatives import Found
@@ -130,6 +131,16 @@ def compare_with_raw(runs: Sequence[Run], raw: Iterable[bids.Run]) -> None:
             )
 
 
+def check_shown(runs: Sequence[Run], events: Sequence[Path], movies: Sequence[Path]) -> None:
+    """UserError where events and movies do not fit the runs; runs without events are passed over."""
+    length = {(run.segment, run.repeat): run for run in runs}
+    durations = check.movie_durations(movies)
+    for label, path in zip(bids.count_repeats(events), events, strict=True):
+        if label in length:
+            run = length[label]
+            check.check_events(path, run.volumes * run.t_r, run.t_r, durations)
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     started = time.time()
@@ -137,10 +148,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--derivatives", type=Path, required=True, help="fMRIPrep's or HCP's tree")
     parser.add_argument("--subject", required=True, help="label, without sub-")
     parser.add_argument("--raw", type=Path, help="raw BIDS data set to compare with")
+    parser.add_argument("--events", type=Path, nargs="*", default=[], help="events of the runs")
+    parser.add_argument("--movies", type=Path, nargs="*", default=[], help="all movies")
     parser.add_argument("--output", type=Path, required=True, help="table of the runs, .tsv")
     arguments = parser.parse_args(argv)
     space = arguments.config.get("space") or derivatives.VOLUME
-    runs = find(arguments.derivatives, arguments.subject, space, arguments.raw)
+    raw = arguments.raw
+    if raw is not None and not bids.has_bold(raw, arguments.subject):
+        raw = None
+    runs = find(arguments.derivatives, arguments.subject, space, raw)
+    check_shown(runs, arguments.events, arguments.movies)
+    content.check_duplicates(run.bold for run in runs)
     bold_runs.write(arguments.output, runs)
     provenance.record(arguments.output, inputs=[], config=arguments.config, started=started)
     print(f"{arguments.subject}: {len(runs)} runs in {runs[0].space}, {runs[0].kind}")

@@ -56,7 +56,10 @@ def check_run(
     _check_header_time(path, image, t_r)
     slice_times(path, sidecar, image.shape, t_r)
     _check_values(path, image)
-    _check_events(path, count * t_r, t_r, movies)
+    name = path.name.removesuffix(".gz").removesuffix(".nii").removesuffix("_bold")
+    events = path.with_name(f"{name}_events.tsv")
+    if events.exists():
+        check_events(events, count * t_r, t_r, movies)
 
 
 def repetition_time(path: Path, sidecar: dict[str, Any]) -> float:
@@ -129,11 +132,15 @@ def _check_values(path: Path, image: Any) -> None:
         )
 
 
-def _check_events(path: Path, length: float, t_r: float, movies: dict[str, float] | None) -> None:
-    name = path.name.removesuffix(".gz").removesuffix(".nii").removesuffix("_bold")
-    events_path = path.with_name(f"{name}_events.tsv")
-    if not events_path.exists():
-        return
+def check_events(
+    events_path: Path, length: float, t_r: float, movies: dict[str, float] | None
+) -> None:
+    """Check what was shown in a run of a length (s).
+
+    Raises
+    ------
+    UserError : an event past the run's end, a movie that is missing or shorter than its event.
+    """
     events = bids.read_events(events_path)
     ends = (events["onset"] + events["duration"].fillna(0.0)).to_numpy(float)
     late = np.flatnonzero(ends > length + 0.5 * t_r)

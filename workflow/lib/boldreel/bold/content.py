@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from boldreel.data import nifti
+from boldreel.data import cifti, nifti
 from boldreel.errors import UserError
+
+_DENSE = ".dtseries.nii"
 
 
 def content_hash(volumes: np.ndarray) -> str:
@@ -45,15 +47,27 @@ def refuse_duplicates(hashes: Mapping[str, str]) -> None:
 
 
 def check_duplicates(paths: Iterable[Path | str]) -> None:
-    """UserError if two BOLD files hold the same values.
+    """UserError if two BOLD files (volumes or dense CIFTI series) hold the same values.
 
     The middle volumes are compared first; whole runs are read only where those agree.
     """
     groups: dict[str, list[str]] = {}
     for path in paths:
-        image = nifti.load(path)
-        middle = np.asarray(image.dataobj[..., image.shape[-1] // 2], "<f4")
-        groups.setdefault(content_hash(middle[None]) + str(image.shape), []).append(str(path))
+        middle, shape = _middle(Path(path))
+        groups.setdefault(content_hash(middle[None]) + str(shape), []).append(str(path))
     for group in groups.values():
         if len(group) > 1:
-            refuse_duplicates({path: content_hash(read_volumes(path)[0]) for path in group})
+            refuse_duplicates({path: content_hash(_whole(Path(path))) for path in group})
+
+
+def _middle(path: Path) -> tuple[np.ndarray, tuple[int, ...]]:
+    """A run's middle volume, and its shape."""
+    if path.name.endswith(_DENSE):
+        image = cifti.load(path).image
+        return np.asarray(image.dataobj[image.shape[0] // 2], "<f4"), image.shape
+    volume = nifti.load(path)
+    return np.asarray(volume.dataobj[..., volume.shape[-1] // 2], "<f4"), volume.shape
+
+
+def _whole(path: Path) -> np.ndarray:
+    return cifti.load(path).values() if path.name.endswith(_DENSE) else read_volumes(path)[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pandas
 
 _BOLD = (".nii", ".nii.gz")
+_FUNC = ("func", "ses-*/func")
 
 
 @dataclass(frozen=True)
@@ -90,35 +92,64 @@ def find_runs(bids_root: Path | str, subject: str) -> list[Run]:
         raise UserError(
             f"{root}: no subject sub-{label}; check config/subjects.tsv and the data set"
         )
-    found: dict[tuple[str, str | None, int], Path] = {}
-    for path in sorted([*folder.glob("func/*_bold.nii*"), *folder.glob("ses-*/func/*_bold.nii*")]):
-        entities = parse_entities(path.name)
-        if not path.name.endswith(_BOLD) or entities.get("part") == "phase":
-            continue
-        if "task" not in entities:
-            raise UserError(f"{path}: no task in the name; BIDS wants sub-*_task-*_bold.nii")
-        key = (entities["task"], entities.get("ses"), _repeat(entities, path))
-        if key in found:
-            raise UserError(
-                f"{path}: same task, session and run as {found[key].name}; give each run its own "
-                "run-<number>, or take one of them away"
-            )
-        found[key] = path
-    if not found:
+    every = sorted(path for pattern in _FUNC for path in folder.glob(f"{pattern}/*_bold.nii*"))
+    paths = [
+        path
+        for path in every
+        if path.name.endswith(_BOLD) and parse_entities(path.name).get("part") != "phase"
+    ]
+    if not paths:
         raise UserError(f"{folder}: no func/*_bold.nii or .nii.gz; check the data set")
-    runs = []
-    for segment in sorted({segment for segment, _, _ in found}, key=natural):
-        keys = sorted(
-            (key for key in found if key[0] == segment), key=lambda key: (key[1] or "", key[2])
-        )
-        indices = [key[2] for key in keys]
+    runs = [
+        Run(label, segment, repeat, path, parse_entities(path.name).get("ses"))
+        for (segment, repeat), path in zip(count_repeats(paths), paths, strict=True)
+    ]
+    return sorted(runs, key=lambda run: (natural(run.segment), run.repeat))
+
+
+def has_bold(bids_root: Path | str, subject: str) -> bool:
+    """Whether the data set holds raw BOLD of a subject (shared derivatives often come without)."""
+    folder = Path(bids_root) / f"sub-{subject.removeprefix('sub-')}"
+    return any(True for pattern in _FUNC for _ in folder.glob(f"{pattern}/*_bold.nii*"))
+
+
+def find_events(bids_root: Path | str, subject: str) -> dict[tuple[str, int], Path]:
+    """{(segment, repeat): events file} of a subject, counted as find_runs counts runs."""
+    folder = Path(bids_root) / f"sub-{subject.removeprefix('sub-')}"
+    paths = sorted(path for pattern in _FUNC for path in folder.glob(f"{pattern}/*_events.tsv"))
+    return dict(zip(count_repeats(paths), paths, strict=True))
+
+
+def count_repeats(paths: Sequence[Path]) -> list[tuple[str, int]]:
+    """(segment, repeat) of each file by its entities.
+
+    Where two sessions use the same task and run index, the repeats of that task are counted through in
+    session order.
+
+    Raises
+    ------
+    UserError : no task in a name, or two files that claim to be one run.
+    """
+    keys: list[tuple[str, str, int]] = []
+    for path in paths:
+        entities = parse_entities(path.name)
+        if "task" not in entities:
+            raise UserError(f"{path}: no task in the name; BIDS wants sub-*_task-*_...")
+        key = (entities["task"], entities.get("ses") or "", _repeat(entities, path))
+        if key in keys:
+            raise UserError(
+                f"{path}: same task, session and run as {paths[keys.index(key)].name}; give each run "
+                "its own run-<number>, or take one of them away"
+            )
+        keys.append(key)
+    repeats: dict[tuple[str, str, int], int] = {}
+    for segment in {key[0] for key in keys}:
+        ordered = sorted(key for key in keys if key[0] == segment)
+        indices = [key[2] for key in ordered]
         if len(set(indices)) < len(indices):
-            indices = list(range(1, len(keys) + 1))
-        runs += [
-            Run(label, segment, repeat, found[key], key[1])
-            for key, repeat in sorted(zip(keys, indices, strict=True), key=lambda pair: pair[1])
-        ]
-    return runs
+            indices = list(range(1, len(ordered) + 1))
+        repeats |= dict(zip(ordered, indices, strict=True))
+    return [(key[0], repeats[key]) for key in keys]
 
 
 def read_events(path: Path | str, stimuli: Path | str | None = None) -> pandas.DataFrame:

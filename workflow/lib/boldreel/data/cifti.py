@@ -52,6 +52,37 @@ class Dense:
         return np.flatnonzero(mask), np.asarray(self.models.vertex)[mask]
 
 
+def shape(path: str | Path) -> tuple[int, int]:
+    """(volumes, grayordinates) of a dense series from the first bytes of the file: its axes, whose lists
+    of vertices take a third of a second to read, are left alone.
+
+    Raises
+    ------
+    UserError : missing, no CIFTI-2 file, or shorter than its header says.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"{path}: dense time series not found")
+    try:
+        with open(path, "rb") as stream:
+            header = nib.Nifti2Header.from_fileobj(stream)
+    except (nib.wrapstruct.WrapStructError, nib.spatialimages.HeaderDataError, ValueError):
+        raise UserError(f"{path}: not a readable CIFTI file") from None
+    found = header.get_data_shape()
+    if len(found) != 6:
+        raise UserError(
+            f"{path}: shape {found}; a dense series has six dimensions, four of length 1"
+        )
+    size = int(header["vox_offset"]) + int(np.prod(found)) * header.get_data_dtype().itemsize
+    _refuse_short(path, size)
+    return int(found[4]), int(found[5])
+
+
+def _refuse_short(path: Path, size: int) -> None:
+    if path.stat().st_size < size:
+        raise UserError(f"{path}: truncated, {path.stat().st_size} of {size} bytes; copy it again")
+
+
 def load(path: str | Path) -> Dense:
     """Open a dense time series.
 
@@ -90,6 +121,5 @@ def load(path: str | Path) -> Dense:
         raise UserError(f"{path}: its series is in {series.unit}, not in seconds")
     offset = int(image.dataobj.offset)  # type: ignore[attr-defined]
     size = offset + int(np.prod(image.shape, dtype=np.int64)) * image.get_data_dtype().itemsize
-    if path.stat().st_size < size:
-        raise UserError(f"{path}: truncated, {path.stat().st_size} of {size} bytes; copy it again")
+    _refuse_short(path, size)
     return Dense(path, image, float(series.step), float(series.start), models)

@@ -103,30 +103,9 @@ def _find_fmriprep(folder: Path, space: str) -> list[Found]:
         raise UserError(
             f"{folder}: runs in {' and in '.join(kinds)}; choose one of them in bold.space"
         )
-    labels = _labels([entities for _, entities in found], [path for path, _ in found])
-    return [
-        Found(*label, path, name, FMRIPREP) for (path, _), label in zip(found, labels, strict=True)
-    ]
-
-
-def _labels(entities: list[dict[str, str]], paths: list[Path]) -> list[tuple[str, int]]:
-    """(segment, repeat) of each run, counted as data.bids.find_runs counts raw ones."""
-    keys = []
-    for each, path in zip(entities, paths, strict=True):
-        if "task" not in each:
-            raise UserError(f"{path}: no task in the name; fMRIPrep writes sub-*_task-*_bold")
-        keys.append((each["task"], each.get("ses") or "", int(each.get("run", "1"))))
-    for key, path in zip(keys, paths, strict=True):
-        if keys.count(key) > 1:
-            raise UserError(f"{path}: two runs are task-{key[0]} run-{key[2]}; keep one of them")
-    labels: dict[tuple[str, str, int], int] = {}
-    for segment in {key[0] for key in keys}:
-        ordered = sorted(key for key in keys if key[0] == segment)
-        indices = [key[2] for key in ordered]
-        if len(set(indices)) < len(indices):
-            indices = list(range(1, len(ordered) + 1))
-        labels |= dict(zip(ordered, indices, strict=True))
-    return [(key[0], labels[key]) for key in keys]
+    paths = [path for path, _ in found]
+    labels = bids.count_repeats(paths)
+    return [Found(*label, path, name, FMRIPREP) for path, label in zip(paths, labels, strict=True)]
 
 
 def _find_hcp(results: Path, space: str) -> list[Found]:
