@@ -1,7 +1,9 @@
 """One thread for each test process: small jobs run side by side, as in the workflow. No clock decides."""
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -12,3 +14,19 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session")
+def cc2017_headers(tmp_path_factory) -> dict[int, tuple[bytes, int]]:
+    """What a dense series of 200, 245 and 246 volumes begins with, and its size."""
+    from tests import fixtures_cc2017
+
+    return fixtures_cc2017.headers(tmp_path_factory.mktemp("headers"))
+
+
+@pytest.fixture(scope="session")
+def cc2017_archive(tmp_path_factory, cc2017_headers) -> Path:
+    """Subjects 1 and 3 of cc2017 as distributed; not to be written to."""
+    from tests import fixtures_cc2017
+
+    return fixtures_cc2017.archive(tmp_path_factory.mktemp("cc2017") / "archive", cc2017_headers)

@@ -28,7 +28,7 @@ class Workspace:
     """The copy, and Snakemake in it on a configuration for tests."""
 
     root: Path
-    configuration: str = SMALL
+    configuration: str = SMALL  # files laid over the first, with blanks between
     path: str = ""  # put before PATH
 
     @property
@@ -36,7 +36,7 @@ class Workspace:
         return self.root / "results" / "demo"
 
     def command(self, *arguments: str, cores: int = 2) -> list[str]:
-        configuration = ["--configfile", "config/config.yaml", self.configuration]
+        configuration = ["--configfile", "config/config.yaml", *self.configuration.split()]
         return [
             *(sys.executable, "-m", "snakemake", "--cores", str(cores), "--printshellcmds"),
             *arguments,

@@ -2,6 +2,7 @@
 # step. The only file with Snakemake functions.
 import json
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 from snakemake import benchmark
@@ -13,7 +14,7 @@ sys.path.insert(0, str(LIB))
 
 from boldreel import configuration, imports
 from boldreel.data import bids, derivatives
-from boldreel.data.splits import check_enough, split_of
+from boldreel.data.splits import SPLITS, check_enough, split_of
 from boldreel.errors import UserError
 from boldreel.insilico import design
 
@@ -61,7 +62,7 @@ MODELS = {name: located(path) for name, path in config["models"].items() if path
 if EMBEDDED:
     told(design.check, config["insilico"])
 SUBJECTS = told(configuration.subjects, located(config["subjects"]))
-COHORT = [str(label) for label in config["pretrain"]["subjects"]]
+COHORT = told(configuration.cohort, config["pretrain"]["subjects"], located)
 METHOD = "mindvideo"
 TREE, COHORT_TREE = (
     located(path) if path else None
@@ -260,19 +261,23 @@ def events_of(subject, segment, repeat, path):
     return str(SHOWN[subject][segment, repeat])
 
 
+@lru_cache(maxsize=None)
 def movies(*splits):
-    """Movies shown in the segments of the splits; the demo's movie is named like its segment."""
+    """Movies shown in the segments of the splits; the demo's movie is named like its segment.
+
+    Rules ask for them again and again, and each asking would read every events file.
+    """
     if EMBEDDED:
         names = design.segments(config["insilico"])
         return [name for name in names if not splits or in_split(name, *splits)]
     shown = told(
         configuration.movies_shown,
-        BIDS,
-        [path for s in SUBJECTS for path in events(s, *splits)],
+        [path for subject in SUBJECTS for path in events(subject, *(splits or SPLITS))],
     )
     return sorted(shown)
 
 
+@lru_cache(maxsize=None)
 def movie_files(*splits):
     """The movie files of the splits."""
     if EMBEDDED:

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from tests.fixtures_cifti import N_VERTICES, write_dense
+from tests.fixtures_cc2017 import write_run
 
 from boldreel.bold import adopt, cc2017
 from boldreel.data import bids, derivatives
@@ -17,69 +17,12 @@ from boldreel.errors import UserError
 from boldreel.windows import clock
 
 
-def grayordinates() -> nib.cifti2.BrainModelAxis:
-    """91,282 grayordinates: 59,412 of cortex, the rest in one block of voxels."""
-    left, right = (
-        nib.cifti2.BrainModelAxis.from_surface(
-            np.arange(count), N_VERTICES, name=f"CIFTI_STRUCTURE_{name}"
-        )
-        for count, name in ((29696, "CORTEX_LEFT"), (29716, "CORTEX_RIGHT"))
-    )
-    voxels = np.zeros((91, 109, 91), bool)
-    voxels.ravel()[: 91282 - 59412] = True
-    name = "CIFTI_STRUCTURE_CEREBELLUM_LEFT"
-    return left + right + nib.cifti2.BrainModelAxis.from_mask(voxels, name, np.eye(4))
-
-
-@pytest.fixture(scope="session")
-def headers(tmp_path_factory) -> dict[int, tuple[bytes, int]]:
-    """{volumes: (what a file begins with, its size)}: whole files are sparse beyond that."""
-    out = {}
-    for volumes in (200, 245, 246):
-        values = np.broadcast_to(np.float32(0), (volumes, 91282))
-        path = write_dense(
-            tmp_path_factory.mktemp("header") / "x.dtseries.nii", values, axis=grayordinates()
-        )
-        offset = int(nib.load(path).dataobj.offset)
-        with open(path, "rb") as stream:
-            out[volumes] = (stream.read(offset), path.stat().st_size)
-        path.unlink()
-    return out
-
-
-def write_run(path: Path, header: tuple[bytes, int]) -> None:
-    """A file of the right header and size; a few values of its own in the middle, zeros elsewhere."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    begin, size = header
-    with open(path, "wb") as stream:
-        stream.write(begin)
-        stream.truncate(size)
-        stream.seek(len(begin) + (size - len(begin)) // 2)
-        stream.write(np.random.default_rng(sum(path.name.encode())).bytes(64))
-
-
-@pytest.fixture(scope="session")
-def distributed(tmp_path_factory, headers) -> Path:
-    """Subjects 1 and 3 as distributed, as CIFTI alone."""
-    root = tmp_path_factory.mktemp("cc2017") / "video_fmri_dataset"
-    for segment in (*cc2017.TRAIN, *cc2017.TEST):
-        (root / "stimuli").mkdir(parents=True, exist_ok=True)
-        (root / "stimuli" / f"{segment}.mp4").write_bytes(b"movie")
-        count = 246 if segment in ("test2", "test3", "test4", "test5") else 245
-        for subject in ("1", "3"):
-            for repeat in range(1, (2 if segment.startswith("seg") else 10) + 1):
-                folder = root / f"subject{subject}/fmri/{segment}/cifti"
-                write_run(folder / f"{segment}_{repeat}_Atlas.dtseries.nii", headers[count])
-    return root
-
-
 @pytest.fixture
-def archive(tmp_path, distributed) -> Path:
+def archive(tmp_path, cc2017_archive) -> Path:
     """A tree of links to it, in which a test may take away and replace."""
     root = tmp_path / "video_fmri_dataset"
-    for path in distributed.rglob("*.*"):
-        target = root / path.relative_to(distributed)
+    for path in cc2017_archive.rglob("*.*"):
+        target = root / path.relative_to(cc2017_archive)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(path)
     return root
@@ -140,8 +83,8 @@ def test_a_missing_run(archive, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_trimmed_run(archive, tmp_path, headers):
-    write_run(archive / "subject1/fmri/seg4/cifti/seg4_2_Atlas.dtseries.nii", headers[200])
+def test_a_trimmed_run(archive, tmp_path, cc2017_headers):
+    write_run(archive / "subject1/fmri/seg4/cifti/seg4_2_Atlas.dtseries.nii", cc2017_headers[200])
     with pytest.raises(UserError, match=r"seg4_2_Atlas.*200 volumes, 245 as published"):
         cc2017.lay_out(archive, ["1"], tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -108,3 +108,39 @@ def test_sidecars_inherit(tmp_path: Path) -> None:
     (tmp_path / f"{name}.json").write_text("{")
     with pytest.raises(UserError, match="not valid JSON"):
         bids.read_sidecar(tmp_path / f"{name}.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("onset\tduration\tstim_file\n0\t2\tb.mp4\n2\t2\tn/a\n4\t2\ta.mp4\n6\t2\tb.mp4\n", 2),
+        ("onset\tduration\tstim_file\n0\t2\tn/a\n", 0),
+    ],
+)
+def test_stim_files_are_those_of_the_whole_reading(tmp_path, text, expected):
+    path = tmp_path / "sub-01_task-a_events.tsv"
+    path.write_text(text)
+    assert bids.stim_files(path) == list(bids.read_events(path)["stim_file"].dropna().unique())
+    assert len(bids.stim_files(path)) == expected
+
+
+def test_stim_files_say_what_is_wrong(tmp_path):
+    path = tmp_path / "sub-01_task-a_events.tsv"
+    with pytest.raises(UserError, match="no such events file"):
+        bids.stim_files(path)
+    path.write_text("onset\tduration\n0\t2\n")
+    with pytest.raises(UserError, match="no column stim_file"):
+        bids.stim_files(path)
+
+
+def test_repeats_are_counted_through_sessions(tmp_path):
+    """Events are counted as raw runs are, so that both give a run the same name."""
+    func = "sub-01/ses-{0}/func/sub-01_ses-{0}_task-a"
+    for session in ("x", "y"):
+        stem = tmp_path / func.format(session)
+        stem.parent.mkdir(parents=True)
+        for ending in ("_bold.nii", "_events.tsv"):
+            stem.with_name(stem.name + ending).write_text("")
+    runs = {(run.segment, run.repeat): run.events for run in bids.find_runs(tmp_path, "01")}
+    assert runs == bids.find_events(tmp_path, "01") and set(runs) == {("a", 1), ("a", 2)}
+    assert bids.has_bold(tmp_path, "01") and not bids.has_bold(tmp_path, "02")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -125,14 +125,23 @@ def subjects(path: str | Path) -> list[str]:
     return labels
 
 
-def movies_shown(bids: str | Path, events: Iterable[str | Path]) -> dict[str, str]:
+def cohort(named: str | list[str], located: Callable[[str], str]) -> list[str]:
+    """Labels of the pretraining cohort: a list, or the path of a table as `subjects` reads it."""
+    if not isinstance(named, str):
+        return [str(label) for label in named]
+    found = subjects(located(named))
+    if len(found) < 2:
+        raise UserError(f"{named}: {len(found)} subject, at least 2 needed, since one is held out")
+    return found
+
+
+def movies_shown(events: Iterable[str | Path]) -> dict[str, str]:
     """{movie name: stim_file} of everything that the events files show, by name."""
-    from boldreel.data.bids import read_events
+    from boldreel.data.bids import stim_files
 
     shown: dict[str, str] = {}
     for path in events:
-        frame = read_events(path)
-        for value in frame["stim_file"].dropna().unique():
+        for value in stim_files(path):
             name = Path(value).stem
             if shown.setdefault(name, value) != value:
                 raise UserError(f"{path}: two movies are named {name!r}: {shown[name]} and {value}")

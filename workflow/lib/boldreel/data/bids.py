@@ -6,6 +6,7 @@ follow BIDS' inheritance: a JSON higher up applies to every file that has its en
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Sequence
@@ -150,6 +151,21 @@ def count_repeats(paths: Sequence[Path]) -> list[tuple[str, int]]:
             indices = list(range(1, len(ordered) + 1))
         repeats |= dict(zip(ordered, indices, strict=True))
     return [(key[0], repeats[key]) for key in keys]
+
+
+def stim_files(path: Path | str) -> list[str]:
+    """The movies that an events file names, each once; UserError as `read_events`.
+
+    Without pandas and without a look at the times: the Snakefile asks this of every run.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as source:
+            rows = csv.DictReader(source, delimiter="\t")
+            named = [row["stim_file"] for row in rows]
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError):
+        # Says what is wrong, in one line.
+        return [name for name in read_events(path)["stim_file"].unique() if name]
+    return [name for name in dict.fromkeys(named) if name not in (None, "", "n/a")]
 
 
 def read_events(path: Path | str, stimuli: Path | str | None = None) -> pandas.DataFrame:
