@@ -1,6 +1,6 @@
 # boldreel: `make demo` runs the whole pipeline on the embedded data set, `make test` the tests.
 VENV ?= .venv
-PYTHON ?= python3
+PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 CORES ?= all
 BIN := $(VENV)/bin
 # Modules are compiled when they are first imported, in place of all of them now: twice as fast. Each
@@ -25,6 +25,7 @@ help:
 env: $(VENV)/.complete
 
 $(VENV)/.complete: envs/requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"error: Python 3.11 or newer is needed, {sys.executable} is {v[0]}.{v[1]}; name one: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -r envs/requirements.lock
 	$(PIP) --no-deps --no-build-isolation -e .

@@ -90,3 +90,14 @@ def test_two_identical_runs(own):
         bids / FUNC.format("train01", 1, "bold.nii"), bids / FUNC.format("train02", 2, "bold.nii")
     )
     told(*check(), "train01_run-1", "train02_run-2")
+
+
+def test_a_mistake_is_told_before_the_first_job(small_run, own):
+    """Not only before the run that it is in: nothing of another stage has begun either."""
+    bids, _ = own
+    path = bids / FUNC.format("train01", 1, "bold.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"RepetitionTime": 1.5}))
+    settings = ["dataset=early", f"bids={bids}"]
+    done = small_run.workspace.run("results/early/clips.parquet", "--config", *settings)
+    told(done.returncode, done.stdout + done.stderr, "train01", "1.5")
+    assert not (small_run.workspace.root / "results" / "early").exists()

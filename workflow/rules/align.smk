@@ -6,9 +6,7 @@ rule align_train:
     input:
         pretrained=PRETRAINED,
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: series(
-            wildcards.subject, "train", "validation", "test"
-        ),
+        series=lambda wildcards: series(wildcards.subject, "train", "validation"),
         voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features("train", "validation"),
@@ -47,9 +45,7 @@ rule align_retrieve:
         model=f"{R}/sub-{{subject}}/align/model",
         ridge=f"{R}/sub-{{subject}}/align/ridge",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: series(
-            wildcards.subject, "train", "validation", "test"
-        ),
+        series=lambda wildcards: series(wildcards.subject, "test"),
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features(),
     output:

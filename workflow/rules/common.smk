@@ -331,6 +331,32 @@ def check_container():
         )
 
 
+def check_headers():
+    """What own data tell without reading them, before the first job: sizes, times, events, movies.
+
+    Each subject's own check looks at the voxels too. Left to it where Snakemake's environment has none
+    of the library's packages.
+    """
+    if EMBEDDED or ENGINE == "derivatives":
+        return
+    try:
+        from boldreel.bold import check
+
+        durations = told(check.movie_durations, movie_files())
+    except ImportError:
+        return
+    for subject in RAW:
+        if not foreign(subject):
+            for _, _, path in RAW[subject]:
+                told(
+                    check.check_run,
+                    path,
+                    config["bold"]["min_volumes"],
+                    durations,
+                    False,
+                )
+
+
 def one_of(subjects):
     """A pattern that matches these subjects and nothing else."""
     return "|".join(subjects) or "(?!)"

@@ -43,7 +43,6 @@ rule reconstruct_true_features:
     input:
         generator=f"{R}/generator/model",
         features=lambda wildcards: features("test"),
-        training=lambda wildcards: features("train", "validation"),
         clips=f"{R}/clips.parquet",
         weights=weights("diffusion"),
     output:

@@ -27,7 +27,12 @@ rule report_figures:
             ],
         ),
     output:
-        directory(f"{R}/group/figures"),
+        report(
+            directory(f"{R}/group/figures"),
+            patterns=["{name}.png"],
+            caption="../report/figures.rst",
+            category="Figures",
+        ),
     log:
         f"{LOGS}/report/figures.log",
     benchmark:
@@ -67,8 +72,13 @@ rule report_page:
         ],
         choice=expand(f"{R}/sub-{{subject}}/choice.json", subject=SUBJECTS),
         published=ROOT / "resources" / "published.tsv",
+        captions=sorted(
+            str(path) for path in (ROOT / "workflow" / "report").glob("*.rst")
+        ),
     output:
-        f"{R}/report.html",
+        report(
+            f"{R}/report.html", caption="../report/page.rst", category="The whole page"
+        ),
     log:
         f"{LOGS}/report/page.log",
     benchmark:

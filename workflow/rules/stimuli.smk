@@ -86,7 +86,7 @@ rule stimuli_features:
     resources:
         mem_mb=memory(2000),
         runtime=60,
-        gpu=0,
+        gpu=1,
     params:
         cfg=section("stimuli"),
         code=code("stimuli.features"),

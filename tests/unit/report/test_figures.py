@@ -63,9 +63,21 @@ def test_every_shot_is_as_likely(tree):
 def test_seen_pairs(tree):
     clips = tables.read(tree / "clips.parquet", "clips")
     names = [c for c in clips["clip"] if c.startswith("test")]
-    found = results.seen_pairs(clips, names, ["object", "colour"])
+    training = [c for c in clips["clip"] if c.startswith("train")]
+    found = results.seen_pairs(clips, names, training, ["object", "colour"])
     assert set(found) == set(names) and len(set(found.values())) == 2
-    assert results.seen_pairs(clips, names, ["shape"]) == {}
+    assert results.seen_pairs(clips, names, training, ["shape"]) == {}
+
+
+def test_a_test_clip_without_a_window_is_no_training(tree):
+    """The last clips of a test run have no window; their combinations are as unseen as before."""
+    clips = tables.read(tree / "clips.parquet", "clips")
+    names = [c for c in clips["clip"] if c.startswith("test")]
+    training = [c for c in clips["clip"] if c.startswith("train")]
+    every = results.seen_pairs(clips, names, training, ["object", "colour"])
+    for k in range(1, len(names)):
+        fewer = results.seen_pairs(clips, names[:-k], training, ["object", "colour"])
+        assert fewer == {name: every[name] for name in names[:-k]}
 
 
 def test_slices_and_voxel_size():

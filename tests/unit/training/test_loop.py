@@ -55,6 +55,17 @@ def validate(module):
     return {"val_loss": float(nn.functional.mse_loss(module(x), x.sum(1, keepdim=True)))}
 
 
+class Counting:
+    """The loss, counting how often it is asked for."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, module, batch, generator):
+        self.calls += 1
+        return loss_fn(module, batch, generator)
+
+
 def same(a, b):
     theirs = b.state_dict()
     return all(torch.equal(value, theirs[name]) for name, value in a.state_dict().items())
@@ -76,9 +87,10 @@ def test_stopped_by_sigterm_and_resumed_is_bit_equal(tmp_path, stop_at, ema):
 
     with pytest.raises(Stopped):
         fit(make(), tmp_path / "parts", loss=stopping, validate=validate, ema=ema)
-    resumed = make()
-    assert fit(resumed, tmp_path / "parts", validate=validate, ema=ema) == history
+    resumed, rest = make(), Counting()
+    assert fit(resumed, tmp_path / "parts", loss=rest, validate=validate, ema=ema) == history
     assert same(whole, resumed)
+    assert rest.calls == STEPS * EPOCHS - stop_at, "it went on, and did not begin again"
 
 
 def test_killed_without_warning_goes_on_from_the_last_save(tmp_path):
@@ -99,16 +111,29 @@ def test_killed_without_warning_goes_on_from_the_last_save(tmp_path):
 
     with pytest.raises(Kill):
         fit(make(), tmp_path / "parts", loss=dying)
-    resumed = make()
-    fit(resumed, tmp_path / "parts")
+    resumed, rest = make(), Counting()
+    fit(resumed, tmp_path / "parts", loss=rest)
     assert same(whole, resumed)
+    assert rest.calls == STEPS * EPOCHS - 6 // STEPS * STEPS, "it went on from the last whole epoch"
 
 
 def test_longer_training_goes_on_from_a_shorter_one(tmp_path):
     module = make()
     fit(module, tmp_path, epochs=2)
-    history = fit(module, tmp_path, epochs=3)
+    rest = Counting()
+    history = fit(module, tmp_path, epochs=3, loss=rest)
     assert [row["epoch"] for row in history] == [0, 1, 2, 3]
+    assert rest.calls == STEPS
+
+
+def test_shorter_training_does_not_take_a_longer_one_for_its_own(tmp_path, capsys):
+    """Fewer epochs than the state has: what comes out is what a training of that length gives."""
+    longer, shorter, own = make(), make(), make()
+    fit(longer, tmp_path / "state", epochs=3)
+    history = fit(shorter, tmp_path / "state", epochs=2)
+    assert history == fit(own, tmp_path / "own", epochs=2)
+    assert same(shorter, own) and not same(shorter, longer)
+    assert "starting anew" in capsys.readouterr().err
 
 
 def test_best_state_counts_the_starting_point(tmp_path):
@@ -133,6 +158,25 @@ def test_nan_stops_with_the_last_good_state(tmp_path):
     state = State(tmp_path)
     saved = state.load("last")
     assert (saved["epoch"], saved["step"]) == (1, 1)
+    assert all(torch.isfinite(value).all() for value in saved["module"].values())
+
+
+def test_broken_weights_are_not_taken_for_a_good_state(tmp_path):
+    """A finite loss whose gradients are not: the next loss tells, and the weights are spoilt by then."""
+    calls = 0
+
+    def breaking(module, batch, generator):
+        nonlocal calls
+        calls += 1
+        loss, numbers = loss_fn(module, batch, generator)
+        if calls == 6:
+            loss = loss + torch.sqrt(0.0 * loss)  # the gradient of a root at 0
+        return loss, numbers
+
+    with pytest.raises(UserError, match="last good"):
+        fit(make(), tmp_path, loss=breaking)
+    saved = State(tmp_path).load("last")
+    assert (saved["epoch"], saved["step"]) == (1, 0)
     assert all(torch.isfinite(value).all() for value in saved["module"].values())
 
 

@@ -54,8 +54,12 @@ def top_k(similarity: np.ndarray, groups: np.ndarray, k: int) -> Outcome:
 
 
 def classification(scores: np.ndarray, labels: np.ndarray) -> Outcome:
-    """1 where the class with the highest score (n, classes) is the truth's label (n,)."""
+    """1 where the class with the highest score (n, classes) is the truth's label (n,).
+
+    A label below 0 is unknown: such a clip scores NaN, and is left out of every mean.
+    """
     matrix = (scores.argmax(1)[:, None] == labels[None]).astype(np.float64)
+    matrix[:, labels < 0] = np.nan
     return Outcome(matrix, np.full(len(labels), 1 / scores.shape[1]))
 
 

@@ -95,7 +95,8 @@ def outcomes(
         guess = centre(torch.from_numpy(predicted[space][pool])).numpy()
         truth = centre(torch.from_numpy(getattr(test, space)[pool])).numpy()
         similarity = identify.cosine(guess, truth)
-        about = f"{SPACE}, CLIP {space}, pool={len(pool)}"
+        # The size of the pool is `n`: in the definition it would part subjects of different lag.
+        about = f"{SPACE}, CLIP {space}, nearest of all test clips"
         yield (
             f"two_way_{space}",
             f"{about}, against clips of other shots and captions",
@@ -127,7 +128,8 @@ def _attributes(
     import torch
 
     text = decoder.calibration.centred_text(torch.from_numpy(training.text)).numpy()
-    names = [name for name in test.attributes[0] if all(name in a for a in training.attributes)]
+    shown = dict.fromkeys(name for attributes in test.attributes for name in attributes)
+    names = [name for name in shown if all(name in a for a in training.attributes)]
     for name in names:
         labels = np.array([str(a[name]) for a in training.attributes])
         values = np.unique(labels)

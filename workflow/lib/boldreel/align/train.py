@@ -158,6 +158,7 @@ def main(argv: list[str] | None = None) -> None:
     from boldreel.align.assemble import build, fit_linear, measure_floors, start_temperature
     from boldreel.align.data import load_trials, training_and_validation, used_positions
     from boldreel.align.linear import LinearTargets, choose_alphas, left_out_outputs
+    from boldreel.data.responses import series_files
     from boldreel.training import device, fingerprint, loop
 
     used = used_positions(args.voxels, config["voxels"])
@@ -168,12 +169,11 @@ def main(argv: list[str] | None = None) -> None:
     training, validation = training_and_validation(
         everything, set(splits[splits == "validation"].index)
     )
-    runs = tables.read(args.windows, "windows").query("split != 'test'")["run"].unique()
     inputs = [
         args.windows,
         args.clips,
         args.voxels,
-        *[args.series_dir / f"{name}.npy" for name in runs],
+        *series_files(args.windows, args.series_dir, ("train", "validation")),
         *args.features,
         args.pretrained,
     ]

@@ -27,6 +27,7 @@ def check_run(
     bold_path: Path | str,
     min_volumes: int = Settings.min_volumes,
     movies: dict[str, float] | None = None,
+    values: bool = True,
 ) -> None:
     """Check one raw run.
 
@@ -34,6 +35,7 @@ def check_run(
     ----------
     min_volumes : fewer are refused
     movies : file name to duration (s) of the movies that there are; None leaves movies unchecked
+    values : look at voxels as well, for which a compressed image has to be read whole
 
     Raises
     ------
@@ -55,7 +57,8 @@ def check_run(
     t_r = repetition_time(path, sidecar)
     _check_header_time(path, image, t_r)
     slice_times(path, sidecar, image.shape, t_r)
-    _check_values(path, image)
+    if values:
+        _check_values(path, image)
     name = path.name.removesuffix(".gz").removesuffix(".nii").removesuffix("_bold")
     events = path.with_name(f"{name}_events.tsv")
     if events.exists():
@@ -101,9 +104,11 @@ def slice_times(
 
 def _check_header_time(path: Path, image: Any, t_r: float) -> None:
     header = float(image.header.get_zooms()[3])
-    header *= _TIME_UNITS.get(image.header.get_xyzt_units()[1], 1.0)
-    # 0 and 1 are what converters write that do not know the TR.
-    if header not in (0.0, 1.0) and abs(header - t_r) > _TR_TOLERANCE:
+    unit = image.header.get_xyzt_units()[1]
+    header *= _TIME_UNITS.get(unit, 1.0)
+    # Converters that do not know the TR write 0, or 1 without a unit.
+    unknown = header == 0.0 or (header == 1.0 and unit not in _TIME_UNITS)
+    if not unknown and abs(header - t_r) > _TR_TOLERANCE:
         raise UserError(
             f"{path}: the header says TR {header:g} s, its sidecar {t_r:g} s; find out which is "
             "right and mend the other"

@@ -32,6 +32,16 @@ class Responses:
     segments: list[str]
 
 
+def series_files(
+    windows: Path | str, series_dir: Path | str, split: str | tuple[str, ...]
+) -> list[Path]:
+    """The series that `load_responses` reads for a split: what a step depends on, and no other run."""
+    table = tables.read(Path(windows), "windows")
+    splits = (split,) if isinstance(split, str) else tuple(split)
+    runs = table.loc[table["split"].isin(splits), "run"]
+    return [Path(series_dir) / f"{run}.npy" for run in dict.fromkeys(runs)]
+
+
 def load_responses(
     windows: Path | str,
     series_dir: Path | str,

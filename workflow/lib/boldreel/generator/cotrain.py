@@ -19,7 +19,7 @@ import torch
 from boldreel import section, step
 from boldreel.align.encoder import SpatioTemporalEncoder
 from boldreel.data import atomic, provenance
-from boldreel.data.responses import Responses, load_responses
+from boldreel.data.responses import Responses, load_responses, series_files
 from boldreel.generator import base, memory, saving, settings, tuning
 from boldreel.generator.joint import JointBatch, JointModel, held_out_losses, joint_losses
 from boldreel.generator.material import ClipMaterial, load_material
@@ -145,11 +145,12 @@ def main(argv: list[str] | None = None) -> None:
     print(network.describe_trainable(network.train_only(list(chosen.train))), file=sys.stderr)
     inputs = [*base.parts(folder), args.encoder, args.generator, args.windows, args.clips]
     inputs += [*args.latents, *args.features]
+    inputs += series_files(args.windows, args.series_dir, ("train", "validation"))
     state = state_folder(
         args.state,
         module="boldreel.generator.cotrain",
         config=args.config,
-        inputs=[*inputs, args.series_dir],
+        inputs=inputs,
     )
     model = JointModel(encoder, network)
     with lease() as device:

@@ -18,6 +18,7 @@ import torch
 
 from boldreel import step
 from boldreel.data import arrays, atomic, provenance, video
+from boldreel.data.responses import series_files
 from boldreel.errors import UserError
 from boldreel.generator import base, memory, sampling, saving
 from boldreel.reconstruct import conditions
@@ -158,14 +159,16 @@ def main(argv: list[str] | None = None) -> None:
             args.encoder, args.windows, args.series_dir, chosen.repeats, *shard
         )
         inputs = [args.encoder, args.windows]
+        inputs += series_files(args.windows, args.series_dir, "test")
     else:
         raise UserError(
             "give either --true-features, or all of --encoder, --windows and --series-dir"
         )
     networks = [args.generator, *base.parts(folder)]
     inputs += networks
+    # Clips that an interrupted run has drawn are taken over only if everything they came from is the same.
     shared = {k: v for k, v in vars(chosen).items() if k not in ("batch", "shards")}
-    shared["networks"] = [provenance.digest(path) for path in networks]
+    shared["inputs"] = [provenance.digest(path) for path in inputs]
     state = args.state or args.output.with_name(f".{args.output.name}.partial")
     with State(state), lease() as device:
         draw = sampler(args.generator, folder, chosen, device)

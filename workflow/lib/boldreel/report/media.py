@@ -10,16 +10,12 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from boldreel.data.video import write_mp4
 from boldreel.report import markup
 from boldreel.report.results import Results, draw_sample, seen_pairs
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass
@@ -52,8 +48,14 @@ def reels(results: Results, count: int, seed: int, combination: Sequence[str]) -
     first = own[results.subjects[0]]
     shared = [name for name in first.place if all(name in clips for clips in own.values())]
     table = results.clips()
-    seen = seen_pairs(table, shared, combination)
-    segments = _segments(results)
+    windows = results.table(f"sub-{results.subjects[0]}/windows.parquet", "windows")
+    segments: dict[str, str] = {}
+    seen: dict[str, bool] = {}
+    if windows is not None:
+        one = windows.drop_duplicates("clip")
+        segments = dict(zip(one["clip"], one["segment"], strict=True))
+        training = windows.loc[windows["split"] != "test", "clip"].unique()
+        seen = seen_pairs(table, shared, training, combination)
     out = []
     with tempfile.TemporaryDirectory() as folder:
         for row in draw_sample(table, shared, count, seed).itertuples():
@@ -74,13 +76,3 @@ def reels(results: Results, count: int, seed: int, combination: Sequence[str]) -
                 reel.videos[kind] = encode(frames, first.frame_rate, Path(folder))
             out.append(reel)
     return out
-
-
-def _segments(results: Results) -> dict[str, str]:
-    """{clip: segment} from the first subject's windows; empty where there are none."""
-    path = f"sub-{results.subjects[0]}/windows.parquet"
-    windows: pd.DataFrame | None = results.table(path, "windows")
-    if windows is None:
-        return {}
-    one = windows.drop_duplicates("clip")
-    return dict(zip(one["clip"], one["segment"], strict=True))

@@ -8,7 +8,7 @@ that the page says what it could not show.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,20 +19,6 @@ from boldreel.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_POOL = r"pool=(\d+)"
-
-
-def _one_pool(table: pd.DataFrame) -> pd.Series:
-    """Definitions in which subjects' pools (a clip or two apart, by their lags) are one range.
-
-    Without it a metric whose definition names the pool would stand in the page once for each size.
-    """
-    definition = table["definition"].astype(object)
-    sizes = definition.str.extract(_POOL)[0].dropna().astype(int)
-    if sizes.nunique() < 2:
-        return definition
-    return definition.str.replace(_POOL, f"pool={sizes.min()} to {sizes.max()}", regex=True)
 
 
 class Results:
@@ -63,8 +49,7 @@ class Results:
     def metrics(self) -> pd.DataFrame:
         """group/metrics.tsv, for these subjects and their mean; required."""
         table = tables.read(self.root / "group" / "metrics.tsv", "metrics")
-        kept = table[table["subject"].isin([*self.subjects, "mean"])].reset_index(drop=True)
-        return kept.assign(definition=_one_pool(kept))
+        return table[table["subject"].isin([*self.subjects, "mean"])].reset_index(drop=True)
 
     def clips(self) -> pd.DataFrame:
         """clips.parquet; required."""
@@ -158,20 +143,20 @@ def draw_sample(clips: pd.DataFrame, names: Sequence[str], count: int, seed: int
 
 
 def seen_pairs(
-    clips: pd.DataFrame, test: Sequence[str], combination: Sequence[str]
+    clips: pd.DataFrame, test: Sequence[str], training: Iterable[str], combination: Sequence[str]
 ) -> dict[str, bool]:
-    """{test clip: whether its combination of attributes occurs among the other clips}.
+    """{test clip: whether its combination of attributes occurs among the training clips}.
 
-    Empty where a clip has no such attributes.
+    Empty where a clip has no such attributes. A clip that is in neither list, such as one at the end of a
+    test run, tells nothing.
     """
     combination = list(combination)
     parsed = {c: json.loads(a) for c, a in zip(clips["clip"], clips["attributes"], strict=True)}
-    inside = set(test)
-    if not combination or any(not set(combination) <= set(parsed[name]) for name in inside):
+    if not combination or any(not set(combination) <= set(parsed[name]) for name in test):
         return {}
 
     def pair(name: str) -> tuple[Any, ...]:
         return tuple(parsed[name][key] for key in combination)
 
-    known = {pair(n) for n in parsed if n not in inside and set(combination) <= set(parsed[n])}
+    known = {pair(name) for name in training if set(combination) <= set(parsed[name])}
     return {name: pair(name) in known for name in test}

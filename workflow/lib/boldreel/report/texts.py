@@ -39,8 +39,9 @@ def beyond_ridge(histories: Mapping[str, pd.DataFrame]) -> str:
         )
     if more:
         out += (
-            f"<p>The window attention of {', '.join(more)} was better than the start of its "
-            "training on held-out movies by more than a standard error.</p>"
+            f"<p>The window attention of {', '.join(more)} lowered the loss on held-out movies by more "
+            "than a standard error against the ridge solution it starts from. A lower loss can come from "
+            "predictions that are merely smaller: whether clips are told apart, the table says.</p>"
         )
     return out
 

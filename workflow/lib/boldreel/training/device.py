@@ -34,13 +34,22 @@ def _cards() -> list[str]:
 
 def _lock_one(cards: list[str], folder: Path) -> tuple[str, int] | None:
     for card in cards:
-        descriptor = os.open(folder / f"boldreel-{card}.lock", os.O_CREAT | os.O_RDWR, 0o666)
+        descriptor = _open_for_all(folder / f"boldreel-{card}.lock")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return card, descriptor
         except BlockingIOError:
             os.close(descriptor)
     return None
+
+
+def _open_for_all(path: Path) -> int:
+    """A lock file that every user of the machine may lock, whoever made it: locking needs no writing."""
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o644)
+    except FileExistsError:
+        descriptor = os.open(path, os.O_RDONLY)
+    return descriptor
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import itertools
 import math
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -89,6 +90,14 @@ def fit(
     with State(state_dir) as disk, _sigterm() as stop:
         epoch, step, history, best = 0, 0, [], math.inf
         saved = disk.load("last")
+        if saved is not None and (saved["epoch"], saved["step"]) > (epochs, 0):
+            print(
+                f"{what}: the state in {disk.folder} is of a longer training ({saved['epoch']} epochs; "
+                f"{epochs} are asked for): starting anew",
+                file=sys.stderr,
+                flush=True,
+            )
+            saved = None
         if saved is not None:
             raw.load_state_dict(saved["module"])
             optimizer.load_state_dict(saved["optimizer"])
@@ -149,7 +158,9 @@ def fit(
                 optimizer.zero_grad(set_to_none=True)
                 loss, numbers = loss_fn(model, batch, noise)
                 if not torch.isfinite(loss):
-                    save()
+                    # The step before may have broken the weights already: those are not saved.
+                    if all(bool(torch.isfinite(p).all()) for p in raw.parameters()):
+                        save()
                     raise UserError(
                         f"{what}: loss is {float(loss)} at epoch {epoch}, step {step}; the last good "
                         f"state is kept in {disk.folder}; lower the learning rate and run again"
