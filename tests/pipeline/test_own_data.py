@@ -78,7 +78,7 @@ def test_derivatives_are_adopted_where_they_lie(small_run, tree):
 def test_the_whole_way_is_planned_from_derivatives(small_run, tree):
     settings = ["dataset=adopted", *OWN, f"bold={{engine: derivatives, derivatives: {tree}}}"]
     rules = {rule for rule, _ in small_run.workspace.planned("--config", *settings)}
-    assert {"windows_sweep", "generator_cotrain", "report_page"} <= rules
+    assert {"windows_sweep", "generator_cotrain", "bold_qc", "report_page"} <= rules
     assert not {"bold_run", "bold_fmriprep"} & rules
 
 

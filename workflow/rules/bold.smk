@@ -102,13 +102,18 @@ rule bold_run:
 rule bold_qc:
     """Quality of a subject's runs: motion, tSNR, carpet, coregistration; twins among runs refused."""
     input:
-        bold=lambda wildcards: [
-            preprocessed(wildcards.subject, *run) for run in runs_of(wildcards.subject)
-        ],
+        bold=lambda wildcards: (
+            [run_table(wildcards.subject)]
+            if adopted(wildcards.subject)
+            else [
+                preprocessed(wildcards.subject, *run)
+                for run in runs_of(wildcards.subject)
+            ]
+        ),
         raw=lambda wildcards: [path for _, _, path in RAW[wildcards.subject]],
     output:
         table=f"{R}/sub-{{subject}}/qc.tsv",
-        figures=directory(f"{DERIVATIVES}/sub-{{subject}}/figures"),
+        figures=directory(f"{R}/sub-{{subject}}/figures"),
     log:
         f"{LOGS}/bold/qc-{{subject}}.log",
     benchmark:
@@ -117,16 +122,25 @@ rule bold_qc:
         "../../envs/bold.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
-        runtime=60,
+        mem_mb=lambda wildcards, attempt: (
+            (8000 if adopted(wildcards.subject) else 2000) * 2 ** (attempt - 1)
+        ),
+        runtime=120,
     params:
         cfg=EMBEDDED_ENGINE,
         code=code("bold.qc"),
-        derivatives=folder_of("figures"),
+        runs=lambda wildcards, input: (
+            ["--runs", *input.bold]
+            if adopted(wildcards.subject)
+            else [
+                *("--derivatives", str(Path(input.bold[0]).parents[1])),
+                *("--raw", *input.raw, "--bold", *input.bold),
+            ]
+        ),
     shell:
-        "python -m boldreel.bold.qc --subject {wildcards.subject} --derivatives {params.derivatives:q} "
-        "--raw {input.raw:q} --bold {input.bold:q} --output-table {output.table:q} "
-        "--output-figures {output.figures:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+        "python -m boldreel.bold.qc --subject {wildcards.subject} {params.runs:q} "
+        "--output-table {output.table:q} --output-figures {output.figures:q} "
+        "--config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
 rule bold_fmriprep:

@@ -65,11 +65,7 @@ rule report_page:
         metrics=f"{R}/group/metrics.tsv",
         clip_metrics=expand(f"{R}/sub-{{subject}}/metrics.parquet", subject=SUBJECTS),
         audit=f"{R}/audit.json",
-        qc=[
-            f"{R}/sub-{subject}/qc.tsv"
-            for subject in [*SUBJECTS, *COHORT]
-            if not adopted(subject)
-        ],
+        qc=expand(f"{R}/sub-{{subject}}/qc.tsv", subject=[*SUBJECTS, *COHORT]),
         choice=expand(f"{R}/sub-{{subject}}/choice.json", subject=SUBJECTS),
         published=ROOT / "resources" / "published.tsv",
         captions=sorted(

@@ -5,9 +5,10 @@ import shutil
 
 import numpy as np
 import pytest
+from tests.fixtures_cifti import write_dense
 
 from boldreel.bold import qc, quality
-from boldreel.data import tables
+from boldreel.data import bold_runs, nifti, tables
 from boldreel.errors import UserError
 
 
@@ -69,3 +70,60 @@ def test_the_raw_run_is_read_where_the_sidecar_has_no_hash(subject, tmp_path):
 def test_no_runs(subject, tmp_path):
     with pytest.raises(UserError, match="run the bold stage"):
         qc.find_runs(tmp_path)
+
+
+COURSE = 100 + np.random.default_rng(1).normal(size=(30, 12))  # tSNR near 100
+
+
+def adopted(tmp_path, runs):
+    bold_runs.write(tmp_path / "bold.tsv", runs)
+    words = ["--subject", "01", "--runs", str(tmp_path / "bold.tsv")]
+    words += ["--output-table", str(tmp_path / "qc.tsv")]
+    qc.main([*words, "--output-figures", str(tmp_path / "figures")])
+    return tables.read(tmp_path / "qc.tsv", "qc"), {
+        p.name for p in (tmp_path / "figures").iterdir()
+    }
+
+
+def test_adopted_volumes_with_fmripreps_confounds(tmp_path):
+    """A head that moves 1 mm at one volume, in a run where half of the voxels are outside the brain."""
+    values = np.zeros((2, 12, 3, 30), np.float32)
+    values[0] = COURSE.T[:, None]
+    values[1] = -5.0
+    mask = np.zeros((2, 12, 3), np.uint8)
+    mask[0] = 1
+    nifti.save(tmp_path / "run.nii.gz", values, np.eye(4), t_r=2.0)
+    nifti.save(tmp_path / "mask.nii.gz", mask, np.eye(4), dtype=np.uint8)
+    names = [f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz"]
+    lines = ["\t".join([*names, "framewise_displacement", "motion_outlier00"])]
+    for k in range(30):
+        moves = ["1" if k >= 10 else "0", *"00000"]
+        lines.append("\t".join([*moves, "n/a" if k == 0 else str(int(k == 10)), str(int(k == 10))]))
+    (tmp_path / "confounds.tsv").write_text("\n".join(lines) + "\n")
+    paths = [str(tmp_path / name) for name in ("run.nii.gz", "confounds.tsv", "mask.nii.gz")]
+    run = bold_runs.Run("movie", 1, *paths, "X", 1.0, "volume", 30, 2.0, 0.0, "fmriprep")
+    table, names = adopted(tmp_path, [run])
+    row = table.iloc[0]
+    assert (row["max_fd"], row["outliers"], str(row["outlier_volumes"])) == (1.0, 1, "10")
+    assert row["mean_fd"] == pytest.approx(1 / 29, abs=1e-4)
+    assert 80 < row["median_tsnr"] < 125
+    assert names == {f"sub-01_desc-{what}_bold.png" for what in ("motion", "carpet", "tsnr")}
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_adopted_cifti_with_and_without_the_hcps_motion(tmp_path, known):
+    """Movement_Regressors.txt is in mm and degrees: one degree is .87 mm on a sphere of 50 mm."""
+    path = write_dense(tmp_path / "run.dtseries.nii", COURSE.astype(np.float32), left=7, right=5)
+    if known:
+        moves = np.zeros((30, 12))
+        moves[10:, 3] = 1.0
+        np.savetxt(tmp_path / "Movement_Regressors.txt", moves)
+    empty = ("", "", "fsLR", float("nan"), "cifti", 30, 0.72, 0.0, "hcp")
+    table, names = adopted(tmp_path, [bold_runs.Run("rest1LR", 1, str(path), *empty)])
+    row = table.iloc[0]
+    assert row["run"] == "task-rest1LR_run-1" and 80 < row["median_tsnr"] < 125
+    if known:
+        assert row["max_fd"] == pytest.approx(np.deg2rad(1.0) * 50, abs=1e-3)
+        assert names == {"sub-01_desc-motion_bold.png", "sub-01_desc-carpet_bold.png"}
+    else:
+        assert np.isnan(row["max_fd"]) and names == {"sub-01_desc-carpet_bold.png"}

@@ -1,12 +1,12 @@
 """Quality control of a subject's runs.
 
-Takes the preprocessed runs of one subject; leaves qc.tsv (a row a run) and PNGs (motion, carpet, tSNR,
-coregistration). Two runs that hold the same raw data are refused.
+Takes the preprocessed runs of one subject; leaves qc.tsv (a row a run) and PNGs (motion, carpet, tSNR; of
+the embedded engine coregistration too, which fMRIPrep's own page shows of its runs). Two runs that hold the
+same data are refused.
 """
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 
@@ -18,8 +18,9 @@ from boldreel.bold import content, quality, template, transforms
 from boldreel.bold.intensity import WHITE_MATTER
 from boldreel.bold.naming import BOLD_ENDING, AnatomyFiles, RunFiles
 from boldreel.bold.settings import Settings
-from boldreel.data import nifti, provenance, tables
+from boldreel.data import bold_runs, nifti, provenance, tables
 from boldreel.errors import UserError
+from boldreel.training.progress import Progress
 
 _FINER = 2  # voxels of the T1w shown per voxel of the BOLD, along each axis
 # Rim of the brain, and border between grey and white matter, in the normalised T1w.
@@ -53,18 +54,22 @@ def main(argv: list[str] | None = None) -> None:
     started = time.time()
     parser = step.parser(__doc__)
     parser.add_argument("--subject", required=True, help="label, without sub-")
-    parser.add_argument("--derivatives", type=Path, required=True, help="the subject's folder")
+    parser.add_argument("--derivatives", type=Path, help="the subject's folder, embedded engine")
     parser.add_argument("--bold", type=Path, nargs="*", help="its runs; default: all in the folder")
     parser.add_argument("--raw", type=Path, nargs="*", help="the raw runs, in the same order")
+    parser.add_argument("--runs", type=Path, help="instead: table of adopted runs")
     parser.add_argument("--output-table", type=Path, required=True, help="qc.tsv")
     parser.add_argument("--output-figures", type=Path, required=True, help="folder for the PNGs")
     arguments = parser.parse_args(argv)
     settings = Settings.from_config(arguments.config)
-    bold = arguments.bold or find_runs(arguments.derivatives)
-    raw: list[Path | None] = list(arguments.raw or [None] * len(bold))
-    if len(raw) != len(bold):
-        raise UserError(f"--raw names {len(raw)} runs, --bold {len(bold)}; name the same runs")
-    runs = [quality.measure(path, source) for path, source in zip(bold, raw, strict=True)]
+    if (arguments.runs is None) == (arguments.derivatives is None):
+        raise UserError("give either --derivatives or --runs")
+    if arguments.runs is not None:
+        runs, inputs = _measure(bold_runs.read_all(arguments.runs)), [arguments.runs]
+    else:
+        bold = arguments.bold or find_runs(arguments.derivatives)
+        runs = _measure_embedded(bold, list(arguments.raw or [None] * len(bold)))
+        inputs = [RunFiles(path).confounds for path in bold]
     known = {
         f"sub-{arguments.subject} {run.name}": run.content
         for run in runs
@@ -72,19 +77,49 @@ def main(argv: list[str] | None = None) -> None:
     }
     content.refuse_duplicates(known)
     _write_table(arguments.output_table, runs)
-    _draw(arguments.output_figures, arguments, bold[0], runs, settings.fd_threshold)
+    _draw(arguments.output_figures, arguments.subject, runs, settings.fd_threshold)
+    if arguments.runs is None:
+        _draw_coregistration(arguments.output_figures, arguments.subject, bold[0])
     provenance.record(
-        arguments.output_table,
-        inputs=[RunFiles(path).confounds for path in bold],
-        config=arguments.config,
-        started=started,
+        arguments.output_table, inputs=inputs, config=arguments.config, started=started
     )
-    worst = max(runs, key=lambda run: float(np.nanmean(run.displacement)))
+    typical = np.nanmedian([run.median_tsnr for run in runs])
     print(
-        f"sub-{arguments.subject}: {len(runs)} runs, median tSNR "
-        f"{np.median([run.median_tsnr for run in runs]):.0f}, most movement in {worst.name} "
-        f"(mean displacement {np.nanmean(worst.displacement):.2f} mm)"
+        f"sub-{arguments.subject}: {len(runs)} runs, median tSNR {typical:.0f}{_most_moved(runs)}"
     )
+
+
+def _measure(runs: list[bold_runs.Run]) -> list[quality.RunQuality]:
+    progress = Progress(len(runs), "quality control", unit="runs")
+    measured = []
+    for run in runs:
+        measured.append(quality.measure_adopted(run))
+        progress.update()
+    return measured
+
+
+def _measure_embedded(bold: list[Path], raw: list[Path | None]) -> list[quality.RunQuality]:
+    if len(raw) != len(bold):
+        raise UserError(f"--raw names {len(raw)} runs, --bold {len(bold)}; name the same runs")
+    progress = Progress(len(bold), "quality control", unit="runs")
+    measured = []
+    for path, source in zip(bold, raw, strict=True):
+        measured.append(quality.measure(path, source))
+        progress.update()
+    return measured
+
+
+def _mean(displacement: np.ndarray) -> float:
+    """Mean over volumes, NaN where head motion is not known."""
+    return float(np.nanmean(displacement)) if np.isfinite(displacement).any() else float("nan")
+
+
+def _most_moved(runs: list[quality.RunQuality]) -> str:
+    known = [run for run in runs if np.isfinite(run.displacement).any()]
+    if not known:
+        return ", head motion not known"
+    worst = max(known, key=lambda run: _mean(run.displacement))
+    return f", most movement in {worst.name} (mean displacement {_mean(worst.displacement):.2f} mm)"
 
 
 def _write_table(path: Path, runs: list[quality.RunQuality]) -> None:
@@ -94,8 +129,8 @@ def _write_table(path: Path, runs: list[quality.RunQuality]) -> None:
         {
             "run": [run.name for run in runs],
             "volumes": [len(run.motion) for run in runs],
-            "mean_fd": [float(np.nanmean(run.displacement)) for run in runs],
-            "max_fd": [float(np.nanmax(run.displacement)) for run in runs],
+            "mean_fd": [_mean(run.displacement) for run in runs],
+            "max_fd": [float(np.fmax.reduce(run.displacement)) for run in runs],
             "outliers": [len(run.outliers) for run in runs],
             "median_tsnr": [run.median_tsnr for run in runs],
             "content": [run.content for run in runs],
@@ -106,26 +141,28 @@ def _write_table(path: Path, runs: list[quality.RunQuality]) -> None:
     tables.write(path, frame, "qc")
 
 
-def _draw(
-    folder: Path,
-    arguments: argparse.Namespace,
-    first: Path,
-    runs: list[quality.RunQuality],
-    threshold: float,
-) -> None:
+def _draw(folder: Path, subject: str, runs: list[quality.RunQuality], threshold: float) -> None:
     # Matplotlib is imported where it is used: its import takes as long as the numbers.
     from boldreel.bold import figures
 
-    stem = f"sub-{arguments.subject}"
-    figures.motion(folder / f"{stem}_desc-motion_bold.png", runs, threshold)
+    stem = f"sub-{subject}"
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(np.isfinite(run.displacement).any() for run in runs):
+        figures.motion(folder / f"{stem}_desc-motion_bold.png", runs, threshold)
     figures.carpet(folder / f"{stem}_desc-carpet_bold.png", runs)
-    figures.tsnr(folder / f"{stem}_desc-tsnr_bold.png", runs)
+    if runs[0].tsnr.ndim == 3:  # grayordinates have no slices
+        figures.tsnr(folder / f"{stem}_desc-tsnr_bold.png", runs)
+
+
+def _draw_coregistration(folder: Path, subject: str, first: Path) -> None:
+    from boldreel.bold import figures
+
     reference = nifti.load(RunFiles(first).boldref)
     grid = template.Grid(reference.affine, reference.shape)
     figures.coregistration(
-        folder / f"{stem}_desc-coregistration_bold.png",
+        folder / f"sub-{subject}_desc-coregistration_bold.png",
         nifti.values(reference),
-        t1w_on_grid(arguments.derivatives / "anat", grid),
+        t1w_on_grid(first.parents[1] / "anat", grid),
         _EDGES,
     )
 

@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from boldreel.bold import content
+from boldreel.bold.confounds import framewise_displacement
 from boldreel.bold.naming import RunFiles
-from boldreel.data import bids, nifti
+from boldreel.data import bids, cifti, nifti
+from boldreel.data.bold_runs import Run
 from boldreel.errors import UserError
 
 _MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
@@ -27,9 +29,9 @@ class RunQuality:
     """Quality of one run.
 
     name : task-..._run-...
-    motion : (n, 6) mm and rad; displacement : (n,) mm, NaN first
+    motion : (n, 6) mm and rad, NaN where it is not known; displacement : (n,) mm, NaN first
     outliers : volumes that are motion outliers
-    tsnr : float32, shape of the grid, NaN outside the brain
+    tsnr : float32, shape of the grid, NaN outside the brain; of CIFTI one value a grayordinate
     carpet : (rows, n) z-scored series of voxels spread over the brain
     content : hash of the raw run; ratio : correlation ratio of the coregistration, NaN if unknown
     """
@@ -62,31 +64,80 @@ def measure(bold: Path, raw: Path | None = None) -> RunQuality:
     mask = nifti.values(nifti.load(files.mask)) > 0
     if not mask.any():
         raise UserError(f"{files.mask}: the brain mask is empty; run the bold stage again")
-    series = nifti.values(image)[mask].T
     tsnr = np.full(mask.shape, np.nan, np.float32)
-    residual = _without_trend(series)
-    spread = residual.std(0)
-    tsnr[mask] = series.mean(0) / np.where(spread > 0, spread, np.nan)
-    chosen = np.linspace(0, series.shape[1] - 1, min(_CARPET_ROWS, series.shape[1])).astype(int)
-    carpet = (residual[:, chosen] / np.where(spread > 0, spread, 1.0)[chosen]).T
+    tsnr[mask], carpet = _signal(nifti.values(image)[mask].T)
     columns = read_columns(files.confounds)
     about = json.loads(files.sidecar.read_text(encoding="utf-8"))
     digest = about.get("RawContentHash")
     if digest is None and raw is not None:
         digest = content.content_hash(content.read_volumes(raw)[0])
-    outliers = [
-        int(np.argmax(values)) for name, values in columns.items() if name.startswith("motion_out")
-    ]
     return RunQuality(
         bids.run_label(*bids.parse_label(bold)),
         np.stack([columns[name] for name in _MOTION], axis=1),
         columns["framewise_displacement"],
-        outliers,
+        _outliers(columns),
         tsnr,
         carpet,
         digest or "unknown",
         float(about.get("CorrelationRatio", np.nan)),
     )
+
+
+def measure_adopted(run: Run) -> RunQuality:
+    """Quality of a run of fMRIPrep or the HCP pipelines, where it lies.
+
+    Head motion comes from fMRIPrep's confounds, or from the HCP's Movement_Regressors.txt (mm and
+    degrees); where there is neither it is NaN.
+    """
+    path = Path(run.bold)
+    if run.kind == "cifti":
+        series = cifti.load(path).values()
+        tsnr, carpet = _signal(series)
+    else:
+        values = nifti.values(nifti.load(path))
+        mask = nifti.values(nifti.load(run.mask)) > 0 if run.mask else values.any(axis=3)
+        if not mask.any():
+            raise UserError(f"{run.mask or path}: no voxel of the brain; preprocess the run again")
+        series = values[mask].T
+        tsnr = np.full(mask.shape, np.nan, np.float32)
+        tsnr[mask], carpet = _signal(series)
+    motion = np.full((len(series), 6), np.nan)
+    displacement = np.full(len(series), np.nan)
+    regressors = path.with_name("Movement_Regressors.txt")
+    columns: dict[str, np.ndarray] = {}
+    if run.confounds:
+        columns = read_columns(Path(run.confounds))
+        motion = np.stack([columns[name] for name in _MOTION], axis=1)
+        displacement = columns["framewise_displacement"]
+    elif regressors.exists():
+        motion = np.loadtxt(regressors)[:, :6]
+        motion[:, 3:] = np.deg2rad(motion[:, 3:])
+        displacement = framewise_displacement(motion)
+    return RunQuality(
+        bids.run_label(run.segment, run.repeat),
+        motion,
+        displacement,
+        _outliers(columns),
+        tsnr,
+        carpet,
+        content.content_hash(series[:, None, None]),
+        float("nan"),
+    )
+
+
+def _signal(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(tSNR (p,), carpet (rows, n)) of the brain's series (n, p)."""
+    residual = _without_trend(series)
+    spread = residual.std(0)
+    chosen = np.linspace(0, series.shape[1] - 1, min(_CARPET_ROWS, series.shape[1])).astype(int)
+    carpet = (residual[:, chosen] / np.where(spread > 0, spread, 1.0)[chosen]).T
+    return series.mean(0) / np.where(spread > 0, spread, np.nan), carpet
+
+
+def _outliers(columns: dict[str, np.ndarray]) -> list[int]:
+    return [
+        int(np.argmax(values)) for name, values in columns.items() if name.startswith("motion_out")
+    ]
 
 
 def read_columns(path: Path) -> dict[str, np.ndarray]:

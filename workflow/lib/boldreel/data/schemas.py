@@ -91,11 +91,11 @@ TABLES: dict[str, dict[str, Column]] = {
     "qc": {
         "run": TEXT,
         "volumes": INT,
-        "mean_fd": FLOAT,  # mm
-        "max_fd": FLOAT,
+        "mean_fd": FLOAT_OR_MISSING,  # mm; missing where head motion is not known
+        "max_fd": FLOAT_OR_MISSING,
         "outliers": INT,
         "median_tsnr": FLOAT,
-        "content": TEXT,  # hash of the raw run's voxels
+        "content": TEXT,  # hash of the raw run's voxels (of adopted derivatives: of theirs)
     },
     "sweep": {"lag": FLOAT, "window": INT, "score": FLOAT, "chosen": BOOL},
     "windows": {
