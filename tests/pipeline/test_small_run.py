@@ -167,11 +167,12 @@ def test_adding_a_subject_runs_that_subject_and_the_group(small_run):
     assert subjects == {"04"}
     assert group == {
         "insilico_dataset",
+        "bold_twins",
         "windows_audit",
         "evaluate_group",
         "report_figures",
         "report_page",
-    } & (group | {"windows_audit", "evaluate_group", "report_figures", "report_page"})
+    } & (group | {"bold_twins", "windows_audit", "evaluate_group", "report_figures", "report_page"})
     per_subject = {rule for rule, wildcards in jobs if "subject=04" in wildcards}
     assert {
         "insilico_bold",

@@ -143,6 +143,30 @@ rule bold_qc:
         "--config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
+rule bold_twins:
+    """No two subjects' runs may hold the same data."""
+    input:
+        expand(f"{R}/sub-{{subject}}/qc.tsv", subject=list(RAW)),
+    output:
+        f"{R}/twins.json",
+    log:
+        f"{LOGS}/bold/twins.log",
+    benchmark:
+        f"{R}/benchmarks/bold/twins.tsv"
+    conda:
+        "../../envs/bold.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=20,
+    params:
+        code=code("bold.twins"),
+        subjects=list(RAW),
+    shell:
+        "python -m boldreel.bold.twins --subjects {params.subjects:q} --qc {input:q} "
+        "--output {output:q} 2>&1 | tee {log:q}"
+
+
 rule bold_fmriprep:
     """fMRIPrep of one subject in a container; its work directory is kept, so that it goes on."""
     input:

@@ -65,7 +65,8 @@ rule report_page:
         metrics=f"{R}/group/metrics.tsv",
         clip_metrics=expand(f"{R}/sub-{{subject}}/metrics.parquet", subject=SUBJECTS),
         audit=f"{R}/audit.json",
-        qc=expand(f"{R}/sub-{{subject}}/qc.tsv", subject=[*SUBJECTS, *COHORT]),
+        qc=expand(f"{R}/sub-{{subject}}/qc.tsv", subject=list(RAW)),
+        twins=f"{R}/twins.json",
         choice=expand(f"{R}/sub-{{subject}}/choice.json", subject=SUBJECTS),
         published=ROOT / "resources" / "published.tsv",
         captions=sorted(

@@ -4,10 +4,11 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.fixtures_cifti import write_dense
 
-from boldreel.bold import qc, quality
+from boldreel.bold import qc, quality, twins
 from boldreel.data import bold_runs, nifti, tables
 from boldreel.errors import UserError
 
@@ -127,3 +128,17 @@ def test_adopted_cifti_with_and_without_the_hcps_motion(tmp_path, known):
         assert names == {"sub-01_desc-motion_bold.png", "sub-01_desc-carpet_bold.png"}
     else:
         assert np.isnan(row["max_fd"]) and names == {"sub-01_desc-carpet_bold.png"}
+
+
+def test_two_subjects_with_the_same_data_are_refused(tmp_path):
+    def table(subject, contents):
+        frame = pd.DataFrame({"run": [f"task-a_run-{k}" for k in range(len(contents))]})
+        frame = frame.assign(volumes=9, mean_fd=0.1, max_fd=0.2, outliers=0, median_tsnr=50.0)
+        tables.write(tmp_path / f"{subject}.tsv", frame.assign(content=contents), "qc")
+        return tmp_path / f"{subject}.tsv"
+
+    own, other = table("01", ["x", "unknown"]), table("02", ["y", "unknown"])
+    assert len(twins.compare({"01": own, "02": other})) == 2
+    copy = table("03", ["z", "x"])
+    with pytest.raises(UserError, match=r"sub-03 task-a_run-1: .* as sub-01 task-a_run-0"):
+        twins.compare({"01": own, "02": other, "03": copy})

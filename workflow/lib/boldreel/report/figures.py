@@ -16,6 +16,7 @@ from boldreel.data import atomic
 from boldreel.report import brain, cost, ink, plots, sheet, wording
 from boldreel.report.results import Results, draw_sample
 from boldreel.step import parser, run
+from boldreel.training.progress import Progress
 
 DEFAULTS: dict[str, Any] = {
     "sheet_clips": 12,
@@ -25,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "level": 0.05,
     "combination": ["object", "colour"],
 }
+_CHARTS = 6
 # Which score says which subject is best, for the strip: the first that the table holds.
 _BEST = (("nway_video", "top3_n50_k1"), ("nway_video", "top3_n2_k1"), ("ssim", "rgb_uniform"))
 
@@ -104,15 +106,21 @@ def histories(results: Results) -> dict[str, dict[str, Any]]:
 
 def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
     subjects = results.subjects
+    progress = Progress(_CHARTS, "figures", unit="figures")
+
+    def save(name: str, figure: Any, data: Any) -> None:
+        ink.save(folder, name, figure, data)
+        progress.update()
+
     with ink.style():
-        ink.save(folder, "scores", *plots.scores(results.metrics(), subjects, results.method))
+        save("scores", *plots.scores(results.metrics(), subjects, results.method))
         trainings = histories(results)
         if trainings:
-            ink.save(folder, "training_curves", *plots.curves(trainings))
+            save("training_curves", *plots.curves(trainings))
         sweeps = {s: results.table(f"sub-{s}/sweep.tsv", "sweep") for s in subjects}
         known = {s: t for s, t in sweeps.items() if t is not None}
         if known:
-            ink.save(folder, "lag_sweep", *plots.sweep(known))
+            save("lag_sweep", *plots.sweep(known))
         positions = results.table("atlas/positions.parquet", "positions")
         ceilings = {
             s: results.table(f"sub-{s}/noise_ceiling.parquet", "noise_ceiling") for s in subjects
@@ -120,15 +128,14 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
         known = {s: t for s, t in ceilings.items() if t is not None}
         areas = None if positions is None else positions.set_index("position")["area"]
         if known:
-            ink.save(folder, "noise_ceiling", *plots.ceilings(known, areas))
+            save("noise_ceiling", *plots.ceilings(known, areas))
         if positions is not None:
             voxels = {s: results.table(f"sub-{s}/roi/voxels.parquet", "voxels") for s in subjects}
             known = {s: t for s, t in voxels.items() if t is not None}
-            ink.save(folder, "roi", *brain.figure(positions, known))
+            save("roi", *brain.figure(positions, known))
         jobs = cost.jobs(benchmarks)
         if len(jobs):
-            figure, stages = plots.timing(cost.by_stage(jobs))
-            ink.save(folder, "timing", figure, stages)
+            save("timing", *plots.timing(cost.by_stage(jobs)))
 
 
 def main(argv: list[str] | None = None) -> None:
