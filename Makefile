@@ -49,8 +49,14 @@ lint: env
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 
+# Two processes of one thread each: the denoiser needs of the others only what is trained first.
+BASE_MODELS := $(BIN)/python -m boldreel.insilico.base_models --out resources/insilico --only
 base-models: env
-	$(BIN)/python -m boldreel.insilico.base_models --out resources/insilico
+	$(BASE_MODELS) corpora
+	$(BASE_MODELS) vae & other=$$!; $(BASE_MODELS) clip || { kill $$other; exit 1; }; wait $$other
+	$(BASE_MODELS) unet & other=$$!; \
+	$(BASE_MODELS) image_classifier video_classifier || { kill $$other; exit 1; }; wait $$other
+	$(BASE_MODELS) gates
 
 envs: env
 	$(BIN)/python envs/generate.py

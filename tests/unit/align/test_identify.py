@@ -90,3 +90,15 @@ def test_nothing_chosen_is_no_score() -> None:
     pairings = identify.shifts(SEGMENTS, SHOTS, 9, 0)
     score = identify.summarise(outcome, np.zeros(60, bool), SHOTS, pairings)
     assert score.n == 0 and np.isnan(score.value) and np.isnan(score.p)
+
+
+def test_few_shifts_are_all_given_once() -> None:
+    """20 clips in shots of 2 have 17 shifts: asking for 999 gives those, and p is at least 1 / 18."""
+    segments, shots = np.array(["a"] * 20), np.repeat(np.arange(10), 2)
+    pairings = identify.shifts(segments, shots, 999, 0)
+    assert len(pairings) == len({tuple(row) for row in pairings}) == 17
+    outcome = identify.Outcome(np.eye(20), np.full(20, 0.05))
+    score = identify.summarise(outcome, np.ones(20, bool), shots, pairings)
+    assert score.value == 1.0 and score.p == pytest.approx(1 / 18)
+    many = identify.shifts(np.repeat(["a", "b"], 40), np.arange(80), 999, 0)
+    assert len(many) == 999

@@ -8,6 +8,8 @@ and a re-pairing of predictions and truths only looks up other entries.
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,9 +71,12 @@ def shifts(segments: np.ndarray, shots: np.ndarray, count: int, seed: int) -> np
     Each segment's predictions are shifted against its clips, which keeps both their order in time
     and what neighbours share. A shift is no shorter, either way round, than the segment's longest
     shot, so that no clip gets a prediction of its own shot. Clips must be in their order in time.
+    Where there are no more joint shifts than `count`, all of them are given, each once: drawn again and
+    again they would make p smaller than any test of them can be.
     """
     rng = np.random.default_rng(seed)
-    out = np.empty((count, len(segments)), dtype=np.int64)
+    members: list[np.ndarray] = []
+    choices: list[np.ndarray] = []
     for segment in np.unique(segments):
         here = np.flatnonzero(segments == segment)
         least = int(np.unique(shots[here], return_counts=True)[1].max())
@@ -79,7 +84,15 @@ def shifts(segments: np.ndarray, shots: np.ndarray, count: int, seed: int) -> np
         if not len(possible):
             # one shot fills the segment: half way round is all that can be done
             possible = np.array([len(here) // 2])
-        for k, shift in enumerate(rng.choice(possible, count)):
+        members.append(here)
+        choices.append(possible)
+    if math.prod(len(possible) for possible in choices) <= count:
+        drawn = np.array(list(itertools.product(*choices)))
+    else:
+        drawn = np.stack([rng.choice(possible, count) for possible in choices], axis=1)
+    out = np.empty((len(drawn), len(segments)), dtype=np.int64)
+    for here, column in zip(members, drawn.T, strict=True):
+        for k, shift in enumerate(column):
             out[k, here] = np.roll(here, shift)
     return out
 

@@ -203,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=(*MODELS, "gates"),
+        choices=("corpora", *MODELS, "gates"),
         default=[*MODELS, "gates"],
         help="make only these (what they need is made too)",
     )
@@ -212,7 +212,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     recipe = Recipe().scaled(options.scale)
     workshop = Workshop(options.out, options.work, recipe, options.seed)
     for name in options.only:
-        if name == "gates":
+        if name == "corpora":
+            for kind in ("frames", "clips"):
+                workshop.corpus(kind, "train")
+        elif name == "gates":
             workshop.measure()
         else:
             workshop.ship(name)

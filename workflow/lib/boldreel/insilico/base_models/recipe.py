@@ -19,8 +19,8 @@ class Recipe:
     blobs: int = 6_000
     coded_blobs: int = 1_500
     vae_crop_steps: int = 1_500
-    vae_frame_steps: int = 450
-    vae_decoder_steps: int = 400
+    vae_frame_steps: int = 1_200
+    vae_decoder_steps: int = 1_000
     clip_steps: int = 1_000
     clip_image_steps: int = 4_000
     image_classifier_steps: int = 1_500
