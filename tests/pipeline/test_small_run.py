@@ -87,7 +87,7 @@ def test_signal_is_found_and_absence_of_signal_too(small_run):
     retrieval = model[model.metric.str.fullmatch("(two_way|top1)_(text|image)")]
     after = model[model.metric.isin(["nway_frame", "nway_video"])]
     for part in (retrieval, after):
-        assert len(part) == 2 * len(part[part.subject == "01"]) >= 8
+        assert (part.subject == "01").sum() == (part.subject == "03").sum() >= 4
         loud = part[part.subject == "01"].p
         quiet = part[part.subject == "03"].p
         # No shift of the subject with signal reaches its score: the smallest p that there is.
