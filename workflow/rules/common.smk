@@ -164,9 +164,18 @@ def raw_runs(subject):
     ]
 
 
+def shown_in(subject):
+    """{(segment, repeat): events file} of adopted runs, from the raw data set."""
+    known = told(bids.find_events, BIDS, subject)
+    found = told(derivatives.find, TREE, subject, DERIVED_SPACE)
+    return {
+        (run.segment, run.repeat): known[run.key] for run in found if run.key in known
+    }
+
+
 RAW = {subject: raw_runs(subject) for subject in dict.fromkeys([*SUBJECTS, *COHORT])}
 SHOWN = {
-    subject: told(bids.find_events, BIDS, subject)
+    subject: shown_in(subject)
     for subject in RAW
     if ENGINE == "derivatives" and not foreign(subject)
 }

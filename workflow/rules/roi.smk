@@ -3,9 +3,19 @@ ATLAS = {
     key: located(config["roi"][key]) if config["roi"][key] else None
     for key in ("atlas", "mask")
 }
-ATLAS_FILES = [str(path) for path in ATLAS.values() if path and Path(path).is_file()]
-if config["roi"]["atlas"] == "visual-centres":
-    ATLAS_FILES.append(str(ROOT / "resources" / "atlas" / "visual_centres.tsv"))
+# The files behind the atlas: own ones with the table beside a volume of labels, or what the name stands for.
+BUILT_IN = {"visual-centres": "visual_centres.tsv", "hcp-mmp": "hcp_mmp.tsv"}
+ATLAS_FILES = [
+    str(path)
+    for value in ATLAS.values()
+    if value
+    for path in (Path(value), Path(value.split(".nii")[0] + ".tsv"))
+    if path.is_file()
+]
+if config["roi"]["atlas"] in BUILT_IN:
+    ATLAS_FILES.append(
+        str(ROOT / "resources" / "atlas" / BUILT_IN[config["roi"]["atlas"]])
+    )
 
 
 rule roi_template:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from tests.fixtures_cifti import write_dense
 
 from boldreel.bold import adopt
-from boldreel.data import bold_runs, nifti
+from boldreel.data import bids, bold_runs, derivatives, nifti
 from boldreel.errors import UserError
 
 SPACE = "space-MNI152NLin2009cAsym_res-2"
@@ -162,12 +163,37 @@ def test_events_are_checked_without_raw_bold(fmriprep, tmp_path):
     paths = [
         events(func / f"ses-{s}/func/sub-01_ses-{s}_task-movie_events.tsv", 12.0) for s in "ab"
     ]
-    runs = adopt.find(fmriprep, "01")
+    found, runs = derivatives.find(fmriprep, "01"), adopt.find(fmriprep, "01")
     with pytest.raises(UserError, match=r"row 2: movie a.mp4 is not among"):
-        adopt.check_shown(runs, paths, [])
+        adopt.check_shown(found, runs, paths, [])
     events(paths[1], 99.0)
     with pytest.raises(UserError, match=r"ses-b.*row 2 ends at 99 s, the run after 12 s"):
-        adopt.check_shown(runs, paths[1:], [])
+        adopt.check_shown(found, runs, paths[1:], [])
+
+
+def test_events_belong_to_their_own_session(fmriprep, tmp_path):
+    """Only the second session has events: they are the second run's, not the first one's."""
+    path = tmp_path / "raw/sub-01/ses-b/func/sub-01_ses-b_task-movie_events.tsv"
+    events(path, 12.0)
+    found = derivatives.find(fmriprep, "01")
+    known = bids.find_events(tmp_path / "raw", "01")
+    assert [known.get(run.key) for run in found] == [None, path]
+
+
+def test_derivatives_of_a_run_that_raw_data_lack(fmriprep, tmp_path):
+    raw = raw_of(fmriprep, tmp_path / "raw")
+    shutil.rmtree(raw / "sub-01/ses-a")
+    with pytest.raises(UserError, match=r"ses-a.*raw data set has no such run"):
+        adopt.find(fmriprep, "01", raw=raw)
+
+
+def test_a_tr_that_nothing_knows(fmriprep):
+    func = fmriprep / "sub-01/ses-a/func"
+    path = func / f"sub-01_ses-a_task-movie_{SPACE}_desc-preproc_bold.nii.gz"
+    volume(path, t_r=0.0)
+    path.with_name(path.name.replace(".nii.gz", ".json")).write_text("{}")
+    with pytest.raises(UserError, match=r"ses-a.*neither header nor sidecar knows its TR"):
+        adopt.find(fmriprep, "01")
 
 
 def test_the_same_data_twice_are_refused(fmriprep, tmp_path):

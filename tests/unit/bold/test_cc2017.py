@@ -50,7 +50,7 @@ def test_the_authors_crop_holds_a_lag_of_four_seconds(archive, tmp_path, segment
     runs = derivatives.find(tmp_path / "out/derivatives", "01", "fsLR")
     run = adopt.measure(next(run for run in runs if run.segment == segment))
     clips = pd.DataFrame({"movie": segment, "start": 2.0 * np.arange(240), "duration": 2.0})
-    path = bids.find_events(tmp_path / "out/bids", "01")[segment, 1]
+    path = bids.find_events(tmp_path / "out/bids", "01")[segment, "", 1]
     shown = clock.clip_onsets(clips, bids.read_events(path))
     assert shown.rows.tolist() == list(range(240))
     first = clock.first_volumes(shown.onsets, 4.0, run.t_r, run.start_time)

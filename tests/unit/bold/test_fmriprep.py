@@ -38,6 +38,11 @@ def calls(place: Path) -> list[list[str]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def check(place: Path, engine: str, **section) -> None:
+    section = {"licence": str(place / "licence.txt"), **section}
+    fmriprep.check(engine, fmriprep.Settings.from_config(section))
+
+
 def run(place: Path, engine: str, *more: str, **section) -> None:
     section = {"licence": str(place / "licence.txt"), "threads": 4, "memory": 12000, **section}
     words = ["--engine", engine, "--subject", "01", "--bids", str(place / "raw")]
@@ -73,15 +78,19 @@ def test_apptainer_word_by_word(place):
     image = place / "fmriprep.sif"
     image.write_text("image")
     spaces = ["MNI152NLin2009cAsym:res-2", "T1w"]
-    run(place, "fmriprep-apptainer", image=str(image), output_spaces=spaces, cifti=None)
+    (place / "filter.json").write_text("{}")
+    more = {"bids_filter": str(place / "filter.json"), "output_spaces": spaces, "cifti": None}
+    run(place, "fmriprep-apptainer", image=str(image), **more)
     (called,) = calls(place)
     assert called == [
         *("apptainer", "run", "--cleanenv"),
         *("--bind", f"{place}/raw:/data:ro", "--bind", f"{place}/out:/out"),
         *("--bind", f"{place}/state/fmriprep:/scratch"),
         *("--bind", f"{place}/licence.txt:/opt/freesurfer/license.txt:ro"),
+        *("--bind", f"{place}/filter.json:/bids_filter.json:ro"),
         *(str(image), "/data", "/out", "participant", "--work-dir", "/scratch"),
         *("--fs-license-file", "/opt/freesurfer/license.txt"),
+        *("--bids-filter-file", "/bids_filter.json"),
         *("--output-spaces", "MNI152NLin2009cAsym:res-2", "T1w"),
         *("--participant-label", "01", "--nthreads", "4", "--omp-nthreads", "4"),
         *("--mem_mb", "12000", "--notrack"),
@@ -94,6 +103,8 @@ def test_what_it_leaves(place, engine):
     image = str(place / "fmriprep.sif") if engine == "fmriprep-apptainer" else None
     run(place, engine, image=image)
     found = bold_runs.read(place / "bold.tsv", "movie", 1)
+    about = json.loads((place / "bold.tsv.provenance.json").read_text())
+    assert list(about["inputs"]) == [str(place / f"raw/sub-01/func/{STEM}_bold.nii.gz")]
     assert found.bold == str(
         place / f"out/sub-01/func/{STEM}_space-MNI152NLin2009cAsym_res-2_desc-preproc_bold.nii.gz"
     )
@@ -124,7 +135,7 @@ def test_a_run_that_fmriprep_left_out(place):
 def test_docker_that_cannot_run_is_told_first(place, monkeypatch, engine, variable, message):
     monkeypatch.setenv(variable, "1")
     with pytest.raises(UserError, match=message):
-        run(place, engine, "--only-check")
+        check(place, engine)
     assert not any("participant" in call for call in calls(place))
 
 
@@ -132,7 +143,7 @@ def test_docker_that_cannot_run_is_told_first(place, monkeypatch, engine, variab
 def test_no_engine(place, monkeypatch, engine):
     monkeypatch.setenv("PATH", str(place))
     with pytest.raises(UserError, match=r"on PATH"):
-        run(place, engine, "--only-check")
+        check(place, engine)
 
 
 @pytest.mark.parametrize(
@@ -146,19 +157,19 @@ def test_no_engine(place, monkeypatch, engine):
 )
 def test_what_is_missing_is_told_first(place, section, message):
     with pytest.raises(UserError, match=message):
-        run(place, "fmriprep-docker", "--only-check", **section)
+        check(place, "fmriprep-docker", **section)
     assert calls(place) == []
 
 
 @pytest.mark.parametrize("image", [None, "nowhere.sif"])
 def test_no_apptainer_image(place, image):
     with pytest.raises(UserError, match=r"apptainer build .*docker://nipreps/fmriprep:25.2.7"):
-        run(place, "fmriprep-apptainer", "--only-check", image=image)
+        check(place, "fmriprep-apptainer", image=image)
 
 
 def test_licence_from_the_environment(place, monkeypatch):
     monkeypatch.setenv("FS_LICENSE", str(place / "licence.txt"))
-    run(place, "fmriprep-docker", "--only-check", licence=None)
+    check(place, "fmriprep-docker", licence=None)
 
 
 def test_work_directory_inside_the_data(place):

@@ -1,5 +1,6 @@
 """NIfTI: what cannot be right is refused with one line."""
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -37,3 +38,21 @@ def test_missing_and_foreign(tmp_path):
         path.write_text(text)
         with pytest.raises(UserError, match="not a readable NIfTI"):
             nifti.load(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "unit", "expected"),
+    [
+        (2.0, "sec", 2.0),
+        (2000.0, "msec", 2.0),
+        (1.0, "sec", 1.0),
+        (1.0, None, None),
+        (0.0, "sec", None),
+    ],
+)
+def test_the_headers_tr(header, unit, expected):
+    """A second that is stated is a second; 0, and 1 without a unit, are what converters write for want."""
+    image = nib.Nifti1Image(np.zeros((2, 2, 2, 3), np.int16), AFFINE)
+    image.header.set_zooms((2.0, 2.0, 2.0, header))
+    image.header.set_xyzt_units("mm", unit)
+    assert nifti.repetition_time(image) == expected

@@ -56,14 +56,15 @@ def validate(module):
 
 
 class Counting:
-    """The loss, counting how often it is asked for."""
+    """The loss, counting how often it is asked for; at call `at` it goes through `then`."""
 
-    def __init__(self):
-        self.calls = 0
+    def __init__(self, at=0, then=None):
+        self.calls, self.at, self.then = 0, at, then
 
     def __call__(self, module, batch, generator):
         self.calls += 1
-        return loss_fn(module, batch, generator)
+        loss, numbers = loss_fn(module, batch, generator)
+        return (self.then(loss) if self.calls == self.at else loss), numbers
 
 
 def same(a, b):
@@ -76,15 +77,12 @@ def same(a, b):
 def test_stopped_by_sigterm_and_resumed_is_bit_equal(tmp_path, stop_at, ema):
     whole = make()
     history = fit(whole, tmp_path / "whole", validate=validate, ema=ema)
-    calls = 0
 
-    def stopping(module, batch, generator):
-        nonlocal calls
-        calls += 1
-        if calls == stop_at:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return loss_fn(module, batch, generator)
+    def terminate(loss):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return loss
 
+    stopping = Counting(stop_at, terminate)
     with pytest.raises(Stopped):
         fit(make(), tmp_path / "parts", loss=stopping, validate=validate, ema=ema)
     resumed, rest = make(), Counting()
@@ -100,17 +98,11 @@ def test_killed_without_warning_goes_on_from_the_last_save(tmp_path):
     class Kill(BaseException):
         pass
 
-    calls = 0
-
-    def dying(module, batch, generator):
-        nonlocal calls
-        calls += 1
-        if calls == 7:
-            raise Kill
-        return loss_fn(module, batch, generator)
+    def die(loss):
+        raise Kill
 
     with pytest.raises(Kill):
-        fit(make(), tmp_path / "parts", loss=dying)
+        fit(make(), tmp_path / "parts", loss=Counting(7, die))
     resumed, rest = make(), Counting()
     fit(resumed, tmp_path / "parts", loss=rest)
     assert same(whole, resumed)
@@ -145,14 +137,7 @@ def test_best_state_counts_the_starting_point(tmp_path):
 
 
 def test_nan_stops_with_the_last_good_state(tmp_path):
-    calls = 0
-
-    def failing(module, batch, generator):
-        nonlocal calls
-        calls += 1
-        loss, numbers = loss_fn(module, batch, generator)
-        return (loss * float("nan") if calls == 6 else loss), numbers
-
+    failing = Counting(6, lambda loss: loss * float("nan"))
     with pytest.raises(UserError, match="epoch 1, step 1"):
         fit(make(), tmp_path, loss=failing)
     state = State(tmp_path)
@@ -163,16 +148,7 @@ def test_nan_stops_with_the_last_good_state(tmp_path):
 
 def test_broken_weights_are_not_taken_for_a_good_state(tmp_path):
     """A finite loss whose gradients are not: the next loss tells, and the weights are spoilt by then."""
-    calls = 0
-
-    def breaking(module, batch, generator):
-        nonlocal calls
-        calls += 1
-        loss, numbers = loss_fn(module, batch, generator)
-        if calls == 6:
-            loss = loss + torch.sqrt(0.0 * loss)  # the gradient of a root at 0
-        return loss, numbers
-
+    breaking = Counting(6, lambda loss: loss + torch.sqrt(0.0 * loss))  # gradient of a root at 0
     with pytest.raises(UserError, match="last good"):
         fit(make(), tmp_path, loss=breaking)
     saved = State(tmp_path).load("last")

@@ -9,7 +9,7 @@ How a space is named: data.derivatives.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,26 +39,28 @@ def find(
     ------
     UserError : as data.derivatives.find; a damaged file; a contradiction with the raw data.
     """
-    runs = [measure(found) for found in derivatives.find(root, subject, space)]
+    found = derivatives.find(root, subject, space)
+    runs = [measure(each) for each in found]
     if raw is not None:
-        compare_with_raw(runs, bids.find_runs(raw, subject))
+        known = {each.key: run for each, run in zip(found, runs, strict=True)}
+        compare_with_raw(known, bids.find_runs(raw, subject))
     return runs
 
 
 def measure(found: Found) -> Run:
     """A run's shape and timing from its header and sidecar, and what lies beside it."""
     path = found.path
-    volumes, t_r, resolution = _header(path, found.surface)
+    volumes, header, resolution = _header(path, found.surface)
     sidecar = _sidecar(path)
     told = sidecar.get("RepetitionTime")
-    if isinstance(told, int | float):
-        # 0 and 1 are what converters write that do not know the TR.
-        if abs(t_r - told) > _TR_TOLERANCE and t_r not in (0.0, 1.0):
-            raise UserError(
-                f"{path}: the header says TR {t_r:g} s, its sidecar {told:g} s; find out which is "
-                "right and mend the other"
-            )
-        t_r = float(told)
+    t_r = header if told is None else float(told)
+    if t_r is None:
+        raise UserError(f"{path}: neither header nor sidecar knows its TR; write its JSON sidecar")
+    if told is not None and header is not None and abs(header - told) > _TR_TOLERANCE:
+        raise UserError(
+            f"{path}: the header says TR {header:g} s, its sidecar {told:g} s; find out which is "
+            "right and mend the other"
+        )
     if found.pipeline == derivatives.FMRIPREP:
         stem = path.name.split("_space-")[0]
         confounds = path.with_name(f"{stem}_desc-confounds_timeseries.tsv")
@@ -94,29 +96,33 @@ def _sidecar(path: Path) -> dict[str, Any]:
     return bids.read_sidecar(own) if own.exists() else {}
 
 
-def _header(path: Path, surface: bool) -> tuple[int, float, float]:
-    """(volumes, TR in s, resolution in mm or NaN)."""
+def _header(path: Path, surface: bool) -> tuple[int, float | None, float]:
+    """(volumes, TR in s or None, resolution in mm or NaN)."""
     if surface:
         dense = cifti.load(path)
         return dense.volumes, dense.t_r, float("nan")
     image = nifti.load(path)
     if len(image.shape) != 4:
         raise UserError(f"{path}: shape {image.shape}; a BOLD run has four dimensions")
-    zooms = [float(value) for value in image.header.get_zooms()]
-    seconds = {"msec": 1e-3, "usec": 1e-6}.get(image.header.get_xyzt_units()[1], 1.0)
-    return image.shape[3], zooms[3] * seconds, round(float(np.mean(zooms[:3])), 3)
+    resolution = round(float(np.mean(image.header.get_zooms()[:3])), 3)
+    return image.shape[3], nifti.repetition_time(image), resolution
 
 
-def compare_with_raw(runs: Sequence[Run], raw: Iterable[bids.Run]) -> None:
-    """UserError where preprocessed runs and raw runs contradict each other."""
-    known = {(run.segment, run.repeat): run for run in runs}
-    for source in raw:
-        run = known.get((source.segment, source.repeat))
-        if run is None:
+def compare_with_raw(runs: Mapping[tuple[str, str, int], Run], raw: Iterable[bids.Run]) -> None:
+    """UserError where preprocessed runs (by bids.run_key) and raw runs contradict each other."""
+    sources = {bids.run_key(source.path): source for source in raw}
+    for key, run in runs.items():
+        if key not in sources:
+            raise UserError(
+                f"{run.bold}: the raw data set has no such run; take it away, or add the raw run"
+            )
+    for key, source in sources.items():
+        if key not in runs:
             raise UserError(
                 f"{source.path}: has no preprocessed run in the derivatives; preprocess it, or take "
                 "the raw run away"
             )
+        run = runs[key]
         count = nifti.load(source.path).shape[3]
         if run.volumes != count:
             raise UserError(
@@ -131,13 +137,15 @@ def compare_with_raw(runs: Sequence[Run], raw: Iterable[bids.Run]) -> None:
             )
 
 
-def check_shown(runs: Sequence[Run], events: Sequence[Path], movies: Sequence[Path]) -> None:
+def check_shown(
+    found: Sequence[Found], runs: Sequence[Run], events: Iterable[Path], movies: Sequence[Path]
+) -> None:
     """UserError where events and movies do not fit the runs; runs without events are passed over."""
-    length = {(run.segment, run.repeat): run for run in runs}
+    by_key = {each.key: run for each, run in zip(found, runs, strict=True)}
     durations = check.movie_durations(movies)
-    for label, path in zip(bids.count_repeats(events), events, strict=True):
-        if label in length:
-            run = length[label]
+    for path in events:
+        run = by_key.get(bids.run_key(path))
+        if run is not None:
             check.check_events(path, run.volumes * run.t_r, run.t_r, durations)
 
 
@@ -157,10 +165,14 @@ def main(argv: list[str] | None = None) -> None:
     if raw is not None and not bids.has_bold(raw, arguments.subject):
         raw = None
     runs = find(arguments.derivatives, arguments.subject, space, raw)
-    check_shown(runs, arguments.events, arguments.movies)
+    found = derivatives.find(arguments.derivatives, arguments.subject, space)
+    check_shown(found, runs, arguments.events, arguments.movies)
     content.check_duplicates(run.bold for run in runs)
     bold_runs.write(arguments.output, runs)
-    provenance.record(arguments.output, inputs=[], config=arguments.config, started=started)
+    # The BOLD itself is hashed where it is read: in the provenance of each run's series.
+    provenance.record(
+        arguments.output, inputs=arguments.events, config=arguments.config, started=started
+    )
     print(f"{arguments.subject}: {len(runs)} runs in {runs[0].space}, {runs[0].kind}")
 
 

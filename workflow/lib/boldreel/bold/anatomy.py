@@ -17,7 +17,7 @@ from scipy import ndimage
 from boldreel import step
 from boldreel.bold import affine as affine_registration
 from boldreel.bold import intensity, template, transforms
-from boldreel.bold.derivatives import describe
+from boldreel.bold.description import describe
 from boldreel.bold.naming import AnatomyFiles
 from boldreel.bold.settings import Settings
 from boldreel.data import atomic, nifti, provenance

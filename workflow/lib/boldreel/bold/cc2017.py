@@ -33,7 +33,7 @@ REPEATS = {"seg": 2, "test": 10}
 LATE = {("3", "test2", 9)}
 SPACES = {
     "fsLR_den-91k": "_bold.dtseries.nii",
-    "MNI152NLin6Asym_res-2": "_desc-preproc_bold.nii.gz",
+    "MNI152NLin6Asym": "_desc-preproc_bold.nii.gz",
 }
 
 

@@ -20,7 +20,6 @@ from boldreel.data import atomic, bids, nifti
 from boldreel.errors import UserError
 
 _TR_TOLERANCE = 1e-3  # s; headers hold TR as float32
-_TIME_UNITS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 
 
 def check_run(
@@ -103,12 +102,8 @@ def slice_times(
 
 
 def _check_header_time(path: Path, image: Any, t_r: float) -> None:
-    header = float(image.header.get_zooms()[3])
-    unit = image.header.get_xyzt_units()[1]
-    header *= _TIME_UNITS.get(unit, 1.0)
-    # Converters that do not know the TR write 0, or 1 without a unit.
-    unknown = header == 0.0 or (header == 1.0 and unit not in _TIME_UNITS)
-    if not unknown and abs(header - t_r) > _TR_TOLERANCE:
+    header = nifti.repetition_time(image)
+    if header is not None and abs(header - t_r) > _TR_TOLERANCE:
         raise UserError(
             f"{path}: the header says TR {header:g} s, its sidecar {t_r:g} s; find out which is "
             "right and mend the other"

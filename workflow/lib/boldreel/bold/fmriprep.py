@@ -2,7 +2,7 @@
 
 Takes a raw BIDS data set, a subject and the ``bold.fmriprep`` section; leaves fMRIPrep's derivatives
 and a table of the runs found in them (bold.adopt). The work directory is kept, so that fMRIPrep goes on
-where it was stopped. With ``--only-check`` it only says whether engine, image and licence are there.
+where it was stopped.
 
 Docker goes through the package ``fmriprep-docker``, the wrapper of fMRIPrep's own authors; Apptainer is
 called directly. What fMRIPrep needs and a mount cannot carry (a colon in a path) is refused at once.
@@ -24,7 +24,7 @@ from typing import Any
 
 from boldreel import step
 from boldreel.bold import adopt
-from boldreel.data import bold_runs, derivatives, provenance
+from boldreel.data import bids, bold_runs, derivatives, provenance
 from boldreel.errors import UserError
 from boldreel.section import read
 
@@ -195,14 +195,14 @@ def _docker(job: Job, settings: Settings, licence: Path, filters: Sequence[Path]
 def _apptainer(job: Job, settings: Settings, licence: Path, filters: Sequence[Path]) -> list[str]:
     mounts = [f"{job.bids.resolve()}:/data:ro", f"{job.output.resolve()}:/out"]
     mounts += [f"{job.work.resolve()}:/scratch", f"{licence}:{_LICENCE_INSIDE}:ro"]
-    mounts += [f"{path.resolve()}:/tmp/bids_filter.json:ro" for path in filters]
+    mounts += [f"{path.resolve()}:/bids_filter.json:ro" for path in filters]
     words = [apptainer(), "run", "--cleanenv"]
     for mount in mounts:
         words += ["--bind", mount]
     words += [str(settings.image), "/data", "/out", "participant", "--work-dir", "/scratch"]
     words += ["--fs-license-file", _LICENCE_INSIDE]
     if filters:
-        words += ["--bids-filter-file", "/tmp/bids_filter.json"]
+        words += ["--bids-filter-file", "/bids_filter.json"]
     words += ["--output-spaces", *settings.output_spaces]
     return words + _options(job, settings)
 
@@ -249,14 +249,13 @@ def main(argv: list[str] | None = None) -> None:
     started = time.time()
     parser = step.parser(__doc__)
     parser.add_argument("--engine", choices=ENGINES, required=True)
-    parser.add_argument("--only-check", action="store_true", help="look for engine, image, licence")
-    parser.add_argument("--subject", help="label, without sub-")
-    parser.add_argument("--bids", type=Path, help="raw BIDS data set")
-    parser.add_argument("--derivatives", type=Path, help="fMRIPrep's output folder")
-    parser.add_argument("--work", type=Path, help="fMRIPrep's work directory")
+    parser.add_argument("--subject", required=True, help="label, without sub-")
+    parser.add_argument("--bids", type=Path, required=True, help="raw BIDS data set")
+    parser.add_argument("--derivatives", type=Path, required=True, help="fMRIPrep's output folder")
+    parser.add_argument("--work", type=Path, required=True, help="fMRIPrep's work directory")
     parser.add_argument("--threads", type=int, help="processors; default: the configuration's")
     parser.add_argument("--memory", type=int, help="MB; default: the configuration's")
-    parser.add_argument("--output", type=Path, help="table of the runs found, .tsv")
+    parser.add_argument("--output", type=Path, required=True, help="table of the runs found, .tsv")
     arguments = parser.parse_args(argv)
     section = dict(arguments.config)
     space = section.pop("space", None) or derivatives.VOLUME
@@ -264,9 +263,6 @@ def main(argv: list[str] | None = None) -> None:
     section |= {key: value for key, value in given.items() if value is not None}
     settings = Settings.from_config(section)
     check(arguments.engine, settings)
-    if arguments.only_check:
-        print(f"{arguments.engine}: engine, image and licence are there")
-        return
     job = Job(arguments.subject, arguments.bids, arguments.derivatives, arguments.work)
     words = command(arguments.engine, job, settings)
     for folder in (job.output, job.work):
@@ -276,7 +272,7 @@ def main(argv: list[str] | None = None) -> None:
     bold_runs.write(arguments.output, runs)
     provenance.record(
         arguments.output,
-        inputs=[],
+        inputs=[run.path for run in bids.find_runs(job.bids, job.subject)],
         config=arguments.config,
         started=started,
         extra={"command": json.dumps(words)},

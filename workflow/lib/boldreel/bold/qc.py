@@ -8,6 +8,8 @@ same data are refused.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -65,10 +67,16 @@ def main(argv: list[str] | None = None) -> None:
     if (arguments.runs is None) == (arguments.derivatives is None):
         raise UserError("give either --derivatives or --runs")
     if arguments.runs is not None:
-        runs, inputs = _measure(bold_runs.read_all(arguments.runs)), [arguments.runs]
+        adopted = bold_runs.read_all(arguments.runs)
+        runs = _measure([partial(quality.measure_adopted, run) for run in adopted])
+        inputs = [arguments.runs]
     else:
         bold = arguments.bold or find_runs(arguments.derivatives)
-        runs = _measure_embedded(bold, list(arguments.raw or [None] * len(bold)))
+        raw: list[Path | None] = list(arguments.raw or [None] * len(bold))
+        if len(raw) != len(bold):
+            raise UserError(f"--raw names {len(raw)} runs, --bold {len(bold)}; name the same runs")
+        pairs = zip(bold, raw, strict=True)
+        runs = _measure([partial(quality.measure, path, source) for path, source in pairs])
         inputs = [RunFiles(path).confounds for path in bold]
     known = {
         f"sub-{arguments.subject} {run.name}": run.content
@@ -89,22 +97,11 @@ def main(argv: list[str] | None = None) -> None:
     )
 
 
-def _measure(runs: list[bold_runs.Run]) -> list[quality.RunQuality]:
-    progress = Progress(len(runs), "quality control", unit="runs")
+def _measure(ways: list[Callable[[], quality.RunQuality]]) -> list[quality.RunQuality]:
+    progress = Progress(len(ways), "quality control", unit="runs")
     measured = []
-    for run in runs:
-        measured.append(quality.measure_adopted(run))
-        progress.update()
-    return measured
-
-
-def _measure_embedded(bold: list[Path], raw: list[Path | None]) -> list[quality.RunQuality]:
-    if len(raw) != len(bold):
-        raise UserError(f"--raw names {len(raw)} runs, --bold {len(bold)}; name the same runs")
-    progress = Progress(len(bold), "quality control", unit="runs")
-    measured = []
-    for path, source in zip(bold, raw, strict=True):
-        measured.append(quality.measure(path, source))
+    for way in ways:
+        measured.append(way())
         progress.update()
     return measured
 

@@ -114,11 +114,26 @@ def has_bold(bids_root: Path | str, subject: str) -> bool:
     return any(True for pattern in _FUNC for _ in folder.glob(f"{pattern}/*_bold.nii*"))
 
 
-def find_events(bids_root: Path | str, subject: str) -> dict[tuple[str, int], Path]:
-    """{(segment, repeat): events file} of a subject, counted as find_runs counts runs."""
+def run_key(path: Path) -> tuple[str, str, int]:
+    """(task, session, run index) that a file name states: the same for a run's BOLD, events and derivatives.
+
+    Unlike (segment, repeat) it depends on no other file, so files of different trees are paired by it.
+
+    Raises
+    ------
+    UserError : no task in the name.
+    """
+    entities = parse_entities(path.name)
+    if "task" not in entities:
+        raise UserError(f"{path}: no task in the name; BIDS wants sub-*_task-*_...")
+    return entities["task"], entities.get("ses") or "", _repeat(entities, path)
+
+
+def find_events(bids_root: Path | str, subject: str) -> dict[tuple[str, str, int], Path]:
+    """{run_key: events file} of a subject."""
     folder = Path(bids_root) / f"sub-{subject.removeprefix('sub-')}"
     paths = sorted(path for pattern in _FUNC for path in folder.glob(f"{pattern}/*_events.tsv"))
-    return dict(zip(count_repeats(paths), paths, strict=True))
+    return {run_key(path): path for path in paths}
 
 
 def count_repeats(paths: Sequence[Path]) -> list[tuple[str, int]]:
@@ -133,10 +148,7 @@ def count_repeats(paths: Sequence[Path]) -> list[tuple[str, int]]:
     """
     keys: list[tuple[str, str, int]] = []
     for path in paths:
-        entities = parse_entities(path.name)
-        if "task" not in entities:
-            raise UserError(f"{path}: no task in the name; BIDS wants sub-*_task-*_...")
-        key = (entities["task"], entities.get("ses") or "", _repeat(entities, path))
+        key = run_key(path)
         if key in keys:
             raise UserError(
                 f"{path}: same task, session and run as {paths[keys.index(key)].name}; give each run "

@@ -42,6 +42,11 @@ class Found:
         """Whether it is CIFTI."""
         return self.space == SURFACE
 
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What pairs it with raw data (data.bids.run_key)."""
+        return (self.segment, "", 1) if self.pipeline == HCP else bids.run_key(self.path)
+
 
 def find(root: Path | str, subject: str, space: str = VOLUME) -> list[Found]:
     """The runs of a subject, by segment and repeat.

@@ -10,6 +10,8 @@ import numpy as np
 from boldreel.data import atomic
 from boldreel.errors import UserError
 
+_TIME_UNITS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+
 
 def load(path: str | Path) -> nib.Nifti1Image:
     """Open a NIfTI image; uncompressed data stays memory-mapped.
@@ -54,6 +56,14 @@ def values(image: nib.Nifti1Image, dtype: type = np.float32) -> np.ndarray:
         raise UserError(
             f"{image.get_filename()}: truncated or damaged ({_first_line(error)}); copy it again"
         ) from None
+
+
+def repetition_time(image: nib.Nifti1Image) -> float | None:
+    """TR (s) of a run's header, None where it does not know: converters write 0 then, or 1 without a unit."""
+    unit = image.header.get_xyzt_units()[1]
+    header = float(image.header.get_zooms()[3]) * _TIME_UNITS.get(unit, 1.0)
+    unknown = header == 0.0 or (header == 1.0 and unit not in _TIME_UNITS)
+    return None if unknown else header
 
 
 def save(

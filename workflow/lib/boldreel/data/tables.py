@@ -79,7 +79,7 @@ def numbers(path: str | Path, schema: str, names: list[str]) -> dict[str, np.nda
         kind = "int64" if column.kind == "int" else "float64"
         try:
             values = table[name].cast(kind)
-        except (ArrowException, NotImplementedError):
+        except ArrowException:
             raise UserError(f"{path}: column {name!r} is not of kind {column.kind}") from None
         if values.null_count and not column.missing:
             raise UserError(f"{path}: column {name!r}: a value is missing")

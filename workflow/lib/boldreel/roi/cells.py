@@ -43,6 +43,11 @@ class Cells:
     vertices: np.ndarray
     n_vertices: int
 
+    @property
+    def surface(self) -> bool:
+        """Whether the cells are vertices."""
+        return self.n_vertices > 0
+
 
 def of_grid(grid: bold_template.Grid, space: str = bold_template.SPACE) -> Cells:
     """All voxels of a grid. The template's grey matter is known for nilearn's template alone; in other

@@ -52,10 +52,10 @@ def assign(atlas: str, cells: Cells) -> Parcels:
         return _parcels(names, cells, {"cortex": "cortex"}, atlas)
     if atlas == HCP_MMP:
         groups = {row["area"]: row["group"] for row in _hcp_rows()}
-        names = _hcp_surface(cells) if cells.n_vertices else _hcp_volume(cells)
+        names = _hcp_surface(cells) if cells.surface else _hcp_volume(cells)
         return _parcels(names, cells, groups, atlas)
     path = Path(atlas)
-    names = _dlabel(path, cells) if cells.n_vertices else _label_volume(path, cells)
+    names = _dlabel(path, cells) if cells.surface else _label_volume(path, cells)
     return _parcels(names, cells, _groups_of(path), atlas)
 
 
@@ -66,7 +66,7 @@ def inside_mask(path: Path, cells: Cells) -> np.ndarray:
     ------
     UserError : not readable, of another space, or empty.
     """
-    if cells.n_vertices:
+    if cells.surface:
         values = _on_grayordinates(path, cells)
     else:
         _refuse_other_space(path, cells.space)

@@ -22,24 +22,25 @@ from boldreel.roi.settings import Settings
 _GRID_KEYS = ("resolution", "output_box")
 
 
-def cells_of(reference: Path | None, section: dict) -> cells.Cells:
-    """The cells of a reference run (volume or CIFTI), or of the config's resolution and output_box."""
+def cells_of(reference: Path | None, space: str, section: dict) -> cells.Cells:
+    """The cells of a reference run (volume or CIFTI), or of the config's resolution and output_box.
+
+    space : of the run; "" is read from its name
+    """
     if reference is None:
         return cells.of_grid(bold_template.output_grid(BoldSettings.from_config(section)))
     if reference.name.endswith(".dtseries.nii"):
         return cells.of_cifti(reference)
     image = nifti.load(reference)
     grid = bold_template.Grid(image.affine, image.shape[:3])
-    return cells.of_grid(grid, space_of(reference))
+    return cells.of_grid(grid, space or space_of(reference))
 
 
 def space_of(reference: Path) -> str:
-    """The space of a preprocessed volume: as its name says, or that of the HCP's volumes."""
+    """The space of a preprocessed volume, as its name says."""
     found = re.search(r"_space-([A-Za-z0-9]+)", reference.name)
     if found:
         return found[1]
-    if "MNINonLinear" in reference.parts:
-        return "MNI152NLin6Asym"
     raise UserError(
         f"{reference}: its name does not say its space (space-...); name it as fMRIPrep does"
     )
@@ -71,10 +72,11 @@ def main(argv: list[str] | None = None) -> None:
     section = dict(arguments.config)
     grid_section = {key: section.pop(key) for key in _GRID_KEYS if key in section}
     settings = Settings.from_config(section)
-    reference = arguments.reference
+    reference, space = arguments.reference, ""
     if arguments.runs:
-        reference = Path(bold_runs.read_all(arguments.runs)[0].bold)
-    where = cells_of(reference, grid_section)
+        first = bold_runs.read_all(arguments.runs)[0]
+        reference, space = Path(first.bold), first.space
+    where = cells_of(reference, space, grid_section)
     found, source = areas_on(where, settings)
     inside = parcels.inside_mask(Path(settings.mask), where) if settings.mask else None
     frame = positions.table(where, found, settings, inside)
@@ -82,7 +84,7 @@ def main(argv: list[str] | None = None) -> None:
     inputs = [path for path in (source, settings.mask and Path(settings.mask)) if path]
     provenance.record(arguments.output, inputs=inputs, config=arguments.config, started=started)
     voxels = int((frame["i"] >= 0).sum())
-    kind = "vertices" if where.n_vertices else "voxels"
+    kind = "vertices" if where.surface else "voxels"
     print(f"{len(frame)} positions, {voxels} {kind}, {frame['patch'].nunique()} patches")
 
 
