@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from boldreel.data import arrays, atomic, tables
+from boldreel.data import arrays, atomic, documents, tables
 
 OBJECTS, COLOURS, GROUNDS = ("ball", "star", "cube"), ("red", "green", "blue"), ("grass", "sand")
 MOTIONS = ("left", "right")
@@ -268,7 +268,7 @@ def build(root: Path, clips: int = 24, size: int = 32, seed: int = 7) -> Path:
             ]
         )
         tables.write(home / "sweep.tsv", sweep, "sweep")
-        atomic.write_text(home / "choice.json", json.dumps({"lag": 4.0, "window": 2}))
+        documents.write(home / "choice.json", {"lag": 4.0, "window": 2}, "choice")
         qc = pd.DataFrame(
             [
                 {
@@ -285,12 +285,8 @@ def build(root: Path, clips: int = 24, size: int = 32, seed: int = 7) -> Path:
         tables.write(home / "qc.tsv", qc, "qc")
     _history(root / "pretrain" / "rest" / "history.tsv", rng)
     _history(root / "generator" / "history.tsv", rng)
-    atomic.write_text(
-        root / "audit.json",
-        json.dumps(
-            {"test_segments_in_training": 0, "captions_shared": 3, "near_duplicate_frames": 0}
-        ),
-    )
+    audit = {"splits": {"disjoint": True}, "captions": {"captions_shared": 3}}
+    documents.write(root / "audit.json", audit, "audit")
     _benchmarks(root)
     return root
 

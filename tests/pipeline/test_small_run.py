@@ -1,4 +1,4 @@
-"""The whole workflow on the small configuration, stopped four times on the way."""
+"""The whole workflow on the small configuration, stopped eight times on the way."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from boldreel import imports
 
-from .conftest import INTERRUPTIONS
+from .conftest import SIGNALS, TRAININGS
 from .workflow import ROOT, environment
 
 pytestmark = pytest.mark.pipeline
@@ -33,9 +33,22 @@ def test_it_finishes(small_run):
     assert (small_run.workspace.results / "report.html").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("state", [state for state, _, _ in INTERRUPTIONS])
-def test_a_stopped_training_leaves_no_half_result(small_run, state):
-    assert not small_run.stops[state]["output"]
+def test_make_demo_ends_with_the_headline_and_where_the_page_is(small_run):
+    last = small_run.log.rstrip().splitlines()
+    assert last[-1] == "report: results/demo/report.html"
+    head = next(k for k in reversed(range(len(last))) if last[k].startswith("Score over all"))
+    assert last[head].split()[-3:] == ["sub-01", "sub-03", "chance"]
+    assert any("does not differ from chance" in line for line in last[head:])
+
+
+@pytest.mark.parametrize("how", [how for how, _ in SIGNALS])
+@pytest.mark.parametrize("state", [state for state, _ in TRAININGS])
+def test_a_stopped_training_leaves_its_state_and_no_half_result(small_run, state, how):
+    stop = small_run.stops[state, how]
+    assert not stop.output
+    assert stop.reached > (0, 0)
+    first = small_run.stops[state, SIGNALS[0][0]]
+    assert stop is first or stop.reached > first.reached, "the second start did not go on"
 
 
 def test_nothing_is_left_to_do(small_run):
@@ -47,6 +60,7 @@ def test_nothing_is_left_to_do(small_run):
     ("module", "containing", "output"),
     [
         ("boldreel.pretrain.train", "", "pretrain/rest"),
+        ("boldreel.generator.tune", "", "generator"),
         ("boldreel.align.train", "sub-01", "sub-01/align"),
         ("boldreel.generator.cotrain", "sub-01", "sub-01/cotrain"),
     ],
@@ -171,10 +185,13 @@ def test_noise_ceiling_is_recovered(small_run):
         assert abs(found - expected) < 0.05, subject
 
 
-def test_adding_a_subject_runs_that_subject_and_the_group(small_run):
+@pytest.mark.parametrize("line", [1, None], ids=["first row", "last row"])
+def test_adding_a_subject_runs_that_subject_and_the_group(small_run, line):
     table = small_run.workspace.root / "tests" / "pipeline" / "subjects.tsv"
     before = table.read_text()
-    table.write_text(before.rstrip("\n") + "\n04\tfalse\tnew\n")
+    lines = before.splitlines()
+    lines.insert(len(lines) if line is None else line, "04\tfalse\tnew")
+    table.write_text("\n".join(lines) + "\n")
     try:
         jobs = small_run.workspace.planned()
     finally:
@@ -194,7 +211,7 @@ def test_adding_a_subject_runs_that_subject_and_the_group(small_run):
         "evaluate_group",
         "report_figures",
         "report_page",
-    } & (group | {"bold_twins", "windows_audit", "evaluate_group", "report_figures", "report_page"})
+    }
     per_subject = {rule for rule, wildcards in jobs if "subject=04" in wildcards}
     assert {
         "insilico_bold",

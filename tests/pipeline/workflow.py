@@ -59,6 +59,22 @@ class Workspace:
             start_new_session=True,
         )
 
+    def make(self, target: str, log: Path) -> subprocess.Popen:
+        """A target of the Makefile, with this configuration and the environment of the tests."""
+        venv = Path(sys.executable).parents[1]
+        words = shlex.join(self.command())
+        return subprocess.Popen(
+            [
+                *("make", target, f"VENV={venv}", f"SNAKEMAKE={words}"),
+                # the environment is there, whatever the times of the copied files
+                *("--assume-old", f"{venv}/.complete"),
+            ],
+            cwd=self.root,
+            env=self.environment(),
+            stdout=log.open("w"),
+            stderr=subprocess.STDOUT,
+        )
+
     def run(self, *arguments: str, timeout: float = 1200) -> subprocess.CompletedProcess:
         return subprocess.run(
             self.command(*arguments),

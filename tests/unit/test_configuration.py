@@ -4,6 +4,7 @@ import pytest
 
 from boldreel import configuration
 from boldreel.errors import UserError
+from boldreel.generator.settings import CotrainSettings
 
 COHORT = {"pretrain": {"subjects": ["01", "02"]}}  # the only key without a usable default
 
@@ -120,3 +121,28 @@ def test_schema_and_code_agree_on_defaults(section):
     for key, value in _defaults(section).items():
         assert key in schema, f"{section}.{key} is missing in the schema"
         assert plain(schema[key]) == plain(value), f"{section}.{key}"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"cotrain": {"epochs": 2, "steps_per_epoch": 10, "warmup": 20}}, r"cotrain\.warmup is 20"),
+        (
+            {"pretrain": COHORT["pretrain"] | {"epochs": 2, "warmup_epochs": 2}},
+            r"pretrain\.warmup_epochs is 2 of 2 epochs",
+        ),
+    ],
+)
+def test_a_training_that_ends_in_its_warmup_is_refused(changed, message):
+    whole = configuration.complete(COHORT | changed)
+    with pytest.raises(UserError, match=message):
+        configuration.check_warmup(whole)
+
+
+@pytest.mark.parametrize("epochs", [0, 1, 4])
+def test_the_warmup_of_the_generator_follows_its_length(epochs):
+    changed = {
+        section: {"epochs": epochs, "steps_per_epoch": 10} for section in ("generator", "cotrain")
+    }
+    configuration.check_warmup(configuration.complete(COHORT | changed))
+    assert CotrainSettings(epochs=epochs, steps_per_epoch=10).warmup_steps == epochs

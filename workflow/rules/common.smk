@@ -69,6 +69,7 @@ TREE, COHORT_TREE = (
     for path in (config["bold"]["derivatives"], config["pretrain"]["derivatives"])
 )
 told(configuration.check_engine, config)
+told(configuration.check_warmup, config)
 
 
 def prefix():

@@ -7,7 +7,6 @@ rule evaluate_reference:
         upper=[f"{R}/reconstruction/true_features/shard-{shard}" for shard in shards()],
         frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
         clips=f"{R}/clips.parquet",
-        windows=f"{R}/sub-{SUBJECTS[0]}/windows.parquet",
         weights=weights("clip", "image_classifier", "video_classifier"),
     output:
         directory(f"{R}/evaluation/reference"),
@@ -27,12 +26,13 @@ rule evaluate_reference:
         cfg=section("evaluate", dataset=DATASET),
         code=code("evaluate.reference"),
         stimuli=folder_of("frames", 2),
+        training=movies("train", "validation"),
         clip=model("clip"),
         image=model("image_classifier"),
         video=model("video_classifier"),
     shell:
         "python -m boldreel.evaluate.reference --upper-bound {input.upper:q} "
-        "--stimuli {params.stimuli:q} --clips {input.clips:q} --windows {input.windows:q} "
+        "--stimuli {params.stimuli:q} --clips {input.clips:q} --training-movies {params.training:q} "
         "--image-classifier {params.image:q} --video-classifier {params.video:q} "
         "--clip-model {params.clip:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 

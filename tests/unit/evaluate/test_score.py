@@ -9,6 +9,7 @@ import pytest
 from boldreel.data import tables
 from boldreel.errors import UserError
 from boldreel.evaluate import clips, group, reference, score
+from boldreel.evaluate.readings import Judges
 
 CONFIG = {"seed": 3, "dataset": "demo", "resamples": 200, "permutations": 300, "n_way": [2, 10]}
 
@@ -120,7 +121,11 @@ def test_one_still_for_all_scores_as_its_copies():
         np.testing.assert_allclose(one.values, other.values, atol=1e-12)
 
 
-def test_judges_and_reference_agree(tree, judges, tmp_path):
+def test_judges_and_reference_agree(tree, judges, tmp_path, monkeypatch):
+    windows = tables.read(tree / "sub-01" / "windows.parquet", "windows")
+    listed = tables.read(tree / "clips.parquet", "clips").set_index("clip")
+    shown = windows.loc[windows["split"] != "test", "clip"]
+    training = sorted(set(listed.loc[shown, "movie"]))
     models = [
         *("--image-classifier", str(judges / "image"), "--video-classifier", str(judges / "video")),
         *("--clip-model", str(judges / "clip")),
@@ -129,14 +134,23 @@ def test_judges_and_reference_agree(tree, judges, tmp_path):
         [
             *("--upper-bound", str(tree / "reconstruction" / "true_features")),
             *("--stimuli", str(tree / "stimuli"), "--clips", str(tree / "clips.parquet")),
-            *("--windows", str(tree / "sub-01" / "windows.parquet")),
+            *("--training-movies", *training),
             *("--output", str(tmp_path / "reference"), "--config", json.dumps(CONFIG), *models),
         ]
     )
     a, b = tmp_path / "a", tmp_path / "b"
     score.main(arguments(tree, "01", a, *models))
     stored = ["--reference", str(tmp_path / "reference")]
+    real, judged = Judges.read, []
+
+    def listening(self, shown, name, *rest):
+        judged.append(name.split(" of ")[0])
+        return real(self, shown, name, *rest)
+
+    monkeypatch.setattr(Judges, "read", listening)
     score.main(arguments(tree, "01", b, *models, *stored))
+    # What is the same for every subject comes from the reference, random training clips as well.
+    assert judged and not {"truth", "true_features", "random_training"} & set(judged)
     first, second = (tables.read(p / "01.tsv", "metrics") for p in (a, b))
     pd.testing.assert_frame_equal(first, second, check_exact=False, atol=1e-4)
     metrics = set(first["metric"])

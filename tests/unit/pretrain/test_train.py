@@ -82,6 +82,28 @@ def test_held_out_subjects_are_not_trained_on(
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_the_epoch_is_chosen_on_other_volumes_than_are_scored(
+    cohort: tuple[list[Path], Path], corpus: Path, tmp_path: Path
+) -> None:
+    """Other values in the scored half change the scores and neither weights nor history."""
+    other = tmp_path / "corpus"
+    build(*cohort, other)
+    shard = np.load(other / "shard-0000.npy")
+    held = len(shard) - 120
+    noise = np.random.default_rng(0).normal(size=(60, shard.shape[1])).astype(np.float32)
+    shard[held + 60 :] = np.where(shard[held + 60 :] != 0, noise, 0)
+    np.save(other / "shard-0000.npy", shard)
+    for k, folder in enumerate((corpus, other)):
+        run(folder, tmp_path / f"rest{k}", tmp_path / f"state{k}", epochs=2)
+    first, second = (read_tensors(tmp_path / f"rest{k}" / "model") for k in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    histories = [(tmp_path / f"rest{k}" / "history.tsv").read_text() for k in range(2)]
+    assert histories[0] == histories[1]
+    scores = [tables.read(tmp_path / f"rest{k}" / "scores.tsv", "metrics") for k in range(2)]
+    linear = [table.set_index("condition").loc["linear", "value"] for table in scores]
+    assert abs(linear[1]) < 0.1 < linear[0]
+
+
 def test_it_resumes_to_the_bit(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,24 @@ def check_engine(config: Mapping[str, Any]) -> None:
         )
 
 
+def check_warmup(config: Mapping[str, Any]) -> None:
+    """UserError where a training would end before its warm-up does."""
+    amounts = {}
+    for section in ("pretrain", "align"):
+        amounts[f"{section}.warmup_epochs"] = config[section]["epochs"], "epochs"
+    for section in ("generator", "cotrain"):
+        steps = config[section]["epochs"] * config[section]["steps_per_epoch"]
+        amounts[f"{section}.warmup"] = steps, "steps"
+    for key, (total, unit) in amounts.items():
+        section, name = key.split(".")
+        warmup = config[section][name] or 0
+        if 0 < total <= warmup:
+            raise UserError(
+                f"configuration: {key} is {warmup} of {total} {unit} in all: the learning rate would "
+                f"never reach its peak; lower it or raise {section}.epochs"
+            )
+
+
 def subjects(path: str | Path) -> list[str]:
     """Labels (without "sub-") of the subjects in a TSV with a column `subject`.
 

@@ -7,11 +7,12 @@ one line that names the two. (An archive of this field was found to hold one sub
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 from boldreel import step
 from boldreel.bold import content
-from boldreel.data import atomic, tables
+from boldreel.data import atomic, provenance, tables
 
 
 def compare(quality: dict[str, Path]) -> list[str]:
@@ -36,6 +37,7 @@ def compare(quality: dict[str, Path]) -> list[str]:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
+    started = time.time()
     parser = step.parser(__doc__)
     parser.add_argument("--subjects", nargs="+", required=True, help="labels, without sub-")
     parser.add_argument("--qc", type=Path, nargs="+", required=True, help="tables, same order")
@@ -43,6 +45,9 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     runs = compare(dict(zip(arguments.subjects, arguments.qc, strict=True)))
     atomic.write_text(arguments.output, json.dumps(runs, indent=1) + "\n")
+    provenance.record(
+        arguments.output, inputs=arguments.qc, config=arguments.config, started=started
+    )
     print(f"{len(runs)} runs of {len(arguments.subjects)} subjects hold different data")
 
 

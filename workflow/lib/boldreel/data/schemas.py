@@ -1,4 +1,5 @@
-"""The columns of every table and the shape of every array that passes between stages.
+"""The columns of every table, the shape of every array and the keys of every JSON object that pass
+between stages.
 
 Table columns: name -> Column(kind, optional). Kinds: `text`, `int`, `float`, `bool`. A column that
 is not `optional` must be there; `missing=True` lets single values be empty. Times are in seconds.
@@ -25,6 +26,14 @@ class ArrayKind:
     ndim: int
     dtypes: tuple[str, ...]
     meta: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of a JSON object: the types that its value may have, and whether it may be absent."""
+
+    kinds: tuple[type, ...]
+    optional: bool = False
 
 
 TEXT, INT, FLOAT, BOOL = Column("text"), Column("int"), Column("float"), Column("bool")
@@ -198,4 +207,26 @@ ARRAYS: dict[str, ArrayKind] = {
     "frame_readings": ArrayKind(3, ("float32",), ("clips",)),
     "clip_readings": ArrayKind(2, ("float32",), ("clips",)),
     "prediction": ArrayKind(2, ("float32",)),  # (clips, D)
+}
+
+_NUMBER = (int, float)
+DOCUMENTS: dict[str, dict[str, Key]] = {
+    "choice": {
+        "lag": Key(_NUMBER),  # s
+        "window": Key((int,)),  # volumes
+        "subject": Key((str,), optional=True),
+        "source": Key((str,), optional=True),  # sweep, default or config
+        "note": Key((str,), optional=True),
+        "lag_estimate": Key((*_NUMBER, type(None)), optional=True),  # s; none without signal
+        "p": Key(_NUMBER, optional=True),
+        "permutations": Key((int,), optional=True),
+    },
+    "audit": {
+        "splits": Key((dict,)),
+        "captions": Key((dict,), optional=True),
+        "frames": Key((dict,), optional=True),
+        "attributes": Key((dict,), optional=True),
+        "cuts": Key((dict,), optional=True),
+        "repeats": Key((dict,), optional=True),
+    },
 }

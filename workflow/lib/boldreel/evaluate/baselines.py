@@ -8,7 +8,13 @@ BOLD is most like the test clip's.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MID_GRAY = 128
 
@@ -33,9 +39,17 @@ def true_colour(colours: np.ndarray, frames: int, size: tuple[int, int]) -> np.n
     return np.broadcast_to(colours[:, None, None, None, :], (len(colours), frames, *size, 3))
 
 
-def random_rows(test: int, training: int, seed: int) -> np.ndarray:
-    """Row (test,) of a training clip for each test clip, drawn with replacement by seed."""
-    return np.random.default_rng([seed, 3]).integers(training, size=test)
+def random_clips(
+    table: pd.DataFrame, movies: Collection[str], count: int, seed: int
+) -> pd.DataFrame:
+    """`count` rows of a clips table, of these movies, drawn with replacement by seed.
+
+    By movie, not by the windows of a subject, so that whoever watched the same movies has the same
+    clips, which are then judged once. Empty where no clip is of these movies.
+    """
+    pool = table[table["movie"].isin(list(movies))]
+    drawn = np.random.default_rng([seed, 3]).integers(max(len(pool), 1), size=count)
+    return pool.iloc[drawn] if len(pool) else pool
 
 
 def nearest_rows(test: np.ndarray, training: np.ndarray) -> np.ndarray:

@@ -7,10 +7,11 @@ no p, since a handful of subjects is no sample of a population.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boldreel.data import tables
+from boldreel.data import provenance, tables
 from boldreel.errors import UserError
 from boldreel.step import parser, run
 
@@ -59,12 +60,14 @@ def combine(parts: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def main(argv: list[str] | None = None) -> None:
+    started = time.time()
     arguments = parser(__doc__)
     arguments.add_argument("--scores", nargs="+", required=True, help="tables of all subjects")
     arguments.add_argument("--output", required=True, type=Path)
     args = arguments.parse_args(argv)
     table = combine([tables.read(path, "metrics") for path in args.scores])
     tables.write(args.output, table, "metrics")
+    provenance.record(args.output, inputs=args.scores, config=args.config, started=started)
 
 
 if __name__ == "__main__":

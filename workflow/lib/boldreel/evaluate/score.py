@@ -74,6 +74,8 @@ class Material:
     ----------
     test : clips table of the reconstructed test clips with the column segment.
     training : clips table of the training clips.
+    random : clips table of a training clip drawn for each test clip, or of none.
+    nearest : row of `training` for each test clip, or None.
     """
 
     def __init__(
@@ -83,13 +85,13 @@ class Material:
         stimuli: Sequence[str],
         test: pd.DataFrame,
         training: pd.DataFrame,
+        random: pd.DataFrame,
         nearest: np.ndarray | None,
-        seed: int,
     ) -> None:
         self.model, self.upper, self.stimuli = model, upper, stimuli
-        self.test, self.training, self.nearest = test, training, nearest
+        self.test, self.training = test, training
+        self.random, self.nearest = random, nearest
         self.frames, self.size = model.shape[0], (model.shape[1], model.shape[2])
-        self.drawn = baselines.random_rows(len(test), max(len(training), 1), seed)
         self.mean = clips.mean_frame(training, stimuli, self.size) if len(training) else None
 
     def truth(self, rows: np.ndarray) -> np.ndarray:
@@ -106,12 +108,12 @@ class Material:
         yield Condition("gray", baselines.gray(self.frames, self.size))
         if self.mean is not None:
             yield Condition("mean_frame", baselines.still(self.mean, self.frames))
-            yield self._of_training("random_training", self.drawn[rows])
+        if len(self.random):
+            yield self._of_training("random_training", self.random.iloc[rows])
         if self.nearest is not None:
-            yield self._of_training("nearest_training", self.nearest[rows])
+            yield self._of_training("nearest_training", self.training.iloc[self.nearest[rows]])
 
-    def _of_training(self, name: str, which: np.ndarray) -> Condition:
-        table = self.training.iloc[which]
+    def _of_training(self, name: str, table: pd.DataFrame) -> Condition:
         shown = clips.cut(table, self.stimuli, self.frames, self.size)
         return Condition(name, shown, "training", list(table["clip"]))
 
@@ -236,7 +238,8 @@ def main(argv: list[str] | None = None) -> None:
     model = clips.Reconstruction(args.reconstruction)
     upper = clips.Reconstruction(args.upper_bound) if args.upper_bound else None
     windows = tables.read(args.windows, "windows")
-    test, training = split_clips(tables.read(args.clips, "clips"), windows)
+    table = tables.read(args.clips, "clips")
+    test, training = split_clips(table, windows)
     unknown = sorted(set(model.names) - set(test["clip"]))
     if unknown:
         raise UserError(
@@ -245,7 +248,9 @@ def main(argv: list[str] | None = None) -> None:
         )
     test = test[test["clip"].isin(model.names)].reset_index(drop=True)
     nearest = _nearest(args.windows, args.series_dir, test, training)
-    material = Material(model, upper, args.stimuli, test, training, nearest, seed)
+    movies = set(training["movie"]) - set(test["movie"])
+    random = baselines.random_clips(table, movies, len(test), seed)
+    material = Material(model, upper, args.stimuli, test, training, random, nearest)
     runs = clips.segments(test)
     with lease() as device:
         judges = Judges(

@@ -22,7 +22,7 @@ class Optimization:
     epochs, steps_per_epoch, batch : amount of training, in clips; validated after each epoch.
     train : groups of attention layers that are trained: self, cross, temporal.
     learning_rate, temporal_learning_rate : of self- and cross-attention, and of the temporal layers.
-    warmup : optimizer steps of linear warm-up; then half a cosine to a tenth.
+    warmup : optimizer steps of linear warm-up, null for a tenth of all; then half a cosine to a tenth.
     ema : decay of the moving average of the weights, or null for none.
     min_snr, motion_weight, still_share : see `boldreel.generator.losses.LossOptions`.
     condition_dropout : share of training clips whose condition is replaced by the negative one.
@@ -39,7 +39,7 @@ class Optimization:
     learning_rate: float = 1e-4
     temporal_learning_rate: float = 1e-3
     weight_decay: float = 0.01
-    warmup: int = 20
+    warmup: int | None = None
     clip_norm: float = 1.0
     ema: float | None = 0.98
     min_snr: float | None = 5.0
@@ -49,6 +49,16 @@ class Optimization:
     validation_clips: int = 64
     mixed_precision: str = "no"
     gradient_checkpointing: bool = False
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of the whole training."""
+        return self.epochs * self.steps_per_epoch
+
+    @property
+    def warmup_steps(self) -> int:
+        """Optimizer steps of the warm-up."""
+        return self.steps // 10 if self.warmup is None else self.warmup
 
     @property
     def loss(self) -> LossOptions:

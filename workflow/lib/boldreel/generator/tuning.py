@@ -34,7 +34,7 @@ def network_groups(
 
 def schedule_of(chosen: Optimization):  # type: ignore[no-untyped-def]
     """Warm-up and half a cosine to a tenth over all steps."""
-    return cosine(chosen.epochs * chosen.steps_per_epoch, chosen.warmup, final=0.1)
+    return cosine(chosen.steps, chosen.warmup_steps, final=0.1)
 
 
 def endless_rows(

@@ -3,7 +3,8 @@
 Takes the corpus folder; leaves `model/` (config.json, model.safetensors), `history.tsv` (loss by
 epoch, on training and on held-out subjects) and `scores.tsv`: how well hidden patches of held-out
 subjects are predicted, beside the training mean, the nearest visible patch, and the best linear
-predictor. Optimiser and schedule as published for MinD-Vis (Chen et al., CVPR 2023); the default
+predictor. The first half of the held-out rows (whole runs, as a rule) chooses the epoch, the second is
+scored. Optimiser and schedule as published for MinD-Vis (Chen et al., CVPR 2023); the default
 rate is for small batches.
 """
 
@@ -66,11 +67,11 @@ def train(
     model: MaskedAutoencoder,
     corpus: Corpus,
     rows: np.ndarray,
-    held_out: np.ndarray,
+    choosing: np.ndarray,
     config: dict[str, Any],
     state_dir: Path,
 ) -> list[dict[str, float]]:
-    """Train in place and return the history; the epoch that is best on held-out rows is kept."""
+    """Train in place and return the history; the epoch that is best on the rows `choosing` is kept."""
     import torch
 
     from boldreel.training import loop, schedule
@@ -78,7 +79,7 @@ def train(
 
     size = min(config["batch_size"], len(rows))
     steps = len(rows) // size
-    check = held_out[_evenly(len(held_out), config["scored_volumes"])]
+    check = choosing[_evenly(len(choosing), config["scored_volumes"])]
 
     def tensors(chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         volumes, present = corpus.read(chosen)
@@ -135,7 +136,7 @@ def score(
     model: MaskedAutoencoder,
     corpus: Corpus,
     rows: np.ndarray,
-    held_out: np.ndarray,
+    scored: np.ndarray,
     config: dict[str, Any],
 ) -> pd.DataFrame:
     """The scores table: masked-patch correlation of the model and three other predictors.
@@ -149,7 +150,7 @@ def score(
     from boldreel.pretrain import predictors
 
     device = next(model.parameters()).device
-    check = held_out[_evenly(len(held_out), config["scored_volumes"])]
+    check = scored[_evenly(len(scored), config["scored_volumes"])]
     x, present = corpus.read(check)
     noise = _noise(len(check), model.config.n_patches, config["seed"])
     predicted, masks = [], []
@@ -239,14 +240,18 @@ def main(argv: list[str] | None = None) -> None:
 
     corpus = Corpus.open(args.corpus)
     rows, held_out = corpus.split(config["holdout"])
+    if len(held_out) < 2:
+        raise UserError(f"{args.corpus}: 1 row of held-out subjects, at least 2 needed; add runs")
+    # Rows that choose an epoch would flatter it.
+    choosing, scored = np.array_split(held_out, 2)
     state = fingerprint.state_folder(
         args.state, module="boldreel.pretrain.train", config=config, inputs=[args.corpus]
     )
     with device.lease() as where:
         loop.set_threads()
         model = fresh_model(config, corpus.present.shape[1]).to(where)
-        history = train(model, corpus, rows, held_out, config, state)
-        scores = score(model, corpus, rows, held_out, config)
+        history = train(model, corpus, rows, choosing, config, state)
+        scores = score(model, corpus, rows, scored, config)
     with atomic.folder(args.output) as aside:
         model.save_pretrained(aside / "model")
         tables.write(aside / "history.tsv", pd.DataFrame(history), "history")

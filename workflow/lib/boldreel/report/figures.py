@@ -8,11 +8,12 @@ A figure whose material is missing is left out and named on standard error.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from boldreel.data import atomic
+from boldreel.data import atomic, provenance
 from boldreel.report import brain, cost, ink, plots, sheet, wording
 from boldreel.report.results import Results, draw_sample
 from boldreel.step import parser, run
@@ -139,6 +140,7 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
+    started = time.time()
     arguments = parser(__doc__)
     arguments.add_argument("--results", type=Path, required=True, help="results/{dataset}")
     arguments.add_argument("--subjects", nargs="+", required=True)
@@ -150,6 +152,13 @@ def main(argv: list[str] | None = None) -> None:
     with atomic.folder(args.output) as folder:
         _charts(folder, results, args.benchmarks or args.results / "benchmarks")
         _samples(folder, results, config, int(config.get("seed", 0)))
+        provenance.record(
+            folder,
+            inputs=results.used,
+            config=config,
+            seed=config.get("seed"),
+            started=started,
+        )
     for path in results.missing:
         print(f"left out, for it is not there: {path}", file=sys.stderr, flush=True)
 

@@ -8,12 +8,13 @@ clips.parquet and reconstructions; everything else is left out with a visible no
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boldreel
-from boldreel.data import atomic, tables
+from boldreel.data import atomic, provenance, tables
 from boldreel.report import cost, media, scoretable, sections, texts, verdicts, wording
 from boldreel.report.figures import DEFAULTS
 from boldreel.report.markup import esc
@@ -113,13 +114,13 @@ def render(
             f"<details><summary>Sample sheet, frame by frame</summary>"
             f"{sections.figure(figures, 'sample_sheet', caption('sample_sheet'))}</details>",
         ),
-        sections.audit(results.text("audit.json")),
+        sections.audit(results.document("audit.json", "audit")),
         "" if published is None else sections.published(published),
         _ran(results, figures, jobs),
         sections.section(
             "methods",
             "Methods and responsible use",
-            texts.methods(_choices(results), _tests(table, method)),
+            texts.methods(_choices(results), _tests(table, method), config),
             "<h3>Responsible use</h3>",
             texts.RESPONSIBLE,
             "<h3>Citation</h3>",
@@ -146,7 +147,7 @@ def _histories(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _choices(results: Results) -> dict[str, dict[str, Any]]:
-    found = {s: results.text(f"sub-{s}/choice.json") for s in results.subjects}
+    found = {s: results.document(f"sub-{s}/choice.json", "choice") for s in results.subjects}
     return {s: choice for s, choice in found.items() if choice is not None}
 
 
@@ -210,6 +211,7 @@ def spoken(path: Path, table: pd.DataFrame, judged: Sequence[verdicts.Verdict], 
 
 
 def main(argv: list[str] | None = None) -> None:
+    started = time.time()
     arguments = parser(__doc__)
     arguments.add_argument("--results", type=Path, required=True, help="results/{dataset}")
     arguments.add_argument("--subjects", nargs="+", required=True)
@@ -225,6 +227,10 @@ def main(argv: list[str] | None = None) -> None:
     figures = args.figures or args.results / "group" / "figures"
     page, table, judged = render(results, figures, published, jobs, config)
     atomic.write_text(args.output, page)
+    inputs = [*results.used, figures, *([args.published] if args.published else [])]
+    provenance.record(
+        args.output, inputs=inputs, config=config, seed=config.get("seed"), started=started
+    )
     print(spoken(args.output, table, judged, results.method))
 
 

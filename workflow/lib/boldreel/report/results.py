@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boldreel.data import arrays, tables
+from boldreel.data import arrays, documents, tables
 from boldreel.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,29 +31,27 @@ class Results:
     Attributes
     ----------
     missing : files that were asked for and are not there, in the order asked.
+    used : files and folders that were read, in the order asked.
     """
 
     def __init__(self, root: Path | str, subjects: Sequence[str], method: str) -> None:
         self.root, self.method = Path(root), method
         self.subjects = [str(subject).removeprefix("sub-") for subject in subjects]
         self.missing: list[str] = []
+        self.used: list[Path] = []
         if not self.root.is_dir():
             raise UserError(f"{self.root}: no such results folder; run the workflow first")
         if not self.subjects:
             raise UserError("no subject to report; give --subjects")
 
-    def subject(self, label: str) -> Path:
-        """Folder of a subject."""
-        return self.root / f"sub-{label}"
-
     def metrics(self) -> pd.DataFrame:
         """group/metrics.tsv, for these subjects and their mean; required."""
-        table = tables.read(self.root / "group" / "metrics.tsv", "metrics")
+        table = tables.read(self._use("group/metrics.tsv"), "metrics")
         return table[table["subject"].isin([*self.subjects, "mean"])].reset_index(drop=True)
 
     def clips(self) -> pd.DataFrame:
         """clips.parquet; required."""
-        return tables.read(self.root / "clips.parquet", "clips")
+        return tables.read(self._use("clips.parquet"), "clips")
 
     def table(self, path: str, schema: str) -> pd.DataFrame | None:
         """An optional table below the root."""
@@ -61,27 +59,22 @@ class Results:
         if not full.exists():
             self._note(path)
             return None
-        return tables.read(full, schema)
+        return tables.read(self._use(path), schema)
 
     def history(self, path: str) -> pd.DataFrame | None:
         """An optional history.tsv of a training: one row an epoch, 0 is before the first step."""
         return self.table(path, "history")
 
-    def text(self, path: str) -> dict[str, Any] | None:
-        """An optional JSON object."""
-        full = self.root / path
-        if not full.exists():
+    def document(self, path: str, schema: str) -> dict[str, Any] | None:
+        """An optional JSON object below the root."""
+        if not (self.root / path).exists():
             self._note(path)
             return None
-        try:
-            value = json.loads(full.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(f"{full}: not JSON ({error}); delete it and run again") from None
-        return value if isinstance(value, dict) else {"value": value}
+        return documents.read(self._use(path), schema)
 
     def reconstruction(self, label: str) -> Clips:
         """A subject's reconstructed clips; required."""
-        return Clips(self.subject(label) / "reconstruction" / self.method)
+        return Clips(self._use(f"sub-{label}/reconstruction/{self.method}"))
 
     def upper_bound(self) -> Clips | None:
         """The generator's clips from true features; optional."""
@@ -89,14 +82,20 @@ class Results:
         if not folder.exists():
             self._note("reconstruction/true_features")
             return None
-        return Clips(folder)
+        return Clips(self._use("reconstruction/true_features"))
 
     def truth(self, row: Any, frames: int) -> np.ndarray:
         """True clip (frames, h, w, 3) of a row of the clips table, at evenly spaced times."""
-        path = self.root / "stimuli" / row.movie / "frames.npy"
+        path = self._use(f"stimuli/{row.movie}/frames.npy")
         movie, _ = arrays.load(path, kind="frames")
         times = int(row.first_frame) + (np.arange(frames) * int(row.n_frames)) // frames
         return np.asarray(movie[times])
+
+    def _use(self, path: str) -> Path:
+        full = self.root / path
+        if full not in self.used:
+            self.used.append(full)
+        return full
 
     def _note(self, path: str) -> None:
         if path not in self.missing:

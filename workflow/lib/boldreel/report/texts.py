@@ -46,27 +46,46 @@ def beyond_ridge(histories: Mapping[str, pd.DataFrame]) -> str:
     return out
 
 
-def methods(choices: Mapping[str, Mapping[str, Any]], tests: Mapping[str, Any]) -> str:
+def preprocessing(made: Mapping[str, Any]) -> str:
+    """A sentence on who preprocessed the BOLD, by the engine of this run."""
+    engine = str(made.get("engine", ""))
+    if engine == "embedded":
+        return (
+            "BOLD runs were corrected for slice timing and head motion and brought to one space by "
+            "boldreel’s own engine, which is not fMRIPrep."
+        )
+    if engine.startswith("fmriprep"):
+        return f"BOLD runs were preprocessed by fMRIPrep {esc(made.get('fmriprep', ''))}."
+    return "BOLD runs were taken as another program had preprocessed them."
+
+
+def methods(
+    choices: Mapping[str, Mapping[str, Any]], tests: Mapping[str, Any], made: Mapping[str, Any]
+) -> str:
     """How it was done, in the past tense, with this run's own numbers.
 
     Parameters
     ----------
     choices : {subject: {"lag", "window"}}. tests : keys clips, runs, permutations.
+    made : keys engine, fmriprep (version), atlas, cohort and repeats, as far as they are known.
     """
     chosen = "; ".join(
         f"{esc(wording.who(s))}: lag {c.get('lag')} s, window {c.get('window')} volumes"
         for s, c in choices.items()
     )
+    repeats = made.get("repeats", "average")
+    repeats = "all repeats" if repeats == "average" else f"{esc(repeats)} of their repeats"
     lags = f" Chosen: {chosen}." if chosen else ""
     return (
-        "<p>BOLD runs were corrected for head motion, brought to one space, cleaned and z-scored per "
-        "voxel within each run. Visual areas were taken from an atlas in a fixed anatomical order. "
+        f"<p>{preprocessing(made)} Their series were cleaned and z-scored per voxel within each run, "
+        f"in the fixed anatomical order of the atlas {esc(made.get('atlas', '–'))}. "
         "Lag and window were chosen for each subject on held-out training runs; no test run was "
         f"used for any choice or fit.{lags}</p>"
-        "<p>An encoder pretrained by masked brain modelling on resting-state data was aligned with "
+        "<p>An encoder pretrained by masked brain modelling on the cohort "
+        f"“{esc(made.get('cohort', '–'))}” was aligned with "
         "image and text features by a contrastive loss, and tuned together with a video diffusion "
         "model inflated from an image model (after Chen, Qing and Zhou, 2023). Test windows were "
-        "averaged over repeats and sampled once, with a seed that depends on the clip alone; "
+        f"averaged over {repeats} and sampled once, with a seed that depends on the clip alone; "
         "guidance moved away from the mean of the training responses.</p>"
         f"<p>Scores are means over {esc(tests.get('clips', '–'))} test clips of "
         f"{esc(tests.get('runs', '–'))} runs. Intervals (95 %) come from resampling shots within "

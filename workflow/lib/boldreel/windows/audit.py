@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boldreel import step
-from boldreel.data import arrays, atomic, provenance, tables
+from boldreel.data import arrays, documents, provenance, tables
 from boldreel.data.bids import natural
 
 if TYPE_CHECKING:
@@ -271,7 +271,7 @@ def main(argv: list[str] | None = None) -> None:
             for subject, frame in by_subject.items()
         },
     }
-    atomic.write_text(args.output, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    documents.write(args.output, report, "audit")
     if not report["splits"]["disjoint"]:
         print("warning: training and test are not disjoint; see audit.json", file=sys.stderr)
     provenance.record(

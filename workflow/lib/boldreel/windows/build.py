@@ -7,7 +7,6 @@ beyond its end. Splits are by whole segment; a clip in two splits is refused.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boldreel import step
-from boldreel.data import provenance, tables
+from boldreel.data import documents, provenance, tables
 from boldreel.data.splits import check_patterns
 from boldreel.errors import UserError
 from boldreel.windows import clock, runs
@@ -81,13 +80,8 @@ def build(
 
 def read_choice(path: Path) -> tuple[float, int]:
     """Lag (s) and window (volumes) from choice.json."""
-    try:
-        choice = json.loads(path.read_text(encoding="utf-8"))
-        return float(choice["lag"]), int(choice["window"])
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{path}: no choice of lag and window ({error}); run windows.sweep again"
-        ) from None
+    choice = documents.read(path, "choice")
+    return float(choice["lag"]), choice["window"]
 
 
 def main(argv: list[str] | None = None) -> None:

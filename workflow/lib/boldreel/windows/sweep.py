@@ -16,7 +16,6 @@ alignment tells when the response peaks (``lag_estimate``, s from clip onset).
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -27,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boldreel import step
-from boldreel.data import atomic, provenance, tables
+from boldreel.data import documents, provenance, tables
 from boldreel.data.splits import check_patterns
 from boldreel.errors import UserError
 from boldreel.training.progress import Progress
@@ -312,7 +311,7 @@ def main(argv: list[str] | None = None) -> None:
     choice = {"subject": args.subject.removeprefix("sub-"), **choice}
     choice |= {"clips_fitted": len(problem.fit), "clips_held_out": len(problem.held_out)}
     tables.write(args.output_table, pd.DataFrame(table), "sweep")
-    atomic.write_text(args.output_choice, json.dumps(choice, indent=1) + "\n")
+    documents.write(args.output_choice, choice, "choice")
     print(
         f"sub-{choice['subject']}: lag {choice['lag']:g} s, window {choice['window']} ({choice['note']})",
         file=sys.stderr,

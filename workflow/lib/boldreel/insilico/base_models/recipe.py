@@ -15,7 +15,7 @@ class Recipe:
     test_frames: int = 1_024
     test_clips: int = 512
     coded_frames: int = 3_000
-    coded_clips: int = 400
+    coded_clips: int = 1_500
     blobs: int = 6_000
     coded_blobs: int = 1_500
     vae_crop_steps: int = 1_500

@@ -1,0 +1,46 @@
+"""JSON objects between stages."""
+
+from __future__ import annotations
+
+import pytest
+
+from boldreel.data import documents
+from boldreel.data.schemas import DOCUMENTS
+from boldreel.errors import UserError
+
+CHOICE = {"lag": 4, "window": 3, "source": "sweep", "lag_estimate": None, "p": 0.01}
+
+
+def test_it_comes_back_with_keys_of_its_own(tmp_path):
+    given = CHOICE | {"clips_fitted": 7}
+    documents.write(tmp_path / "choice.json", given, "choice")
+    assert documents.read(tmp_path / "choice.json", "choice") == given
+
+
+@pytest.mark.parametrize("key", DOCUMENTS["choice"])
+def test_every_key_must_be_of_its_kind(tmp_path, key):
+    with pytest.raises(UserError, match=f"'{key}' is True; expected"):
+        documents.write(tmp_path / "choice.json", CHOICE | {key: True}, "choice")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("key", "needed"), [("lag", True), ("window", True), ("source", False)])
+def test_some_keys_must_be_there(tmp_path, key, needed):
+    value = {name: kept for name, kept in CHOICE.items() if name != key}
+    if needed:
+        with pytest.raises(UserError, match=f"key '{key}' is missing"):
+            documents.write(tmp_path / "choice.json", value, "choice")
+    else:
+        documents.write(tmp_path / "choice.json", value, "choice")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("{", "not JSON"), ("[]", "a list"), (None, "not found")]
+)
+def test_what_is_no_object_is_one_line(tmp_path, text, message):
+    path = tmp_path / "audit.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UserError, match=message) as caught:
+        documents.read(path, "audit")
+    assert "\n" not in str(caught.value)
