@@ -1,5 +1,8 @@
 """Known head motion is recovered, also under drift, noise, spikes and a bright activation."""
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -70,3 +73,23 @@ def test_one_volume_and_an_empty_one_do_not_break(phantom):
     )
     gone = np.concatenate([still, still, 0 * still, still, still])
     assert np.isfinite(motion.estimate(gone, phantom.view.affine).to_reference).all()
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    """benchmarks/motion_correction.py: a whole head at 3 mm that wanders by up to 3 mm and 3 degrees."""
+    path = Path(__file__).parents[3] / "benchmarks" / "motion_correction.py"
+    spec = importlib.util.spec_from_file_location("motion_correction", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_whole_head_at_3_mm(benchmark):
+    """.02 mm on clean data; .1 mm with drift, spikes, an activation and noise."""
+    contrast, mask, affine = benchmark.head()
+    poses = benchmark.poses(12, 3)
+    clean = benchmark.scan(contrast, affine, poses)
+    points = transforms.grid_points(affine, np.argwhere(mask > 0.5)[::997].T)
+    for volumes, limit in ((clean, 0.02), (benchmark.spoilt(clean, 4), 0.1)):
+        assert benchmark.error(benchmark.by_boldreel(volumes), poses, points) < limit

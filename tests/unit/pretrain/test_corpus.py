@@ -10,6 +10,7 @@ import pytest
 
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
+from boldreel.pretrain import corpus as module
 from boldreel.pretrain.corpus import Corpus, average_segments, build, main
 
 Cohort = tuple[list[Path], Path]
@@ -28,6 +29,36 @@ def test_rows_come_back_across_shards(cohort: Cohort, tmp_path: Path) -> None:
     np.testing.assert_array_equal(present, everything[rows] != 0)
     assert isinstance(corpus.shards[0], np.memmap)
     assert list(dict.fromkeys(corpus.subjects)) == ["rest01", "rest02", "rest03"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="Linux counts pages")
+def test_an_epoch_does_not_keep_the_corpus_in_memory(
+    cohort_writer: Callable[..., Cohort], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages of mapped shards are given back, and what is read afterwards is the same."""
+    series, positions = cohort_writer(tmp_path, volumes=4000)
+    build(series, positions, tmp_path / "corpus")
+    corpus = Corpus.open(tmp_path / "corpus")
+    size = sum(shard.nbytes for shard in corpus.shards)
+    rows = np.random.default_rng(0).permutation(len(corpus))
+
+    def mapped() -> int:
+        """Bytes of the shards that are in this process's memory."""
+        inside, total = False, 0
+        for line in Path("/proc/self/smaps").read_text().splitlines():
+            if "-" in line.split(" ")[0]:
+                inside = "shard-" in line
+            elif inside and line.startswith("Rss:"):
+                total += 1024 * int(line.split()[1])
+        return total
+
+    monkeypatch.setattr(module, "_RESIDENT_ROWS", len(corpus))
+    for part in np.array_split(rows, 50):
+        corpus.read(part)
+    assert mapped() > 0.9 * size
+    before = corpus.read(rows[:5])[0]  # one row more than the limit
+    assert mapped() < 0.1 * size
+    np.testing.assert_array_equal(corpus.read(rows[:5])[0], before)
 
 
 def test_empty_patch_is_absent_in_one_subject_only(cohort: Cohort, tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ def write_study(
     clips: int = 90,
     positions: int = 400,
     t_r: float = 2.0,
+    duration: float = CLIP,
 ) -> Study:
     """Four training and one test segment, twice each, and all the files that the stage reads.
 
@@ -65,9 +66,10 @@ def write_study(
     Parameters
     ----------
     variance : share of the variance of one trial that the stimulus drives, mean over positions
+    duration : of a clip, s
     """
     rng = np.random.default_rng(seed)
-    study = Study(root, response.peak_time(CLIP) + delay)
+    study = Study(root, response.peak_time(duration) + delay)
     known, hidden = (rng.standard_normal((24, positions)) for _ in range(2))
     rows = []
     for movie in ("train1", "train2", "train3", "train4", "test1"):
@@ -81,8 +83,8 @@ def write_study(
                     "clip": f"{movie}-{k:04d}",
                     "movie": movie,
                     "index": k,
-                    "start": CLIP * k,
-                    "duration": CLIP,
+                    "start": duration * k,
+                    "duration": duration,
                     "first_frame": 2 * k,
                     "n_frames": 2,
                     "shot": f"{movie}-s{shot[k]:03d}",
@@ -102,10 +104,10 @@ def write_study(
         frames = rng.integers(0, 256, (2 * clips, 16, 16, 3), dtype=np.uint8)
         arrays.save(folder / "frames.npy", frames, kind="frames", frame_rate=1.0)
 
-        volumes = int(clips * CLIP / t_r)
+        volumes = int(clips * duration / t_r)
         start_time = t_r / 2
-        since = (start_time + t_r * np.arange(volumes))[:, None] - CLIP * np.arange(clips)
-        curve = response.clip_response(since - delay, CLIP)
+        since = (start_time + t_r * np.arange(volumes))[:, None] - duration * np.arange(clips)
+        curve = response.clip_response(since - delay, duration)
         signal = curve @ (told @ known + untold @ hidden)
         signal /= signal.std()
         for repeat in (1, 2):
@@ -121,7 +123,7 @@ def write_study(
             events = root / "func" / f"sub-01_{run}_events.tsv"
             events.parent.mkdir(exist_ok=True)
             events.write_text(
-                f"onset\tduration\tstim_file\tstim_onset\n0\t{clips * CLIP}\t{movie}.mp4\t0\n"
+                f"onset\tduration\tstim_file\tstim_onset\n0\t{clips * duration}\t{movie}.mp4\t0\n"
             )
             study.events.append(str(events))
     tables.write(root / "clips.parquet", pd.DataFrame(rows), "clips")

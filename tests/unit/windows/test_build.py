@@ -26,9 +26,18 @@ def run(study, out: Path, lag: float, window: int, **config) -> None:  # type: i
     )
 
 
-@pytest.mark.parametrize(("t_r", "lag"), [(2.0, 6.0), (0.72, 4.3)])
-def test_against_a_loop(make_study: Callable, tmp_path: Path, t_r: float, lag: float) -> None:
-    study = make_study(clips=15, positions=16, t_r=t_r)
+@pytest.mark.parametrize(
+    ("t_r", "lag", "duration"),
+    [
+        *((2.0, 6.0, 2.0), (0.72, 4.3, 2.0), (1.0, 5.0, 2.0), (1.49, 4.0, 2.0), (1.75, 4.5, 2.0)),
+        # clips shorter than a TR, several to a volume, and clips of several TRs
+        *((2.0, 4.0, 0.5), (0.72, 4.0, 3.0)),
+    ],
+)
+def test_against_a_loop(
+    make_study: Callable, tmp_path: Path, t_r: float, lag: float, duration: float
+) -> None:
+    study = make_study(clips=15, positions=16, t_r=t_r, duration=duration)
     run(study, tmp_path / "out", lag, 3)
     table = tables.read(tmp_path / "out" / "windows.parquet", "windows")
     clips = tables.read(study.clips, "clips")

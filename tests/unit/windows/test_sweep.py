@@ -43,6 +43,17 @@ def test_other_lags(make_study: Callable, tmp_path: Path, delay: float) -> None:
     assert abs(choice["lag_estimate"] - study.peak) < 0.5
 
 
+@pytest.mark.parametrize("t_r", [0.72, 1.0, 1.49, 1.75])
+def test_other_repetition_times(make_study: Callable, tmp_path: Path, t_r: float) -> None:
+    """The lag is in seconds: it is the same whatever the TR."""
+    study = make_study(t_r=t_r, seed=4, variance=0.1, clips=60, positions=200)
+    choice = run(study, tmp_path, windows=[1, 2])
+    assert choice["source"] == "sweep"
+    assert abs(choice["lag_estimate"] - study.peak) < 0.7
+    # A window begins no later than the response peaks.
+    assert 0 < choice["lag"] < study.peak + t_r
+
+
 def test_no_signal_takes_the_default(make_study: Callable, tmp_path: Path) -> None:
     choice = run(make_study(variance=0.0, seed=5), tmp_path, default_lag=4.0, windows=[1, 2])
     assert (choice["source"], choice["lag"], choice["window"]) == ("default", 4.0, 2)
