@@ -113,6 +113,7 @@ rule bold_qc:
         raw=lambda wildcards: [path for _, _, path in RAW[wildcards.subject]],
     output:
         table=f"{R}/sub-{{subject}}/qc.tsv",
+        page=f"{R}/sub-{{subject}}/qc.html",
         figures=directory(f"{R}/sub-{{subject}}/figures"),
     log:
         f"{LOGS}/bold/qc-{{subject}}.log",
@@ -140,7 +141,7 @@ rule bold_qc:
     shell:
         "python -m boldreel.bold.qc --subject {wildcards.subject} {params.runs:q} "
         "--output-table {output.table:q} --output-figures {output.figures:q} "
-        "--config {params.cfg:q} 2>&1 | tee {log:q}"
+        "--output-page {output.page:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
 rule bold_twins:

@@ -1,11 +1,15 @@
 """Quality control draws its figures, fills its table, and refuses a run that is there twice."""
 
+import base64
+import io
 import json
+import re
 import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from tests.fixtures_cifti import write_dense
 
 from boldreel.bold import qc, quality, twins
@@ -23,6 +27,7 @@ def call(subject, output, *more):
                 "--output-figures",
                 str(output / "figures"),
             ),
+            *("--output-page", str(output / "qc.html")),
         ]
     )
 
@@ -80,6 +85,7 @@ def adopted(tmp_path, runs):
     bold_runs.write(tmp_path / "bold.tsv", runs)
     words = ["--subject", "01", "--runs", str(tmp_path / "bold.tsv")]
     words += ["--output-table", str(tmp_path / "qc.tsv")]
+    words += ["--output-page", str(tmp_path / "qc.html")]
     qc.main([*words, "--output-figures", str(tmp_path / "figures")])
     return tables.read(tmp_path / "qc.tsv", "qc"), {
         p.name for p in (tmp_path / "figures").iterdir()
@@ -109,6 +115,10 @@ def test_adopted_volumes_with_fmripreps_confounds(tmp_path):
     assert row["mean_fd"] == pytest.approx(1 / 29, abs=1e-4)
     assert 80 < row["median_tsnr"] < 125
     assert names == {f"sub-01_desc-{what}_bold.png" for what in ("motion", "carpet", "tsnr")}
+    page = (tmp_path / "qc.html").read_text()
+    assert "10 (displacement 1.00 mm)" in page
+    assert "translation (mm) along x, y, z; from 0.00 to 1.00" in page
+    assert "read where it lies" in page
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -128,6 +138,35 @@ def test_adopted_cifti_with_and_without_the_hcps_motion(tmp_path, known):
         assert names == {"sub-01_desc-motion_bold.png", "sub-01_desc-carpet_bold.png"}
     else:
         assert np.isnan(row["max_fd"]) and names == {"sub-01_desc-carpet_bold.png"}
+    page = (tmp_path / "qc.html").read_text()
+    assert ("Head motion is not known" in page) != known
+    assert "map of tSNR" not in page  # grayordinates have no slices
+
+
+def test_the_page_shows_every_run_and_asks_nobody_anything(subject, tmp_path):
+    call(subject, tmp_path)
+    page = (tmp_path / "qc.html").read_text()
+    assert page.count("<section") == 1 and "id='task-train01_run-1'" in page
+    assert page.count("<svg") == 3 and page.count("<polyline") == 7
+    assert "which is not fMRIPrep" in page and "correlation ratio with the T1w" in page
+    assert not re.search(r"(src|href)='(?!data:|#)", page)
+    carpet = re.search(r"class='carpet' alt='carpet' src='data:image/png;base64,([^']+)'", page)
+    with Image.open(io.BytesIO(base64.b64decode(carpet[1]))) as picture:
+        assert picture.size[0] == 40  # volumes
+
+
+def test_volumes_are_marked_with_the_reason():
+    columns = {
+        "framewise_displacement": np.array([np.nan, 0.1, 0.9, 0.1]),
+        "std_dvars": np.array([np.nan, 1.0, 1.2, 3.4]),
+        "motion_outlier00": np.array([0.0, 0, 1, 0]),
+        "motion_outlier01": np.array([0.0, 0, 0, 1]),
+        "non_steady_state_outlier00": np.array([1.0, 0, 0, 0]),
+    }
+    marked = quality._marked(columns)
+    assert list(marked) == [0, 2, 3]
+    assert marked[0] == "before the steady state"
+    assert marked[2] == "displacement 0.90 mm, standardised DVARS 1.20"
 
 
 def test_two_subjects_with_the_same_data_are_refused(tmp_path):

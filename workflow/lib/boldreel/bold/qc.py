@@ -1,8 +1,8 @@
 """Quality control of a subject's runs.
 
-Takes the preprocessed runs of one subject; leaves qc.tsv (a row a run) and PNGs (motion, carpet, tSNR; of
-the embedded engine coregistration too, which fMRIPrep's own page shows of its runs). Two runs that hold the
-same data are refused.
+Takes the preprocessed runs of one subject; leaves qc.tsv (a row a run), PNGs (motion, carpet, tSNR; of
+the embedded engine coregistration too, which fMRIPrep's own page shows of its runs) and qc.html with every
+run. Two runs that hold the same data are refused.
 """
 
 from __future__ import annotations
@@ -16,14 +16,19 @@ import numpy as np
 from scipy import ndimage
 
 from boldreel import step
-from boldreel.bold import content, quality, template, transforms
+from boldreel.bold import content, qc_page, quality, template, transforms
 from boldreel.bold.intensity import WHITE_MATTER
 from boldreel.bold.naming import BOLD_ENDING, AnatomyFiles, RunFiles
 from boldreel.bold.settings import Settings
-from boldreel.data import bold_runs, nifti, provenance, tables
+from boldreel.data import atomic, bold_runs, nifti, provenance, tables
+from boldreel.data.bids import natural
 from boldreel.errors import UserError
 from boldreel.training.progress import Progress
 
+_OWN_ENGINE = "Preprocessed by boldreel's own engine, which is not fMRIPrep."
+_ADOPTED = (
+    "Preprocessed elsewhere and read where it lies; fMRIPrep's own page shows its coregistration."
+)
 _FINER = 2  # voxels of the T1w shown per voxel of the BOLD, along each axis
 # Rim of the brain, and border between grey and white matter, in the normalised T1w.
 _EDGES = (0.3 * WHITE_MATTER, 0.85 * WHITE_MATTER)
@@ -45,7 +50,8 @@ def t1w_on_grid(anat: Path, grid: template.Grid) -> np.ndarray:
 
 def find_runs(derivatives: Path) -> list[Path]:
     """The preprocessed runs in a subject's derivatives folder; UserError if there are none."""
-    found = sorted((derivatives / "func").glob(f"*{BOLD_ENDING}"))
+    files = (derivatives / "func").glob(f"*{BOLD_ENDING}")
+    found = sorted(files, key=lambda path: natural(path.name))
     if not found:
         raise UserError(f"{derivatives}: no func/*{BOLD_ENDING}; run the bold stage")
     return found
@@ -62,6 +68,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--runs", type=Path, help="instead: table of adopted runs")
     parser.add_argument("--output-table", type=Path, required=True, help="qc.tsv")
     parser.add_argument("--output-figures", type=Path, required=True, help="folder for the PNGs")
+    parser.add_argument("--output-page", type=Path, required=True, help="qc.html")
     arguments = parser.parse_args(argv)
     settings = Settings.from_config(arguments.config)
     if (arguments.runs is None) == (arguments.derivatives is None):
@@ -88,6 +95,11 @@ def main(argv: list[str] | None = None) -> None:
     _draw(arguments.output_figures, arguments.subject, runs, settings.fd_threshold)
     if arguments.runs is None:
         _draw_coregistration(arguments.output_figures, arguments.subject, bold[0])
+    note = _OWN_ENGINE if arguments.runs is None else _ADOPTED
+    page = qc_page.render(
+        arguments.subject, runs, arguments.output_figures, settings.fd_threshold, [note]
+    )
+    atomic.write_text(arguments.output_page, page)
     provenance.record(
         arguments.output_table, inputs=inputs, config=arguments.config, started=started
     )
@@ -106,17 +118,12 @@ def _measure(ways: list[Callable[[], quality.RunQuality]]) -> list[quality.RunQu
     return measured
 
 
-def _mean(displacement: np.ndarray) -> float:
-    """Mean over volumes, NaN where head motion is not known."""
-    return float(np.nanmean(displacement)) if np.isfinite(displacement).any() else float("nan")
-
-
 def _most_moved(runs: list[quality.RunQuality]) -> str:
-    known = [run for run in runs if np.isfinite(run.displacement).any()]
+    known = [run for run in runs if run.motion_known]
     if not known:
         return ", head motion not known"
-    worst = max(known, key=lambda run: _mean(run.displacement))
-    return f", most movement in {worst.name} (mean displacement {_mean(worst.displacement):.2f} mm)"
+    worst = max(known, key=lambda run: run.mean_displacement)
+    return f", most movement in {worst.name} (mean displacement {worst.mean_displacement:.2f} mm)"
 
 
 def _write_table(path: Path, runs: list[quality.RunQuality]) -> None:
@@ -126,13 +133,13 @@ def _write_table(path: Path, runs: list[quality.RunQuality]) -> None:
         {
             "run": [run.name for run in runs],
             "volumes": [len(run.motion) for run in runs],
-            "mean_fd": [_mean(run.displacement) for run in runs],
-            "max_fd": [float(np.fmax.reduce(run.displacement)) for run in runs],
-            "outliers": [len(run.outliers) for run in runs],
+            "mean_fd": [run.mean_displacement for run in runs],
+            "max_fd": [run.largest_displacement for run in runs],
+            "outliers": [len(run.marked) for run in runs],
             "median_tsnr": [run.median_tsnr for run in runs],
             "content": [run.content for run in runs],
             "correlation_ratio": [run.ratio for run in runs],
-            "outlier_volumes": [",".join(map(str, run.outliers)) or None for run in runs],
+            "outlier_volumes": [",".join(map(str, run.marked)) or None for run in runs],
         }
     ).round(4)
     tables.write(path, frame, "qc")
@@ -144,7 +151,7 @@ def _draw(folder: Path, subject: str, runs: list[quality.RunQuality], threshold:
 
     stem = f"sub-{subject}"
     folder.mkdir(parents=True, exist_ok=True)
-    if any(np.isfinite(run.displacement).any() for run in runs):
+    if any(run.motion_known for run in runs):
         figures.motion(folder / f"{stem}_desc-motion_bold.png", runs, threshold)
     figures.carpet(folder / f"{stem}_desc-carpet_bold.png", runs)
     if runs[0].tsnr.ndim == 3:  # grayordinates have no slices

@@ -1,6 +1,6 @@
 """Numbers about the quality of a preprocessed run.
 
-Takes the derivatives of a run; leaves its displacement, outliers and temporal signal-to-noise.
+Takes the derivatives of a run; leaves its displacement, marked volumes and temporal signal-to-noise.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class RunQuality:
 
     name : task-..._run-...
     motion : (n, 6) mm and rad, NaN where it is not known; displacement : (n,) mm, NaN first
-    outliers : volumes that are motion outliers
+    marked : {volume: why}, volumes before the steady state and those of sudden motion or change
     tsnr : float32, shape of the grid, NaN outside the brain; of CIFTI one value a grayordinate
     carpet : (rows, n) z-scored series of voxels spread over the brain
     content : hash of the raw run; ratio : correlation ratio of the coregistration, NaN if unknown
@@ -39,11 +39,26 @@ class RunQuality:
     name: str
     motion: np.ndarray
     displacement: np.ndarray
-    outliers: list[int]
+    marked: dict[int, str]
     tsnr: np.ndarray
     carpet: np.ndarray
     content: str
     ratio: float
+
+    @property
+    def motion_known(self) -> bool:
+        """Whether anything is known of the head's motion."""
+        return bool(np.isfinite(self.displacement).any())
+
+    @property
+    def mean_displacement(self) -> float:
+        """Mean framewise displacement, mm; NaN where motion is not known."""
+        return float(np.nanmean(self.displacement)) if self.motion_known else float("nan")
+
+    @property
+    def largest_displacement(self) -> float:
+        """Largest framewise displacement, mm; NaN where motion is not known."""
+        return float(np.fmax.reduce(self.displacement))
 
     @property
     def median_tsnr(self) -> float:
@@ -75,7 +90,7 @@ def measure(bold: Path, raw: Path | None = None) -> RunQuality:
         bids.run_label(*bids.parse_label(bold)),
         np.stack([columns[name] for name in _MOTION], axis=1),
         columns["framewise_displacement"],
-        _outliers(columns),
+        _marked(columns),
         tsnr,
         carpet,
         digest or "unknown",
@@ -117,7 +132,7 @@ def measure_adopted(run: Run) -> RunQuality:
         bids.run_label(run.segment, run.repeat),
         motion,
         displacement,
-        _outliers(columns),
+        _marked(columns),
         tsnr,
         carpet,
         content.content_hash(series[:, None, None]),
@@ -134,10 +149,24 @@ def _signal(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return series.mean(0) / np.where(spread > 0, spread, np.nan), carpet
 
 
-def _outliers(columns: dict[str, np.ndarray]) -> list[int]:
-    return [
-        int(np.argmax(values)) for name, values in columns.items() if name.startswith("motion_out")
-    ]
+def _marked(columns: dict[str, np.ndarray]) -> dict[int, str]:
+    """Volumes that a confounds table marks, in order, and what it says of them."""
+    found = {}
+    for name, values in columns.items():
+        volume = int(np.argmax(values))
+        if name.startswith("non_steady_state_outlier"):
+            found[volume] = "before the steady state"
+        elif name.startswith("motion_outlier"):
+            told = [
+                f"{what} {columns[column][volume]:.2f}{unit}"
+                for column, what, unit in (
+                    ("framewise_displacement", "displacement", " mm"),
+                    ("std_dvars", "standardised DVARS", ""),
+                )
+                if column in columns and np.isfinite(columns[column][volume])
+            ]
+            found.setdefault(volume, ", ".join(told) or "sudden change")
+    return dict(sorted(found.items()))
 
 
 def read_columns(path: Path) -> dict[str, np.ndarray]:
