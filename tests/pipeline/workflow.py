@@ -18,8 +18,9 @@ SMALL = "tests/pipeline/small.yaml"
 
 
 def environment() -> dict[str, str]:
-    """The environment of a newcomer's shell: no library on the path, no test's settings."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "OMP_NUM_THREADS")}
+    """The environment of a newcomer's shell: no library on the path, no settings of tests or make."""
+    own = ("PYTHONPATH", "OMP_NUM_THREADS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VENV")
+    kept = {k: v for k, v in os.environ.items() if k not in own}
     return kept | {"HF_HUB_OFFLINE": "1"}
 
 

@@ -27,8 +27,8 @@ from boldreel.training.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
-# Rows that may be read before their pages are given back: some 400 MB at 8,000 positions.
-_RESIDENT_ROWS = 10_000
+# Rows that may be read before their pages are given back: a row can bring 2 MB of its file with it.
+_RESIDENT_ROWS = 256
 DEFAULTS: dict[str, Any] = {"segment_duration": 0.0, "shard_volumes": 20000}
 
 
