@@ -87,14 +87,3 @@ def test_missing_column_and_too_many_regressors():
     short = {name: values[:30] for name, values in columns().items()}
     with pytest.raises(UserError, match="28 regressors for 30 volumes"):
         cleaning.regressors(short, 30, Settings(confounds="motion24"))
-
-
-def test_confounds_file_is_checked(tmp_path):
-    path = tmp_path / "c.tsv"
-    with pytest.raises(UserError, match="not found"):
-        cleaning.read_confounds(path, 2)
-    path.write_text("a\tb\nn/a\t1\n2\t3\n")
-    table = cleaning.read_confounds(path, 2)
-    assert np.isnan(table["a"][0]) and table["b"].tolist() == [1.0, 3.0]
-    with pytest.raises(UserError, match="2 rows for 3 volumes"):
-        cleaning.read_confounds(path, 3)

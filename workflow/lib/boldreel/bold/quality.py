@@ -5,7 +5,6 @@ Takes the derivatives of a run; leaves its displacement, marked volumes and temp
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,12 @@ import numpy as np
 from boldreel.bold import content
 from boldreel.bold.confounds import framewise_displacement
 from boldreel.bold.naming import RunFiles
-from boldreel.data import bids, cifti, nifti
+from boldreel.data import bids, cifti, confounds, nifti
 from boldreel.data.bold_runs import Run
 from boldreel.errors import UserError
 
 _MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+_COLUMNS = (*_MOTION, "framewise_displacement")
 _CARPET_ROWS = 300
 _TREND_ORDER = 2
 
@@ -81,7 +81,7 @@ def measure(bold: Path, raw: Path | None = None) -> RunQuality:
         raise UserError(f"{files.mask}: the brain mask is empty; run the bold stage again")
     tsnr = np.full(mask.shape, np.nan, np.float32)
     tsnr[mask], carpet = _signal(nifti.values(image)[mask].T)
-    columns = read_columns(files.confounds)
+    columns = confounds.read(files.confounds, image.shape[3], _COLUMNS)
     about = json.loads(files.sidecar.read_text(encoding="utf-8"))
     digest = about.get("RawContentHash")
     if digest is None and raw is not None:
@@ -121,7 +121,7 @@ def measure_adopted(run: Run) -> RunQuality:
     regressors = path.with_name("Movement_Regressors.txt")
     columns: dict[str, np.ndarray] = {}
     if run.confounds:
-        columns = read_columns(Path(run.confounds))
+        columns = confounds.read(Path(run.confounds), len(series), _COLUMNS)
         motion = np.stack([columns[name] for name in _MOTION], axis=1)
         displacement = columns["framewise_displacement"]
     elif regressors.exists():
@@ -167,14 +167,6 @@ def _marked(columns: dict[str, np.ndarray]) -> dict[int, str]:
             ]
             found.setdefault(volume, ", ".join(told) or "sudden change")
     return dict(sorted(found.items()))
-
-
-def read_columns(path: Path) -> dict[str, np.ndarray]:
-    """A confounds table: column to (n,), NaN for n/a."""
-    with open(path, encoding="utf-8", newline="") as source:
-        header, *rows = csv.reader(source, delimiter="\t")
-    values = [[np.nan if cell == "n/a" else float(cell) for cell in row] for row in rows]
-    return dict(zip(header, np.array(values).T, strict=True))
 
 
 def _without_trend(series: np.ndarray) -> np.ndarray:

@@ -6,9 +6,6 @@ alone, so nothing passes from one run to another.
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
-
 import numpy as np
 
 from boldreel.errors import UserError
@@ -96,20 +93,3 @@ def polynomials(count: int, order: int) -> np.ndarray:
     if order < 1:
         return np.zeros((count, 0))
     return np.polynomial.legendre.legvander(np.linspace(-1.0, 1.0, count), order)[:, 1:]
-
-
-def read_confounds(path: Path, count: int) -> dict[str, np.ndarray]:
-    """fMRIPrep's confounds: column name to (count,), NaN for n/a; UserError if it does not fit."""
-    if not path.exists():
-        raise UserError(f"{path}: confounds not found; run the bold stage")
-    with open(path, encoding="utf-8", newline="") as source:
-        header, *rows = csv.reader(source, delimiter="\t")
-    if len(rows) != count:
-        raise UserError(f"{path}: {len(rows)} rows for {count} volumes; run the bold stage again")
-    try:
-        values = np.array(
-            [[np.nan if cell == "n/a" else float(cell) for cell in row] for row in rows]
-        )
-    except ValueError as error:
-        raise UserError(f"{path}: {error}; run the bold stage again") from None
-    return dict(zip(header, values.T, strict=True))

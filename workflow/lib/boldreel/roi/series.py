@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from boldreel import step
-from boldreel.data import arrays, bids, bold_runs, cifti, nifti, provenance, tables
+from boldreel.data import arrays, bids, bold_runs, cifti, confounds, nifti, provenance, tables
 from boldreel.errors import UserError
 from boldreel.roi import cleaning
 from boldreel.roi.settings import Settings
@@ -97,10 +97,10 @@ def read_cifti(positions: Path, bold: Path) -> tuple[np.ndarray, np.ndarray]:
 def source_beside(bold: Path) -> Source:
     """A run whose sidecar and confounds lie beside it, as the embedded engine leaves them."""
     sidecar = bids.read_sidecar(bold.with_name(_stem(bold) + ".json"))
-    confounds = bold.with_name(_stem(bold).split("_space-")[0] + "_desc-confounds_timeseries.tsv")
+    table = bold.with_name(_stem(bold).split("_space-")[0] + "_desc-confounds_timeseries.tsv")
     segment, repeat = bids.parse_label(bold)
     t_r, start = float(sidecar["RepetitionTime"]), float(sidecar.get("StartTime", 0.0))
-    return Source(bold, str(confounds), segment, repeat, t_r, start)
+    return Source(bold, str(table), segment, repeat, t_r, start)
 
 
 def source_of(runs: Path, segment: str, repeat: int) -> Source:
@@ -118,9 +118,9 @@ def regressors_of(source: Source, count: int, settings: Settings) -> np.ndarray:
         )
     if not source.confounds:
         return cleaning.regressors({}, count, settings)
-    confounds = cleaning.read_confounds(Path(source.confounds), count)
+    table = confounds.read(Path(source.confounds), count)
     try:
-        return cleaning.regressors(confounds, count, settings)
+        return cleaning.regressors(table, count, settings)
     except UserError as error:
         raise UserError(f"{source.confounds}: {error}") from None
 
@@ -171,10 +171,10 @@ def main(argv: list[str] | None = None) -> None:
         absent=absent.tolist(),
         source=str(source.bold),
     )
-    confounds = [source.confounds] if source.confounds else []
+    tables_read = [source.confounds] if source.confounds else []
     provenance.record(
         arguments.output,
-        inputs=[source.bold, *confounds, arguments.positions],
+        inputs=[source.bold, *tables_read, arguments.positions],
         config=arguments.config,
         started=started,
     )

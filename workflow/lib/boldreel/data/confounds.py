@@ -1,0 +1,45 @@
+"""Confounds tables as fMRIPrep writes them, and the embedded engine too.
+
+Takes a TSV with a row for each volume; leaves its columns as arrays. Goes without pandas, whose import takes
+longer than the steps that run once for every run.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from boldreel.errors import UserError
+
+
+def read(path: Path, count: int, needed: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Column name to float64 (count,), NaN for n/a.
+
+    Parameters
+    ----------
+    count : volumes of the run. needed : columns that must be there.
+
+    Raises
+    ------
+    UserError : there is no such file, it has another number of rows, a cell is no number, or a
+        column is missing.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: confounds not found; run the bold stage")
+    with open(path, encoding="utf-8", newline="") as source:
+        header, *rows = list(csv.reader(source, delimiter="\t")) or [[]]
+    if len(rows) != count:
+        raise UserError(f"{path}: {len(rows)} rows for {count} volumes; run the bold stage again")
+    try:
+        values = np.array(
+            [[np.nan if cell == "n/a" else float(cell) for cell in row] for row in rows]
+        )
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; run the bold stage again") from None
+    absent = [name for name in needed if name not in header]
+    if absent:
+        raise UserError(f"{path}: no column {absent[0]}; preprocess the run again")
+    return dict(zip(header, values.T, strict=True))
