@@ -1,6 +1,6 @@
 # boldreel: `make demo` runs the whole pipeline on the embedded data set, `make test` the tests.
 VENV ?= .venv
-PYTHON ?= $(firstword $(shell command -v python3.11 python3))
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 CORES ?= all
 BIN := $(VENV)/bin
 # Modules are compiled when they are first imported, in place of all of them now: twice as fast. Each
@@ -16,7 +16,7 @@ help:
 	@echo "make test         environment, then linters and tests"
 	@echo "make test-conda   a tiny run with one environment per stage, by a stand-in for conda"
 	@echo "make lint         ruff, snakefmt, snakemake --lint and types"
-	@echo "make base-models  train the demo's tiny base models anew (up to two hours on two cores)"
+	@echo "make base-models  train the demo's tiny base models anew (about two hours on two cores)"
 	@echo "make envs         write one pinned conda environment per stage from envs/*.in"
 	@echo "make config-page  write config/README.md from the schema"
 	@echo "make report       Snakemake's own report of the last run, beside report.html"

@@ -1,8 +1,8 @@
 """The pretraining corpus: memory and speed of building and reading, beside opening CIFTI per sample.
 
 Writes runs of generated series (120 rows each), builds a corpus of each size from them in a process of its
-own, reads random batches in another, and reads the same number of samples from CIFTI files opened one by
-one, as published code does; prints seconds, peak memory and the ratio. Needs about 25 kB of disk a segment.
+own, reads random batches in another, and reads batches of the same size from CIFTI files, opening one
+for each sample; prints seconds, peak memory and the ratio. Needs about 25 kB of disk a segment.
 
     .venv/bin/python benchmarks/corpus.py --segments 60000 600000 --folder /path/with/space
 """

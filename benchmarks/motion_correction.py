@@ -5,7 +5,7 @@ up to 3 mm and 3 degrees, clean and with what a scanner adds (drift, spikes, a b
 prints error and seconds of both programs and their ratio. ANTs is no dependency of boldreel:
 
     .venv/bin/python -m pip install antspyx
-    .venv/bin/python benchmarks/motion_correction.py --volumes 100 --threads 2
+    OMP_NUM_THREADS=2 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=2 .venv/bin/python benchmarks/motion_correction.py
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import os
 import time
 from collections.abc import Callable
 
@@ -125,12 +124,8 @@ def by_ants(volumes: np.ndarray) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--volumes", type=int, default=100)
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    for name in ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
-        os.environ[name] = str(args.threads)
-
     from boldreel.bold import transforms
 
     contrast, mask, affine = head()

@@ -44,47 +44,61 @@ class SmallRun:
     stops: dict[tuple[str, signal.Signals], Stop] = field(default_factory=dict)
 
 
-def _reached(folder: Path) -> tuple[int, int] | None:
-    """(epoch, step) of the state below a folder, or None."""
-    found = next(iter(folder.rglob("last.pt")), None)
-    if found is None:
-        return None
-    state = torch.load(found, map_location="cpu", weights_only=True)
-    return state["epoch"], state["step"]
+class Watched:
+    """The state that a training keeps below a folder, read when it has changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.seen, self.reached = folder, (0, 0), None
+
+    def look(self) -> tuple[int, int] | None:
+        """(epoch, step) that is saved, or None."""
+        for path in self.folder.rglob("last.pt"):
+            about = path.stat()
+            if (about.st_ino, about.st_mtime_ns) != self.seen:
+                state = torch.load(path, map_location="cpu", weights_only=True)
+                self.seen = about.st_ino, about.st_mtime_ns
+                self.reached = state["epoch"], state["step"]
+        return self.reached
 
 
-def _wait_for_state(process, folder: Path, epoch: int, seconds: float = 900) -> bool:
-    """Wait until a training has gone on and saved its state after an epoch; False if it ended before."""
-    before = _reached(folder)
+def _wait_for_state(process, state: Watched, epoch: int, seconds: float = 900) -> str:
+    """Wait until a training has gone on and saved its state after an epoch; what is wrong, or nothing."""
+    before = state.look()
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        reached = _reached(folder)
+        reached = state.look()
+        if before is not None and reached < before:
+            return f"it was at {before} and began again"
         if reached is not None and reached[0] >= epoch and reached != before:
-            return True
+            return ""
         if process.poll() is not None:
-            return False
-        time.sleep(0.1)
-    return False
+            return "Snakemake ended"
+        time.sleep(0.05)
+    return f"{seconds:g} s went by"
 
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory) -> SmallRun:
     workspace = copy_of_repository(tmp_path_factory.mktemp("boldreel"))
     run = SmallRun(workspace)
-    for state, output in TRAININGS:
+    for training, output in TRAININGS:
+        state = Watched(workspace.root / "state" / "demo" / training)
         for how, epoch in SIGNALS:
-            log = workspace.root / f"{state.replace('/', '-')}-{how.name}.log"
+            log = workspace.root / f"{training.replace('/', '-')}-{how.name}.log"
             process = workspace.start(f"results/demo/{output}", log=log)
-            folder = workspace.root / "state" / "demo" / state
-            seen = _wait_for_state(process, folder, epoch)
-            time.sleep(0.4)
-            workspace.stop(process, how)
+            try:
+                wrong = _wait_for_state(process, state, epoch)
+            finally:
+                workspace.stop(process, how)
             run.log += log.read_text(errors="replace")
-            assert seen, f"no state of {state} appeared:\n{run.log[-3000:]}"
-            left = Stop(_reached(folder) or (0, 0), (workspace.results / output).exists())
-            run.stops[state, how] = left
+            assert not wrong, f"{training}, {how.name}: {wrong}:\n{run.log[-3000:]}"
+            left = Stop(state.look() or (0, 0), (workspace.results / output).exists())
+            run.stops[training, how] = left
     log = workspace.root / "finished.log"
     process = workspace.make("demo", log)
-    run.code = process.wait(timeout=1500)
+    try:
+        run.code = process.wait(timeout=1500)
+    finally:
+        workspace.stop(process, signal.SIGKILL)
     run.log += log.read_text(errors="replace")
     return run

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from boldreel import imports
+from boldreel.data import provenance
 
 from .conftest import SIGNALS, TRAININGS
 from .workflow import ROOT, environment
@@ -47,8 +48,23 @@ def test_a_stopped_training_leaves_its_state_and_no_half_result(small_run, state
     stop = small_run.stops[state, how]
     assert not stop.output
     assert stop.reached > (0, 0)
-    first = small_run.stops[state, SIGNALS[0][0]]
-    assert stop is first or stop.reached > first.reached, "the second start did not go on"
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        "twins.json.provenance.json",
+        "group/metrics.tsv.provenance.json",
+        "group/figures/provenance.json",
+        "report.html.provenance.json",
+        "sub-01/cotrain/provenance.json",
+    ],
+)
+def test_what_is_shown_can_be_traced_to_its_inputs(small_run, trace, monkeypatch):
+    monkeypatch.chdir(small_run.workspace.root)
+    inputs = json.loads((small_run.workspace.results / trace).read_text())["inputs"]
+    assert inputs
+    assert inputs == {path: provenance.digest(path) for path in inputs}
 
 
 def test_nothing_is_left_to_do(small_run):

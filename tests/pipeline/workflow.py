@@ -74,6 +74,7 @@ class Workspace:
             env=self.environment(),
             stdout=log.open("w"),
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
     def run(self, *arguments: str, timeout: float = 1200) -> subprocess.CompletedProcess:
@@ -100,17 +101,27 @@ class Workspace:
         ]
 
     def stop(self, process: subprocess.Popen, how: signal.Signals) -> None:
-        """Signal Snakemake and all its jobs at once, and wait until everything is gone."""
+        """Signal Snakemake and all its jobs at once, and wait until everything is gone.
+
+        Nothing where it has ended by itself. Fails if a process outlives the signal by a minute.
+        """
+        if process.poll() is not None:
+            return
         os.killpg(process.pid, how)
         process.wait(timeout=120)
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                os.killpg(process.pid, 0)
-            except ProcessLookupError:
-                break
+        while self._alive(process.pid):
+            assert time.monotonic() < deadline, f"some process outlived {how.name}"
             time.sleep(0.2)
         self.run("--unlock")
+
+    @staticmethod
+    def _alive(group: int) -> bool:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
     def shell_command(self, module: str, containing: str, log: str) -> list[str]:
         """The words of the command with which a log says that `module` was run."""

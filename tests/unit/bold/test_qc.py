@@ -118,7 +118,7 @@ def test_adopted_volumes_with_fmripreps_confounds(tmp_path):
     page = (tmp_path / "qc.html").read_text()
     assert "10 (displacement 1.00 mm)" in page
     assert "translation (mm) along x, y, z; from 0.00 to 1.00" in page
-    assert "read where it lies" in page
+    assert "by another program" in page
 
 
 @pytest.mark.parametrize("known", [True, False])

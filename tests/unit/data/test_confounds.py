@@ -23,6 +23,14 @@ def test_confounds_file_is_checked(tmp_path):
     path.write_text("a\nfast\n1\n")
     with pytest.raises(UserError, match="fast"):
         confounds.read(path, 2)
+    path.write_text("a\tb\n1\n2\n")
+    with pytest.raises(UserError, match="line 2 has 1 cells for 2 columns"):
+        confounds.read(path, 2)
+    path.write_bytes(b"a\n\xff\n1\n")
+    with pytest.raises(UserError, match="preprocess the run again"):
+        confounds.read(path, 2)
+    path.write_text("a\n1\n2\n\n")
+    assert confounds.read(path, 2)["a"].tolist() == [1.0, 2.0]
     path.write_text("")
     with pytest.raises(UserError, match="0 rows for 2 volumes"):
         confounds.read(path, 2)

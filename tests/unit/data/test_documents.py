@@ -17,10 +17,26 @@ def test_it_comes_back_with_keys_of_its_own(tmp_path):
     assert documents.read(tmp_path / "choice.json", "choice") == given
 
 
-@pytest.mark.parametrize("key", DOCUMENTS["choice"])
-def test_every_key_must_be_of_its_kind(tmp_path, key):
-    with pytest.raises(UserError, match=f"'{key}' is True; expected"):
-        documents.write(tmp_path / "choice.json", CHOICE | {key: True}, "choice")
+@pytest.mark.parametrize(
+    ("schema", "key", "wrong"),
+    [
+        *(("choice", key, True) for key in DOCUMENTS["choice"]),
+        *(("choice", key, []) for key in DOCUMENTS["choice"]),
+        ("choice", "window", 3.5),
+        ("choice", "lag", "4"),
+        *(("audit", key, []) for key in DOCUMENTS["audit"]),
+    ],
+)
+def test_every_key_must_be_of_its_kind(tmp_path, schema, key, wrong):
+    good = CHOICE if schema == "choice" else {"splits": {}}
+    with pytest.raises(UserError, match=f"'{key}' is .*; expected"):
+        documents.write(tmp_path / "it.json", good | {key: wrong}, schema)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_not_finite_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        documents.write(tmp_path / "it.json", CHOICE | {"lag": float("nan")}, "choice")
     assert not list(tmp_path.iterdir())
 
 

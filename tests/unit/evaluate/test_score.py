@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldreel.data import tables
+from boldreel.data import arrays, tables
 from boldreel.errors import UserError
-from boldreel.evaluate import clips, group, reference, score
+from boldreel.evaluate import baselines, clips, group, reference, score
 from boldreel.evaluate.readings import Judges
 
 CONFIG = {"seed": 3, "dataset": "demo", "resamples": 200, "permutations": 300, "n_way": [2, 10]}
@@ -182,6 +182,24 @@ def test_group_adds_means_and_refuses_doubles(plain, tree, tmp_path):
     assert not table["metric"].str.endswith("seen").any()
     with pytest.raises(UserError, match="stands in two tables"):
         group.main(["--scores", inputs[0], inputs[0], "--output", str(tmp_path / "x.tsv")])
+
+
+def test_random_clips_hang_on_movies_alone():
+    listed = pd.DataFrame({"clip": [f"c{k}" for k in range(12)], "movie": list("aabbccaabbcc")})
+    drawn = baselines.random_clips(listed, {"a", "c"}, 50, seed=1)
+    assert len(drawn) == 50 and set(drawn["movie"]) == {"a", "c"}
+    again = baselines.random_clips(listed[listed["movie"] != "b"], ["c", "a"], 50, seed=1)
+    assert drawn["clip"].tolist() == again["clip"].tolist()
+    assert len(baselines.random_clips(listed, set(), 5, seed=1)) == 0
+
+
+def test_the_mean_frame_is_of_the_clips_given_alone(tmp_path):
+    """Where test and training are parts of one film, no frame of the test is in it."""
+    frames = np.zeros((40, 4, 4, 3), np.uint8)
+    frames[:20], frames[20:] = 10, 250
+    arrays.save(tmp_path / "film" / "frames.npy", frames, kind="frames", frame_rate=1.0)
+    table = pd.DataFrame({"movie": "film", "first_frame": [0, 5, 15], "n_frames": [10, 10, 5]})
+    assert (clips.mean_frame(table, [tmp_path], (4, 4)) == 10).all()
 
 
 def test_seen_combinations():

@@ -81,6 +81,24 @@ def test_holdout(cohort: Cohort, tmp_path: Path) -> None:
         corpus.split(["rest01", "rest02", "rest03"])
 
 
+def test_halves_share_no_subject_and_no_run_where_they_need_not(
+    cohort: Cohort, tmp_path: Path
+) -> None:
+    build(*cohort, tmp_path / "corpus")
+    corpus = Corpus.open(tmp_path / "corpus")
+    for holdout, labels in ((["rest02", "rest03"], corpus.subjects), (["rest03"], corpus.runs)):
+        held = corpus.split(holdout)[1]
+        first, second = module.halves(corpus, held)
+        np.testing.assert_array_equal(np.concatenate([first, second]), held)
+        assert len(first) == len(second)
+        assert not set(labels[first]) & set(labels[second])
+    one_run = held[corpus.runs[held] == corpus.runs[held[0]]]
+    first, second = module.halves(corpus, one_run)
+    assert len(first) == len(second) == 30
+    with pytest.raises(UserError, match="at least 2 needed"):
+        module.halves(corpus, one_run[:1])
+
+
 def test_segments_are_means_of_whole_stretches() -> None:
     series = np.arange(22, dtype=np.float32).reshape(11, 2)
     averaged = average_segments(series, t_r=0.72, duration=2.9)

@@ -27,6 +27,7 @@ def test_nothing_is_said_of_a_history_without_a_bound():
         ({"cohort": "hcp", "atlas": "hcp-mmp"}, "atlas hcp-mmp"),
         ({"cohort": "hcp"}, "on the cohort “hcp”"),
         ({"repeats": "average"}, "averaged over all repeats"),
+        ({"repeats": 1}, "were taken from one repeat"),
         ({"repeats": 3}, "averaged over 3 of their repeats"),
     ],
 )

@@ -1,5 +1,6 @@
 """The training loop: resumption to bit-equality, best weights, NaN, one process at a time."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -89,6 +90,31 @@ def test_stopped_by_sigterm_and_resumed_is_bit_equal(tmp_path, stop_at, ema):
     assert fit(resumed, tmp_path / "parts", loss=rest, validate=validate, ema=ema) == history
     assert same(whole, resumed)
     assert rest.calls == STEPS * EPOCHS - stop_at, "it went on, and did not begin again"
+
+
+def test_sigterm_saves_though_nobody_reads_the_log_any_more(tmp_path, monkeypatch):
+    """A signal to the job's whole group ends `tee` too: what is printed then breaks a pipe."""
+    reader, writer = os.pipe()
+    stream = os.fdopen(writer, "w")
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr(loop.Progress, "__init__", _always_printing(loop.Progress.__init__))
+
+    def terminate(loss):
+        os.close(reader)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return loss
+
+    with pytest.raises(Stopped):
+        fit(make(), tmp_path / "parts", loss=Counting(3, terminate))
+    monkeypatch.undo()
+    with contextlib.suppress(BrokenPipeError):
+        stream.close()
+    with State(tmp_path / "parts") as disk:
+        assert (disk.load("last")["epoch"], disk.load("last")["step"]) == (0, 3)
+
+
+def _always_printing(real):
+    return lambda self, *arguments, **more: real(self, *arguments, **{**more, "every": 0.0})
 
 
 def test_killed_without_warning_goes_on_from_the_last_save(tmp_path):

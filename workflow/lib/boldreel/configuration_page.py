@@ -16,12 +16,14 @@ HEAD = """# Configuration
 Made from `workflow/schemas/config.schema.yaml` by `make config-page`; do not edit.
 
 - `config.yaml`: the embedded demo, which needs no data. Every key that it does not name has its default.
+- `bids.yaml`: start here for your own data. `cc2017.yaml`, `hcp.yaml`: those data sets.
 - `subjects.tsv`: one row a subject; columns `subject` (label without "sub-"), `exclude` (true leaves the
   subject out of everything) and any others for your own notes.
 
 Use another file on top of `config.yaml` with `--configfile config/config.yaml mine.yaml` (later files win),
-or set single keys with `--config seed=1`. An unknown key ends the run with one line that names the nearest
-known one. Times and lags are in seconds, lengths in millimetres unless a row says otherwise.
+or set single keys with `--config seed=1` (nested: `--config 'bold={engine: derivatives}'`). An unknown key
+ends the run with one line that names the nearest known one. Times and lags are in seconds, lengths in
+millimetres unless a row says otherwise.
 """
 
 

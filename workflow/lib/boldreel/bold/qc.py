@@ -27,7 +27,7 @@ from boldreel.training.progress import Progress
 
 _OWN_ENGINE = "Preprocessed by boldreel's own engine, which is not fMRIPrep."
 _ADOPTED = (
-    "Preprocessed elsewhere and read where it lies; fMRIPrep's own page shows its coregistration."
+    "Preprocessed by another program, whose own page, if it has one, shows the coregistration."
 )
 _FINER = 2  # voxels of the T1w shown per voxel of the BOLD, along each axis
 # Rim of the brain, and border between grey and white matter, in the normalised T1w.
@@ -93,11 +93,19 @@ def main(argv: list[str] | None = None) -> None:
     content.refuse_duplicates(known)
     _write_table(arguments.output_table, runs)
     _draw(arguments.output_figures, arguments.subject, runs, settings.fd_threshold)
+    coregistered = ""
     if arguments.runs is None:
-        _draw_coregistration(arguments.output_figures, arguments.subject, bold[0])
+        worst = int(np.nanargmin([run.ratio for run in runs])) if _ratios(runs) else 0
+        _draw_coregistration(arguments.output_figures, arguments.subject, bold[worst])
+        coregistered = runs[worst].name
     note = _OWN_ENGINE if arguments.runs is None else _ADOPTED
     page = qc_page.render(
-        arguments.subject, runs, arguments.output_figures, settings.fd_threshold, [note]
+        arguments.subject,
+        runs,
+        arguments.output_figures,
+        settings.fd_threshold,
+        [note],
+        coregistered,
     )
     atomic.write_text(arguments.output_page, page)
     provenance.record(
@@ -126,6 +134,10 @@ def _most_moved(runs: list[quality.RunQuality]) -> str:
     return f", most movement in {worst.name} (mean displacement {worst.mean_displacement:.2f} mm)"
 
 
+def _ratios(runs: list[quality.RunQuality]) -> bool:
+    return any(np.isfinite(run.ratio) for run in runs)
+
+
 def _write_table(path: Path, runs: list[quality.RunQuality]) -> None:
     import pandas
 
@@ -135,11 +147,11 @@ def _write_table(path: Path, runs: list[quality.RunQuality]) -> None:
             "volumes": [len(run.motion) for run in runs],
             "mean_fd": [run.mean_displacement for run in runs],
             "max_fd": [run.largest_displacement for run in runs],
-            "outliers": [len(run.marked) for run in runs],
+            "outliers": [len(run.outliers) for run in runs],
             "median_tsnr": [run.median_tsnr for run in runs],
             "content": [run.content for run in runs],
             "correlation_ratio": [run.ratio for run in runs],
-            "outlier_volumes": [",".join(map(str, run.marked)) or None for run in runs],
+            "outlier_volumes": [",".join(map(str, run.outliers)) or None for run in runs],
         }
     ).round(4)
     tables.write(path, frame, "qc")

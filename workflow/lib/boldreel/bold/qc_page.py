@@ -46,13 +46,15 @@ def render(
     figures: Path,
     threshold: float,
     notes: Sequence[str] = (),
+    coregistered: str = "",
 ) -> str:
     """The page.
 
     Parameters
     ----------
-    figures : folder with the subject's PNGs; those that are there are shown. threshold : displacement
-        in mm above which a volume is marked. notes : sentences for the top.
+    runs : at least one. figures : folder with the subject's PNGs; those that are there are shown.
+    threshold : displacement in mm above which a volume is marked. notes : sentences for the top.
+    coregistered : the run that the figure of the coregistration shows.
     """
     title = f"Quality of the runs of sub-{html.escape(subject)}"
     overview = "".join(
@@ -65,7 +67,11 @@ def render(
     shown = "".join(
         f"<figure><figcaption>{text}</figcaption>{_embedded(path)}</figure>"
         for what, text in (
-            ("coregistration", "Mean BOLD with the contours of the T1w."),
+            (
+                "coregistration",
+                f"Mean BOLD of {html.escape(coregistered)} with the contours of the T1w: of all runs "
+                "the one whose contrast follows the T1w least (correlation ratio).",
+            ),
             ("tsnr", "Temporal signal-to-noise ratio, mean over runs."),
         )
         for path in [figures / f"sub-{subject}_desc-{what}_bold.png"]
@@ -111,6 +117,8 @@ def _section(run: RunQuality, threshold: float) -> str:
 def _chart(label: str, lines: np.ndarray, at: float | None = None) -> str:
     """Lines (k, n) as SVG, all on one scale that is written beside it; volumes from left to right."""
     known = lines[np.isfinite(lines)]
+    if not len(known):
+        return f"<p>Not known: {label}.</p>"
     low, high = float(min(known.min(), 0.0)), float(max(known.max(), at or 0.0, 1e-3))
     span = high - low
 

@@ -22,6 +22,7 @@ _MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 _COLUMNS = (*_MOTION, "framewise_displacement")
 _CARPET_ROWS = 300
 _TREND_ORDER = 2
+_UNSTEADY = "before the steady state"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class RunQuality:
     carpet: np.ndarray
     content: str
     ratio: float
+
+    @property
+    def outliers(self) -> list[int]:
+        """Volumes of sudden motion or change, as fMRIPrep counts them: not those of the run's start."""
+        return [volume for volume, why in self.marked.items() if why != _UNSTEADY]
 
     @property
     def motion_known(self) -> bool:
@@ -155,7 +161,7 @@ def _marked(columns: dict[str, np.ndarray]) -> dict[int, str]:
     for name, values in columns.items():
         volume = int(np.argmax(values))
         if name.startswith("non_steady_state_outlier"):
-            found[volume] = "before the steady state"
+            found[volume] = _UNSTEADY
         elif name.startswith("motion_outlier"):
             told = [
                 f"{what} {columns[column][volume]:.2f}{unit}"

@@ -29,16 +29,20 @@ def read(path: Path, count: int, needed: Sequence[str] = ()) -> dict[str, np.nda
     """
     if not path.exists():
         raise UserError(f"{path}: confounds not found; run the bold stage")
-    with open(path, encoding="utf-8", newline="") as source:
-        header, *rows = list(csv.reader(source, delimiter="\t")) or [[]]
-    if len(rows) != count:
-        raise UserError(f"{path}: {len(rows)} rows for {count} volumes; run the bold stage again")
     try:
+        with open(path, encoding="utf-8", newline="") as source:
+            lines = [row for row in csv.reader(source, delimiter="\t") if row]
+        header, *rows = lines or [[]]
+        for number, row in enumerate(rows, start=2):
+            if len(row) != len(header):
+                raise ValueError(f"line {number} has {len(row)} cells for {len(header)} columns")
         values = np.array(
             [[np.nan if cell == "n/a" else float(cell) for cell in row] for row in rows]
         )
     except ValueError as error:
-        raise UserError(f"{path}: {error}; run the bold stage again") from None
+        raise UserError(f"{path}: {error}; preprocess the run again") from None
+    if len(rows) != count:
+        raise UserError(f"{path}: {len(rows)} rows for {count} volumes; preprocess the run again")
     absent = [name for name in needed if name not in header]
     if absent:
         raise UserError(f"{path}: no column {absent[0]}; preprocess the run again")

@@ -16,8 +16,11 @@ from boldreel.errors import UserError
 
 
 def write(path: str | Path, value: Mapping[str, Any], schema: str) -> None:
-    """Check `value` against the named schema and write it in one step; UserError if it does not fit."""
-    text = json.dumps(check(value, schema, path), indent=1, ensure_ascii=False)
+    """Check `value` against the named schema and write it in one step.
+
+    Raises UserError if it does not fit, ValueError for a number that is not finite.
+    """
+    text = json.dumps(check(value, schema, path), indent=1, ensure_ascii=False, allow_nan=False)
     atomic.write_text(path, text + "\n")
 
 

@@ -38,10 +38,16 @@ _PACKAGES = [
 
 
 def digest(path: str | Path) -> str:
-    """BLAKE2b (128 bit, hex) of a file's bytes, or of the names and bytes of a folder's files."""
+    """BLAKE2b (128 bit, hex) of a file's bytes, or of the names and bytes of a folder's files.
+
+    Provenance files in a folder do not count: they hold times, which differ between equal results.
+    """
     path = Path(path)
     state = hashlib.blake2b(digest_size=16)
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    files = [path]
+    if path.is_dir():
+        found = (p for p in path.rglob("*") if p.is_file())
+        files = sorted(p for p in found if not p.name.endswith("provenance.json"))
     for member in files:
         if path.is_dir():
             state.update(str(member.relative_to(path)).encode() + b"\0")

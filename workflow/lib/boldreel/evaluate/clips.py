@@ -141,15 +141,19 @@ def as_size(clips: np.ndarray, frames: int, size: tuple[int, int]) -> np.ndarray
 def mean_frame(
     table: pd.DataFrame, stimuli: Sequence[Path | str], size: tuple[int, int]
 ) -> np.ndarray:
-    """Mean frame (h, w, 3) uint8 over the movies that the table's (training) clips come from."""
+    """Mean frame (h, w, 3) uint8 over the table's (training) clips, each frame once."""
     total, count = None, 0
-    for movie in table["movie"].unique():
-        frames = movie_frames(stimuli, movie)
+    for movie, rows in table.groupby("movie", sort=False):
+        frames = movie_frames(stimuli, str(movie))
+        # Of these clips alone: the rest of the film may be the test.
+        shown = np.zeros(len(frames), bool)
+        for row in rows.itertuples():
+            shown[row.first_frame : row.first_frame + row.n_frames] = True
         # In pieces: a long movie's sum must not take the memory of a float copy.
-        for start in range(0, len(frames), 256):
-            part = frames[start : start + 256].sum(axis=0, dtype=np.float64)
+        for chosen in np.array_split(np.flatnonzero(shown), max(1, int(shown.sum()) // 256)):
+            part = frames[chosen].sum(axis=0, dtype=np.float64)
             total = part if total is None else total + part
-        count += len(frames)
+        count += int(shown.sum())
     if total is None:
         raise UserError("no training clip to take the mean frame of; check segments.train")
     return resize(np.round(total / count).astype(np.uint8)[None], size)[0]

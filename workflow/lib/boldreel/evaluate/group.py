@@ -60,6 +60,7 @@ def combine(parts: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
     started = time.time()
     arguments = parser(__doc__)
     arguments.add_argument("--scores", nargs="+", required=True, help="tables of all subjects")

@@ -20,6 +20,7 @@ from boldreel.training.device import lease
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
     started = time.time()
     arguments = parser(__doc__)
     arguments.add_argument("--upper-bound", nargs="+", required=True, help="shards")

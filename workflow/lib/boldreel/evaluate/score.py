@@ -249,7 +249,9 @@ def main(argv: list[str] | None = None) -> None:
     test = test[test["clip"].isin(model.names)].reset_index(drop=True)
     nearest = _nearest(args.windows, args.series_dir, test, training)
     movies = set(training["movie"]) - set(test["movie"])
-    random = baselines.random_clips(table, movies, len(test), seed)
+    # Where test and training are parts of one film, clips stand for movies.
+    pool = table if movies else training
+    random = baselines.random_clips(pool, movies or set(pool["movie"]), len(test), seed)
     material = Material(model, upper, args.stimuli, test, training, random, nearest)
     runs = clips.segments(test)
     with lease() as device:

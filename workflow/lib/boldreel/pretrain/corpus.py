@@ -155,18 +155,13 @@ class _Resident:
     def __init__(self, shards: list[np.ndarray]) -> None:
         self.maps = [vars(shard)["_mmap"] for shard in shards if isinstance(shard, np.memmap)]
         self.count = 0
-        self._advise("MADV_RANDOM")
 
     def add(self, rows: int) -> None:
         self.count += rows
-        if self.count > _RESIDENT_ROWS:
+        if self.count > _RESIDENT_ROWS and hasattr(mmap, "MADV_DONTNEED"):  # not everywhere
             self.count = 0
-            self._advise("MADV_DONTNEED")
-
-    def _advise(self, how: str) -> None:
-        for mapped in self.maps:
-            if hasattr(mmap, how):  # not everywhere
-                mapped.madvise(getattr(mmap, how))
+            for mapped in self.maps:
+                mapped.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True)
@@ -245,6 +240,22 @@ class Corpus:
                 "and scoring need a subject; name more subjects in the pretraining cohort"
             )
         return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def halves(corpus: Corpus, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows in two parts of about the same size that share as little as can be.
+
+    Parted between subjects where there are several, else between runs, else in the middle of the one
+    run. UserError if there is but one row.
+    """
+    if len(rows) < 2:
+        raise UserError("pretrain.holdout: 1 row of held-out subjects, at least 2 needed; add runs")
+    for labels in (corpus.subjects[rows], corpus.runs[rows]):
+        borders = np.flatnonzero(labels[1:] != labels[:-1]) + 1
+        if len(borders):
+            border = borders[np.abs(borders - len(rows) / 2).argmin()]
+            return rows[:border], rows[border:]
+    return rows[: len(rows) // 2], rows[len(rows) // 2 :]
 
 
 def main(argv: list[str] | None = None) -> None:

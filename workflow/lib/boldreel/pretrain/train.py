@@ -3,9 +3,9 @@
 Takes the corpus folder; leaves `model/` (config.json, model.safetensors), `history.tsv` (loss by
 epoch, on training and on held-out subjects) and `scores.tsv`: how well hidden patches of held-out
 subjects are predicted, beside the training mean, the nearest visible patch, and the best linear
-predictor. The first half of the held-out rows (whole runs, as a rule) chooses the epoch, the second is
-scored. Optimiser and schedule as published for MinD-Vis (Chen et al., CVPR 2023); the default
-rate is for small batches.
+predictor. One half of the held-out rows (other subjects or runs, where there are several) chooses the
+epoch, the other is scored. Optimiser and schedule as published for MinD-Vis (Chen et al., CVPR 2023);
+the default rate is for small batches.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from boldreel.data import atomic, provenance, tables
 from boldreel.errors import UserError
-from boldreel.pretrain.corpus import Corpus
+from boldreel.pretrain.corpus import Corpus, halves
 from boldreel.pretrain.presets import preset
 from boldreel.step import parser, run
 
@@ -240,10 +240,8 @@ def main(argv: list[str] | None = None) -> None:
 
     corpus = Corpus.open(args.corpus)
     rows, held_out = corpus.split(config["holdout"])
-    if len(held_out) < 2:
-        raise UserError(f"{args.corpus}: 1 row of held-out subjects, at least 2 needed; add runs")
     # Rows that choose an epoch would flatter it.
-    choosing, scored = np.array_split(held_out, 2)
+    choosing, scored = halves(corpus, held_out)
     state = fingerprint.state_folder(
         args.state, module="boldreel.pretrain.train", config=config, inputs=[args.corpus]
     )

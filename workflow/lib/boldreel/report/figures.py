@@ -140,6 +140,7 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
     started = time.time()
     arguments = parser(__doc__)
     arguments.add_argument("--results", type=Path, required=True, help="results/{dataset}")

@@ -211,6 +211,7 @@ def spoken(path: Path, table: pd.DataFrame, judged: Sequence[verdicts.Verdict], 
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
     started = time.time()
     arguments = parser(__doc__)
     arguments.add_argument("--results", type=Path, required=True, help="results/{dataset}")

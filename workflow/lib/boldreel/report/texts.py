@@ -74,7 +74,13 @@ def methods(
         for s, c in choices.items()
     )
     repeats = made.get("repeats", "average")
-    repeats = "all repeats" if repeats == "average" else f"{esc(repeats)} of their repeats"
+    averaged = (
+        "averaged over all repeats"
+        if repeats == "average"
+        else "taken from one repeat"
+        if repeats == 1
+        else f"averaged over {esc(repeats)} of their repeats"
+    )
     lags = f" Chosen: {chosen}." if chosen else ""
     return (
         f"<p>{preprocessing(made)} Their series were cleaned and z-scored per voxel within each run, "
@@ -85,7 +91,7 @@ def methods(
         f"“{esc(made.get('cohort', '–'))}” was aligned with "
         "image and text features by a contrastive loss, and tuned together with a video diffusion "
         "model inflated from an image model (after Chen, Qing and Zhou, 2023). Test windows were "
-        f"averaged over {repeats} and sampled once, with a seed that depends on the clip alone; "
+        f"{averaged} and sampled once, with a seed that depends on the clip alone; "
         "guidance moved away from the mean of the training responses.</p>"
         f"<p>Scores are means over {esc(tests.get('clips', '–'))} test clips of "
         f"{esc(tests.get('runs', '–'))} runs. Intervals (95 %) come from resampling shots within "

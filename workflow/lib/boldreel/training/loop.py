@@ -175,10 +175,11 @@ def fit(
                 step += 1
                 for name, value in {"loss": float(loss.detach()), **numbers}.items():
                     sums[name] = sums.get(name, 0.0) + float(value)
-                progress.update(loss=sums["loss"] / step)
+                # Before anything is printed: the signal may have ended the reader of the log too.
                 if stop.is_set():
                     save()
                     raise Stopped
+                progress.update(loss=sums["loss"] / step)
                 if time.monotonic() - last_save > save_every:
                     save()
                     last_save = time.monotonic()
