@@ -187,8 +187,12 @@ def _brain(root: Path, rng: np.random.Generator) -> None:
                 "reliability": np.clip(r, 0, 1),
                 "ceiling_single": np.sqrt(np.clip(r, 0, 1)),
                 "ceiling_mean": np.sqrt(np.clip(2 * r, 0, 1)),
+                "split": "test",
             }
         )
+        # Training clips were repeated less: what the figures show must be the test's.
+        train = ceiling.assign(split="train", ceiling_mean=0.0)
+        ceiling = pd.concat([ceiling, train], ignore_index=True)
         tables.write(root / f"sub-{subject}/noise_ceiling.parquet", ceiling, "noise_ceiling")
 
 

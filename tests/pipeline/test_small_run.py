@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -199,6 +200,39 @@ def test_noise_ceiling_is_recovered(small_run):
         table = pd.read_parquet(results / f"sub-{subject}/noise_ceiling.parquet")
         found = table[table.split == "test"].ceiling_mean.median()
         assert abs(found - expected) < 0.05, subject
+
+
+def test_windows_may_be_cut_from_deconvolved_series(small_run):
+    """Responses are learnt from training runs alone; windows and all that follows take activity."""
+    workspace, results = small_run.workspace, small_run.workspace.results
+    settings = ["--config", "windows={hrf: {mode: kernel}}"]
+    jobs = workspace.planned("results/demo/sub-01/align/retrieval.tsv", *settings)
+    rules = [rule for rule, wildcards in jobs if "subject=01" in wildcards]
+    assert rules.count("windows_kernels") == 1 and rules.count("windows_deconvolve") == 10
+    assert {"windows_sweep", "windows_build", "align_train"} <= set(rules)
+    assert not {"roi_series", "bold_run"} & {rule for rule, _ in jobs}
+    made = [results / "sub-01" / "hrf.tsv", results / "sub-01" / "activity"]
+    targets = [str(path.relative_to(workspace.root)) for path in made]
+    targets[1] += "/task-test01_run-1.npy"
+    try:
+        done = workspace.run(*targets, *settings)
+        log = done.stdout + done.stderr
+        assert done.returncode == 0, log[-3000:]
+        learnt = workspace.shell_command("boldreel.windows.kernels", "sub-01", log)
+        read = [word for word in learnt if word.endswith(".npy")]
+        assert len(read) == 4 and not [w for w in read if "train03" in w or "test" in w]
+        response = pd.read_csv(made[0], sep="\t")
+        # Four runs of 60 volumes tell when the response peaks.
+        own = response[response["source"] == "area"]
+        assert own["area"].nunique() >= 1
+        peaks = own.loc[own.groupby("area")["value"].idxmax(), "delay"]
+        truth = json.loads((results / "truth/sub-01/anatomy.json").read_text())["hrf"]
+        assert abs(peaks.median() - truth["time_to_peak"]) < 1.5, (peaks, truth)
+    finally:
+        made[0].unlink(missing_ok=True)
+        shutil.rmtree(made[1], ignore_errors=True)
+        for path in (results / "sub-01").glob("hrf.tsv*"):
+            path.unlink()
 
 
 @pytest.mark.parametrize("line", [1, None], ids=["first row", "last row"])

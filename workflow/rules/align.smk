@@ -6,7 +6,7 @@ rule align_train:
     input:
         pretrained=PRETRAINED,
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: series(wildcards.subject, "train", "validation"),
+        series=lambda wildcards: responses(wildcards.subject, "train", "validation"),
         voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features("train", "validation"),
@@ -45,7 +45,7 @@ rule align_retrieve:
         model=f"{R}/sub-{{subject}}/align/model",
         ridge=f"{R}/sub-{{subject}}/align/ridge",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: series(wildcards.subject, "test"),
+        series=lambda wildcards: responses(wildcards.subject, "test"),
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features(),
     output:

@@ -64,6 +64,7 @@ if EMBEDDED:
 SUBJECTS = told(configuration.subjects, located(config["subjects"]))
 COHORT = told(configuration.cohort, config["pretrain"]["subjects"], located)
 METHOD = "mindvideo"
+DECONVOLVED = config["windows"]["hrf"]["mode"] in ("deconvolution", "kernel")
 TREE, COHORT_TREE = (
     located(path) if path else None
     for path in (config["bold"]["derivatives"], config["pretrain"]["derivatives"])
@@ -236,10 +237,10 @@ def run_files(wildcards):
     return {"bold": bold, "confounds": confounds}
 
 
-def series_of(subject, runs):
+def series_of(subject, runs, folder="series"):
     """The cleaned series of these runs of a subject."""
     return [
-        f"{R}/sub-{subject}/series/task-{segment}_run-{repeat}.npy"
+        f"{R}/sub-{subject}/{folder}/task-{segment}_run-{repeat}.npy"
         for segment, repeat in runs
     ]
 
@@ -247,6 +248,12 @@ def series_of(subject, runs):
 def series(subject, *splits):
     """The cleaned series of a subject's runs."""
     return series_of(subject, runs_of(subject, *splits))
+
+
+def responses(subject, *splits):
+    """What windows are cut from: a subject's cleaned series, or those deconvolved."""
+    folder = "activity" if DECONVOLVED else "series"
+    return series_of(subject, runs_of(subject, *splits), folder)
 
 
 def events(subject, *splits):

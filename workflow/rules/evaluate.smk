@@ -48,7 +48,7 @@ rule evaluate_score:
         frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
         clips=f"{R}/clips.parquet",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: series(
+        series=lambda wildcards: responses(
             wildcards.subject, "train", "validation", "test"
         ),
         reference=f"{R}/evaluation/reference",

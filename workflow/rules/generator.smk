@@ -84,7 +84,7 @@ rule generator_cotrain:
         generator=f"{R}/generator/model",
         encoder=f"{R}/sub-{{subject}}/align/model",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: series(wildcards.subject, "train", "validation"),
+        series=lambda wildcards: responses(wildcards.subject, "train", "validation"),
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features("train", "validation"),
         latents=[

@@ -6,7 +6,7 @@ rule reconstruct_sample:
     input:
         cotrain=f"{R}/sub-{{subject}}/cotrain",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: series(wildcards.subject, "test"),
+        series=lambda wildcards: responses(wildcards.subject, "test"),
         clips=f"{R}/clips.parquet",
         weights=weights("diffusion"),
     output:

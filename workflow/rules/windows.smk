@@ -1,10 +1,76 @@
 # Stage 4: which volumes answer which clip; lag and window, noise ceiling, leakage audit.
+LEARNT = config["windows"]["hrf"]["mode"] == "kernel"
+
+
+rule windows_kernels:
+    """The haemodynamic response of each area: canonical, or learnt on training segments."""
+    input:
+        voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
+        series=lambda wildcards: series(wildcards.subject, "train") if LEARNT else [],
+        events=lambda wildcards: events(wildcards.subject, "train") if LEARNT else [],
+        clips=f"{R}/clips.parquet" if LEARNT else [],
+        features=lambda wildcards: features("train") if LEARNT else [],
+    output:
+        f"{R}/sub-{{subject}}/hrf.tsv",
+    log:
+        f"{LOGS}/windows/kernels-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/windows/kernels-{{subject}}.tsv"
+    priority: 60
+    conda:
+        "../../envs/windows.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=60,
+    params:
+        cfg=section("windows", segments=config["segments"]),
+        code=code("windows.kernels"),
+        shown=lambda wildcards, input: (
+            [
+                *("--series", *input.series, "--events", *input.events),
+                *("--clips", input.clips, "--features", *input.features),
+            ]
+            if LEARNT
+            else []
+        ),
+    shell:
+        "python -m boldreel.windows.kernels --voxels {input.voxels:q} --output {output:q} "
+        "{params.shown:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule windows_deconvolve:
+    """The activity of one run: its series deconvolved with each area's response."""
+    input:
+        series=f"{R}/sub-{{subject}}/series/task-{{segment}}_run-{{repeat}}.npy",
+        voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
+        hrf=f"{R}/sub-{{subject}}/hrf.tsv",
+    output:
+        activity=f"{R}/sub-{{subject}}/activity/task-{{segment}}_run-{{repeat}}.npy",
+        sidecar=f"{R}/sub-{{subject}}/activity/task-{{segment}}_run-{{repeat}}.json",
+    log:
+        f"{LOGS}/windows/deconvolve-{{subject}}-{{segment}}-{{repeat}}.log",
+    benchmark:
+        f"{R}/benchmarks/windows/deconvolve-{{subject}}-{{segment}}-{{repeat}}.tsv"
+    priority: 60
+    conda:
+        "../../envs/windows.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=20,
+    params:
+        cfg=json.dumps({"hrf": config["windows"]["hrf"]}, sort_keys=True),
+        code=code("windows.deconvolve"),
+    shell:
+        "python -m boldreel.windows.deconvolve --series {input.series:q} --voxels {input.voxels:q} "
+        "--hrf {input.hrf:q} --output {output.activity:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
 rule windows_sweep:
     """Choose lag and window for a subject on held-out training segments; no test run is read."""
     input:
-        series=lambda wildcards: series(wildcards.subject, "train", "validation"),
+        series=lambda wildcards: responses(wildcards.subject, "train", "validation"),
         events=lambda wildcards: events(wildcards.subject, "train", "validation"),
         voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
         clips=f"{R}/clips.parquet",
@@ -37,7 +103,7 @@ rule windows_build:
     """One row per clip and run: the volumes that answer it, and the split it belongs to."""
     input:
         choice=f"{R}/sub-{{subject}}/choice.json",
-        series=lambda wildcards: series(
+        series=lambda wildcards: responses(
             wildcards.subject, "train", "validation", "test"
         ),
         events=lambda wildcards: events(
@@ -70,7 +136,7 @@ rule windows_ceiling:
     """The noise ceiling of every voxel, from repeats."""
     input:
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: series(
+        series=lambda wildcards: responses(
             wildcards.subject, "train", "validation", "test"
         ),
     output:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from tests.fixtures_cifti import write_dense
 
-from boldreel.bold import qc, quality, twins
+from boldreel.bold import qc, quality, template, twins
 from boldreel.data import bold_runs, nifti, tables
 from boldreel.errors import UserError
 
@@ -143,12 +143,36 @@ def test_adopted_cifti_with_and_without_the_hcps_motion(tmp_path, known):
     assert "map of tSNR" not in page  # grayordinates have no slices
 
 
+def test_adopted_volumes_are_held_against_the_template(tmp_path):
+    """Of two runs the one that lies 15 mm off is shown, with a lower correlation ratio."""
+    affine = np.diag([4.0, 4, 4, 1])
+    affine[:3, 3] = (-72, -108, -32)
+    grid = template.Grid(affine, (37, 19, 20))
+    t1w = template.on_grid("T1w", grid)
+    runs = []
+    rng = np.random.default_rng(3)
+    for name, off in (("good", 0), ("off", 4)):
+        # grey matter is brighter than white, as in BOLD
+        bold = np.roll(np.where(t1w > 0.1, 1.4 - t1w, 0.05), off, axis=0) * 1000
+        values = (bold[..., None] + rng.normal(0, 5, (*bold.shape, 12))).astype(np.float32)
+        path = tmp_path / f"{name}.nii.gz"
+        nifti.save(path, values, affine, t_r=2.0)
+        about = (4.0, "volume", 12, 2.0, 0.0, "fmriprep")
+        runs.append(bold_runs.Run(name, 1, str(path), "", "", "MNI152NLin2009cAsym", *about))
+    table, names = adopted(tmp_path, runs)
+    assert "sub-01_desc-coregistration_bold.png" in names
+    ratios = table.set_index("run")["correlation_ratio"]
+    assert ratios["task-good_run-1"] > 0.9 > 0.7 > ratios["task-off_run-1"]
+    page = (tmp_path / "qc.html").read_text()
+    assert "Mean BOLD of task-off_run-1 with the contours of the MNI template" in page
+
+
 def test_the_page_shows_every_run_and_asks_nobody_anything(subject, tmp_path):
     call(subject, tmp_path)
     page = (tmp_path / "qc.html").read_text()
     assert page.count("<section") == 1 and "id='task-train01_run-1'" in page
     assert page.count("<svg") == 3 and page.count("<polyline") == 7
-    assert "which is not fMRIPrep" in page and "correlation ratio with the T1w" in page
+    assert "which is not fMRIPrep" in page and "correlation ratio of the coregistration" in page
     assert not re.search(r"(src|href)='(?!data:|#)", page)
     carpet = re.search(r"class='carpet' alt='carpet' src='data:image/png;base64,([^']+)'", page)
     with Image.open(io.BytesIO(base64.b64decode(carpet[1]))) as picture:

@@ -10,7 +10,8 @@ from PIL import Image
 from boldreel.data import tables
 from boldreel.report import brain, cost, figures, page, results, sheet
 
-NAMES = ["scores", "training_curves", "lag_sweep", "roi", "noise_ceiling", "timing", "sample_sheet"]
+NAMES = ["scores", "training_curves", "lag_sweep", "roi", "noise_ceiling", "ceiling_map", "timing"]
+NAMES += ["sample_sheet"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -78,6 +79,39 @@ def test_a_test_clip_without_a_window_is_no_training(tree):
     for k in range(1, len(names)):
         fewer = results.seen_pairs(clips, names[:-k], training, ["object", "colour"])
         assert fewer == {name: every[name] for name in names[:-k]}
+
+
+@pytest.mark.parametrize("name", ["noise_ceiling", "ceiling_map"])
+def test_ceilings_are_those_of_the_test(figures, tree, name):
+    shown = pd.read_csv(figures / f"{name}.tsv", sep="\t", dtype={"subject": str})
+    table = tables.read(tree / "sub-01" / "noise_ceiling.parquet", "noise_ceiling")
+    table = table[table["split"] == "test"].set_index("position")["ceiling_mean"].dropna()
+    own = shown[shown["subject"] == "01"].dropna(subset="ceiling_mean")
+    assert own["position"].is_unique and len(own) > 100
+    np.testing.assert_allclose(own["ceiling_mean"], table.loc[own["position"]], rtol=1e-5)
+
+
+def test_vertices_are_shown_near_each_slice():
+    """Of a surface, whose vertices share no height, each slice shows those within 2 mm."""
+    rng = np.random.default_rng(0)
+    place = rng.normal(size=(800, 3))
+    place *= 60 / np.linalg.norm(place, axis=1, keepdims=True)
+    table = pd.DataFrame(place, columns=list("xyz"))
+    planes = brain.slices(table)
+    assert len(planes) == 5 and np.all(np.diff(planes) > 10) and brain.voxel_size(table) == 3
+    assert all(brain._near(table, z).sum() > 10 for z in planes)
+
+
+def test_responses_are_drawn_where_series_were_deconvolved():
+    from boldreel.report import ink, plots
+    from boldreel.windows import kernels, response
+
+    learnt = kernels.Learnt(response.double_gamma(np.arange(201) * 0.1 - 1), 0.3, 0.005, "area")
+    frame = kernels.table(["V1", "V2"], {"V1": learnt}, 20.0)
+    with ink.style():
+        drawing, data = plots.kernels({"01": frame})
+    assert drawing.axes[0].get_title(loc="left") == "sub-01, learnt: 1 of 2"
+    assert len(drawing.axes[0].lines) == 2 and set(data["source"]) == {"area", "canonical"}
 
 
 def test_slices_and_voxel_size():

@@ -50,23 +50,16 @@ def coregister(
     -------
     Coregistration
     """
-    centre = transforms.centre_of_grid(bold_affine, boldref.shape)
-    indices = np.indices(boldref.shape).reshape(3, -1)
-    points = transforms.grid_points(bold_affine, indices)
-    t1w, t1w_affine = _around(points, t1w, t1w_affine)
-    slow = shading.quadratic((points - centre[:, None]) / 100.0)
-    flat = _flatten(boldref.astype(float).ravel(), slow).reshape(boldref.shape)
-    chosen = np.random.default_rng(0).permutation(indices.shape[1])
+    samples = _Samples(boldref, bold_affine)
+    centre = samples.centre
+    t1w, t1w_affine = _around(samples.points, t1w, t1w_affine)
     shifts = [np.zeros(3)] + [
         sign * _START_SHIFT * axis for axis in np.eye(3) for sign in (1.0, -1.0)
     ]
     starts = [transforms.rigid(np.append(shift, np.zeros(3))) for shift in shifts]
     best = Coregistration(np.eye(4), 0.0)
-    for width, samples in zip(_LEVELS, _SAMPLES, strict=True):
-        sigma = width / 2.3548 / transforms.voxel_sizes(bold_affine)
-        blurred = ndimage.gaussian_filter(flat, sigma, truncate=3.0).ravel()
-        part = np.sort(chosen[:samples])
-        level = _Level(t1w, t1w_affine, width, points[:, part], blurred[part], slow[part])
+    for number in range(len(_LEVELS)):
+        level = samples.level(t1w, t1w_affine, number)
         best = level.register(starts[0], centre, _ITERATIONS)
         if best.correlation_ratio < _CERTAIN and len(starts) > 1:
             tried = [level.register(start, centre, _TRIAL) for start in starts[1:]]
@@ -75,6 +68,36 @@ def coregister(
             best = max(best, found, key=lambda candidate: candidate.correlation_ratio)
         starts = [best.to_t1w]
     return best
+
+
+def correlation_ratio(
+    boldref: np.ndarray, bold_affine: np.ndarray, t1w: np.ndarray, t1w_affine: np.ndarray
+) -> float:
+    """How well a BOLD reference follows a T1w where it lies, 0 to 1; parameters as of `coregister`."""
+    samples = _Samples(boldref, bold_affine)
+    t1w, t1w_affine = _around(samples.points, t1w, t1w_affine)
+    return samples.level(t1w, t1w_affine, -1).ratio(np.eye(4), samples.centre)
+
+
+class _Samples:
+    """A BOLD reference without shading, and at which of its voxels it is compared."""
+
+    def __init__(self, boldref: np.ndarray, affine: np.ndarray) -> None:
+        indices = np.indices(boldref.shape).reshape(3, -1)
+        self.affine = affine
+        self.centre = transforms.centre_of_grid(affine, boldref.shape)
+        self.points = transforms.grid_points(affine, indices)
+        self.slow = shading.quadratic((self.points - self.centre[:, None]) / 100.0)
+        self.flat = _flatten(boldref.astype(float).ravel(), self.slow).reshape(boldref.shape)
+        self.chosen = np.random.default_rng(0).permutation(indices.shape[1])
+
+    def level(self, t1w: np.ndarray, t1w_affine: np.ndarray, number: int) -> _Level:
+        """Both images at one of `_LEVELS`."""
+        width = _LEVELS[number]
+        sigma = width / 2.3548 / transforms.voxel_sizes(self.affine)
+        blurred = ndimage.gaussian_filter(self.flat, sigma, truncate=3.0).ravel()
+        part = np.sort(self.chosen[: _SAMPLES[number]])
+        return _Level(t1w, t1w_affine, width, self.points[:, part], blurred[part], self.slow[part])
 
 
 class _Level:
@@ -96,6 +119,10 @@ class _Level:
         self.knots = np.linspace(0.0, float(np.percentile(smooth[smooth > 0], 99.5)), _KNOTS)
         self.inverse = np.linalg.inv(t1w_affine)
         self.points, self.values, self.shading = points, values, slow
+
+    def ratio(self, matrix: np.ndarray, middle: np.ndarray) -> float:
+        """Correlation ratio at `matrix`."""
+        return self._step(matrix, middle)[0]
 
     def register(self, start: np.ndarray, centre: np.ndarray, iterations: int) -> Coregistration:
         """Gauss-Newton from a starting matrix; the best matrix met on the way."""

@@ -1,8 +1,8 @@
 """Quality control of a subject's runs.
 
-Takes the preprocessed runs of one subject; leaves qc.tsv (a row a run), PNGs (motion, carpet, tSNR; of
-the embedded engine coregistration too, which fMRIPrep's own page shows of its runs) and qc.html with every
-run. Two runs that hold the same data are refused.
+Takes the preprocessed runs of one subject; leaves qc.tsv (a row a run), PNGs (motion, carpet, tSNR,
+coregistration with the T1w or, of adopted volumes, with the template) and qc.html with every run. Two
+runs that hold the same data are refused.
 """
 
 from __future__ import annotations
@@ -26,26 +26,32 @@ from boldreel.errors import UserError
 from boldreel.training.progress import Progress
 
 _OWN_ENGINE = "Preprocessed by boldreel's own engine, which is not fMRIPrep."
-_ADOPTED = (
-    "Preprocessed by another program, whose own page, if it has one, shows the coregistration."
-)
+_ADOPTED = "Preprocessed by another program."
 _FINER = 2  # voxels of the T1w shown per voxel of the BOLD, along each axis
-# Rim of the brain, and border between grey and white matter, in the normalised T1w.
-_EDGES = (0.3 * WHITE_MATTER, 0.85 * WHITE_MATTER)
+# Rim of the brain, and border between grey and white matter, in units of white matter's intensity.
+_EDGES = (0.3, 0.85)
 
 
 def t1w_on_grid(anat: Path, grid: template.Grid) -> np.ndarray:
     """The subject's T1w brain in template space, on a grid _FINER times as fine."""
     files = AnatomyFiles(anat)
     target = nifti.load(files.coregistration_target)
+    to_voxel = np.linalg.inv(target.affine) @ np.loadtxt(files.from_template)
+    return _finer(nifti.values(target), to_voxel, grid)
+
+
+def template_on_grid(grid: template.Grid) -> np.ndarray:
+    """The template's brain, white matter about 1, on a grid _FINER times as fine."""
+    values, affine = template.load("T1w")
+    white = template.load("WM")[0] > 0.9
+    return _finer(values / np.median(values[white]), np.linalg.inv(affine), grid)
+
+
+def _finer(values: np.ndarray, to_voxel: np.ndarray, grid: template.Grid) -> np.ndarray:
     shape = tuple(length * _FINER for length in grid.shape)
     indices = (np.indices(shape).reshape(3, -1) + 0.5) / _FINER - 0.5
-    places = transforms.grid_points(grid.affine, indices)
-    to_voxel = np.linalg.inv(target.affine) @ np.loadtxt(files.from_template)
-    values = ndimage.map_coordinates(
-        nifti.values(target), transforms.apply(to_voxel, places), order=1, output=np.float32
-    )
-    return values.reshape(shape)
+    places = transforms.apply(to_voxel, transforms.grid_points(grid.affine, indices))
+    return ndimage.map_coordinates(values, places, order=1, output=np.float32).reshape(shape)
 
 
 def find_runs(derivatives: Path) -> list[Path]:
@@ -94,10 +100,13 @@ def main(argv: list[str] | None = None) -> None:
     _write_table(arguments.output_table, runs)
     _draw(arguments.output_figures, arguments.subject, runs, settings.fd_threshold)
     coregistered = ""
-    if arguments.runs is None:
-        worst = int(np.nanargmin([run.ratio for run in runs])) if _ratios(runs) else 0
-        _draw_coregistration(arguments.output_figures, arguments.subject, bold[worst])
-        coregistered = runs[worst].name
+    if any(np.isfinite(run.ratio) for run in runs) or arguments.runs is None:
+        ratios = [np.inf if np.isnan(run.ratio) else run.ratio for run in runs]
+        worst = runs[int(np.argmin(ratios))]
+        anat = None if arguments.runs else bold[0].parents[1] / "anat"
+        _draw_coregistration(arguments.output_figures, arguments.subject, worst, anat)
+        against = "T1w" if anat else "MNI template, from which other MNI spaces differ by a little"
+        coregistered = f"{worst.name} with the contours of the {against}"
     note = _OWN_ENGINE if arguments.runs is None else _ADOPTED
     page = qc_page.render(
         arguments.subject,
@@ -134,10 +143,6 @@ def _most_moved(runs: list[quality.RunQuality]) -> str:
     return f", most movement in {worst.name} (mean displacement {worst.mean_displacement:.2f} mm)"
 
 
-def _ratios(runs: list[quality.RunQuality]) -> bool:
-    return any(np.isfinite(run.ratio) for run in runs)
-
-
 def _write_table(path: Path, runs: list[quality.RunQuality]) -> None:
     import pandas
 
@@ -170,17 +175,19 @@ def _draw(folder: Path, subject: str, runs: list[quality.RunQuality], threshold:
         figures.tsnr(folder / f"{stem}_desc-tsnr_bold.png", runs)
 
 
-def _draw_coregistration(folder: Path, subject: str, first: Path) -> None:
+def _draw_coregistration(
+    folder: Path, subject: str, run: quality.RunQuality, anat: Path | None
+) -> None:
     from boldreel.bold import figures
 
-    reference = nifti.load(RunFiles(first).boldref)
-    grid = template.Grid(reference.affine, reference.shape)
-    figures.coregistration(
-        folder / f"sub-{subject}_desc-coregistration_bold.png",
-        nifti.values(reference),
-        t1w_on_grid(first.parents[1] / "anat", grid),
-        _EDGES,
-    )
+    assert run.affine is not None
+    grid = template.Grid(run.affine, run.mean.shape)
+    if anat is not None:
+        t1w, white = t1w_on_grid(anat, grid), WHITE_MATTER
+    else:
+        t1w, white = template_on_grid(grid), 1.0
+    path = folder / f"sub-{subject}_desc-coregistration_bold.png"
+    figures.coregistration(path, run.mean, t1w, [white * edge for edge in _EDGES])
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def render(
     ----------
     runs : at least one. figures : folder with the subject's PNGs; those that are there are shown.
     threshold : displacement in mm above which a volume is marked. notes : sentences for the top.
-    coregistered : the run that the figure of the coregistration shows.
+    coregistered : the run that the figure of the coregistration shows, and with what.
     """
     title = f"Quality of the runs of sub-{html.escape(subject)}"
     overview = "".join(
@@ -69,8 +69,8 @@ def render(
         for what, text in (
             (
                 "coregistration",
-                f"Mean BOLD of {html.escape(coregistered)} with the contours of the T1w: of all runs "
-                "the one whose contrast follows the T1w least (correlation ratio).",
+                f"Mean BOLD of {html.escape(coregistered)}: of all runs the one whose contrast follows it "
+                "least (correlation ratio).",
             ),
             ("tsnr", "Temporal signal-to-noise ratio, mean over runs."),
         )
@@ -103,7 +103,9 @@ def _section(run: RunQuality, threshold: float) -> str:
         else "<p>Head motion is not known.</p>"
     )
     marked = "; ".join(f"{volume} ({html.escape(why)})" for volume, why in run.marked.items())
-    ratio = "" if np.isnan(run.ratio) else f", correlation ratio with the T1w {run.ratio:.3f}"
+    ratio = (
+        "" if np.isnan(run.ratio) else f", correlation ratio of the coregistration {run.ratio:.3f}"
+    )
     return (
         f"<section id='{html.escape(run.name)}'><h2>{html.escape(run.name)}</h2>"
         f"<p>{len(run.motion)} volumes, median tSNR {run.median_tsnr:.0f}{ratio}.</p>{charts}"

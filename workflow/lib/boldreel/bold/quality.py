@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from boldreel.bold import content
+from boldreel.bold import content, coregistration, template
 from boldreel.bold.confounds import framewise_displacement
 from boldreel.bold.naming import RunFiles
 from boldreel.data import bids, cifti, confounds, nifti
@@ -34,7 +34,10 @@ class RunQuality:
     marked : {volume: why}, volumes before the steady state and those of sudden motion or change
     tsnr : float32, shape of the grid, NaN outside the brain; of CIFTI one value a grayordinate
     carpet : (rows, n) z-scored series of voxels spread over the brain
-    content : hash of the raw run; ratio : correlation ratio of the coregistration, NaN if unknown
+    content : hash of the raw run; ratio : correlation ratio of the coregistration (of adopted runs: with
+        the template), NaN if unknown
+    mean : float32, mean over volumes, shape as tsnr
+    affine : (4, 4) voxel to world mm, None of CIFTI
     """
 
     name: str
@@ -45,6 +48,8 @@ class RunQuality:
     carpet: np.ndarray
     content: str
     ratio: float
+    mean: np.ndarray
+    affine: np.ndarray | None
 
     @property
     def outliers(self) -> list[int]:
@@ -101,6 +106,8 @@ def measure(bold: Path, raw: Path | None = None) -> RunQuality:
         carpet,
         digest or "unknown",
         float(about.get("CorrelationRatio", np.nan)),
+        nifti.values(nifti.load(files.boldref)),
+        image.affine,
     )
 
 
@@ -108,20 +115,26 @@ def measure_adopted(run: Run) -> RunQuality:
     """Quality of a run of fMRIPrep or the HCP pipelines, where it lies.
 
     Head motion comes from fMRIPrep's confounds, or from the HCP's Movement_Regressors.txt (mm and
-    degrees); where there is neither it is NaN.
+    degrees); where there is neither it is NaN. Volumes in an MNI space are held against the template.
     """
     path = Path(run.bold)
+    affine, ratio = None, float("nan")
     if run.kind == "cifti":
         series = cifti.load(path).values()
         tsnr, carpet = _signal(series)
+        mean = series.mean(0)
     else:
-        values = nifti.values(nifti.load(path))
+        image = nifti.load(path)
+        values, affine = nifti.values(image), image.affine
         mask = nifti.values(nifti.load(run.mask)) > 0 if run.mask else values.any(axis=3)
         if not mask.any():
             raise UserError(f"{run.mask or path}: no voxel of the brain; preprocess the run again")
         series = values[mask].T
         tsnr = np.full(mask.shape, np.nan, np.float32)
         tsnr[mask], carpet = _signal(series)
+        mean = values.mean(axis=3)
+        if run.space.startswith("MNI"):
+            ratio = coregistration.correlation_ratio(mean, affine, *template.load("T1w"))
     motion = np.full((len(series), 6), np.nan)
     displacement = np.full(len(series), np.nan)
     regressors = path.with_name("Movement_Regressors.txt")
@@ -142,7 +155,9 @@ def measure_adopted(run: Run) -> RunQuality:
         tsnr,
         carpet,
         content.content_hash(series[:, None, None]),
-        float("nan"),
+        ratio,
+        mean,
+        affine,
     )
 
 

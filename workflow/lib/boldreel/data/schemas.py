@@ -107,6 +107,15 @@ TABLES: dict[str, dict[str, Column]] = {
         "content": TEXT,  # hash of the raw run's voxels (of adopted derivatives: of theirs)
     },
     "sweep": {"lag": FLOAT, "window": INT, "score": FLOAT, "chosen": BOOL},
+    # haemodynamic response of each area: 1 at its largest; delays in s
+    "hrf": {
+        "area": TEXT,
+        "delay": FLOAT,
+        "value": FLOAT,
+        "source": TEXT,  # area, all areas or canonical
+        "agreement": FLOAT_OR_MISSING,  # correlation of two halves, and its p; missing if not learnt
+        "p": FLOAT_OR_MISSING,
+    },
     "windows": {
         "clip": TEXT,
         "segment": TEXT,
@@ -124,6 +133,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "reliability": FLOAT_OR_MISSING,
         "ceiling_single": FLOAT_OR_MISSING,
         "ceiling_mean": FLOAT_OR_MISSING,
+        "split": TEXT,  # whose clips: test or train
     },
     "corpus": {
         "shard": TEXT,
@@ -218,6 +228,7 @@ DOCUMENTS: dict[str, dict[str, Key]] = {
         "source": Key((str,), optional=True),  # sweep, default or config
         "note": Key((str,), optional=True),
         "lag_estimate": Key((*_NUMBER, type(None)), optional=True),  # s; none without signal
+        "hrf": Key((str,), optional=True),  # mode
         "p": Key(_NUMBER, optional=True),
         "permutations": Key((int,), optional=True),
     },

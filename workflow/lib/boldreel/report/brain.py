@@ -1,7 +1,8 @@
-"""Regions of interest on the brain: where the positions lie, and how reliable they are.
+"""Positions on the brain: where areas lie, how reliable they are, and their noise ceilings.
 
-Takes the tables of positions and voxels; leaves a figure of axial slices of the MNI template that
-nilearn ships, left on the left. Call inside `ink.style()`.
+Takes the tables of positions, voxels and noise ceilings; leaves figures of axial slices of the MNI
+template that nilearn ships, left on the left; vertices of a surface are shown where they cross a slice.
+Call inside `ink.style()`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SLICES = 5
+_FEW = 12  # heights of which so few positions may each have their own
 
 
 def voxel_size(table: pd.DataFrame) -> float:
-    """Smallest distance, in mm, between neighbouring coordinates of the positions."""
+    """Edge in mm of the squares: the grid's smallest step, 3 for vertices, which have no grid."""
+    if not _gridded(table):
+        return 3.0
     steps = [np.diff(np.unique(table[axis].dropna())) for axis in "xyz"]
     known = np.concatenate(steps)
     return float(known[known > 1e-3].min()) if (known > 1e-3).any() else 4.0
@@ -31,11 +35,25 @@ def voxel_size(table: pd.DataFrame) -> float:
 
 def slices(table: pd.DataFrame, count: int = SLICES) -> list[float]:
     """z (mm) of `count` planes spread evenly over the planes that hold positions, low to high."""
+    if not _gridded(table):
+        low, high = table["z"].quantile([0.05, 0.95])
+        return [float(z) for z in np.linspace(low, high, count)]
     planes = np.unique(table["z"].dropna())
     if len(planes) <= count:
         return [float(z) for z in planes]
     places = np.linspace(0, len(planes) - 1, count + 2)[1:-1]
     return [float(planes[round(place)]) for place in places]
+
+
+def _gridded(table: pd.DataFrame) -> bool:
+    """Whether positions are voxels of a grid; vertices of a surface have heights of their own."""
+    known = table["z"].dropna()
+    return known.nunique() <= max(len(known) / 4, _FEW)
+
+
+def _near(table: pd.DataFrame, z: float) -> pd.Series:
+    """Which positions a slice shows: those of the plane, of a surface those within 2 mm."""
+    return (table["z"] - z).abs() < (0.05 if _gridded(table) else 2.0)
 
 
 @lru_cache(maxsize=1)
@@ -91,6 +109,57 @@ def _name(axis: Axes, text: str) -> None:
     axis.text(-0.03, 0.5, text, fontsize=8.5, fontweight="bold", **place)
 
 
+def _rows(
+    drawing: Figure, axes: np.ndarray, tables: Mapping[str, pd.DataFrame], label: str, front: float
+) -> None:
+    """One row of slices per subject: the column `value` of the tables, on one scale of colours."""
+    import matplotlib.pyplot as plt
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    every = list(tables.values())
+    planes, size = _shown(every[0])
+    reach = [t["value"].quantile(0.98) for t in every]
+    norm = Normalize(0, max([0.05, *(float(r) for r in reach if r == r)]))
+    warm = plt.get_cmap("inferno")
+    for line, (subject, table) in zip(axes, tables.items(), strict=True):
+        for axis, z in zip(line, planes, strict=True):
+            _background(axis, z, front)
+            here = table[_near(table, z) & table["value"].notna()]
+            _squares(axis, here, size, warm(norm(here["value"].to_numpy())))
+        _name(line[0], wording.who(subject))
+    bar = drawing.colorbar(
+        ScalarMappable(norm, warm), ax=axes.ravel().tolist(), shrink=0.7, pad=0.01
+    )
+    bar.set_label(label, fontsize=8)
+    bar.outline.set_visible(False)
+
+
+def _shown(table: pd.DataFrame) -> tuple[list[float], float]:
+    known = table[table["x"].notna()]
+    return slices(known), voxel_size(known)
+
+
+def _sheet(rows: int, planes: list[float]) -> tuple[Figure, np.ndarray]:
+    import matplotlib.pyplot as plt
+
+    drawing, axes = plt.subplots(
+        rows,
+        len(planes),
+        figsize=(1.75 * len(planes), 1.2 * rows + 0.6),
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis, z in zip(axes[0], planes, strict=True):
+        axis.set_title(f"z = {z:.0f} mm", fontsize=8, loc="center", fontweight="normal")
+    return drawing, axes
+
+
+def _front(known: pd.DataFrame) -> float:
+    """How far forward (y, mm) the slices reach: a little beyond the positions."""
+    return max(float(known["y"].max()) + 22, -40)
+
+
 def figure(
     positions: pd.DataFrame, voxels: Mapping[str, pd.DataFrame]
 ) -> tuple[Figure, pd.DataFrame]:
@@ -102,45 +171,23 @@ def figure(
     """
     import matplotlib.pyplot as plt
     import pandas as pd
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
     from matplotlib.patches import Patch
 
     known = positions[positions["x"].notna()]
-    planes, size = slices(known), voxel_size(known)
-    front = max(float(known["y"].max()) + 22, -40)  # the posterior part, where the positions lie
+    planes, size = _shown(known)
+    front = _front(known)
     areas = list(dict.fromkeys(known["area"]))
     wheel = plt.get_cmap("tab20", max(len(areas), 1))
     tint = {area: wheel(k) for k, area in enumerate(areas)}
-    rows = 1 + len(voxels)
-    drawing, axes = plt.subplots(
-        rows,
-        len(planes),
-        figsize=(1.75 * len(planes), 1.2 * rows + 0.6),
-        squeeze=False,
-        layout="constrained",
-    )
+    drawing, axes = _sheet(1 + len(voxels), planes)
     for axis, z in zip(axes[0], planes, strict=True):
         _background(axis, z, front)
-        here = known[np.isclose(known["z"], z)]
+        here = known[_near(known, z)]
         _squares(axis, here, size, [tint[area] for area in here["area"]])
-        axis.set_title(f"z = {z:.0f} mm", fontsize=8, loc="center", fontweight="normal")
-    reach = [t["reliability"].quantile(0.98) for t in voxels.values()]
-    norm = Normalize(0, max([0.05, *(float(r) for r in reach if r == r)]))
-    warm = plt.get_cmap("inferno")
-    for line, (subject, table) in zip(axes[1:], voxels.items(), strict=True):
-        for axis, z in zip(line, planes, strict=True):
-            _background(axis, z, front)
-            here = table[np.isclose(table["z"], z) & table["reliability"].notna()]
-            _squares(axis, here, size, warm(norm(here["reliability"].to_numpy())))
-        _name(line[0], wording.who(subject))
     _name(axes[0][0], "areas")
     if voxels:
-        bar = drawing.colorbar(
-            ScalarMappable(norm, warm), ax=axes[1:].ravel().tolist(), shrink=0.7, pad=0.01
-        )
-        bar.set_label("reliability (r)", fontsize=8)
-        bar.outline.set_visible(False)
+        values = {s: t.assign(value=t["reliability"]) for s, t in voxels.items()}
+        _rows(drawing, axes[1:], values, "reliability (r)", front)
     drawing.legend(
         handles=[Patch(color=tint[area], label=area) for area in areas],
         loc="outside lower center",
@@ -151,3 +198,26 @@ def figure(
     data = [t.loc[t["present"], columns].assign(subject=s) for s, t in voxels.items()]
     shown = pd.concat(data, ignore_index=True) if data else known
     return drawing, shown
+
+
+def ceilings(
+    positions: pd.DataFrame, tables: Mapping[str, pd.DataFrame]
+) -> tuple[Figure, pd.DataFrame]:
+    """Noise ceiling of every voxel, one row of slices per subject.
+
+    Parameters
+    ----------
+    positions : table "positions". tables : {subject: table "noise_ceiling"}, one row per position.
+    """
+    import pandas as pd
+
+    known = positions[positions["x"].notna()]
+    columns = ["position", "area", "hemisphere", "x", "y", "z"]
+    joined = {
+        s: known[columns].merge(t[["position", "ceiling_mean", "split"]], on="position")
+        for s, t in tables.items()
+    }
+    drawing, axes = _sheet(len(tables), slices(known))
+    values = {s: t.assign(value=t["ceiling_mean"]) for s, t in joined.items()}
+    _rows(drawing, axes, values, "noise ceiling (r)", _front(known))
+    return drawing, pd.concat([t.assign(subject=s) for s, t in joined.items()], ignore_index=True)

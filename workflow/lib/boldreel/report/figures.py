@@ -1,7 +1,8 @@
 """Step: the group's figures, each as SVG and PNG with the data behind it as TSV.
 
 Takes the results folder and the subjects; leaves a folder with scores, training_curves, lag_sweep,
-roi, noise_ceiling, timing, sample_sheet and strip.png (truth over reconstruction for the README).
+roi, noise_ceiling, ceiling_map, timing, sample_sheet and strip.png (truth over reconstruction for the
+README), and kernels where series were deconvolved.
 A figure whose material is missing is left out and named on standard error.
 """
 
@@ -11,13 +12,16 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from boldreel.data import atomic, provenance
 from boldreel.report import brain, cost, ink, plots, sheet, wording
 from boldreel.report.results import Results, draw_sample
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DEFAULTS: dict[str, Any] = {
     "sheet_clips": 12,
@@ -27,7 +31,7 @@ DEFAULTS: dict[str, Any] = {
     "level": 0.05,
     "combination": ["object", "colour"],
 }
-_CHARTS = 6
+_CHARTS = 7
 # Which score says which subject is best, for the strip: the first that the table holds.
 _BEST = (("nway_video", "top3_n50_k1"), ("nway_video", "top3_n2_k1"), ("ssim", "rgb_uniform"))
 
@@ -105,6 +109,12 @@ def histories(results: Results) -> dict[str, dict[str, Any]]:
     return {training: by for training, by in kept.items() if by}
 
 
+def one_split(ceilings: pd.DataFrame) -> pd.DataFrame:
+    """The rows of test clips, or of training clips where no test was repeated."""
+    test = ceilings[ceilings["split"] == "test"]
+    return test if len(test) else ceilings[ceilings["split"] == "train"]
+
+
 def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
     subjects = results.subjects
     progress = Progress(_CHARTS, "figures", unit="figures")
@@ -126,10 +136,16 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
         ceilings = {
             s: results.table(f"sub-{s}/noise_ceiling.parquet", "noise_ceiling") for s in subjects
         }
-        known = {s: t for s, t in ceilings.items() if t is not None}
+        known = {s: one_split(t) for s, t in ceilings.items() if t is not None}
         areas = None if positions is None else positions.set_index("position")["area"]
         if known:
             save("noise_ceiling", *plots.ceilings(known, areas))
+            if positions is not None:
+                save("ceiling_map", *brain.ceilings(positions, known))
+        kernels = [s for s in subjects if (results.root / f"sub-{s}/hrf.tsv").exists()]
+        if kernels:
+            own = {s: results.table(f"sub-{s}/hrf.tsv", "hrf") for s in kernels}
+            save("kernels", *plots.kernels({s: t for s, t in own.items() if t is not None}))
         if positions is not None:
             voxels = {s: results.table(f"sub-{s}/roi/voxels.parquet", "voxels") for s in subjects}
             known = {s: t for s, t in voxels.items() if t is not None}

@@ -104,7 +104,11 @@ def render(
             "Brain",
             sections.figure(figures, "roi", caption("roi")),
             sections.figure(figures, "noise_ceiling", caption("noise_ceiling")),
+            sections.figure(figures, "ceiling_map", caption("ceiling_map")),
             sections.figure(figures, "lag_sweep", caption("lag_sweep")),
+            sections.figure(figures, "kernels", caption("kernels"))
+            if (figures / "kernels.svg").exists()
+            else "",
         ),
         sections.section(
             "training",

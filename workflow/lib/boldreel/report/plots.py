@@ -148,7 +148,8 @@ def ceilings(
 
     Parameters
     ----------
-    tables : {subject: table "noise_ceiling"}. areas : area of each position, or None.
+    tables : {subject: table "noise_ceiling"}, one row per position. areas : area of each position, or
+        None.
     """
     import pandas as pd
 
@@ -179,6 +180,36 @@ def ceilings(
         axes[1].set_ylabel("median noise ceiling")
         axes[1].grid(axis="y", lw=0.6)
     return figure, joined
+
+
+def kernels(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
+    """Haemodynamic responses, one panel per subject: a line for each area, the canonical one dashed.
+
+    Parameters
+    ----------
+    tables : {subject: table "hrf"}.
+    """
+    import pandas as pd
+
+    from boldreel.windows import response
+
+    figure, axes = _panels(len(tables), 3.1, 2.4, 4)
+    for axis, (subject, table) in zip(axes, tables.items(), strict=True):
+        own = table[table["source"] == "area"]
+        for place, (area, rows) in enumerate(own.groupby("area", sort=False)):
+            axis.plot(rows["delay"], rows["value"], color=ink.colour(place), lw=1.4, label=area)
+        delays = np.unique(table["delay"])
+        curve = response.double_gamma(delays)
+        axis.plot(delays, curve / curve.max(), color=ink.MUTED, ls=(0, (4, 3)), lw=1)
+        learnt, every = own["area"].nunique(), table["area"].nunique()
+        axis.set_title(f"{wording.who(subject)}, learnt: {learnt} of {every}")
+        axis.set_xlabel("s after a brief event")
+        axis.grid(lw=0.6)
+        if 0 < learnt <= 12:
+            axis.legend(fontsize=6.5, ncols=2)
+    axes[0].set_ylabel("response (largest: 1)")
+    data = pd.concat([t.assign(subject=s) for s, t in tables.items()], ignore_index=True)
+    return figure, data[["subject", *data.columns.drop("subject")]]
 
 
 def timing(stages: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:

@@ -59,6 +59,15 @@ def preprocessing(made: Mapping[str, Any]) -> str:
     return "BOLD runs were taken as another program had preprocessed them."
 
 
+_HRF = {
+    "fir": " A window held all volumes from the first lag to the last.",
+    "deconvolution": " Series were deconvolved with the canonical haemodynamic response, so that lags "
+    "count from the activity.",
+    "kernel": " Series were deconvolved with a haemodynamic response per area, learnt on training "
+    "segments, so that lags count from the activity.",
+}
+
+
 def methods(
     choices: Mapping[str, Mapping[str, Any]], tests: Mapping[str, Any], made: Mapping[str, Any]
 ) -> str:
@@ -66,7 +75,7 @@ def methods(
 
     Parameters
     ----------
-    choices : {subject: {"lag", "window"}}. tests : keys clips, runs, permutations.
+    choices : {subject: {"lag", "window", "hrf"}}. tests : keys clips, runs, permutations.
     made : keys engine, fmriprep (version), atlas, cohort and repeats, as far as they are known.
     """
     chosen = "; ".join(
@@ -82,6 +91,8 @@ def methods(
         else f"averaged over {esc(repeats)} of their repeats"
     )
     lags = f" Chosen: {chosen}." if chosen else ""
+    modes = {str(c.get("hrf", "lag")) for c in choices.values()}
+    lags = "".join(_HRF.get(mode, "") for mode in sorted(modes)) + lags
     return (
         f"<p>{preprocessing(made)} Their series were cleaned and z-scored per voxel within each run, "
         f"in the fixed anatomical order of the atlas {esc(made.get('atlas', '–'))}. "

@@ -51,16 +51,25 @@ def predict(
     if scale <= 0:
         return np.repeat(features[fit].mean(axis=0, keepdims=True), len(held_out), axis=0)
     mean = features[fit].mean(axis=0)
-    folds = _folds(groups[fit])
     model = KernelRidgeCV(
         alphas=np.asarray(alphas, dtype=np.float64),
         kernel="precomputed",
-        cv=folds,
+        cv=folds(groups[fit]),
         solver_params={"local_alpha": False},
         warn=False,
     )
     model.fit(inner / scale, (features[fit] - mean).astype(np.float64))
     return np.asarray(model.predict(cross / scale)) + mean
+
+
+def folds(groups: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(rows to fit, rows to score) with one group after the other left out; halves if there is one."""
+    rows = np.arange(len(groups))
+    names = list(dict.fromkeys(groups.tolist()))
+    if len(names) == 1:
+        half = len(rows) // 2
+        return [(rows[:half], rows[half:]), (rows[half:], rows[:half])]
+    return [(rows[groups != name], rows[groups == name]) for name in names]
 
 
 def similarity(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
@@ -123,15 +132,6 @@ def shifts(movies: np.ndarray, minimum: int, number: int, seed: int) -> list[np.
             order[rows] = np.roll(rows, by)
         found.append(order)
     return found
-
-
-def _folds(groups: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    rows = np.arange(len(groups))
-    names = list(dict.fromkeys(groups.tolist()))
-    if len(names) == 1:
-        half = len(rows) // 2
-        return [(rows[:half], rows[half:]), (rows[half:], rows[:half])]
-    return [(rows[groups != name], rows[groups == name]) for name in names]
 
 
 def _standard(rows: np.ndarray) -> np.ndarray:

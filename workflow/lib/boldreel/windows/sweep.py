@@ -12,6 +12,10 @@ largest alignment of responses with features (windows.alignment) over all traini
 must beat that of circularly shifted clips, p below ``chance_p``, which corrects for the search over
 lags. Otherwise nothing can be known about the lag, and the defaults of the config are taken. The same
 alignment tells when the response peaks (``lag_estimate``, s from clip onset).
+
+``hrf.mode`` says what a lag is counted in: of measured series (``lag``), or of deconvolved ones
+(``deconvolution``, ``kernel``), where ``hrf.lags`` are tried and 0 is the default; ``fir`` takes all
+volumes from the first lag to the last as one window, each with weights of its own.
 """
 
 from __future__ import annotations
@@ -45,6 +49,8 @@ DEFAULTS: dict[str, Any] = {
     "chance_p": 0.01,
     "max_clips": 2000,
 }
+HRF: dict[str, Any] = {"mode": "lag", "lags": [-2.0, 0.0, 2.0]}
+DECONVOLVED = ("deconvolution", "kernel")  # modes whose series are of activity, not of blood
 _SHIFT = 10.0  # s; shifts of the null are at least this long, beyond most shots
 _BLUR = 6  # clips to each side whose resemblance blurs the curve of scores over lags
 
@@ -173,8 +179,13 @@ def sweep(
     clip_duration: float,
     permutations: int = DEFAULTS["permutations"],
     seed: int = 0,
+    spanning: int | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Score every lag and window.
+
+    Parameters
+    ----------
+    spanning : volumes from the first lag to the last, where that one window is scored alone
 
     Returns
     -------
@@ -193,23 +204,26 @@ def sweep(
     straight = np.arange(len(held))
     null = np.zeros(len(orders))
     table: list[dict[str, Any]] = []
-    progress = Progress(len(windows) * len(lags), "lag and window sweep", unit="fits")
-    for window in windows:
-        for lag, strength in zip(lags, aligned, strict=True):
-            predicted = ridge.predict(
-                problem.kernel(lag, window),
-                problem.features,
-                problem.fit,
-                held,
-                problem.groups,
-                np.asarray(alphas),
-            )
-            alike = ridge.similarity(predicted, true)
-            null = np.maximum(null, [ridge.two_way(alike, order, shots) for order in orders])
-            row = {"lag": lag, "window": window, "score": ridge.two_way(alike, straight, shots)}
-            row |= {"correlation": ridge.correlation(predicted, true), "alignment": float(strength)}
-            table.append(row)
-            progress.update(score=row["score"])
+    strength = dict(zip(lags, aligned.tolist(), strict=True))
+    tried = [(lag, window) for window in windows for lag in lags]
+    if spanning is not None:
+        tried = [(lags[0], spanning)]
+    progress = Progress(len(tried), "lag and window sweep", unit="fits")
+    for lag, window in tried:
+        predicted = ridge.predict(
+            problem.kernel(lag, window),
+            problem.features,
+            problem.fit,
+            held,
+            problem.groups,
+            np.asarray(alphas),
+        )
+        alike = ridge.similarity(predicted, true)
+        null = np.maximum(null, [ridge.two_way(alike, order, shots) for order in orders])
+        row = {"lag": lag, "window": window, "score": ridge.two_way(alike, straight, shots)}
+        row |= {"correlation": ridge.correlation(predicted, true), "alignment": strength[lag]}
+        table.append(row)
+        progress.update(score=row["score"])
     best = max(row["score"] for row in table)
     fit = problem.fit
     blur = response.resemblance(
@@ -235,14 +249,18 @@ def choose(
     Parameters
     ----------
     config : default_lag (s), default_window (volumes), chance_p; lag and window, where set, are taken
-        as they are
+        as they are; hrf, with its mode
     """
+    mode = (config.get("hrf") or HRF)["mode"]
     best = min(table, key=lambda row: (-round(row["score"], 3), row["window"], row["lag"]))
     signal = finding["p"] < config["chance_p"]
     lag, window, source = best["lag"], best["window"], "sweep"
     note = "the highest two-way identification of held-out training clips"
-    if not signal:
-        lag, window, source = config["default_lag"], config["default_window"], "default"
+    if mode == "fir":
+        source, note = "config", "all volumes from the first lag to the last"
+    elif not signal:
+        lag = 0.0 if mode in DECONVOLVED else config["default_lag"]
+        window, source = config["default_window"], "default"
         note = (
             f"at no lag do responses carry the clips above chance (p {finding['p']:.3f}; best two-way "
             f"identification {best['score']:.3f}): the defaults of the config are taken"
@@ -258,7 +276,9 @@ def choose(
         "window": int(window),
         "source": source,
         "note": note,
-        "lag_estimate": finding["peak"] if signal else None,
+        "hrf": mode,
+        # Of deconvolved series nothing is known but by how much they are off.
+        "lag_estimate": finding["peak"] if signal and mode not in DECONVOLVED else None,
         "best": {key: best[key] for key in ("lag", "window", "score", "correlation")},
         "chance": 0.5,
         "p": finding["p"],
@@ -296,7 +316,10 @@ def main(argv: list[str] | None = None) -> None:
     features = runs.clip_features(
         clips, args.features, {movie for run in shown for movie in run.movies}
     )
-    lags = sorted(float(lag) for lag in config["lags"])
+    hrf = HRF | {k: v for k, v in (config.get("hrf") or {}).items() if v is not None}
+    config["hrf"] = hrf
+    lags = sorted(float(lag) for lag in (hrf if hrf["mode"] in DECONVOLVED else config)["lags"])
+    t_r = min(run.t_r for run in shown)
     problem = prepare(clips, features, shown, columns, lags, config["max_clips"])
     table, finding = sweep(
         problem,
@@ -306,6 +329,7 @@ def main(argv: list[str] | None = None) -> None:
         float(np.median(clips["duration"])),
         config["permutations"],
         int(config.get("seed", 0)),
+        round((lags[-1] - lags[0]) / t_r) + 1 if hrf["mode"] == "fir" else None,
     )
     choice = choose(table, finding, config)
     choice = {"subject": args.subject.removeprefix("sub-"), **choice}
