@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+from tests import fixtures_cc2017
 from tests.fixtures_cifti import write_dense
 
 from boldreel.bold import cc2017
+from boldreel.data import tables
 
 from .workflow import Workspace, copy_of_repository
 
 pytestmark = pytest.mark.pipeline
+
+# Some of its segments, seen by the demo's models: none is there to be fetched.
+SMALL_CC2017 = """
+segments: {train: [seg1, seg2, seg3], validation: [seg3], test: [test1]}
+models: {clip: resources/insilico/clip, diffusion: resources/insilico/diffusion, caption: null}
+stimuli: {size: 64, frame_rate: 1.0}
+roi: {groups: [early]}
+windows: {windows: [1], permutations: 100}
+"""
 
 
 @pytest.fixture
@@ -48,6 +61,41 @@ def test_hcp_as_pretraining_corpus(workspace):
     read = [wildcards for rule, wildcards in jobs if rule == "roi_series"]
     assert len(read) == 6 and all("subject=100" in wildcards for wildcards in read)
     assert sum("segment=MOVIE1AP" in wildcards for wildcards in read) == 2
+
+
+def test_cc2017_and_hcp_as_far_as_a_cpu_goes(tmp_path, cc2017_headers):
+    """Archive to windows and corpus on runs of 91,282 grayordinates: responses are found where and when
+    they were put, by the clock of the data set."""
+    workspace = copy_of_repository(tmp_path)
+    archive = fixtures_cc2017.archive(tmp_path / "archive", cc2017_headers)
+    cc2017.lay_out(archive, ["1"], tmp_path / "data" / "cc2017")
+    shown = ["seg1", "seg2", "seg3", "test1"]
+    bids = tmp_path / "data" / "cc2017" / "bids"
+    fixtures_cc2017.show(archive, bids, shown, cc2017_headers[245])
+    (tmp_path / "config" / "cc2017.tsv").write_text("subject\n01\n")
+    (tmp_path / "config" / "hcp.tsv").write_text("subject\n100307\n100408\n")
+    for number, subject in enumerate(("100307", "100408")):
+        results = tmp_path / "data/hcp" / subject / "MNINonLinear/Results"
+        fixtures_cc2017.resting(results / "rfMRI_REST1_LR", number)
+    (tmp_path / "config" / "small.yaml").write_text(SMALL_CC2017)
+    workspace.configuration = "config/cc2017.yaml config/hcp.yaml config/small.yaml"
+    made = tmp_path / "results" / "cc2017"
+    targets = ["sub-01/noise_ceiling.parquet", "audit.json", "corpus"]
+    done = workspace.run(*(f"results/cc2017/{name}" for name in targets))
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    choice = json.loads((made / "sub-01" / "choice.json").read_text())
+    assert choice["source"] == "sweep"
+    # A clip of 2 s has its largest response 6 s after it came on.
+    assert abs(choice["lag_estimate"] - 6) < 1 and choice["best"]["score"] > 0.9
+    voxels = tables.read(made / "sub-01" / "roi" / "voxels.parquet", "voxels")
+    ceiling = tables.read(made / "sub-01" / "noise_ceiling.parquet", "noise_ceiling")
+    known = ceiling[ceiling["split"] == "test"].set_index("position")["ceiling_mean"]
+    assert known[voxels["present"].to_numpy()].median() > 0.5
+    assert (voxels.loc[voxels["present"], "reliability"] > 0).mean() > 0.9
+    positions = int(voxels["present"].sum())
+    assert positions == 1618 + 1220 + 684 + 661, "V1 to V4 of both hemispheres"
+    corpus = tables.read(made / "corpus" / "manifest.parquet", "corpus")
+    assert set(corpus["subject"]) == {"100307", "100408"} and corpus["n"].sum() == 2 * 120
 
 
 def test_own_bids(workspace):

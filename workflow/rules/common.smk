@@ -17,6 +17,7 @@ from boldreel.data import bids, derivatives
 from boldreel.data.splits import SPLITS, check_enough, split_of
 from boldreel.errors import UserError
 from boldreel.insilico import design
+from boldreel.windows import modes
 
 # Snakemake measures the memory of young jobs twice a second, for which hundreds of short jobs pay with
 # a quarter of a core.
@@ -64,7 +65,7 @@ if EMBEDDED:
 SUBJECTS = told(configuration.subjects, located(config["subjects"]))
 COHORT = told(configuration.cohort, config["pretrain"]["subjects"], located)
 METHOD = "mindvideo"
-DECONVOLVED = config["windows"]["hrf"]["mode"] in ("deconvolution", "kernel")
+DECONVOLVED = config["windows"]["hrf"]["mode"] in modes.DECONVOLVED
 TREE, COHORT_TREE = (
     located(path) if path else None
     for path in (config["bold"]["derivatives"], config["pretrain"]["derivatives"])

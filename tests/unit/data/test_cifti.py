@@ -16,7 +16,10 @@ def test_values_and_axes(tmp_path):
     path = write_dense(tmp_path / "run.dtseries.nii", values, t_r=0.72, left=30, right=20)
     dense = cifti.load(path)
     assert (dense.volumes, dense.t_r, dense.start) == (7, 0.72, 0.0)
-    assert cifti.shape(path) == (7, 50)
+    about = cifti.outline(path)
+    assert (about.volumes, about.grayordinates, about.t_r) == (7, 50, 0.72)
+    assert np.array_equal(cifti.sample(path, 4), values[:, 23:27].T)
+    assert np.array_equal(cifti.sample(path), values.T)
     assert np.array_equal(dense.values(), values)
     columns = np.array([49, 0, 31])
     assert np.array_equal(dense.values(columns), values[:, columns])
@@ -35,7 +38,7 @@ def test_truncated(tmp_path):
         tmp_path / "run.dtseries.nii", np.ones((9, 50), np.float32), left=30, right=20
     )
     path.write_bytes(path.read_bytes()[:-100])
-    for read in (cifti.load, cifti.shape):
+    for read in (cifti.load, cifti.outline):
         with pytest.raises(UserError, match=r"truncated"):
             read(path)
 
@@ -50,5 +53,6 @@ def test_not_a_dense_series(tmp_path, what):
     if what == "scalar":
         axes = nib.cifti2.ScalarAxis(["a"]), models(30, 20)
         nib.Cifti2Image(np.zeros((1, 50), np.float32), axes).to_filename(path)
-    with pytest.raises(UserError, match=str(path)):
-        cifti.load(path)
+    for read in (cifti.load, cifti.outline):
+        with pytest.raises(UserError, match=str(path)):
+            read(path)

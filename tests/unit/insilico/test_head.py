@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
 
-from boldreel.insilico import encoding, head
+from boldreel.insilico import encoding, head, template
 from boldreel.insilico.template import move
 
 
@@ -51,3 +54,18 @@ def test_the_field_of_view_holds_the_box_of_a_moved_head(seed):
         index = move(to_voxel, corners)
         assert index.min() > 0
         assert (index.max(1) < np.array(view.shape) - 1).all()
+
+
+@given(st.integers(0, 2**31), st.booleans())
+@settings(max_examples=30)
+def test_interpolation_is_scipys(seed, beyond):
+    rng = np.random.default_rng(seed)
+    shape = rng.integers(2, 9, 3)
+    values = rng.normal(size=shape).astype(np.float32)
+    points = rng.uniform(-2, 10, (3, 4, 25))
+    # on the grid and on its faces too
+    points[:, 0, :8] = np.round(points[:, 0, :8])
+    points[:, 1, 0], points[:, 1, 1] = shape - 1, 0
+    mode = "nearest" if beyond else "constant"
+    expected = ndimage.map_coordinates(values, points, order=1, prefilter=False, mode=mode)
+    np.testing.assert_allclose(template.interpolate(values, points, beyond), expected, atol=1e-5)

@@ -99,8 +99,8 @@ def _sidecar(path: Path) -> dict[str, Any]:
 def _header(path: Path, surface: bool) -> tuple[int, float | None, float]:
     """(volumes, TR in s or None, resolution in mm or NaN)."""
     if surface:
-        dense = cifti.load(path)
-        return dense.volumes, dense.t_r, float("nan")
+        about = cifti.outline(path)
+        return about.volumes, about.t_r, float("nan")
     image = nifti.load(path)
     if len(image.shape) != 4:
         raise UserError(f"{path}: shape {image.shape}; a BOLD run has four dimensions")

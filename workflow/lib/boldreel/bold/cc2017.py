@@ -119,10 +119,11 @@ def _names(segment: str, repeat: int, space: str) -> list[str]:
 def check(source: Source) -> None:
     """UserError if a run has another number of volumes, or of grayordinates, than was published."""
     if source.space.startswith("fsLR"):
-        count, places = cifti.shape(source.path)
-        if places != 91282:
+        about = cifti.outline(source.path)
+        count = about.volumes
+        if about.grayordinates != 91282:
             raise UserError(
-                f"{source.path}: {places} grayordinates, 91282 expected; fetch it again"
+                f"{source.path}: {about.grayordinates} grayordinates, 91282 expected; fetch it again"
             )
     else:
         count = nifti.load(source.path).shape[3]

@@ -6,6 +6,7 @@ is), its values (volumes, grayordinates).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,13 +53,26 @@ class Dense:
         return np.flatnonzero(mask), np.asarray(self.models.vertex)[mask]
 
 
-def shape(path: str | Path) -> tuple[int, int]:
-    """(volumes, grayordinates) of a dense series from the first bytes of the file: its axes, whose lists
-    of vertices take a third of a second to read, are left alone.
+@dataclass(frozen=True)
+class Outline:
+    """What a dense series says of itself at its beginning.
+
+    t_r : s; offset : bytes before the first value; dtype : of values on disk
+    """
+
+    volumes: int
+    grayordinates: int
+    t_r: float
+    offset: int
+    dtype: np.dtype
+
+
+def outline(path: str | Path) -> Outline:
+    """The outline of a dense series; its lists of vertices, which take a second to read, are left alone.
 
     Raises
     ------
-    UserError : missing, no CIFTI-2 file, or shorter than its header says.
+    UserError : missing, no dense series of seconds, or shorter than its header says.
     """
     path = Path(path)
     if not path.exists():
@@ -66,6 +80,9 @@ def shape(path: str | Path) -> tuple[int, int]:
     try:
         with open(path, "rb") as stream:
             header = nib.Nifti2Header.from_fileobj(stream)
+            offset = int(header["vox_offset"])
+            stream.seek(0)
+            axes = stream.read(offset).decode("utf-8", "replace")
     except (nib.wrapstruct.WrapStructError, nib.spatialimages.HeaderDataError, ValueError):
         raise UserError(f"{path}: not a readable CIFTI file") from None
     found = header.get_data_shape()
@@ -73,9 +90,39 @@ def shape(path: str | Path) -> tuple[int, int]:
         raise UserError(
             f"{path}: shape {found}; a dense series has six dimensions, four of length 1"
         )
-    size = int(header["vox_offset"]) + int(np.prod(found)) * header.get_data_dtype().itemsize
-    _refuse_short(path, size)
-    return int(found[4]), int(found[5])
+    volumes, grayordinates = int(found[4]), int(found[5])
+    dtype = header.get_data_dtype()
+    _refuse_short(path, offset + volumes * grayordinates * dtype.itemsize)
+    maps = re.findall(r"<MatrixIndicesMap\b[^>]*>", axes)
+    told = [dict(re.findall(r"""(\w+)\s*=\s*["']([^"']*)""", tag)) for tag in maps]
+    kinds = {own.get("IndicesMapToDataType"): own for own in told}
+    series = kinds.get("CIFTI_INDEX_TYPE_SERIES")
+    if series is None or "CIFTI_INDEX_TYPE_BRAIN_MODELS" not in kinds:
+        raise UserError(
+            f"{path}: not a dense time series (dtseries.nii): its axes are of other kind"
+        )
+    if series.get("SeriesUnit") != "SECOND":
+        raise UserError(f"{path}: its series is in {series.get('SeriesUnit')}, not in seconds")
+    try:
+        t_r = float(series["SeriesStep"]) * 10.0 ** int(series.get("SeriesExponent", 0))
+    except (KeyError, ValueError):
+        raise UserError(f"{path}: its header does not tell its TR; fetch it again") from None
+    return Outline(volumes, grayordinates, t_r, offset, dtype)
+
+
+def sample(path: str | Path, count: int = 100) -> np.ndarray:
+    """The series of grayordinates from the middle of the list, float32 (count, volumes).
+
+    On disk a grayordinate's volumes lie together, so that this takes no more than one short reading.
+    Raises as `outline`.
+    """
+    about = outline(path)
+    count = min(count, about.grayordinates)
+    size = about.volumes * about.dtype.itemsize
+    with open(path, "rb") as stream:
+        stream.seek(about.offset + (about.grayordinates - count) // 2 * size)
+        values = np.frombuffer(stream.read(count * size), about.dtype)
+    return values.astype(np.float32).reshape(count, about.volumes)
 
 
 def _refuse_short(path: Path, size: int) -> None:

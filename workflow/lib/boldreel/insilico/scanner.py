@@ -110,7 +110,7 @@ def acquire(
     visual = np.zeros(model.shape, dtype=np.float32)
     visual[tuple(model.index.T)] = 1
     visual = ndimage.maximum_filter(visual, 3)
-    near = np.flatnonzero(ndimage.map_coordinates(visual, resting, order=1, prefilter=False) > 0)
+    near = np.flatnonzero(template.interpolate(visual, resting) > 0)
     near_slices = index[2, near]
     look_up = _Signal(model, at_slices(signal, times, n_volumes, t_r)) if signal.any() else None
 
@@ -120,13 +120,9 @@ def acquire(
     for volume in range(n_volumes):
         to_mni = subject.to_mni @ np.linalg.inv(poses[volume]) @ view.affine
         points = template.move(to_still @ to_mni, index.astype(float))
-        still = ndimage.map_coordinates(
-            subject.still.values, points, order=1, prefilter=False, output=np.float32
-        )
+        still = template.interpolate(subject.still.values, points)
         points = template.move(to_grid @ to_mni, index.astype(float))
-        percent = drift[volume] + ndimage.map_coordinates(
-            changes[volume], points, order=1, prefilter=False, mode="nearest", output=np.float32
-        )
+        percent = drift[volume] + template.interpolate(changes[volume], points, beyond=True)
         if look_up is not None:
             percent[near] += look_up(volume, points[:, near], near_slices)
         image[volume] = 0

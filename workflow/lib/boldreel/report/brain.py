@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from boldreel.bold import template
 from boldreel.report import wording
 
 if TYPE_CHECKING:
@@ -58,11 +59,8 @@ def _near(table: pd.DataFrame, z: float) -> pd.Series:
 
 @lru_cache(maxsize=1)
 def _brain() -> tuple[np.ndarray, np.ndarray]:
-    """(values, affine) of the MNI152 template at 2 mm, loaded once."""
-    from nilearn.datasets import load_mni152_template
-
-    image = load_mni152_template(resolution=2)
-    return np.asarray(image.dataobj), image.affine
+    """(values, affine) of the template at 2 mm, averaged once."""
+    return template.coarse(*template.load("T1w"), 2)
 
 
 def _template(z: float) -> tuple[np.ndarray, tuple[float, float, float, float]]:

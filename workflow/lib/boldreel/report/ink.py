@@ -68,6 +68,7 @@ def save(folder: Path, name: str, figure: Figure, data: pd.DataFrame) -> None:
 
     meta: dict[str, Any] = {"Date": None, "Creator": None}
     figure.savefig(folder / f"{name}.svg", bbox_inches="tight", pad_inches=0.05, metadata=meta)
+    figure.set_layout_engine("none")  # everything has its place by now
     figure.savefig(
         folder / f"{name}.png",
         dpi=160,

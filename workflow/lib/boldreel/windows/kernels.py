@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,9 @@ from boldreel import step
 from boldreel.data import provenance, tables
 from boldreel.data.splits import check_patterns
 from boldreel.errors import UserError
+from boldreel.training.progress import Progress
 from boldreel.windows import response, ridge, runs
+from boldreel.windows.modes import LEARNT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -179,9 +182,11 @@ def learn(
     null = []
     rng = np.random.default_rng([seed, 4])
     lengths = [len(values) for _, _, values in shown]
+    progress = Progress(permutations, "haemodynamic responses", unit="shifts")
     for _ in range(permutations):
         order = _shifted(segments, lengths, rng)
         null.append(_agreement([_weights(x[order[r]], y[r], penalty) for r in halves], members))
+        progress.update()
     p = {
         area: (1 + sum(other[area] >= value for other in null)) / (1 + len(null))
         for area, value in alike.items()
@@ -295,6 +300,39 @@ def table(areas: Sequence[str], found: dict[str, Learnt], length: float) -> pd.D
     return pd.concat(frames, ignore_index=True)
 
 
+def _learn_from(args: Namespace, config: dict[str, Any], voxels: pd.DataFrame) -> dict[str, Learnt]:
+    """`learn` from the files of a subject."""
+    if not args.series or args.clips is None:
+        raise UserError("windows.hrf.mode is kernel; give --series, --events, --clips, --features")
+    clips = tables.read(args.clips, "clips")
+    patterns = check_patterns(args.config.get("segments"))
+    shown = runs.load_runs(args.series, args.events, clips, patterns, splits=("train",))
+    runs.check_positions(shown, len(voxels), args.voxels)
+    movies = {movie for run in shown for movie in run.movies}
+    features = runs.clip_features(clips, args.features, movies)
+    rows = np.unique(np.concatenate([run.shown.rows for run in shown]))
+    scores = components(features, rows, int(config["components"]))
+    durations, length = clips["duration"].to_numpy(), float(config["length"])
+    use = np.flatnonzero(voxels["present"].to_numpy(bool))
+    material = [
+        (
+            run.segment,
+            design(run, scores, durations, length),
+            np.nan_to_num(np.asarray(run.values)[:, use]),
+        )
+        for run in shown
+    ]
+    return learn(
+        material,
+        voxels["area"].to_numpy(object)[use],
+        length,
+        args.config.get("ridge_alphas") or np.logspace(-2, 3, 11).tolist(),
+        int(args.config.get("permutations") or 200),
+        float(args.config.get("chance_p") or 0.01),
+        int(args.config.get("seed") or 0),
+    )
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     arguments = step.parser(__doc__)
@@ -309,42 +347,13 @@ def main(argv: list[str] | None = None) -> None:
     own = {k: v for k, v in (args.config.get("hrf") or {}).items() if v is not None}
     config = DEFAULTS | own
     voxels = tables.read(args.voxels, "voxels")
-    areas, length = voxels["area"].to_numpy(object), float(config["length"])
     inputs = [args.voxels]
     found: dict[str, Learnt] = {}
-    if config.get("mode") == "kernel":
-        if not args.series or args.clips is None:
-            raise UserError("windows.hrf.mode is kernel; give --series, --events and --clips")
-        clips = tables.read(args.clips, "clips")
-        patterns = check_patterns(args.config.get("segments"))
-        shown = runs.load_runs(args.series, args.events, clips, patterns, splits=("train",))
-        runs.check_positions(shown, len(voxels), args.voxels)
-        features = runs.clip_features(
-            clips, args.features, {movie for run in shown for movie in run.movies}
-        )
-        rows = np.unique(np.concatenate([run.shown.rows for run in shown]))
-        scores = components(features, rows, int(config["components"]))
-        durations = clips["duration"].to_numpy()
-        use = np.flatnonzero(voxels["present"].to_numpy(bool))
-        material = [
-            (
-                run.segment,
-                design(run, scores, durations, length),
-                np.nan_to_num(np.asarray(run.values)[:, use]),
-            )
-            for run in shown
-        ]
-        found = learn(
-            material,
-            areas[use],
-            length,
-            args.config.get("ridge_alphas") or np.logspace(-2, 3, 11).tolist(),
-            int(args.config.get("permutations") or 200),
-            float(args.config.get("chance_p") or 0.01),
-            int(args.config.get("seed") or 0),
-        )
-        inputs += [args.clips, *(run.path for run in shown)]
-    frame = table(list(dict.fromkeys(areas.tolist())), found, length)
+    if config.get("mode") in LEARNT:
+        found = _learn_from(args, config, voxels)
+        inputs += [args.clips, *args.series, *args.events, *args.features]
+    areas = list(dict.fromkeys(voxels["area"].tolist()))
+    frame = table(areas, found, float(config["length"]))
     tables.write(args.output, frame, "hrf")
     sources = frame.drop_duplicates("area")["source"].value_counts()
     print(

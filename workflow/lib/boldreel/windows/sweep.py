@@ -35,6 +35,7 @@ from boldreel.data.splits import check_patterns
 from boldreel.errors import UserError
 from boldreel.training.progress import Progress
 from boldreel.windows import alignment, clock, response, ridge, runs
+from boldreel.windows.modes import DECONVOLVED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +51,6 @@ DEFAULTS: dict[str, Any] = {
     "max_clips": 2000,
 }
 HRF: dict[str, Any] = {"mode": "lag", "lags": [-2.0, 0.0, 2.0]}
-DECONVOLVED = ("deconvolution", "kernel")  # modes whose series are of activity, not of blood
 _SHIFT = 10.0  # s; shifts of the null are at least this long, beyond most shots
 _BLUR = 6  # clips to each side whose resemblance blurs the curve of scores over lags
 
