@@ -91,7 +91,7 @@ def test_cc2017_and_hcp_as_far_as_a_cpu_goes(tmp_path, cc2017_headers):
     ceiling = tables.read(made / "sub-01" / "noise_ceiling.parquet", "noise_ceiling")
     known = ceiling[ceiling["split"] == "test"].set_index("position")["ceiling_mean"]
     assert known[voxels["present"].to_numpy()].median() > 0.5
-    assert (voxels.loc[voxels["present"], "reliability"] > 0).mean() > 0.9
+    assert (voxels.loc[voxels["present"], "reliability"] > 0).mean() > 0.8
     positions = int(voxels["present"].sum())
     assert positions == 1618 + 1220 + 684 + 661, "V1 to V4 of both hemispheres"
     corpus = tables.read(made / "corpus" / "manifest.parquet", "corpus")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
-from boldreel.windows import deconvolve, kernels, response, sweep
+from boldreel.windows import clock, deconvolve, kernels, response, runs, sweep
 
 SEGMENTS = {"train": ["train*"], "validation": ["train4"], "test": ["test*"]}
 
@@ -92,6 +92,20 @@ def test_validation_and_test_runs_are_not_looked_at(make_study, tmp_path: Path) 
             Path(name).write_bytes(b"no array")
     (tmp_path / "after").mkdir()
     pd.testing.assert_frame_equal(hrf(study, tmp_path / "after"), before)
+
+
+def test_a_movie_that_began_before_the_run() -> None:
+    """As in cc2017, where it began 2 s before: the same as a run that waits for its first volume."""
+    scores, durations = np.random.default_rng(2).normal(size=(30, 3)), np.full(30, 2.0)
+
+    def run(start_time: float, onset: float) -> runs.ShownRun:
+        shown = clock.Shown(np.arange(30), onset + 2.0 * np.arange(30))
+        about = ("task-a_run-1", "a", 1, "train", np.zeros((25, 4)), 2.0, start_time, shown)
+        return runs.ShownRun(*about, frozenset({"a"}), Path("a.npy"))
+
+    early = kernels.design(run(0.0, -2.0), scores, durations, 20.0)
+    np.testing.assert_allclose(early, kernels.design(run(2.0, 0.0), scores, durations, 20.0))
+    assert np.abs(early - kernels.design(run(0.0, 0.0), scores, durations, 20.0)).max() > 0.1
 
 
 def test_one_segment_is_told(make_study, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -70,28 +70,33 @@ def basis(length: float) -> tuple[np.ndarray, np.ndarray]:
     return delays, axes[:_CURVES] * (strength[:_CURVES] / strength[0])[:, None]
 
 
-def on_screen(run: runs.ShownRun, scores: np.ndarray, durations: np.ndarray) -> np.ndarray:
-    """What a run showed at each moment, float (moments of 0.1 s, K), 0 where no clip was on.
+def on_screen(
+    run: runs.ShownRun, scores: np.ndarray, durations: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """What a run showed at each moment: (first moment in s, (moments of 0.1 s, K), 0 for no clip).
+
+    A movie that began before the run is there from its beginning: blood is late.
 
     Parameters
     ----------
     scores, durations : (rows of the clips table, K), and s
     """
-    count = int(np.ceil((run.start_time + run.t_r * len(run.values)) / _STEP))
-    moments = (np.arange(count) + 0.5) * _STEP
+    begin = min(0.0, float(run.shown.onsets.min(initial=0.0)))
+    count = int(np.ceil((run.start_time + run.t_r * len(run.values) - begin) / _STEP))
+    moments = begin + (np.arange(count) + 0.5) * _STEP
     shown = np.zeros((count, scores.shape[1]))
     for row, onset in zip(run.shown.rows, run.shown.onsets, strict=True):
         shown[(moments >= onset) & (moments < onset + durations[row])] = scores[row]
-    return shown
+    return begin, shown
 
 
 def design(
     run: runs.ShownRun, scores: np.ndarray, durations: np.ndarray, length: float
 ) -> np.ndarray:
     """Regressors of a run (volumes, 4 * K), curves slowest, columns of mean 0."""
-    shown = on_screen(run, scores, durations)
+    begin, shown = on_screen(run, scores, durations)
     _, curves = basis(length)
-    times = run.start_time + run.t_r * np.arange(len(run.values))
+    times = run.start_time + run.t_r * np.arange(len(run.values)) - begin
     at = np.clip(np.round(times / _STEP - 0.5).astype(int), 0, len(shown) - 1)
     columns = [
         np.convolve(shown[:, k], curve)[at] for curve in curves for k in range(shown.shape[1])
