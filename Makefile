@@ -9,10 +9,11 @@ export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: help env demo test test-conda lint base-models envs config-page report clean
+.PHONY: help env demo ablate test test-conda lint base-models envs config-page report clean
 
 help:
 	@echo "make demo         environment, then the pipeline on the embedded data set (results/demo)"
+	@echo "make ablate       after the demo: what each part of the encoder is worth, into the report (an hour)"
 	@echo "make test         environment, then linters and tests"
 	@echo "make test-conda   a tiny run with one environment per stage, by a stand-in for conda"
 	@echo "make lint         ruff, snakefmt, snakemake --lint and types"
@@ -34,6 +35,11 @@ $(VENV)/.complete: envs/requirements.lock pyproject.toml
 demo: env
 	$(SNAKEMAKE)
 	@cat logs/demo/report/page.log
+
+# The report takes in what is there when Snakemake starts: hence the second call.
+ablate: demo
+	$(SNAKEMAKE) ablation
+	$(SNAKEMAKE)
 
 test: env lint
 	$(BIN)/python -m pytest --numprocesses 2 --ignore tests/pipeline

@@ -33,21 +33,21 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def write_runs(folder: Path, segments: int) -> None:
+def write_runs(folder: Path, segments: int, positions: int = POSITIONS) -> None:
     """Series of runs, each with content of its own, and the positions table."""
     import pandas as pd
 
     from boldreel.data import arrays, tables
 
     rng = np.random.default_rng(0)
-    noise = rng.standard_normal((ROWS, POSITIONS)).astype(np.float32)
+    noise = rng.standard_normal((ROWS, positions)).astype(np.float32)
     for number in range(segments // ROWS):
         path = folder / f"sub-{number // 4:05d}" / "series" / f"task-rest_run-{number % 4 + 1}.npy"
         noise[0, 0] = number + 1
         values = np.roll(noise, number, axis=0)
         about = {"run": path.stem, "segment": "rest", "repeat": number % 4 + 1}
         arrays.save(path, values, kind="series", t_r=0.72, start_time=0.0, **about)
-    index = np.arange(POSITIONS)
+    index = np.arange(positions)
     place = {axis: index.astype(float) for axis in "xyz"} | dict.fromkeys("ijk", index)
     names = {"area": "V1", "group": "early", "hemisphere": "L"}
     table = pd.DataFrame({"position": index, "patch": index // 16, **names, **place})

@@ -9,7 +9,7 @@ import torch
 from comparison import Arrays, Comparison
 from safetensors.torch import load_file
 
-from boldreel.align.published import PublishedEncoder, resize_positions
+from boldreel.align.published import PublishedEncoder, PublishedEncoderConfig, resize_positions
 from boldreel.pretrain.layers import sincos_positions
 from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
 
@@ -50,8 +50,8 @@ def encoder(arrays: Arrays, configs: dict[str, Any]) -> Iterator[Comparison]:
     for prefix in sorted({key[: key.index("temp_") + 5] for key in arrays if "temp_" in key}):
         x = torch.from_numpy(arrays[f"{prefix}x"])
         weights = _encoder_weights(arrays, prefix)
-        model = PublishedEncoder(
-            sizes["num_voxels"],
+        config = PublishedEncoderConfig(
+            num_voxels=sizes["num_voxels"],
             window=x.shape[1],
             patch_size=sizes["patch_size"],
             embed_dim=sizes["embed_dim"],
@@ -61,7 +61,8 @@ def encoder(arrays: Arrays, configs: dict[str, Any]) -> Iterator[Comparison]:
             tokens=sizes["out_channel"],
             token_width=sizes["out_dim"],
             window_attention="notemp" not in prefix,
-        ).eval()
+        )
+        model = PublishedEncoder(config).eval()
         model.load_state_dict(weights)
         own = {"out": model(x)}
         for k, tokens in enumerate(model.states(x)):

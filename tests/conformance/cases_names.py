@@ -11,7 +11,7 @@ import torch
 from comparison import Comparison
 from torch import nn
 
-from boldreel.align.published import PublishedEncoder
+from boldreel.align.published import PublishedEncoder, PublishedEncoderConfig
 from boldreel.generator import published
 from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
 from boldreel.pretrain.presets import preset
@@ -30,7 +30,9 @@ def _model(name: str, shapes: Shapes) -> nn.Module:
         return MaskedAutoencoder(sizes)
     if name.startswith("fmri_encoder"):
         mixed = shapes["proj_head.channel_mapper.weight"][1]
-        return PublishedEncoder(patches * patch_size, window=mixed // patches)
+        return PublishedEncoder(
+            PublishedEncoderConfig(patches * patch_size, window=mixed // patches)
+        )
     raise KeyError(f"no model of the project is called {name}")
 
 

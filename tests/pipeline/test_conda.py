@@ -34,6 +34,9 @@ def test_it_finishes_with_one_environment_per_stage(conda_run):
     workspace, _, log, code = conda_run
     assert code == 0, log[-5000:]
     assert (workspace.results / "report.html").stat().st_size > 10_000
+    # the ablations are not part of the default target
+    more = workspace.run("ablation", "--use-conda", "--conda-create-envs-only")
+    log += more.stdout + more.stderr
     made = set(re.findall(r"Environment for \S*?(\w+)\.yaml created", log))
     assert made == {path.stem for path in (ROOT / "envs").glob("*.yaml")}
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -233,6 +234,39 @@ def test_windows_may_be_cut_from_deconvolved_series(small_run):
         shutil.rmtree(made[1], ignore_errors=True)
         for path in (results / "sub-01").glob("hrf.tsv*"):
             path.unlink()
+
+
+def test_ablation_is_planned_beside_what_is_there_and_a_new_subject_is_measured(small_run):
+    """`make ablate` trains its own encoders and reruns nothing; two of its jobs run here."""
+    workspace, results = small_run.workspace, small_run.workspace.results
+    jobs = [rule for rule, _ in workspace.planned("ablation")]
+    counts = {rule: jobs.count(rule) for rule in set(jobs) - {"ablation"}}
+    assert counts == {
+        "ablate_train": 12 * 3,
+        "ablate_pretrain": 1,
+        "ablate_table": 1,
+        "ablate_minutes": 2,
+        "align_pool": 2,
+    }
+    made = results / "sub-01" / "align" / "minutes.tsv"
+    try:
+        done = workspace.run(str(made.relative_to(workspace.root)))
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+        table = pd.read_csv(made, sep="\t", dtype={"subject": str})
+        assert set(table["condition"]) == {"pooled", "alone"} and table["minutes"].min() == 0
+    finally:
+        for path in (*made.parent.glob("minutes.tsv*"), *(results / "align").glob("without-01*")):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def test_pooled_subjects_share_an_encoder(small_run, tmp_path):
+    settings = tmp_path / "pooled.yaml"
+    settings.write_text("windows: {window: 2}\nalign: {subjects: pooled}\n")
+    workspace = small_run.workspace
+    jobs = replace(workspace, configuration=f"{workspace.configuration} {settings}").planned()
+    rules = [rule for rule, _ in jobs]
+    assert rules.count("align_pool") == 1 and rules.count("align_train") == 2
+    assert "pretrain_train" not in rules and "roi_series" not in rules
 
 
 @pytest.mark.parametrize("line", [1, None], ids=["first row", "last row"])

@@ -127,7 +127,7 @@ class Workspace:
         """The words of the command with which a log says that `module` was run."""
         for line in log.splitlines():
             line = line.strip()
-            if f"python -m {module} " in line and containing in line:
+            if f" -m {module} " in line and containing in line:
                 words = shlex.split(line.split(" 2>&1 |")[0])
                 return words[words.index("python") :]
         raise AssertionError(f"{module} ({containing}) was never run")

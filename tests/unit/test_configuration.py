@@ -63,7 +63,7 @@ def _defaults(section: str) -> dict:
     import dataclasses
 
     from boldreel.align import retrieve
-    from boldreel.align import train as align
+    from boldreel.align import settings as align
     from boldreel.bold.settings import Settings as Bold
     from boldreel.evaluate import score
     from boldreel.generator.settings import CotrainSettings, GeneratorSettings
@@ -146,3 +146,22 @@ def test_the_warmup_of_the_generator_follows_its_length(epochs):
     }
     configuration.check_warmup(configuration.complete(COHORT | changed))
     assert CotrainSettings(epochs=epochs, steps_per_epoch=10).warmup_steps == epochs
+
+
+@pytest.mark.parametrize(
+    ("align", "window", "subjects", "message"),
+    [
+        ({"subjects": "pooled"}, None, ["01", "02"], r"set windows\.window"),
+        ({"subjects": "pooled", "pool": ["01", "09"]}, 2, ["01", "02"], "names 09"),
+        ({"subjects": "pooled"}, 2, ["01"], "there is one subject"),
+        ({"subjects": "pooled"}, 2, ["01", "02"], None),
+        ({"subjects": "each"}, None, ["01"], None),
+    ],
+)
+def test_a_pool_needs_one_window_and_its_subjects(align, window, subjects, message):
+    whole = configuration.complete(COHORT | {"align": align, "windows": {"window": window}})
+    if message is None:
+        configuration.check_pool(whole, subjects)
+    else:
+        with pytest.raises(UserError, match=message):
+            configuration.check_pool(whole, subjects)

@@ -31,7 +31,7 @@ STAGES = sorted(p.stem for p in (ROOT / "workflow" / "rules").glob("*.smk") if p
 
 def steps(stage):
     text = (ROOT / "workflow" / "rules" / f"{stage}.smk").read_text()
-    return sorted(set(re.findall(r"python -m (boldreel\.[a-z_.]+)", text)))
+    return sorted(set(re.findall(r"-m (boldreel\.[a-z_.]+)", text)))
 
 
 def imported(stage):

@@ -1,6 +1,54 @@
 # Stage 6: a subject's windows into CLIP space, and retrieval there, before any generator.
 
 
+rule align_pool:
+    """Train one encoder on the training windows of several subjects."""
+    input:
+        pretrained=PRETRAINED,
+        windows=lambda wildcards: expand(
+            f"{R}/sub-{{subject}}/windows.parquet", subject=members(wildcards.pool)
+        ),
+        series=lambda wildcards: [
+            path
+            for subject in members(wildcards.pool)
+            for path in responses(subject, "train", "validation")
+        ],
+        voxels=lambda wildcards: expand(
+            f"{R}/sub-{{subject}}/roi/voxels.parquet", subject=members(wildcards.pool)
+        ),
+        clips=f"{R}/clips.parquet",
+        features=lambda wildcards: features("train", "validation"),
+    output:
+        directory(f"{R}/align/{{pool}}"),
+    log:
+        f"{LOGS}/align/{{pool}}.log",
+    benchmark:
+        f"{R}/benchmarks/align/{{pool}}.tsv"
+    wildcard_constraints:
+        pool="pool|without-[A-Za-z0-9]+",
+    conda:
+        "../../envs/align.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=2880,
+        gpu=config["align"]["processes"],
+    params:
+        cfg=section("align", leave_out=["subjects", "pool"], preset=config["preset"]),
+        code=code("align.pool"),
+        state=f"{STATE}/align/{{pool}}",
+        subjects=lambda wildcards: members(wildcards.pool),
+        series=lambda wildcards, input: list(
+            dict.fromkeys(str(Path(path).parent) for path in input.series)
+        ),
+    shell:
+        "python -m boldreel.training.launch {resources.gpu} -m boldreel.align.pool "
+        "--pretrained {input.pretrained:q}/model --subjects {params.subjects:q} "
+        "--windows {input.windows:q} --series-dir {params.series:q} --voxels {input.voxels:q} "
+        "--clips {input.clips:q} --features {input.features:q} --output {output:q} "
+        "--state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
 rule align_train:
     """Train the spatiotemporal encoder on training windows, images and captions."""
     input:
@@ -10,6 +58,7 @@ rule align_train:
         voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features("train", "validation"),
+        pool=[f"{R}/align/pool"] if POOLED else [],
     output:
         model=directory(f"{R}/sub-{{subject}}/align/model"),
         ridge=directory(f"{R}/sub-{{subject}}/align/ridge"),
@@ -25,18 +74,20 @@ rule align_train:
     resources:
         mem_mb=memory(4000),
         runtime=1440,
-        gpu=1,
+        gpu=config["align"]["processes"],
     params:
-        cfg=section("align", preset=config["preset"]),
+        cfg=section("align", leave_out=["subjects", "pool"], preset=config["preset"]),
         code=code("align.train"),
         state=f"{STATE}/align/sub-{{subject}}",
         series=folder_of("series"),
         folder=folder_of("history"),
+        pool=lambda wildcards, input: ["--pool", *input.pool] if input.pool else [],
     shell:
-        "python -m boldreel.align.train --pretrained {input.pretrained:q}/model --windows {input.windows:q} "
+        "python -m boldreel.training.launch {resources.gpu} -m boldreel.align.train "
+        "--pretrained {input.pretrained:q}/model --windows {input.windows:q} "
         "--series-dir {params.series:q} --voxels {input.voxels:q} --clips {input.clips:q} "
-        "--features {input.features:q} --output {params.folder:q} --state {params.state:q} "
-        "--config {params.cfg:q} 2>&1 | tee {log:q}"
+        "--features {input.features:q} {params.pool:q} --subject {wildcards.subject} "
+        "--output {params.folder:q} --state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
 rule align_retrieve:
@@ -64,6 +115,7 @@ rule align_retrieve:
     params:
         cfg=section(
             "align",
+            leave_out=["subjects", "pool"],
             dataset=DATASET,
             method=METHOD,
             combination=config["evaluate"]["combination"],

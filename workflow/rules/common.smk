@@ -13,6 +13,7 @@ LIB = ROOT / "workflow" / "lib"
 sys.path.insert(0, str(LIB))
 
 from boldreel import configuration, imports
+from boldreel.align import conditions
 from boldreel.data import bids, derivatives
 from boldreel.data.splits import SPLITS, check_enough, split_of
 from boldreel.errors import UserError
@@ -72,6 +73,8 @@ TREE, COHORT_TREE = (
 )
 told(configuration.check_engine, config)
 told(configuration.check_warmup, config)
+POOLED = config["align"]["subjects"] == "pooled"
+told(configuration.check_pool, config, SUBJECTS)
 
 
 def prefix():
@@ -95,8 +98,12 @@ def prefix():
 
 
 def section(name, leave_out=(), **more):
-    """The JSON of one stage's section of the configuration, with the seed: `params.cfg`."""
-    kept = {k: value for k, value in config[name].items() if k not in leave_out}
+    """The JSON of one stage's section of the configuration, with the seed: `params.cfg`.
+
+    Any number of processes trains alike, so that another one is no reason to train again.
+    """
+    left_out = {"processes", *leave_out}
+    kept = {k: value for k, value in config[name].items() if k not in left_out}
     return json.dumps({"seed": config["seed"], **kept, **more}, sort_keys=True)
 
 
@@ -255,6 +262,22 @@ def responses(subject, *splits):
     """What windows are cut from: a subject's cleaned series, or those deconvolved."""
     folder = "activity" if DECONVOLVED else "series"
     return series_of(subject, runs_of(subject, *splits), folder)
+
+
+def members(pool):
+    """Subjects of a pooled encoder: `pool`, or all `without-XX`."""
+    if pool == "pool":
+        return config["align"]["pool"] or SUBJECTS
+    return [subject for subject in SUBJECTS if pool != f"without-{subject}"]
+
+
+def evidence():
+    """What `make ablate` has made, as far as it is there."""
+    made = [
+        f"{R}/group/ablation.tsv",
+        *(f"{R}/sub-{subject}/align/minutes.tsv" for subject in SUBJECTS),
+    ]
+    return [path for path in made if Path(path).exists()]
 
 
 def events(subject, *splits):

@@ -50,11 +50,12 @@ rule pretrain_train:
     resources:
         mem_mb=memory(4000),
         runtime=2880,
-        gpu=1,
+        gpu=config["pretrain"]["processes"],
     params:
         cfg=section("pretrain", preset=config["preset"], dataset=DATASET, method=METHOD),
         code=code("pretrain.train"),
         state=f"{STATE}/pretrain/{config['pretrain']['cohort']}",
     shell:
-        "python -m boldreel.pretrain.train --corpus {input.corpus:q} --output {output:q} "
-        "--state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+        "python -m boldreel.training.launch {resources.gpu} -m boldreel.pretrain.train "
+        "--corpus {input.corpus:q} --output {output:q} --state {params.state:q} "
+        "--config {params.cfg:q} 2>&1 | tee {log:q}"

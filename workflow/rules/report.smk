@@ -27,6 +27,7 @@ rule report_figures:
                 *(["hrf.tsv"] if DECONVOLVED else []),
             ],
         ),
+        evidence=evidence(),
     output:
         report(
             directory(f"{R}/group/figures"),
@@ -66,6 +67,8 @@ rule report_page:
         metrics=f"{R}/group/metrics.tsv",
         clip_metrics=expand(f"{R}/sub-{{subject}}/metrics.parquet", subject=SUBJECTS),
         audit=f"{R}/audit.json",
+        pretrain=PRETRAINED,
+        evidence=evidence(),
         qc=expand(f"{R}/sub-{{subject}}/qc.tsv", subject=list(RAW)),
         twins=f"{R}/twins.json",
         choice=expand(f"{R}/sub-{{subject}}/choice.json", subject=SUBJECTS),

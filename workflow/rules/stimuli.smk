@@ -91,9 +91,10 @@ rule stimuli_features:
         cfg=section("stimuli"),
         code=code("stimuli.features"),
         movies=movies(),
+        training=movies("train", "validation"),
         clip=model("clip"),
         diffusion=model("diffusion"),
     shell:
         "python -m boldreel.stimuli.features --frames {input.frames:q} --clips {input.clips:q} "
-        "--movie {params.movies:q} --clip-model {params.clip:q} --diffusion-model {params.diffusion:q} "
-        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+        "--movie {params.movies:q} --training-movies {params.training:q} --clip-model {params.clip:q} "
+        "--diffusion-model {params.diffusion:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

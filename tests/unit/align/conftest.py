@@ -73,9 +73,16 @@ def write_study(
     dim: int = 12,
     tokens: int = 5,
     seed: int = 0,
+    noise_seed: int = 0,
+    lacking: int = 0,
 ) -> Study:
-    """Write a study; `variance` is the share of a voxel's single-trial variance that is signal."""
+    """Write a study; `variance` is the share of a voxel's single-trial variance that is signal.
+
+    Studies of one seed are of the same movies and the same way to respond; `noise_seed` makes another
+    subject of them, who lacks the first voxels, `lacking` of them.
+    """
     rng = np.random.default_rng(seed)
+    noise_of = np.random.default_rng([seed, noise_seed])
     names = [f"train{k + 1:02d}" for k in range(train)] + [f"test{k + 1:02d}" for k in range(test)]
     splits = ["train"] * (train - 1) + ["validation"] + ["test"] * test
     study = Study(root, dict(zip(names, splits, strict=True)), clips)
@@ -113,9 +120,12 @@ def write_study(
         for repeat in range(1, (test_repeats if split == "test" else 2) + 1):
             run = f"task-{name}_run-{repeat}"
             noise = rng.standard_normal(signal.shape)
+            if noise_seed:
+                noise = noise_of.standard_normal(signal.shape)
             values = np.sqrt(variance) * signal + np.sqrt(1 - variance) * noise
             series = np.zeros((clips, patches * 16), np.float32)
             series[:, :n_present] = (values - values.mean(0)) / values.std(0)
+            series[:, :lacking] = 0
             arrays.save(
                 study.series / f"{run}.npy",
                 series,
@@ -142,7 +152,7 @@ def write_study(
                 )
     tables.write(study.clips, pd.DataFrame(table), "clips")
     tables.write(study.windows, pd.DataFrame(window_rows), "windows")
-    tables.write(study.voxels, _voxels(patches, n_present), "voxels")
+    tables.write(study.voxels, _voxels(patches, n_present, lacking), "voxels")
     return study
 
 
@@ -185,7 +195,7 @@ def _signal(shown: list[dict[str, str]], mixing: np.ndarray) -> np.ndarray:
     return (spread - spread.mean(0)) / spread.std(0)
 
 
-def _voxels(patches: int, n_present: int) -> pd.DataFrame:
+def _voxels(patches: int, n_present: int, lacking: int) -> pd.DataFrame:
     n = patches * 16
     grid = np.array(list(itertools.islice(itertools.product(range(n), range(8), range(8)), n)))
     return pd.DataFrame(
@@ -197,9 +207,9 @@ def _voxels(patches: int, n_present: int) -> pd.DataFrame:
             "hemisphere": "L",
             **{axis: 4.0 * grid[:, k] for k, axis in enumerate("xyz")},
             **{axis: grid[:, k] for k, axis in enumerate("ijk")},
-            "present": np.arange(n) < n_present,
+            "present": (np.arange(n) < n_present) & (np.arange(n) >= lacking),
             "reliability": 0.1,
-            "selected": np.arange(n) < n_present,
+            "selected": (np.arange(n) < n_present) & (np.arange(n) >= lacking),
         }
     )
 

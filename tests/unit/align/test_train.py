@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from boldreel.align import retrieve, train
+from boldreel.align import ablate, ablation_table, minutes, pool, retrieve, train
+from boldreel.align.conditions import CONDITIONS
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
 from boldreel.pretrain.checkpoint import read_tensors
@@ -170,3 +173,182 @@ def test_wrong_settings(
 ) -> None:
     with pytest.raises(UserError, match=message):
         run_train(study, pretrained, tmp_path / "align", tmp_path / "state", **config)
+
+
+def test_two_processes_contrast_the_clips_of_both(
+    study: Any, pretrained: Path, same_weights: Callable[..., None], tmp_path: Path
+) -> None:
+    """Each encodes half of a batch; loss, temperature and weights are those of one process."""
+    config = json.dumps({**CONFIG, "linear_path": "none", "refit": False})
+    for processes in (1, 2):
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "boldreel.training.launch", str(processes)),
+                *("-m", "boldreel.align.train", "--pretrained", str(pretrained)),
+                *("--windows", str(study.windows), "--series-dir", str(study.series)),
+                *("--voxels", str(study.voxels), "--clips", str(study.clips)),
+                *("--features", *map(str, study.features), "--config", config),
+                *("--output", str(tmp_path / f"with{processes}")),
+                *("--state", str(tmp_path / f"state{processes}")),
+            ],
+            check=True,
+        )
+    one, two = (read_tensors(tmp_path / f"with{processes}" / "model") for processes in (1, 2))
+    same_weights(one, two)
+    histories = [
+        tables.read(tmp_path / f"with{processes}" / "history.tsv", "history")
+        for processes in (1, 2)
+    ]
+    assert histories[0].columns.tolist() == histories[1].columns.tolist()
+    np.testing.assert_allclose(histories[1]["loss"], histories[0]["loss"], rtol=1e-4)
+
+
+def test_processes_must_part_the_batch_evenly(study: Any, pretrained: Path, tmp_path: Path) -> None:
+    command = [
+        *(sys.executable, "-m", "boldreel.training.launch", "2", "-m", "boldreel.align.train"),
+        *("--pretrained", str(pretrained), "--windows", str(study.windows)),
+        *("--series-dir", str(study.series), "--voxels", str(study.voxels)),
+        *("--clips", str(study.clips), "--features", *map(str, study.features)),
+        *("--output", str(tmp_path / "align"), "--state", str(tmp_path / "state")),
+        *("--config", json.dumps({**CONFIG, "batch_size": 31})),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert done.returncode == 2 and len(errors) == 1
+    assert "align.batch_size is 31; it must be a multiple of the 2 processes" in errors[0]
+    assert "Traceback" not in done.stderr and not (tmp_path / "align").exists()
+
+
+@pytest.fixture(scope="module")
+def others(study_writer: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """Two more subjects of the same brain and movies, each with noise of its own and fewer voxels."""
+    folder = tmp_path_factory.mktemp("others")
+    return [
+        study_writer(folder / f"s{seed}", noise_seed=seed, lacking=16 * seed) for seed in (1, 2)
+    ]
+
+
+def run_pool(studies: list[Any], pretrained: Path, folder: Path, **config: Any) -> Path:
+    pool.main(
+        [
+            *(
+                "--pretrained",
+                str(pretrained),
+                "--subjects",
+                *(f"s{k}" for k in range(len(studies))),
+            ),
+            *("--windows", *(str(study.windows) for study in studies)),
+            *("--series-dir", *(str(study.series) for study in studies)),
+            *("--voxels", *(str(study.voxels) for study in studies)),
+            *("--clips", str(studies[0].clips), "--features", *map(str, studies[0].features)),
+            *("--output", str(folder / "pool"), "--state", str(folder / "pool-state")),
+            *("--config", json.dumps({**CONFIG, **config})),
+        ]
+    )
+    return folder / "pool"
+
+
+def test_a_pooled_encoder_serves_its_subjects_and_helps_a_new_one(
+    study: Any, others: list[Any], pretrained: Path, tmp_path: Path
+) -> None:
+    """Others' data make a subject's few runs go further; with none of its own, they are all there is."""
+    made = run_pool(others, pretrained, tmp_path)
+    minutes.main(
+        [
+            *("--pool", str(made), "--subject", "new", "--windows", str(study.windows)),
+            *("--series-dir", str(study.series), "--voxels", str(study.voxels)),
+            *("--clips", str(study.clips), "--features", *map(str, study.features)),
+            *("--output", str(tmp_path / "minutes.tsv"), "--config", json.dumps(CONFIG)),
+        ]
+    )
+    table = tables.read(tmp_path / "minutes.tsv", "minutes")
+    two_way = table[table["metric"] == "two_way_text"].set_index(["condition", "minutes"])["value"]
+    lengths = sorted(set(table["minutes"]))
+    # clips of 2 s, 40 to a run; three training segments, shown twice
+    assert lengths == pytest.approx([0, 80 / 60, 160 / 60, 320 / 60, 480 / 60])
+    assert two_way["pooled", 0.0] > 0.75
+    assert two_way["pooled", lengths[1]] > two_way["alone", lengths[1]] + 0.05
+    assert two_way["pooled", lengths[-1]] >= two_way["alone", lengths[-1]] - 0.02
+
+
+def test_members_of_a_pool_take_it_as_it_is_and_others_tune_it(
+    study: Any, others: list[Any], pretrained: Path, tmp_path: Path
+) -> None:
+    made = run_pool([study, *others], pretrained, tmp_path)
+    pooled = read_tensors(made / "model")
+    for subject in ("s0", "new"):
+        arguments = [
+            *("--pretrained", str(pretrained), "--windows", str(study.windows)),
+            *("--series-dir", str(study.series), "--voxels", str(study.voxels)),
+            *("--clips", str(study.clips), "--features", *map(str, study.features)),
+            *("--pool", str(made), "--subject", subject, "--config", json.dumps(CONFIG)),
+            *("--output", str(tmp_path / subject), "--state", str(tmp_path / f"state-{subject}")),
+        ]
+        train.main(arguments)
+        scores = run_retrieve(study, tmp_path / subject)
+        assert scores.loc[("model", "two_way_text"), "value"] > 0.85
+    member, tuned = (read_tensors(tmp_path / name / "model") for name in ("s0", "new"))
+    same = [name for name in pooled if torch.equal(pooled[name], member[name])]
+    assert set(pooled) - set(same) == {"mean_window", "calibration.floors"}
+    assert int(member["present"].sum()) == int(pooled["present"].sum()) == 96 - 9
+    assert not torch.equal(pooled["readout.weight"], tuned["readout.weight"])
+    # the ridge beside them knows of no one else
+    ridges = [read_tensors(tmp_path / name / "ridge")["readout.weight"] for name in ("s0", "new")]
+    assert torch.equal(*ridges)
+
+
+def test_nothing_pooled_sees_test_runs(
+    study: Any, others: list[Any], pretrained: Path, tmp_path: Path
+) -> None:
+    copies = []
+    for k, one in enumerate([study, *others]):
+        copy = type(one)(tmp_path / f"study{k}", one.segments, one.n_clips)
+        shutil.copytree(one.root, copy.root)
+        for path in copy.series.glob("task-test*.npy"):
+            np.save(path, np.load(path)[::-1] * 2)
+        copies.append(copy)
+    before = run_pool([study, *others], pretrained, tmp_path / "a")
+    after = run_pool(copies, pretrained, tmp_path / "b")
+    first, second = (read_tensors(folder / "model") for folder in (before, after))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def run_ablation(study: Any, pretrained: Path, folder: Path, condition: str, seed: int) -> Path:
+    output = folder / f"{condition}-{seed}.parquet"
+    ablate.main(
+        [
+            *("--condition", condition, "--seed", str(seed), "--subject", "01"),
+            *("--pretrained", str(pretrained), "--windows", str(study.windows)),
+            *("--series-dir", str(study.series), "--voxels", str(study.voxels)),
+            *("--clips", str(study.clips), "--features", *map(str, study.features)),
+            *("--output", str(output), "--state", str(folder / "state")),
+            *("--config", json.dumps({**CONFIG, "epochs": 6})),
+        ]
+    )
+    return output
+
+
+def test_conditions_change_what_they_say(study: Any, pretrained: Path, tmp_path: Path) -> None:
+    """Each condition differs from "full"; the ridge does not depend on the seed; the table pairs them."""
+    names = [name for name in CONDITIONS if name != "window_2"]  # the study's own window
+    made = [run_ablation(study, pretrained, tmp_path, name, seed=1) for name in names]
+    made += [run_ablation(study, pretrained, tmp_path, name, seed=2) for name in ("full", "ridge")]
+    every = {path.stem: tables.read(path, "ablation_clips") for path in made}
+    full = every["full-1"]
+    for name in names:
+        if name != "full":
+            assert not np.array_equal(every[f"{name}-1"]["value"], full["value"]), name
+    assert np.array_equal(every["ridge-1"]["value"], every["ridge-2"]["value"])
+    assert not np.array_equal(full["value"], every["full-2"]["value"])
+    ablation_table.main(
+        ["--clips", *map(str, made), "--output", str(tmp_path / "ablation.tsv"), "--config", "{}"]
+    )
+    table = tables.read(tmp_path / "ablation.tsv", "ablation")
+    rows = table[table["metric"] == "two_way_text"].set_index("condition")
+    assert rows.loc["full", "difference"] == 0 and rows.loc["full", "seeds"] == 2
+    assert rows.loc["ridge", "difference"] == pytest.approx(
+        rows.loc["ridge", "value"] - rows.loc["full", "value"]
+    )
+    assert (rows["ci_low"] <= rows["value"]).all() and (rows["value"] <= rows["ci_high"]).all()
+    with pytest.raises(UserError, match="it must be one of full, no_pretraining"):
+        run_ablation(study, pretrained, tmp_path, "nonsense", 1)

@@ -138,3 +138,67 @@ def test_strip_shrinks_until_it_fits(tmp_path):
     picture = sheet.pairs([(clip, clip) for clip in noise], 24)
     sheet.save_small(picture, str(tmp_path / "strip.png"), 8_000)
     assert Path(tmp_path / "strip.png").stat().st_size <= 8_000
+
+
+def test_what_each_part_is_worth_and_a_new_subject(tree, tmp_path):
+    """Figures and table after `make ablate`: every condition, every length, chance."""
+    from boldreel.report import ink, plots, scoretable
+
+    numbers = {"value": 0.8, "ci_low": 0.7, "ci_high": 0.9, "chance": 0.5, "n": 40}
+    gap = {"difference": -0.1, "difference_low": -0.2, "difference_high": 0.05, "seeds": 3}
+    names = ["full", "no_pretraining", "ridge"]
+    ablation = pd.DataFrame(
+        {"subject": s, "condition": c, "metric": "two_way_text", **numbers, **gap}
+        for s in ("01", "02")
+        for c in names
+    )
+    minutes = pd.DataFrame(
+        {
+            "subject": "01",
+            "minutes": m,
+            "condition": c,
+            "metric": "two_way_text",
+            "p": 0.01,
+            **numbers,
+        }
+        for c in ("pooled", "alone")
+        for m in (4.0, 8.0)
+    )
+    with ink.style():
+        drawing, data = plots.ablation(ablation)
+        assert [t.get_text() for t in drawing.axes[0].get_yticklabels()] == [
+            "all parts",
+            "no pretraining",
+            "ridge regression alone",
+        ]
+        assert len(drawing.axes) == 2 and len(data) == 6
+        drawing, data = plots.minutes({"01": minutes})
+        assert drawing.axes[0].get_legend_handles_labels()[1] == [
+            "with the others’ encoder",
+            "alone (ridge)",
+        ]
+        assert len(data) == 4
+    html = scoretable.ablation(ablation)
+    assert html.count("-0.100 <small>[-0.200, +0.050]") == 4 and "no pretraining" in html
+
+
+def test_a_masked_volume_shows_what_was_hidden(tree):
+    from boldreel.report import ink
+
+    positions = pd.read_parquet(tree / "atlas" / "positions.parquet")
+    n = len(positions)
+    example = pd.DataFrame(
+        {
+            "position": positions["position"],
+            "present": True,
+            "hidden": np.arange(n) % 2 == 0,
+            "truth": 1.0,
+            "prediction": 0.5,
+        }
+    )
+    with ink.style():
+        drawing, data = brain.masked(positions, example)
+    assert set(data["position"]) == set(positions.loc[positions["x"].notna(), "position"])
+    shown = [sum(len(c.get_paths()) for c in axis.collections) for axis in drawing.axes[:-1]]
+    rows = np.array(shown).reshape(3, -1).sum(1)
+    assert rows[0] == rows[1] + rows[2] and rows[1] > 0 and rows[2] > 0

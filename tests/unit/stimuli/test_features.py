@@ -116,6 +116,27 @@ def test_step(movie: Path, models: Path) -> None:
     assert json.loads((out / "provenance.json").read_text())["target"] == "features"
 
 
+def test_training_movies_get_variants_and_others_none(movie: Path, models: Path) -> None:
+    import torch
+
+    from boldreel.stimuli import frozen, variants
+
+    config = json.dumps({"seed": 3, "variants": 4})
+    for training in ("m", "another"):
+        features.main([*step(movie, models, config=config), "--training-movies", training])
+        found = sorted(path.name for path in (movie / "m" / "features").glob("*_variants.npy"))
+        assert found == (["image_variants.npy", "text_variants.npy"] if training == "m" else [])
+        if found:
+            image, _ = arrays.load(movie / "m/features/image_variants.npy", kind="variants")
+            text, _ = arrays.load(movie / "m/features/text_variants.npy", kind="variants")
+    assert image.shape == text.shape == (2, 4, 12)
+    network = frozen.load_clip(models / "clip", torch.device("cpu"))
+    draw = variants.generator(3, "m-0001")
+    frame = np.load(movie / "m" / "frames.npy")[4]
+    crop = features.embed_images([variants.crop(frame, draw)], *network[:2])
+    np.testing.assert_allclose(image[1, 0], crop[0], atol=1e-5)
+
+
 def test_embeddings_are_clips_own(movie: Path, models: Path) -> None:
     """Against CLIPModel's joint forward pass, which normalises its embeddings itself."""
     import torch

@@ -32,7 +32,7 @@ def loss_fn(module, batch, generator):
     x, y = batch
     noisy = x + 0.1 * torch.randn(x.shape, generator=generator)
     loss = nn.functional.mse_loss(module(noisy), y)
-    return loss, {"mae": float((module(x) - y).abs().mean())}
+    return loss, {"mae": float((module(x) - y).detach().abs().mean())}
 
 
 def fit(module, folder, loss=loss_fn, epochs=EPOCHS, **more):

@@ -175,3 +175,29 @@ def movie_file(bids: str | Path, name: str) -> str:
     raise UserError(
         f"{bids}/stimuli: movie {name!r} is named by the events but is not there; copy it or mend stim_file"
     )
+
+
+def check_pool(config: Mapping[str, Any], subjects: Iterable[str]) -> None:
+    """Whether subjects can share an encoder as the configuration says.
+
+    Raises UserError if windows may differ between them, or the pool names someone who is not there.
+    """
+    align = config["align"]
+    if align["subjects"] != "pooled":
+        return
+    known = list(subjects)
+    if config["windows"]["window"] is None:
+        raise UserError(
+            "config: align.subjects is pooled, and sweeps may choose another window for each subject; "
+            "set windows.window (volumes)"
+        )
+    pool = known if align["pool"] is None else align["pool"]
+    unknown = [label for label in pool if label not in known]
+    if unknown:
+        raise UserError(
+            f"config: align.pool names {unknown[0]}, who is not among the subjects ({', '.join(known)})"
+        )
+    if len(pool) < 2:
+        raise UserError(
+            "config: align.subjects is pooled, but there is one subject; name two or more"
+        )

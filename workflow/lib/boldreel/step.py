@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 
 from boldreel.errors import UserError
@@ -57,5 +59,8 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except UserError as error:
+        if os.environ.get("RANK", "0") != "0":
+            # Of processes that train together the first one says it, and its end ends the others.
+            time.sleep(2)
         print(f"error: {error}", file=sys.stderr, flush=True)
         sys.exit(2)

@@ -16,7 +16,7 @@ from boldreel.align.data import Trials
 from boldreel.align.decoder import Decoder, Deviations, LinearDecoder
 from boldreel.align.encoder import SpatioTemporalEncoder, encoder_config
 from boldreel.align.linear import LinearTargets, fit_decoder
-from boldreel.align.objective import best_scale
+from boldreel.align.objective import best_scale, decoded
 from boldreel.errors import UserError
 from boldreel.pretrain.model import MaskedAutoencoder
 
@@ -59,6 +59,7 @@ def build(
         "depth": source.config.depth if config["depth"] is None else config["depth"],
         "num_heads": source.config.num_heads,
         "mlp_ratio": source.config.mlp_ratio,
+        "window_attention": config["window_attention"],
     }
     encoder = SpatioTemporalEncoder(
         encoder_config(linear.config, linear_path=config["linear_path"], **sizes)
@@ -84,8 +85,7 @@ def start_temperature(
 
 def measure_floors(decoder: Decoder, validation: Trials) -> None:
     """Set below which size deviations are no more scaled up, on averaged validation responses."""
-    x = torch.from_numpy(validation.averaged()).to(decoder.present.device)
     with torch.no_grad():
-        own = [decoder(part).deviations for part in x.split(64)]
+        own = [encoding.deviations for encoding in decoded(decoder, validation)]
     parts = [torch.cat(values) for values in zip(*own, strict=True)]
     decoder.calibration.measure_floors(Deviations(*parts))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from boldreel.align.features import ClipFeatures, load_features
+from boldreel.align.features import ClipFeatures, join, load_features
 from boldreel.data import tables
 from boldreel.data.responses import load_responses
 from boldreel.errors import UserError
@@ -22,12 +22,16 @@ class Trials:
     """Trials of some segments: one row per showing of a clip.
 
     x : float32 (rows, w, V); clip : int (rows,), row of `features`; segment : names (rows,)
+    repeat : int (rows,), which showing of its segment a row comes from
+    present : bool (clips, V), positions of the subject who saw a clip, where there are several subjects
     """
 
     x: np.ndarray
     clip: np.ndarray
     segment: np.ndarray
     features: ClipFeatures
+    repeat: np.ndarray
+    present: np.ndarray | None = None
 
     @property
     def rows_of(self) -> list[np.ndarray]:
@@ -43,14 +47,54 @@ class Trials:
     def take(self, chosen: np.ndarray) -> Trials:
         """The trials of segments `chosen` (bool, per row), clips renumbered."""
         clips, clip = np.unique(self.clip[chosen], return_inverse=True)
-        return Trials(self.x[chosen], clip, self.segment[chosen], self.features.take(clips))
+        return Trials(
+            self.x[chosen],
+            clip,
+            self.segment[chosen],
+            self.features.take(clips),
+            self.repeat[chosen],
+            None if self.present is None else self.present[clips],
+        )
+
+
+def pooled(trials: list[Trials], used: list[np.ndarray]) -> Trials:
+    """The trials of several subjects as one: what each of them saw is a clip of its own, and clips that
+    several saw are each other's right answers (they share shots).
+
+    used : for each subject bool (V,), the positions that it has and that are read; its other positions
+        become zero.
+    """
+    offsets = np.cumsum([0, *(len(part.features.clips) for part in trials[:-1])])
+    return Trials(
+        x=np.concatenate(
+            [np.where(own, part.x, 0) for part, own in zip(trials, used, strict=True)]
+        ),
+        clip=np.concatenate([part.clip + k for part, k in zip(trials, offsets, strict=True)]),
+        segment=np.concatenate([part.segment for part in trials]),
+        features=join([part.features for part in trials]),
+        repeat=np.concatenate([part.repeat for part in trials]),
+        present=np.concatenate(
+            [
+                np.broadcast_to(own, (len(part.features.clips), len(own)))
+                for part, own in zip(trials, used, strict=True)
+            ]
+        ),
+    )
 
 
 def load_trials(
-    windows: Path, series_dir: Path, clips: Path, folders: list[Path], split: str | tuple[str, ...]
+    windows: Path,
+    series_dir: Path,
+    clips: Path,
+    folders: list[Path],
+    split: str | tuple[str, ...],
+    window: int | None = None,
 ) -> Trials:
-    """Read every showing of the clips of a split, with the clips' features."""
-    responses = load_responses(windows, series_dir, split, repeats="each")
+    """Read every showing of the clips of a split, with the clips' features.
+
+    window : volumes of a window in place of what the table says; each begins where the table says.
+    """
+    responses = load_responses(windows, series_dir, split, repeats="each", window=window)
     names = list(dict.fromkeys(responses.clips))
     number = {name: k for k, name in enumerate(names)}
     return Trials(
@@ -58,7 +102,14 @@ def load_trials(
         clip=np.array([number[name] for name in responses.clips]),
         segment=np.array(responses.segments),
         features=load_features(clips, folders, names),
+        repeat=responses.repeats,
     )
+
+
+def validation_segments(windows: Path) -> set[str]:
+    """Names of the segments that a windows table gives to validation."""
+    splits = tables.read(windows, "windows").groupby("segment")["split"].first()
+    return set(splits[splits == "validation"].index)
 
 
 def training_and_validation(trials: Trials, validation: set[str]) -> tuple[Trials, Trials]:

@@ -42,6 +42,7 @@ class SpatioTemporalEncoderConfig(DecoderConfig):
     mlp_ratio: float = 1.0
     pooled: int = 8
     linear_path: str = "ridge"
+    window_attention: bool = True
 
     def __post_init__(self) -> None:
         if self.linear_path not in LINEAR_PATHS:
@@ -77,7 +78,13 @@ class SpatioTemporalEncoder(Decoder):
             config.window,
         )
         self.trunk = Trunk(
-            n_patches, config.patch_size, width, config.depth, config.num_heads, config.mlp_ratio
+            n_patches,
+            config.patch_size,
+            width,
+            config.depth,
+            config.num_heads,
+            config.mlp_ratio,
+            window_attention=config.window_attention,
         )
         self.condition_head = ConditionHead(
             window, n_patches, width, config.tokens, config.token_width

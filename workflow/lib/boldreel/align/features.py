@@ -24,6 +24,8 @@ class ClipFeatures:
     image, text : float32 (n, D), unit norm; an image embedding is the mean over the clip's frames
     condition : float32 (n, tokens, width), hidden states of the diffusion model's text encoder
     clips, captions, shots : n names; attributes : n dictionaries, empty where a clip has no labels
+    image_variants, text_variants : float32 (n, K, D), unit norm: other pictures and sentences of the clip;
+        None unless every clip has them
     """
 
     image: np.ndarray
@@ -33,6 +35,8 @@ class ClipFeatures:
     captions: list[str]
     shots: list[str]
     attributes: list[dict[str, str]]
+    image_variants: np.ndarray | None = None
+    text_variants: np.ndarray | None = None
 
     def take(self, rows: np.ndarray) -> ClipFeatures:
         """The clips at these row numbers."""
@@ -44,11 +48,36 @@ class ClipFeatures:
             captions=[self.captions[row] for row in rows],
             shots=[self.shots[row] for row in rows],
             attributes=[self.attributes[row] for row in rows],
+            image_variants=None if self.image_variants is None else self.image_variants[rows],
+            text_variants=None if self.text_variants is None else self.text_variants[rows],
         )
 
     def positives(self) -> np.ndarray:
         """Group number (n,) of each clip: clips of one shot or of one caption share a group."""
         return merged_groups(self.shots, self.captions)
+
+
+def join(parts: list[ClipFeatures]) -> ClipFeatures:
+    """The clips of all parts, one after the other; variants only where every part has them."""
+
+    def rows(name: str) -> np.ndarray | None:
+        values = [getattr(part, name) for part in parts]
+        return None if any(value is None for value in values) else np.concatenate(values)
+
+    def names(name: str) -> list:
+        return [entry for part in parts for entry in getattr(part, name)]
+
+    return ClipFeatures(
+        image=np.concatenate([part.image for part in parts]),
+        text=np.concatenate([part.text for part in parts]),
+        condition=np.concatenate([part.condition for part in parts]),
+        clips=names("clips"),
+        captions=names("captions"),
+        shots=names("shots"),
+        attributes=names("attributes"),
+        image_variants=rows("image_variants"),
+        text_variants=rows("text_variants"),
+    )
 
 
 def merged_groups(*labels: list[str]) -> np.ndarray:
@@ -71,7 +100,8 @@ def merged_groups(*labels: list[str]) -> np.ndarray:
 def load_features(clips: Path, folders: Iterable[Path], wanted: list[str]) -> ClipFeatures:
     """Read the features of the clips in `wanted`, in that order.
 
-    folders : `.../{movie}/features`, one per movie, each with image.npy, text.npy, condition.npy
+    folders : `.../{movie}/features`, one per movie, each with image.npy, text.npy, condition.npy, and of a
+        training movie image_variants.npy and text_variants.npy
 
     Raises UserError if a clip is unknown, a movie has no folder, or rows do not match the clips.
     """
@@ -84,6 +114,7 @@ def load_features(clips: Path, folders: Iterable[Path], wanted: list[str]) -> Cl
     image: dict[str, np.ndarray] = {}
     text: dict[str, np.ndarray] = {}
     condition: dict[str, np.ndarray] = {}
+    others: dict[str, dict[str, np.ndarray]] = {"image": {}, "text": {}}
     for movie, rows in table.sort_values("index").groupby("movie", sort=False):
         if movie not in folder_of:
             raise UserError(
@@ -98,6 +129,10 @@ def load_features(clips: Path, folders: Iterable[Path], wanted: list[str]) -> Cl
                 f"{folder}: text and condition have {len(texts)} and {len(states)} rows, movie "
                 f"{movie} has {len(rows)} clips; compute its features again"
             )
+        for name, of_clip in others.items():
+            if (folder / f"{name}_variants.npy").exists():
+                values, _ = arrays.load(folder / f"{name}_variants.npy", kind="variants")
+                of_clip.update(zip(rows["clip"], values, strict=True))
         for k, row in enumerate(rows.itertuples()):
             shown = np.asarray(frames[row.first_frame : row.first_frame + row.n_frames])
             if len(shown) != row.n_frames or not row.n_frames:
@@ -117,4 +152,9 @@ def load_features(clips: Path, folders: Iterable[Path], wanted: list[str]) -> Cl
         captions=list(labels["caption"]),
         shots=list(labels["shot"]),
         attributes=[json.loads(value) for value in labels["attributes"]],
+        **{
+            f"{name}_variants": np.stack([of_clip[clip] for clip in wanted])
+            for name, of_clip in others.items()
+            if wanted and all(clip in of_clip for clip in wanted)
+        },
     )

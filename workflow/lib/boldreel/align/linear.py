@@ -14,30 +14,44 @@ import torch
 
 from boldreel.align import ridge
 from boldreel.align.data import Trials
-from boldreel.align.decoder import DecoderConfig, LinearDecoder
+from boldreel.align.decoder import DecoderConfig, LinearDecoder, LinearReadout
 
 
 @dataclass(frozen=True)
 class LinearTargets:
     """Targets of the ridge in its own coordinates: image and text deviations, and the condition's
-    deviations along `basis` (rank, tokens * width)."""
+    deviations along `basis` (rank, tokens * width). `prior` (w * V, K): weights from other subjects, to
+    which the ridge adds what they leave; None to begin at nothing."""
 
     basis: np.ndarray
     groups: ridge.Groups
+    prior: np.ndarray | None = None
 
     @classmethod
-    def of(cls, trials: Trials, rank: int, variance: float) -> LinearTargets:
-        """Choose the condition's basis on training clips."""
+    def of(
+        cls,
+        trials: Trials,
+        rank: int,
+        variance: float,
+        readout: LinearReadout | None = None,
+    ) -> LinearTargets:
+        """Choose the condition's basis on training clips, or go on from another read-out."""
         features = trials.features
-        condition = features.condition.reshape(len(features.clips), -1)
-        basis = ridge.principal_axes(condition, rank, variance)
+        prior = None
+        if readout is None:
+            condition = features.condition.reshape(len(features.clips), -1)
+            basis = ridge.principal_axes(condition, rank, variance)
+        else:
+            basis = readout.basis.cpu().numpy().astype(np.float64)
+            prior = readout.weight.detach().cpu().numpy().astype(np.float64)
+            prior = prior.reshape(-1, prior.shape[2])
         image, text = features.image.shape[1], features.text.shape[1]
         groups = {
             "image": slice(0, image),
             "text": slice(image, image + text),
             "condition": slice(image + text, image + text + len(basis)),
         }
-        return cls(basis, groups)
+        return cls(basis, groups, prior)
 
     def rows(self, trials: Trials) -> np.ndarray:
         """Targets float64 (rows, K) of every trial: deviations from the mean over clips."""
@@ -53,6 +67,10 @@ class LinearTargets:
         )
         return clips[trials.clip].astype(np.float64)
 
+    def known(self, rows: np.ndarray) -> np.ndarray | None:
+        """What the prior makes of rows (rows, w * V)."""
+        return None if self.prior is None else rows @ self.prior
+
 
 def masked_rows(trials: Trials, used: np.ndarray) -> np.ndarray:
     """Trials as rows (rows, w * V), zero where a position is not used."""
@@ -63,13 +81,23 @@ def choose_alphas(
     trials: Trials, used: np.ndarray, targets: LinearTargets
 ) -> dict[str, tuple[float, float]]:
     """Penalty and cross-validated score of image, text and condition; folds are segments."""
+    x = masked_rows(trials, used)
     return ridge.choose_alphas(
-        masked_rows(trials, used),
+        x,
         targets.rows(trials),
-        trials.segment,
+        folds(trials),
         trials.clip,
         targets.groups,
+        known=targets.known(x),
     )
+
+
+def folds(trials: Trials) -> np.ndarray:
+    """What is left out together, for each row: its segment; of a lone segment, its quarters in time."""
+    if len(set(trials.segment)) > 1:
+        return trials.segment
+    quarter = np.array_split(np.unique(trials.clip), 4)
+    return np.array([next(k for k, part in enumerate(quarter) if c in part) for c in trials.clip])
 
 
 def fit_decoder(
@@ -100,9 +128,11 @@ def fit_decoder(
         sharpness=sharpness,
         rank=len(targets.basis),
     )
-    weight, bias = ridge.fit(
-        masked_rows(trials, used), targets.rows(trials), alphas, targets.groups
-    )
+    x, y = masked_rows(trials, used), targets.rows(trials)
+    known = targets.known(x)
+    weight, bias = ridge.fit(x, y if known is None else y - known, alphas, targets.groups)
+    if targets.prior is not None:
+        weight = weight + targets.prior
     decoder = LinearDecoder(config)
     with torch.no_grad():
         decoder.readout.weight.copy_(torch.from_numpy(weight).view(window, voxels, -1))
@@ -123,9 +153,12 @@ def left_out_outputs(
     trials: Trials, used: np.ndarray, targets: LinearTargets, alphas: dict[str, float]
 ) -> np.ndarray:
     """Outputs float32 (rows, K) of ridge fits that did not see the row's segment."""
-    return ridge.left_out(
-        masked_rows(trials, used), targets.rows(trials), trials.segment, alphas, targets.groups
-    ).astype(np.float32)
+    x, y = masked_rows(trials, used), targets.rows(trials)
+    known = targets.known(x)
+    own = ridge.left_out(
+        x, y if known is None else y - known, folds(trials), alphas, targets.groups
+    )
+    return (own if known is None else own + known).astype(np.float32)
 
 
 def _one_of_each(captions: list[str], at_most: int, seed: int) -> np.ndarray:

@@ -7,6 +7,7 @@ clip.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from boldreel.align.data import Trials
 from boldreel.align.decoder import Calibration, Decoder, Encoding
 from boldreel.align.features import ClipFeatures
 from boldreel.align.loss import contrast, regression
+from boldreel.training.share import ALONE, Share
 
 # temperatures at which a validation contrast is computed; the best one counts
 SCALES = (2.0, 4.0, 6.0, 8.0, 11.0, 14.3, 20.0, 30.0)
@@ -36,19 +38,58 @@ class Objective:
         condition = torch.from_numpy(features.condition).to(device)
         self.condition = condition - calibration.condition_mean
         self.groups = torch.from_numpy(features.positives()).to(device)
+        self.variants: dict[str, torch.Tensor] = {}
+        for name, values, centred in (
+            ("image", features.image_variants, calibration.centred_image),
+            ("text", features.text_variants, calibration.centred_text),
+        ):
+            if values is not None:
+                flat = centred(torch.from_numpy(values).to(device).flatten(0, 1))
+                self.variants[name] = flat.unflatten(0, values.shape[:2])
+
+    def targets(
+        self, clips: torch.Tensor, name: str, share: float, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Image or text targets (n, D) of clips: of so many, drawn at random, one of their variants.
+
+        share : between 0 and 1; without variants every clip is its own target.
+        """
+        own = self.image if name == "image" else self.text
+        own = own[clips.to(own.device)]
+        if share <= 0 or name not in self.variants:
+            return own
+        values = self.variants[name]
+        chosen = torch.rand(len(clips), generator=generator) < share
+        which = torch.randint(values.shape[1], (len(clips),), generator=generator)
+        other = values[clips.to(own.device), which.to(own.device)]
+        return torch.where(chosen.to(own.device)[:, None], other, own)
 
     def __call__(
-        self, encoding: Encoding, clips: np.ndarray, scale: torch.Tensor
+        self,
+        encoding: Encoding,
+        clips: torch.Tensor,
+        scale: torch.Tensor,
+        generator: torch.Generator,
+        share: Share = ALONE,
     ) -> tuple[torch.Tensor, dict[str, float]]:
-        """Loss of a batch whose rows are the clips of these numbers, and its parts."""
+        """Loss of a batch whose rows are the clips of these numbers, and its parts.
+
+        generator : draws the targets that are variants.
+        share : of processes that train together each encodes its rows of the batch; the contrast is
+            among the rows of all.
+        """
         own = encoding.deviations
-        image = functional.normalize(own.image, dim=1)
-        text = functional.normalize(own.text, dim=1)
+        image = share.gather(functional.normalize(own.image, dim=1))
+        text = share.gather(functional.normalize(own.text, dim=1))
+        condition = share.gather(own.condition)
+        pictures = self.targets(clips, "image", self.config["image_crop"], generator)
+        sentences = self.targets(clips, "text", self.config["word_replacement"], generator)
+        clips = clips.to(image.device)
         groups = self.groups[clips]
         parts = {
-            "image": contrast(image, self.image[clips], scale, groups),
-            "text": contrast(text, self.text[clips], scale, groups),
-            "condition": regression(own.condition, self.condition[clips]),
+            "image": contrast(image, pictures, scale, groups),
+            "text": contrast(text, sentences, scale, groups),
+            "condition": regression(condition, self.condition[clips]),
         }
         weights = {name: self.config[f"{name}_weight"] for name in parts}
         loss = sum((weights[name] * part for name, part in parts.items()), torch.zeros(()))
@@ -78,11 +119,9 @@ class Judgement:
 def judge(decoder: torch.nn.Module, validation: Trials, config: dict[str, Any]) -> Judgement:
     """Decode the averaged validation responses and compare them with the clips' features."""
     assert isinstance(decoder, Decoder)
-    device = decoder.present.device
     was_training = decoder.training
     decoder.eval()
-    parts = torch.from_numpy(validation.averaged()).split(64)
-    own = [decoder(part.to(device)).deviations for part in parts]
+    own = [encoding.deviations for encoding in decoded(decoder, validation)]
     decoder.train(was_training)
     features, calibration = validation.features, decoder.calibration
     objective = Objective(features, calibration, config)
@@ -97,15 +136,29 @@ def judge(decoder: torch.nn.Module, validation: Trials, config: dict[str, Any]) 
         + config["condition_weight"] * (1 - cosine)
     )
     similarity = identify.cosine(text.cpu().numpy(), objective.text.cpu().numpy())
-    numbers = {
+    outcomes = {
         "val_two_way": identify.two_way(similarity, groups.cpu().numpy()),
         "val_top1": identify.top_k(similarity, groups.cpu().numpy(), 1),
     }
+    numbers = {name: float(np.diag(out.matrix).mean()) for name, out in outcomes.items()}
+    numbers["val_pool"] = len(text)
+    numbers["val_rank"] = identify.effective_rank(text.cpu().numpy())
+    numbers["val_rank_truth"] = identify.effective_rank(objective.text.cpu().numpy())
     return Judgement(
-        losses=losses.double().cpu().numpy(),
-        shots=np.asarray(features.shots),
-        numbers={name: float(np.diag(out.matrix).mean()) for name, out in numbers.items()},
+        losses=losses.double().cpu().numpy(), shots=np.asarray(features.shots), numbers=numbers
     )
+
+
+def decoded(decoder: Decoder, trials: Trials) -> Iterator[Encoding]:
+    """Encodings of the averaged showings of all clips, in parts."""
+    device = decoder.present.device
+    x = torch.from_numpy(trials.averaged())
+    for low in range(0, len(x), 64):
+        part = slice(low, low + 64)
+        present = None
+        if trials.present is not None:
+            present = torch.from_numpy(trials.present[part]).to(device)
+        yield decoder(x[part].to(device), present)
 
 
 def best_scale(features: ClipFeatures, predicted: torch.Tensor, calibration: Calibration) -> float:

@@ -7,44 +7,57 @@ carried along unused.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 from torch.nn import functional
 
 from boldreel.align.trunk import ConditionHead, SpatioTemporalBlock, Trunk
+from boldreel.pretrain.checkpoint import Pretrained
 
 
-class PublishedEncoder(Trunk):
+@dataclass(frozen=True)
+class PublishedEncoderConfig:
+    """Sizes of the released encoder; `window` volumes, `tokens` x `token_width` of the condition."""
+
+    num_voxels: int
+    window: int = 2
+    patch_size: int = 16
+    embed_dim: int = 1024
+    depth: int = 24
+    num_heads: int = 16
+    mlp_ratio: float = 1.0
+    tokens: int = 77
+    token_width: int = 768
+    window_attention: bool = True
+
+
+class PublishedEncoder(Trunk, Pretrained):
     """Parameter names and shapes of the released fMRI encoder."""
 
-    def __init__(
-        self,
-        num_voxels: int,
-        window: int = 2,
-        patch_size: int = 16,
-        embed_dim: int = 1024,
-        depth: int = 24,
-        num_heads: int = 16,
-        mlp_ratio: float = 1.0,
-        tokens: int = 77,
-        token_width: int = 768,
-        window_attention: bool = True,
-    ):
-        n_patches = num_voxels // patch_size
+    config_class = PublishedEncoderConfig
+    config: PublishedEncoderConfig
+
+    def __init__(self, config: PublishedEncoderConfig):
+        n_patches = config.num_voxels // config.patch_size
         super().__init__(
             n_patches,
-            patch_size,
-            embed_dim,
-            depth,
-            num_heads,
-            mlp_ratio,
+            config.patch_size,
+            config.embed_dim,
+            config.depth,
+            config.num_heads,
+            config.mlp_ratio,
             lag_positions=False,
-            window_attention=window_attention,
+            window_attention=config.window_attention,
         )
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
-        self.mask_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
+        self.config = config
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, config.embed_dim))
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, config.embed_dim))
         self.logit_scale = nn.Parameter(torch.tensor(2.6592))
-        self.proj_head = ConditionHead(window, n_patches, embed_dim, tokens, token_width)
+        self.proj_head = ConditionHead(
+            config.window, n_patches, config.embed_dim, config.tokens, config.token_width
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.proj_head(self.tokens(x))

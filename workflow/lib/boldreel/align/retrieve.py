@@ -76,11 +76,12 @@ def outcomes(
     decoder: Decoder,
     predicted: dict[str, np.ndarray],
     test: ClipFeatures,
-    training: ClipFeatures,
+    training: ClipFeatures | None,
     pool: np.ndarray,
 ) -> Iterator[tuple[str, str, identify.Outcome]]:
     """(metric, definition, outcome) of every score.
 
+    training : clips whose labels name the attributes; None leaves attributes out
     pool : row numbers of the test clips that are searched, and scored
     """
     import torch
@@ -113,7 +114,7 @@ def outcomes(
             f"{about}, only the clip itself is right",
             identify.top_k(similarity, own, 1),
         )
-        if space == "text":
+        if space == "text" and training is not None:
             yield from _attributes(guess, decoder, test, training, pool)
 
 
@@ -143,6 +144,40 @@ def _attributes(
             f"{SPACE}, nearest of {len(values)} mean training embeddings of CLIP text",
             identify.classification(guess @ prototypes.T, truth),
         )
+
+
+def summaries(
+    decoder: Decoder,
+    x: np.ndarray,
+    test: ClipFeatures,
+    segments: np.ndarray,
+    metrics: tuple[str, ...],
+    seed: int,
+    permutations: int = 199,
+) -> list[dict[str, Any]]:
+    """metric, value, interval, chance, p and n of some scores over all test clips, in the order of
+    `metrics`.
+
+    Parameters
+    ----------
+    x : (clips, w, V), averaged responses. segments : (clips,), whose clips are shifted for p.
+    """
+    shots, every = np.asarray(test.shots), np.arange(len(test.clips))
+    pairings = identify.shifts(segments, shots, permutations, seed)
+    found = {}
+    for metric, _, outcome in outcomes(decoder, predict(decoder, x), test, None, every):
+        if metric in metrics:
+            result = identify.summarise(
+                outcome, np.ones(len(every), dtype=bool), shots, pairings, seed=seed
+            )
+            found[metric] = {
+                "metric": metric,
+                **{
+                    name: getattr(result, name)
+                    for name in ("value", "ci_low", "ci_high", "chance", "p", "n")
+                },
+            }
+    return [found[metric] for metric in metrics]
 
 
 def score(

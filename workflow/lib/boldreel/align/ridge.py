@@ -54,6 +54,7 @@ def choose_alphas(
     items: np.ndarray,
     groups: Groups,
     alphas: tuple[float, ...] = ALPHAS,
+    known: np.ndarray | None = None,
 ) -> dict[str, tuple[float, float]]:
     """The best penalty of each group of targets, and its score.
 
@@ -63,6 +64,7 @@ def choose_alphas(
     folds : (rows,) segment of each row; at least two segments
     items : (rows,) clip of each row: predictions of a clip's trials are averaged before they are
         scored, as they are at test
+    known : (rows, targets), predictions that were there before; what they leave is what is fitted
 
     Returns
     -------
@@ -71,9 +73,10 @@ def choose_alphas(
     which the calibration sets afterwards.
     """
     sums = {group: np.zeros((len(alphas), 3)) for group in groups}
-    for projected, values, rotated, truth in _spectra(x, y, folds, items):
+    before = np.zeros_like(y) if known is None else known
+    for projected, values, rotated, truth, given in _spectra(x, y, folds, items, before):
         for k, alpha in enumerate(alphas):
-            guess = (projected / (values + alpha)) @ rotated
+            guess = given + (projected / (values + alpha)) @ rotated
             for group, columns in groups.items():
                 p, t = guess[:, columns], truth[:, columns]
                 sums[group][k] += [(p * t).sum(), (p**2).sum(), (t**2).sum()]
@@ -87,10 +90,11 @@ def choose_alphas(
 
 
 def _spectra(
-    x: np.ndarray, y: np.ndarray, folds: np.ndarray, items: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    x: np.ndarray, y: np.ndarray, folds: np.ndarray, items: np.ndarray, known: np.ndarray
+) -> Iterator[tuple[np.ndarray, ...]]:
     """For each fold left out: its rows in the training kernel's eigenvectors (averaged by item),
-    the eigenvalues, the rotated training targets, and the true targets.
+    the eigenvalues, the rotated training targets, the true targets, and what was known of them; the
+    last two as deviations from the training mean.
 
     One eigendecomposition serves all penalties and targets.
     """
@@ -105,7 +109,7 @@ def _spectra(
         inner = inner - means[:, None] - means[None] + means.mean()
         cross = cross - cross.mean(1, keepdims=True) - means[None] + means.mean()
         values, vectors = eigh(inner, overwrite_a=True, check_finite=False)
-        mean_y = y[train].mean(0)
+        left = y[train] - known[train]
         _, item = np.unique(items[test], return_inverse=True)
         average = np.zeros((item.max() + 1, len(item)))
         average[item, np.arange(len(item))] = 1
@@ -113,8 +117,9 @@ def _spectra(
         yield (
             average @ cross @ vectors,
             np.maximum(values, 0),
-            vectors.T @ (y[train] - mean_y),
-            average @ (y[test] - mean_y),
+            vectors.T @ (left - left.mean(0)),
+            average @ (y[test] - y[train].mean(0)),
+            average @ (known[test] - known[train].mean(0)),
         )
 
 

@@ -19,6 +19,7 @@ from boldreel.pretrain.layers import (
     Mlp,
     PatchEmbed,
     sincos_positions,
+    through,
 )
 
 
@@ -90,8 +91,9 @@ class Trunk(nn.Module):
         lag_positions: bool = True,
         window_attention: bool = True,
     ):
-        super().__init__()
+        nn.Module.__init__(self)  # the published encoder has another base beside this one
         self.patch_size = patch_size
+        self.gradient_checkpointing = False
         self.patch_embed = PatchEmbed(patch_size, width)
         self.register_buffer("pos_embed", sincos_positions(width, n_patches)[None])
         self.pos_embed: torch.Tensor
@@ -118,7 +120,7 @@ class Trunk(nn.Module):
         tokens = self.patch_embed(x.flatten(0, 1)) + self.pos_embed[:, 1:]
         tokens = tokens.unflatten(0, x.shape[:2])
         for block in self.blocks:
-            tokens = block(tokens, keys)
+            tokens = through(block, tokens, keys, self.gradient_checkpointing)
             yield tokens
         tokens = self.norm(tokens)
         yield tokens if keys is None else tokens * keys[:, None, :, None]

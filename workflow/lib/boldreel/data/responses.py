@@ -47,6 +47,7 @@ def load_responses(
     series_dir: Path | str,
     split: str | tuple[str, ...],
     repeats: str | int = "average",
+    window: int | None = None,
 ) -> Responses:
     """Read the responses of a split, in the order of the windows table.
 
@@ -57,6 +58,7 @@ def load_responses(
     split : "train", "validation", "test", or a tuple of them
     repeats : "average" over all runs of a clip, "each" run for itself, or a number n: the mean of
         the first n runs of each clip
+    window : length of windows, volumes, in place of the table's
 
     Raises
     ------
@@ -75,7 +77,7 @@ def load_responses(
         raise UserError(
             f"{windows}: windows of {sorted(widths)} volumes in one table; build it anew"
         )
-    width = int(widths[0])
+    width = int(widths[0]) if window is None else window
     if repeats != "each":
         table = _first_repeats(table, repeats, Path(windows))
 

@@ -145,6 +145,14 @@ TABLES: dict[str, dict[str, Column]] = {
         "hash": TEXT,
     },
     "history": {"epoch": INT},  # a training's numbers, one row an epoch; 0 is the starting point
+    # one volume of a held-out subject, z units
+    "masked_example": {
+        "position": INT,
+        "present": BOOL,
+        "hidden": BOOL,
+        "truth": FLOAT,
+        "prediction": FLOAT,
+    },
     "clip_metrics": {
         "clip": TEXT,
         "shot": TEXT,
@@ -171,6 +179,45 @@ TABLES: dict[str, dict[str, Column]] = {
         # p's number of arrangements N, and which way is better (higher, lower, neither)
         "permutations": Column("float", missing=True, optional=True),
         "better": Column("text", missing=True, optional=True),
+    },
+    # retrieval of a new subject against minutes of its training data
+    "minutes": {
+        "subject": TEXT,
+        "minutes": FLOAT,
+        "condition": TEXT,
+        "metric": TEXT,
+        "value": FLOAT,
+        "ci_low": FLOAT,
+        "ci_high": FLOAT,
+        "chance": FLOAT,
+        "p": FLOAT,
+        "n": INT,
+    },
+    # what a training without one of its parts earns on each test clip
+    "ablation_clips": {
+        "subject": TEXT,
+        "condition": TEXT,
+        "seed": INT,
+        "clip": TEXT,
+        "shot": TEXT,
+        "metric": TEXT,
+        "value": FLOAT,
+        "chance": FLOAT,
+    },
+    # the same, and the difference to the training with all parts
+    "ablation": {
+        "subject": TEXT,
+        "condition": TEXT,
+        "metric": TEXT,
+        "value": FLOAT,
+        "ci_low": FLOAT,
+        "ci_high": FLOAT,
+        "chance": FLOAT,
+        "difference": FLOAT,
+        "difference_low": FLOAT,
+        "difference_high": FLOAT,
+        "seeds": INT,
+        "n": INT,
     },
     # which clips another method's videos are, for evaluating them alone; more columns: attributes
     "clip_list": {
@@ -205,6 +252,7 @@ ARRAYS: dict[str, ArrayKind] = {
     "frames": ArrayKind(4, ("uint8",), ("frame_rate",)),  # (frames, height, width, 3)
     "image_features": ArrayKind(2, ("float32",)),  # (frames, D), unit norm
     "text_features": ArrayKind(2, ("float32",)),  # (clips, D), unit norm
+    "variants": ArrayKind(3, ("float32",)),  # (clips, variants, D), unit norm
     "condition": ArrayKind(3, ("float32",)),  # (clips, tokens, width)
     # (features, samples), the embedded data set's stimulus time courses; interval in s
     "drive": ArrayKind(2, ("float32",), ("movie", "interval", "blocks")),

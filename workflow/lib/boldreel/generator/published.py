@@ -8,16 +8,14 @@ what is checked is that none is missing, unexpected or of another shape.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from boldreel.data import weights
 from boldreel.errors import UserError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from boldreel.generator.video_unet import VideoUNet
 
 # Arguments of UNet2DConditionModel: the sizes of Stable Diffusion 1.x, from which the published network
@@ -57,10 +55,10 @@ def load(
     """
     import torch
 
-    tensors = read_tensors(file)
+    tensors = weights.read(file)
     with torch.device("meta"):
         network = build(sizes, attention)
-    problems = differences(network, tensors)
+    problems = weights.differences(network.unet.state_dict(), tensors)
     if problems:
         raise UserError(f"{file}: not the published video network: {'; '.join(problems)}")
     network.unet.load_state_dict(
@@ -87,44 +85,3 @@ def save(network: VideoUNet, file: str | Path) -> None:
     tensors = network.unet.state_dict()
     Path(file).parent.mkdir(parents=True, exist_ok=True)
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, file)
-
-
-def read_tensors(file: str | Path) -> dict[str, Tensor]:
-    """The tensors of a ``.safetensors`` file, or of a ``.bin``, ``.pt`` or ``.pth`` pickle.
-
-    Raises UserError if it cannot be read or holds anything but tensors; nothing pickled is executed.
-    """
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        if Path(file).suffix == ".safetensors":
-            return load_file(file)
-        tensors = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as reason:
-        short = (str(reason).strip().splitlines() or ["damaged"])[0][:120]
-        raise UserError(
-            f"{file}: unreadable weights ({short}); give the checkpoint again"
-        ) from None
-    if not isinstance(tensors, dict) or not all(
-        isinstance(tensor, torch.Tensor) for tensor in tensors.values()
-    ):
-        raise UserError(f"{file}: holds more than named tensors; save the state_dict alone")
-    return tensors
-
-
-def differences(network: VideoUNet, tensors: Mapping[str, Tensor]) -> list[str]:
-    """What keeps tensors from fitting the network: names that lack, that are too many, other shapes."""
-    own = network.unet.state_dict()
-    wrong = [
-        f"{name} is {list(tensors[name].shape)}, not {list(own[name].shape)}"
-        for name in sorted(own.keys() & tensors.keys())
-        if own[name].shape != tensors[name].shape
-    ]
-    found = {
-        "missing": sorted(own.keys() - tensors.keys()),
-        "unexpected": sorted(tensors.keys() - own.keys()),
-        "of another shape": wrong,
-    }
-    return [f"{what}: {', '.join(names)}" for what, names in found.items() if names]

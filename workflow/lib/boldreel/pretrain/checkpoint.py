@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from torch import nn
 
-from boldreel.data import atomic
+from boldreel.data import atomic, weights
 from boldreel.errors import UserError
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -48,17 +47,7 @@ class Pretrained(nn.Module):
         """
         module = cls(cls._read_config(Path(folder)))
         tensors = read_tensors(folder)
-        own = module.state_dict()
-        wrong = [
-            f"{name} is {list(tensors[name].shape)}, not {list(own[name].shape)}"
-            for name in own.keys() & tensors.keys()
-            if own[name].shape != tensors[name].shape
-        ]
-        problems = [
-            *_listed("missing", own.keys() - tensors.keys()),
-            *_listed("unexpected", tensors.keys() - own.keys()),
-            *_listed("of another shape", wrong),
-        ]
+        problems = weights.differences(module.state_dict(), tensors)
         if problems:
             raise UserError(f"{folder}: weights do not fit {cls.__name__}: {'; '.join(problems)}")
         module.load_state_dict(tensors)
@@ -85,16 +74,4 @@ class Pretrained(nn.Module):
 
 def read_tensors(folder: str | Path) -> dict[str, Any]:
     """The tensors of a model folder; UserError if they are missing or damaged."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    path = Path(folder) / WEIGHTS
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: unreadable weights ({error}); run its stage again") from None
-
-
-def _listed(what: str, names: Iterable[str]) -> list[str]:
-    found = sorted(names)
-    return [f"{what}: {', '.join(found)}"] if found else []
+    return weights.read(Path(folder) / WEIGHTS)

@@ -13,7 +13,7 @@ import mmap
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,6 +169,7 @@ class Corpus:
     """A corpus on disk. Rows are addressed by their number, 0 to len - 1, in manifest order.
 
     subjects : str (rows,); runs : int (rows,), row of `present`; present : bool (runs, V)
+    order : int (V,), another order of positions than on disk; None for that of the disk
     """
 
     shards: list[np.ndarray]
@@ -178,6 +179,7 @@ class Corpus:
     runs: np.ndarray
     present: np.ndarray
     positions: pd.DataFrame
+    order: np.ndarray | None = None
     _resident: _Resident = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -211,6 +213,17 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.row_of)
 
+    def reordered(self, order: np.ndarray) -> Corpus:
+        """The same volumes with their positions in another order, int (V,), and patches cut from that."""
+        table = self.positions.iloc[order].assign(patch=self.positions["patch"].to_numpy())
+        before = np.arange(len(order)) if self.order is None else self.order
+        return replace(
+            self,
+            present=self.present[:, order],
+            positions=table.reset_index(drop=True),
+            order=before[order],
+        )
+
     def read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(volumes float32 (n, V), present bool (n, V)) of any rows, in the order asked for."""
         volumes = np.empty((len(rows), self.present.shape[1]), np.float32)
@@ -219,6 +232,8 @@ class Corpus:
             here = np.flatnonzero(shard_of == shard)
             volumes[here] = self.shards[shard][self.row_of[rows[here]]]
         self._resident.add(len(rows))
+        if self.order is not None:
+            volumes = volumes[:, self.order]
         return volumes, self.present[self.runs[rows]]
 
     def split(self, holdout: list[str] | None) -> tuple[np.ndarray, np.ndarray]:
@@ -240,6 +255,11 @@ class Corpus:
                 "and scoring need a subject; name more subjects in the pretraining cohort"
             )
         return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def shuffled_order(n_positions: int, seed: int) -> np.ndarray:
+    """A random order of positions, int (V,): what a patch holds then has nothing to do with anatomy."""
+    return np.random.default_rng(seed).permutation(n_positions)
 
 
 def halves(corpus: Corpus, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

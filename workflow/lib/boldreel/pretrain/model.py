@@ -21,6 +21,7 @@ from boldreel.pretrain.layers import (
     PatchEmbed,
     initialise,
     sincos_positions,
+    through,
 )
 
 
@@ -62,11 +63,18 @@ class Encoded(NamedTuple):
 
 
 class Masked(NamedTuple):
-    """loss (scalar), prediction (batch, patches, patch_size), mask (batch, patches), 1 = hidden."""
+    """prediction (batch, patches, patch_size); mask (batch, patches), 1 = hidden; error, the sum over
+    hidden patches of their mean squared errors, and targets, their number (scalars)."""
 
-    loss: torch.Tensor
     prediction: torch.Tensor
     mask: torch.Tensor
+    error: torch.Tensor
+    targets: torch.Tensor
+
+    @property
+    def loss(self) -> torch.Tensor:
+        """The mean over hidden patches."""
+        return self.error / self.targets.clamp(min=1)
 
 
 class MaskedAutoencoder(Pretrained):
@@ -77,6 +85,7 @@ class MaskedAutoencoder(Pretrained):
 
     def __init__(self, config: MaskedAutoencoderConfig):
         super().__init__(config)
+        self.gradient_checkpointing = False
         width, decoder_width = config.embed_dim, config.decoder_embed_dim
         self.patch_embed = PatchEmbed(config.patch_size, width)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
@@ -142,7 +151,7 @@ class MaskedAutoencoder(Pretrained):
         # equal numbers of patches, the common case, need no mask and run on the fast kernel
         keys = None if bool(visible.all()) else nn.functional.pad(visible, (1, 0), value=True)
         for block in self.blocks:
-            tokens = block(tokens, keys)
+            tokens = through(block, tokens, keys, self.gradient_checkpointing)
         return Encoded(self.norm(tokens), visible, mask, ids_restore)
 
     def decode(self, encoded: Encoded) -> torch.Tensor:
@@ -154,7 +163,7 @@ class MaskedAutoencoder(Pretrained):
         order = encoded.ids_restore[..., None].expand(-1, -1, seen.shape[2])
         tokens = torch.cat([tokens[:, :1], seen.gather(1, order)], dim=1) + self.decoder_pos_embed
         for block in self.decoder_blocks:
-            tokens = block(tokens)
+            tokens = through(block, tokens, None, self.gradient_checkpointing)
         return self.decoder_pred(self.decoder_norm(tokens))[:, 1:]
 
     def forward(
@@ -174,5 +183,4 @@ class MaskedAutoencoder(Pretrained):
         target = torch.where(weight > 0, x.unflatten(1, (-1, self.config.patch_size)), 0.0)
         error = ((prediction - target) ** 2 * weight).sum(2) / weight.sum(2).clamp(min=1)
         targets = encoded.mask * weight.amax(2)
-        loss = (error * targets).sum() / targets.sum().clamp(min=1)
-        return Masked(loss, prediction, encoded.mask)
+        return Masked(prediction, encoded.mask, (error * targets).sum(), targets.sum())

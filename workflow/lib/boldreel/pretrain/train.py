@@ -1,7 +1,8 @@
 """Masked brain modelling on the corpus.
 
 Takes the corpus folder; leaves `model/` (config.json, model.safetensors), `history.tsv` (loss by
-epoch, on training and on held-out subjects) and `scores.tsv`: how well hidden patches of held-out
+epoch, on training and on held-out subjects), `example.parquet` (one volume with what was hidden and
+predicted) and `scores.tsv`: how well hidden patches of held-out
 subjects are predicted, beside the training mean, the nearest visible patch, and the best linear
 predictor. One half of the held-out rows (other subjects or runs, where there are several) chooses the
 epoch, the other is scored. Optimiser and schedule as published for MinD-Vis (Chen et al., CVPR 2023);
@@ -19,7 +20,7 @@ import numpy as np
 
 from boldreel.data import atomic, provenance, tables
 from boldreel.errors import UserError
-from boldreel.pretrain.corpus import Corpus, halves
+from boldreel.pretrain.corpus import Corpus, halves, shuffled_order
 from boldreel.pretrain.presets import preset
 from boldreel.step import parser, run
 
@@ -43,6 +44,7 @@ DEFAULTS: dict[str, Any] = {
     "weight_decay": 0.05,
     "clip_norm": 0.8,
     "mixed_precision": "no",
+    "gradient_checkpointing": False,
     "scored_volumes": 240,
 }
 PATCH = 16
@@ -76,9 +78,12 @@ def train(
 
     from boldreel.training import loop, schedule
     from boldreel.training.optimizer import adamw
+    from boldreel.training.share import Share
 
     size = min(config["batch_size"], len(rows))
     steps = len(rows) // size
+    share = Share.current()
+    mine = share.rows(size, "pretrain.batch_size")
     check = choosing[_evenly(len(choosing), config["scored_volumes"])]
 
     def tensors(chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
@@ -90,7 +95,7 @@ def train(
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         order = rows[torch.randperm(len(rows), generator=generator).numpy()]
         for k in range(steps):
-            yield tensors(order[k * size : (k + 1) * size])
+            yield tensors(order[k * size : (k + 1) * size][mine])
 
     def loss_fn(
         module: torch.nn.Module,
@@ -98,9 +103,9 @@ def train(
         generator: torch.Generator,
     ) -> tuple[torch.Tensor, dict[str, float]]:
         device = next(module.parameters()).device
-        noise = torch.rand(len(batch[0]), model.config.n_patches, generator=generator)
+        noise = torch.rand(size, model.config.n_patches, generator=generator)[mine]
         out = module(batch[0].to(device), batch[1].to(device), noise.to(device))
-        return out.loss, {}
+        return share.mean(out.error, out.targets), {}
 
     def validate(module: torch.nn.Module) -> dict[str, float]:
         device = next(module.parameters()).device
@@ -112,6 +117,7 @@ def train(
             losses.append(float(out.loss) * len(part))
         return {"val_loss": sum(losses) / len(check)}
 
+    model.gradient_checkpointing = config["gradient_checkpointing"]
     optimizer = adamw(
         [(model.parameters(), config["learning_rate"])], config["weight_decay"], betas=(0.9, 0.95)
     )
@@ -138,8 +144,9 @@ def score(
     rows: np.ndarray,
     scored: np.ndarray,
     config: dict[str, Any],
-) -> pd.DataFrame:
-    """The scores table: masked-patch correlation of the model and three other predictors.
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The scores table: masked-patch correlation of the model and three other predictors; and what was
+    predicted in one volume, that of median correlation.
 
     The same masks for all, drawn with the seed; `chance` is 0. The interval resamples blocks of
     consecutive volumes, since neighbouring volumes are alike.
@@ -198,7 +205,16 @@ def score(
                 "n": len(values),
             }
         )
-    return pd.DataFrame(table)
+    quality = predictors.masked_correlation(x, guesses["model"], hidden)
+    median = int(np.argsort(quality)[len(quality) // 2])
+    example = {
+        "position": np.arange(x.shape[1]),
+        "present": present[median],
+        "hidden": hidden[median],
+        "truth": x[median].astype(np.float64),
+        "prediction": guesses["model"][median].astype(np.float64),
+    }
+    return pd.DataFrame(table), pd.DataFrame(example)
 
 
 def _evenly(n: int, at_most: int) -> np.ndarray:
@@ -228,6 +244,9 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--corpus", type=Path, required=True)
     arguments.add_argument("--output", type=Path, required=True)
     arguments.add_argument("--state", type=Path, required=True)
+    arguments.add_argument(
+        "--shuffle-voxels", type=int, metavar="SEED", help="for comparison alone"
+    )
     args = arguments.parse_args(argv)
     started = time.time()
     config = {**DEFAULTS, **{k: v for k, v in args.config.items() if k in DEFAULTS}}
@@ -237,23 +256,33 @@ def main(argv: list[str] | None = None) -> None:
     import pandas as pd
 
     from boldreel.training import device, fingerprint, loop
+    from boldreel.training.share import Share
 
     corpus = Corpus.open(args.corpus)
+    if args.shuffle_voxels is not None:
+        order = shuffled_order(corpus.present.shape[1], args.shuffle_voxels)
+        corpus = corpus.reordered(order)
     rows, held_out = corpus.split(config["holdout"])
     # Rows that choose an epoch would flatter it.
     choosing, scored = halves(corpus, held_out)
     state = fingerprint.state_folder(
-        args.state, module="boldreel.pretrain.train", config=config, inputs=[args.corpus]
+        args.state,
+        module="boldreel.pretrain.train",
+        config={**config, "shuffled": args.shuffle_voxels},
+        inputs=[args.corpus],
     )
     with device.lease() as where:
         loop.set_threads()
         model = fresh_model(config, corpus.present.shape[1]).to(where)
         history = train(model, corpus, rows, choosing, config, state)
-        scores = score(model, corpus, rows, scored, config)
+        if Share.current().rank:
+            return  # the first process scores and writes
+        scores, example = score(model, corpus, rows, scored, config)
     with atomic.folder(args.output) as aside:
         model.save_pretrained(aside / "model")
         tables.write(aside / "history.tsv", pd.DataFrame(history), "history")
         tables.write(aside / "scores.tsv", scores, "metrics")
+        tables.write(aside / "example.parquet", example, "masked_example")
     provenance.record(
         args.output, inputs=[args.corpus], config=config, seed=config["seed"], started=started
     )

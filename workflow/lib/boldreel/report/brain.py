@@ -1,8 +1,8 @@
-"""Positions on the brain: where areas lie, how reliable they are, and their noise ceilings.
+"""Positions on the brain: where areas lie, how reliable they are, their noise ceilings, hidden patches.
 
-Takes the tables of positions, voxels and noise ceilings; leaves figures of axial slices of the MNI
-template that nilearn ships, left on the left; vertices of a surface are shown where they cross a slice.
-Call inside `ink.style()`.
+Takes the tables of positions, voxels, noise ceilings and one masked volume; leaves figures of axial slices
+of the MNI template that nilearn ships, left on the left; vertices of a surface are shown where they cross
+a slice. Call inside `ink.style()`.
 """
 
 from __future__ import annotations
@@ -108,26 +108,32 @@ def _name(axis: Axes, text: str) -> None:
 
 
 def _rows(
-    drawing: Figure, axes: np.ndarray, tables: Mapping[str, pd.DataFrame], label: str, front: float
+    drawing: Figure,
+    axes: np.ndarray,
+    tables: Mapping[str, pd.DataFrame],
+    label: str,
+    front: float,
+    both_signs: bool = False,
 ) -> None:
-    """One row of slices per subject: the column `value` of the tables, on one scale of colours."""
+    """One named row of slices per table: its column `value`, on one scale of colours."""
     import matplotlib.pyplot as plt
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     every = list(tables.values())
     planes, size = _shown(every[0])
-    reach = [t["value"].quantile(0.98) for t in every]
-    norm = Normalize(0, max([0.05, *(float(r) for r in reach if r == r)]))
-    warm = plt.get_cmap("inferno")
-    for line, (subject, table) in zip(axes, tables.items(), strict=True):
+    reach = [t["value"].abs().quantile(0.98) for t in every]
+    top = max([0.05, *(float(r) for r in reach if r == r)])
+    norm = Normalize(-top if both_signs else 0, top)
+    tints = plt.get_cmap("RdBu_r" if both_signs else "inferno")
+    for line, (name, table) in zip(axes, tables.items(), strict=True):
         for axis, z in zip(line, planes, strict=True):
             _background(axis, z, front)
             here = table[_near(table, z) & table["value"].notna()]
-            _squares(axis, here, size, warm(norm(here["value"].to_numpy())))
-        _name(line[0], wording.who(subject))
+            _squares(axis, here, size, tints(norm(here["value"].to_numpy())))
+        _name(line[0], name)
     bar = drawing.colorbar(
-        ScalarMappable(norm, warm), ax=axes.ravel().tolist(), shrink=0.7, pad=0.01
+        ScalarMappable(norm, tints), ax=axes.ravel().tolist(), shrink=0.7, pad=0.01
     )
     bar.set_label(label, fontsize=8)
     bar.outline.set_visible(False)
@@ -184,7 +190,7 @@ def figure(
         _squares(axis, here, size, [tint[area] for area in here["area"]])
     _name(axes[0][0], "areas")
     if voxels:
-        values = {s: t.assign(value=t["reliability"]) for s, t in voxels.items()}
+        values = {wording.who(s): t.assign(value=t["reliability"]) for s, t in voxels.items()}
         _rows(drawing, axes[1:], values, "reliability (r)", front)
     drawing.legend(
         handles=[Patch(color=tint[area], label=area) for area in areas],
@@ -216,6 +222,26 @@ def ceilings(
         for s, t in tables.items()
     }
     drawing, axes = _sheet(len(tables), slices(known))
-    values = {s: t.assign(value=t["ceiling_mean"]) for s, t in joined.items()}
+    values = {wording.who(s): t.assign(value=t["ceiling_mean"]) for s, t in joined.items()}
     _rows(drawing, axes, values, "noise ceiling (r)", _front(known))
     return drawing, pd.concat([t.assign(subject=s) for s, t in joined.items()], ignore_index=True)
+
+
+def masked(positions: pd.DataFrame, example: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """A volume as it was, what the masked autoencoder saw of it, and what it made of the rest.
+
+    Parameters
+    ----------
+    positions : table "positions". example : table "masked_example".
+    """
+    columns = ["position", "area", "hemisphere", "x", "y", "z"]
+    known = positions.loc[positions["x"].notna(), columns].merge(example, on="position")
+    known = known[known["present"]]
+    rows = {
+        "truth": known.assign(value=known["truth"]),
+        "visible": known.assign(value=known["truth"].mask(known["hidden"])),
+        "predicted": known.assign(value=known["prediction"].where(known["hidden"])),
+    }
+    drawing, axes = _sheet(len(rows), slices(known))
+    _rows(drawing, axes, rows, "response (z)", _front(known), both_signs=True)
+    return drawing, known.drop(columns="present")

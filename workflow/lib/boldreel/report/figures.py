@@ -1,8 +1,9 @@
 """Step: the group's figures, each as SVG and PNG with the data behind it as TSV.
 
 Takes the results folder and the subjects; leaves a folder with scores, training_curves, lag_sweep,
-roi, noise_ceiling, ceiling_map, timing, sample_sheet and strip.png (truth over reconstruction for the
-README), and kernels where series were deconvolved.
+roi, masked (pretraining), noise_ceiling, ceiling_map, timing, sample_sheet and strip.png (truth over
+reconstruction for the README), kernels where series were deconvolved, and ablation and minutes after
+`make ablate`.
 A figure whose material is missing is left out and named on standard error.
 """
 
@@ -31,7 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "level": 0.05,
     "combination": ["object", "colour"],
 }
-_CHARTS = 7
+_CHARTS = 8
 # Which score says which subject is best, for the strip: the first that the table holds.
 _BEST = (("nway_video", "top3_n50_k1"), ("nway_video", "top3_n2_k1"), ("ssim", "rgb_uniform"))
 
@@ -128,11 +129,15 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
         trainings = histories(results)
         if trainings:
             save("training_curves", *plots.curves(trainings))
+        positions = results.table("atlas/positions.parquet", "positions")
+        for path in sorted((results.root / "pretrain").glob("*/example.parquet"))[:1]:
+            example = results.table(str(path.relative_to(results.root)), "masked_example")
+            if positions is not None and example is not None:
+                save("masked", *brain.masked(positions, example))
         sweeps = {s: results.table(f"sub-{s}/sweep.tsv", "sweep") for s in subjects}
         known = {s: t for s, t in sweeps.items() if t is not None}
         if known:
             save("lag_sweep", *plots.sweep(known))
-        positions = results.table("atlas/positions.parquet", "positions")
         ceilings = {
             s: results.table(f"sub-{s}/noise_ceiling.parquet", "noise_ceiling") for s in subjects
         }
@@ -146,6 +151,14 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
         if kernels:
             own = {s: results.table(f"sub-{s}/hrf.tsv", "hrf") for s in kernels}
             save("kernels", *plots.kernels({s: t for s, t in own.items() if t is not None}))
+        if (results.root / "group/ablation.tsv").exists():
+            ablation = results.table("group/ablation.tsv", "ablation")
+            if ablation is not None:
+                save("ablation", *plots.ablation(ablation))
+        measured = [s for s in subjects if (results.root / f"sub-{s}/align/minutes.tsv").exists()]
+        if measured:
+            own = {s: results.table(f"sub-{s}/align/minutes.tsv", "minutes") for s in measured}
+            save("minutes", *plots.minutes({s: t for s, t in own.items() if t is not None}))
         if positions is not None:
             voxels = {s: results.table(f"sub-{s}/roi/voxels.parquet", "voxels") for s in subjects}
             known = {s: t for s, t in voxels.items() if t is not None}

@@ -115,6 +115,8 @@ def render(
             "Training",
             sections.figure(figures, "training_curves", caption("training_curves")),
             texts.beyond_ridge(_histories(results)),
+            *_pretraining(results, figures),
+            *_evidence(results, figures),
             f"<details><summary>Sample sheet, frame by frame</summary>"
             f"{sections.figure(figures, 'sample_sheet', caption('sample_sheet'))}</details>",
         ),
@@ -148,6 +150,33 @@ def _per_clip(results: Results) -> dict[str, pd.DataFrame]:
 def _histories(results: Results) -> dict[str, pd.DataFrame]:
     found = {s: results.history(f"sub-{s}/align/history.tsv") for s in results.subjects}
     return {s: history for s, history in found.items() if history is not None}
+
+
+def _pretraining(results: Results, figures: Path) -> list[str]:
+    """How well hidden patches were predicted, and a volume to look at; nothing without pretraining."""
+    out = []
+    for path in sorted((results.root / "pretrain").glob("*/scores.tsv")):
+        scores = results.table(str(path.relative_to(results.root)), "metrics")
+        if scores is not None:
+            out.append(texts.masked(path.parent.name, scores))
+    if (figures / "masked.svg").exists():
+        out.append(sections.figure(figures, "masked", caption("masked")))
+    return out
+
+
+def _evidence(results: Results, figures: Path) -> list[str]:
+    """After `make ablate`: what each part is worth, and what a new subject gains from others."""
+    out = []
+    if (figures / "ablation.svg").exists():
+        out.append("<h3>What each part is worth</h3>")
+        out.append(sections.figure(figures, "ablation", caption("ablation")))
+        table = results.table("group/ablation.tsv", "ablation")
+        if table is not None:
+            out.append(scoretable.ablation(table))
+    if (figures / "minutes.svg").exists():
+        out.append("<h3>A new subject</h3>")
+        out.append(sections.figure(figures, "minutes", caption("minutes")))
+    return out
 
 
 def _choices(results: Results) -> dict[str, dict[str, Any]]:

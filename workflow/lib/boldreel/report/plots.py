@@ -212,6 +212,63 @@ def kernels(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     return figure, data[["subject", *data.columns.drop("subject")]]
 
 
+def ablation(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """Two-way retrieval of every condition, one panel per subject; "full" and chance as lines.
+
+    Parameters
+    ----------
+    table : table "ablation".
+    """
+    shown = table[table["metric"] == "two_way_text"]
+    subjects = list(dict.fromkeys(shown["subject"]))
+    order = list(dict.fromkeys(shown["condition"]))
+    figure, axes = _panels(len(subjects), 3.6, 0.24 * len(order) + 0.8, 3)
+    for place, (axis, subject) in enumerate(zip(axes, subjects, strict=True)):
+        own = shown[shown["subject"] == subject].set_index("condition").reindex(order)
+        for line, row in enumerate(own.itertuples()):
+            axis.plot([row.ci_low, row.ci_high], [line, line], color=ink.colour(place), lw=2)
+            axis.plot(row.value, line, "o", color=ink.colour(place), ms=6)
+        if "full" in own.index:
+            axis.axvline(own.loc["full", "value"], color=ink.colour(place), lw=0.8)
+        axis.axvline(own["chance"].iloc[0], color=ink.MUTED, ls=(0, (4, 3)), lw=1)
+        names = [wording.ablation(name) for name in order] if place == 0 else [""] * len(order)
+        axis.set_yticks(range(len(order)), names, fontsize=8)
+        axis.invert_yaxis()
+        axis.set_title(wording.who(subject))
+        axis.set_xlabel("two-way retrieval, text")
+        axis.grid(axis="x", lw=0.6)
+    return figure, table
+
+
+def minutes(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
+    """Two-way retrieval against minutes of a subject's data: others' encoder tuned, and ridge alone.
+
+    Parameters
+    ----------
+    tables : {subject: table "minutes"}.
+    """
+    import pandas as pd
+
+    names = {"pooled": "with the others’ encoder", "alone": "alone (ridge)"}
+    figure, axes = _panels(len(tables), 3.1, 2.4, 4)
+    for axis, (subject, table) in zip(axes, tables.items(), strict=True):
+        shown = table[table["metric"] == "two_way_text"]
+        for place, (condition, name) in enumerate(names.items()):
+            rows = shown[shown["condition"] == condition].sort_values("minutes")
+            tint = ink.colour(place)
+            axis.fill_between(
+                rows["minutes"], rows["ci_low"], rows["ci_high"], color=tint, alpha=0.15
+            )
+            axis.plot(rows["minutes"], rows["value"], "o-", ms=4, color=tint, label=name)
+        axis.axhline(shown["chance"].iloc[0], color=ink.MUTED, ls=(0, (4, 3)), lw=1)
+        axis.set_title(wording.who(subject))
+        axis.set_xlabel("minutes of training data")
+        axis.grid(lw=0.6)
+    axes[0].set_ylabel("two-way retrieval, text")
+    axes[0].legend()
+    return figure, pd.concat(list(tables.values()), ignore_index=True)
+
+
 def timing(stages: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Seconds of all jobs of each stage, with their number and peak memory."""
     import matplotlib.pyplot as plt

@@ -210,3 +210,38 @@ def explorer(table: pd.DataFrame, method: str, file: str = "group/metrics.tsv") 
         f'<script type="application/json" id="all-scores">{markup.embedded_json(compact(table))}'
         "</script>"
     )
+
+
+def ablation(table: pd.DataFrame) -> str:
+    """Every condition of `make ablate`, with its difference to the encoder with all parts."""
+    n = wording.number
+    rows = []
+    for row in table[table["metric"].isin(["two_way_text", "top1_text"])].itertuples():
+        gap = "–"
+        if row.condition != "full":
+            gap = (
+                f"{n(row.difference, signed=True)} <small>[{n(row.difference_low, signed=True)}, "
+                f"{n(row.difference_high, signed=True)}]</small>"
+            )
+        rows.append(
+            [
+                esc(wording.who(row.subject)),
+                esc(wording.entry(row.metric).name),
+                esc(wording.ablation(row.condition)),
+                f"<b>{n(row.value)}</b> <small>[{n(row.ci_low)}, {n(row.ci_high)}]</small>",
+                n(row.chance),
+                gap,
+                str(row.seeds),
+            ]
+        )
+    head = [
+        "Subject",
+        "Score",
+        "Encoder",
+        "Value [95 %]",
+        "Chance",
+        "Against all parts",
+        "Trainings",
+    ]
+    body = markup.table(head, rows, "What each part is worth")
+    return f"<details><summary>The numbers</summary>{body}</details>"

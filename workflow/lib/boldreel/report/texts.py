@@ -46,6 +46,35 @@ def beyond_ridge(histories: Mapping[str, pd.DataFrame]) -> str:
     return out
 
 
+_PREDICTORS = {
+    "model": "the masked autoencoder",
+    "linear": "the best linear predictor from the visible voxels",
+    "nearest_visible_patch": "the nearest visible patch",
+    "patch_mean": "the training mean",
+}
+
+
+def masked(cohort: str, scores: pd.DataFrame) -> str:
+    """How well hidden patches of held-out subjects were predicted, beside what needs no network.
+
+    Parameters
+    ----------
+    scores : table "metrics" of a pretraining, one row per predictor.
+    """
+    known = scores[scores["condition"].isin(list(_PREDICTORS))].set_index("condition")
+    told = [
+        f"{name} {wording.number(known.loc[key, 'value'])} "
+        f"({wording.number(known.loc[key, 'ci_low'])} to {wording.number(known.loc[key, 'ci_high'])})"
+        for key, name in _PREDICTORS.items()
+        if key in known.index
+    ]
+    return (
+        f"<p>Pretraining on “{esc(cohort)}”: correlation with what was hidden of "
+        f"{esc(int(known['n'].max()))} volumes of held-out subjects, mean and 95 % interval: "
+        f"{'; '.join(told)}.</p>"
+    )
+
+
 def preprocessing(made: Mapping[str, Any]) -> str:
     """A sentence on who preprocessed the BOLD, by the engine of this run."""
     engine = str(made.get("engine", ""))

@@ -202,6 +202,27 @@ def condition(text: str) -> str:
     return CONDITIONS.get(text, text.replace("_", " ").capitalize())
 
 
+_ABLATIONS = {
+    "full": "all parts",
+    "no_pretraining": "no pretraining",
+    "no_window_attention": "no window attention",
+    "window_1": "window of 1 volume",
+    "window_2": "window of 2 volumes",
+    "window_3": "window of 3 volumes",
+    "text_only": "contrast with text only",
+    "image_only": "contrast with images only",
+    "no_augmentation": "no augmentation",
+    "shuffled_voxels": "voxels in random order",
+    "ridge_start": "all parts, from ridge (default)",
+    "ridge": "ridge regression alone",
+}
+
+
+def ablation(condition_: str) -> str:
+    """Words for what was taken out of the encoder."""
+    return _ABLATIONS.get(condition_, condition_.replace("_", " "))
+
+
 def primary_rank(metric: str, definition_: str) -> int | None:
     """Place of a metric in PRIMARY, or None if it is not a primary one."""
     for rank, (name, definitions) in enumerate(PRIMARY):

@@ -4,13 +4,15 @@ Takes the movies' frames and clips and two base models; leaves in a folder for e
 (float32, frames x D, unit-norm CLIP image embeddings), text.npy (float32, clips x D, unit-norm CLIP
 text embeddings of the captions) and condition.npy (float32, clips x tokens x width, last hidden states
 of the diffusion model's own text encoder, padded to its full length: what its cross-attention was
-trained on).
-Rows of the last two follow the movie's clips in the clips table.
+trained on). Rows of the last two follow the movie's clips in the clips table. For training movies also
+image_variants.npy and text_variants.npy (float32, clips x variants x D): embeddings of random crops of a
+clip's middle frame, and of its caption with a word replaced (`variants`).
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ import numpy as np
 from boldreel import step
 from boldreel.data import arrays, atomic, provenance, tables
 from boldreel.errors import UserError
+from boldreel.stimuli import variants
 from boldreel.training import device
 from boldreel.training.progress import Progress
 
@@ -27,14 +30,17 @@ if TYPE_CHECKING:
     import torch
 
 _BATCH = 64
+DEFAULTS: dict[str, Any] = {"seed": 20230507, "variants": 2}
 
 
-def embed_images(frames: np.ndarray, model: Any, processor: Any) -> np.ndarray:
+def embed_images(
+    frames: np.ndarray | Sequence[np.ndarray], model: Any, processor: Any
+) -> np.ndarray:
     """CLIP image embeddings (n, D), float32, unit norm.
 
     Parameters
     ----------
-    frames : uint8 (n, h, w, 3), RGB; may be memory-mapped
+    frames : uint8 (n, h, w, 3), RGB, may be memory-mapped; or a list of pictures of any sizes
     """
     import torch
 
@@ -105,6 +111,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--clip-model", required=True, help="folder or hub id")
     arguments.add_argument("--diffusion-model", required=True, help="folder or hub id")
     arguments.add_argument("--output", type=Path, nargs="+", required=True, help="likewise")
+    arguments.add_argument("--training-movies", nargs="*", default=[], help="these get variants")
     args = arguments.parse_args(argv)
     if not len(args.frames) == len(args.movie) == len(args.output):
         raise UserError(
@@ -118,20 +125,65 @@ def main(argv: list[str] | None = None) -> None:
     with device.lease() as where:
         pictures = frozen.load_clip(args.clip_model, where)
         words = frozen.load_text_encoder(args.diffusion_model, where)
+        config = {**DEFAULTS, **{k: v for k, v in args.config.items() if k in DEFAULTS}}
+        known: dict[str, str] = {}
+        if config["variants"]:
+            shown = every.loc[every["movie"].isin(args.training_movies), "caption"]
+            known = _synonyms(shown.to_list(), pictures)
         for source, movie, target in zip(args.frames, args.movie, args.output, strict=True):
             clips = every[every["movie"] == movie]
-            _write(args, source, clips, target, pictures, words)
+            more = _variants(config, known, pictures) if movie in args.training_movies else None
+            _write(args, source, clips, target, pictures, words, more)
+
+
+def _synonyms(captions: list[str], pictures: Any) -> dict[str, str]:
+    """Words of training captions and what may stand for each."""
+    model, _, tokenizer = pictures
+    words = variants.vocabulary(captions)
+    return variants.synonyms(words, embed_texts(words, model, tokenizer)) if words else {}
+
+
+Variants = Callable[[np.ndarray, "pd.DataFrame"], dict[str, np.ndarray]]
+
+
+def _variants(config: dict[str, Any], known: dict[str, str], pictures: Any) -> Variants | None:
+    """What makes the variants of a movie: frames and rows of its clips to {name: (clips, K, D)}."""
+    count = int(config["variants"])
+    if not count:
+        return None
+    model, processor, tokenizer = pictures
+
+    def make(frames: np.ndarray, clips: pd.DataFrame) -> dict[str, np.ndarray]:
+        crops, texts = [], []
+        for row in clips.itertuples():
+            draw = variants.generator(config["seed"], row.clip)
+            middle = np.asarray(frames[row.first_frame + row.n_frames // 2])
+            crops += [variants.crop(middle, draw) for _ in range(count)]
+            texts += [variants.replace_word(row.caption, known, draw) for _ in range(count)]
+        image = embed_images(crops, model, processor)
+        distinct, place = np.unique(np.asarray(texts), return_inverse=True)
+        text = embed_texts(distinct.tolist(), model, tokenizer)[place]
+        shape = (len(clips), count, -1)
+        return {"image": image.reshape(shape), "text": text.reshape(shape)}
+
+    return make
 
 
 def _write(
-    args: Any, source: Path, clips: pd.DataFrame, target: Path, pictures: Any, words: Any
+    args: Any,
+    source: Path,
+    clips: pd.DataFrame,
+    target: Path,
+    pictures: Any,
+    words: Any,
+    more: Variants | None,
 ) -> None:
     """The features of one movie.
 
     Parameters
     ----------
     clips : the movie's rows of the clips table. pictures : (CLIP model, processor, tokenizer).
-    words : (text encoder, tokenizer).
+    words : (text encoder, tokenizer). more : makes the variants of a training movie.
     """
     started = time.time()
     model, processor, tokenizer = pictures
@@ -147,6 +199,8 @@ def _write(
             out / "image.npy", image, kind="image_features", frame_rate=meta["frame_rate"], **about
         )
         arrays.save(out / "text.npy", text, kind="text_features", **names)
+        for name, values in (more(frames, clips) if more else {}).items():
+            arrays.save(out / f"{name}_variants.npy", values, kind="variants", **names)
         names["model"] = str(args.diffusion_model)
         arrays.save(out / "condition.npy", condition, kind="condition", **names)
     provenance.record(target, inputs=[source, args.clips], config=args.config, started=started)

@@ -54,7 +54,11 @@ def _open_for_all(path: Path) -> int:
 
 @contextmanager
 def lease(poll: float = 2.0, folder: Path | None = None) -> Iterator[torch.device]:
-    """Yield the device to compute on; waits while every card is leased to another process."""
+    """Yield the device to compute on; waits while every card is leased to another process.
+
+    Of processes that train together (`LOCAL_RANK`) each leases a card, and counts as the only one on it;
+    where the scheduler chose the cards, each takes the one of its number.
+    """
     cards = [] if "CUDA_VISIBLE_DEVICES" in os.environ else _cards()
     held = None
     if cards:
@@ -66,10 +70,13 @@ def lease(poll: float = 2.0, folder: Path | None = None) -> Iterator[torch.devic
                 said = True
             time.sleep(poll)
         os.environ["CUDA_VISIBLE_DEVICES"] = held[0]
+        if "LOCAL_RANK" in os.environ:
+            os.environ["LOCAL_RANK"] = "0"
     import torch
 
     try:
-        yield torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+        number = os.environ.get("LOCAL_RANK", "0")
+        yield torch.device(f"cuda:{number}" if torch.cuda.is_available() else "cpu")
     finally:
         if held is not None:
             del os.environ["CUDA_VISIBLE_DEVICES"]

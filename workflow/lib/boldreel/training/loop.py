@@ -1,5 +1,7 @@
 """One training loop for every stage: through Accelerate, resumable to bit-equality on the CPU.
 
+Several processes may run it together (`training.launch`): the first one keeps the state.
+
 Takes a module, a loss, batches and an optimizer; leaves the module with its best (or last) weights
 and the history, one row an epoch. Every step's random numbers are seeded by (seed, epoch, step), so
 a training that was stopped anywhere goes on as if it had never stopped.
@@ -26,6 +28,7 @@ from torch import nn
 from boldreel.errors import UserError
 from boldreel.step import Stopped
 from boldreel.training.progress import Progress
+from boldreel.training.share import Share
 from boldreel.training.state import State
 
 Batches = Callable[[int, torch.Generator], Iterable[Any]]
@@ -81,15 +84,18 @@ def fit(
         cpu=not torch.cuda.is_available(),
         step_scheduler_with_optimizer=False,
     )
+    share = Share.current()
     raw = module
     module.to(accelerator.device)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
     model, optimizer, scheduler = accelerator.prepare(module, optimizer, scheduler)
     average = _Average(raw, ema) if ema else None
 
-    with State(state_dir) as disk, _sigterm() as stop:
+    with State(state_dir, owner=share.rank == 0) as disk, _sigterm() as stop:
+        accelerator.wait_for_everyone()  # nobody reads a state that another training may be writing
         epoch, step, history, best = 0, 0, [], math.inf
         saved = disk.load("last")
+        accelerator.wait_for_everyone()
         if saved is not None and (saved["epoch"], saved["step"]) > (epochs, 0):
             print(
                 f"{what}: the state in {disk.folder} is of a longer training ({saved['epoch']} epochs; "
@@ -106,11 +112,13 @@ def fit(
             history, sums = saved["history"], saved["sums"]
             if average is not None:
                 average.load(saved["average"])
+            if accelerator.scaler is not None:
+                accelerator.scaler.load_state_dict(saved["scaler"])
         else:
             sums = {}
 
         def save() -> None:
-            if accelerator.is_main_process:
+            if share.rank == 0:
                 disk.save(
                     "last",
                     {
@@ -123,6 +131,7 @@ def fit(
                         "history": history,
                         "sums": sums,
                         "average": average.shadow if average is not None else None,
+                        "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
                     },
                 )
 
@@ -135,7 +144,7 @@ def fit(
                 row.update({name: float(value) for name, value in validate(raw).items()})
                 raw.train()
                 if row[monitor] < best:
-                    if accelerator.is_main_process:
+                    if share.rank == 0:
                         disk.save("best", {"module": raw.state_dict()})
                     return row[monitor]
             return best
@@ -146,23 +155,29 @@ def fit(
             history.append(row)
             save()
 
-        progress = Progress(epochs * steps_per_epoch, what, done=epoch * steps_per_epoch + step)
+        done = epoch * steps_per_epoch + step
+        progress = Progress(epochs * steps_per_epoch, what, done=done, quiet=share.rank > 0)
+        waiting = _Waiting()
         last_save = time.monotonic()
         model.train()
         while epoch < epochs:
             order = torch.Generator().manual_seed(step_seed(seed, epoch, -1))
             stream = itertools.islice(batches(epoch, order), step, steps_per_epoch)
-            for batch in stream:
+            for batch in waiting.each(stream):
                 noise = torch.Generator().manual_seed(step_seed(seed, epoch, step))
                 torch.manual_seed(step_seed(seed, epoch, step))
                 optimizer.zero_grad(set_to_none=True)
                 loss, numbers = loss_fn(model, batch, noise)
-                if not torch.isfinite(loss):
+                names = ["loss", *numbers]
+                own = [float(loss.detach()), *map(float, numbers.values())]
+                # One process's signal stops all of them at the same step, one's NaN too.
+                *values, stopping = share.average([*own, float(stop.is_set())], loss.device)
+                if not math.isfinite(values[0]):
                     # The step before may have broken the weights already: those are not saved.
                     if all(bool(torch.isfinite(p).all()) for p in raw.parameters()):
                         save()
                     raise UserError(
-                        f"{what}: loss is {float(loss)} at epoch {epoch}, step {step}; the last good "
+                        f"{what}: loss is {values[0]} at epoch {epoch}, step {step}; the last good "
                         f"state is kept in {disk.folder}; lower the learning rate and run again"
                     )
                 accelerator.backward(loss)
@@ -173,10 +188,10 @@ def fit(
                 if average is not None:
                     average.update(raw)
                 step += 1
-                for name, value in {"loss": float(loss.detach()), **numbers}.items():
-                    sums[name] = sums.get(name, 0.0) + float(value)
+                for name, value in zip(names, values, strict=True):
+                    sums[name] = sums.get(name, 0.0) + value
                 # Before anything is printed: the signal may have ended the reader of the log too.
-                if stop.is_set():
+                if stopping or (share.processes == 1 and stop.is_set()):
                     save()
                     raise Stopped
                 progress.update(loss=sums["loss"] / step)
@@ -190,8 +205,10 @@ def fit(
             epoch, step, sums = epoch + 1, 0, {}
             save()
             last_save = time.monotonic()
-            if stop.is_set():
+            if stop.is_set() and share.processes == 1:  # several stop together, at the next step
                 raise Stopped
+        progress.close(waiting.seconds)
+        accelerator.wait_for_everyone()
         kept = disk.load("best") if validate is not None else None
         if kept is not None:
             raw.load_state_dict(kept["module"])
@@ -199,6 +216,22 @@ def fit(
             average.copy_to(raw)
     raw.eval()
     return history
+
+
+class _Waiting:
+    """Seconds that batches let the training wait."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def each(self, stream: Iterator[Any]) -> Iterator[Any]:
+        while True:
+            asked = time.monotonic()
+            batch = next(stream, None)
+            self.seconds += time.monotonic() - asked
+            if batch is None:
+                return
+            yield batch
 
 
 class _Average:
@@ -261,5 +294,9 @@ def _sigterm() -> Iterator[threading.Event]:
 
 
 def set_threads() -> None:
-    """As many CPU threads as the rule was given (Snakemake sets OMP_NUM_THREADS), else one."""
-    torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "1"))))
+    """As many CPU threads as the rule was given (Snakemake sets OMP_NUM_THREADS), else one.
+
+    Processes that train together on one machine part them.
+    """
+    together = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "1")) // together))

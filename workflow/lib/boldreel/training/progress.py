@@ -19,13 +19,19 @@ def clock(seconds: float) -> str:
 
 
 class Progress:
-    """Counts up to `total` and prints at most one line every `every` seconds."""
+    """Counts up to `total` and prints at most one line every `every` seconds; none if `quiet`."""
 
     def __init__(
-        self, total: int, what: str, unit: str = "steps", every: float = 5.0, done: int = 0
+        self,
+        total: int,
+        what: str,
+        unit: str = "steps",
+        every: float = 5.0,
+        done: int = 0,
+        quiet: bool = False,
     ):
         self.total, self.what, self.unit, self.every = total, what, unit, every
-        self.done = done
+        self.done, self.quiet = done, quiet
         self._first = done
         self._start = self._last = time.monotonic()
 
@@ -37,7 +43,21 @@ class Progress:
             self._last = now
             self._print(now, numbers)
 
+    def close(self, waited: float) -> None:
+        """Say what it cost; `waited` of the seconds went by waiting for data."""
+        gone = time.monotonic() - self._start
+        count = self.done - self._first
+        if gone > 1 and not self.quiet:
+            print(
+                f"{self.what}: {count} {self.unit} in {clock(gone)}, {waited / gone:.1%} of it waiting "
+                "for data",
+                file=sys.stderr,
+                flush=True,
+            )
+
     def _print(self, now: float, numbers: dict[str, float]) -> None:
+        if self.quiet:
+            return
         rate = (self.done - self._first) / max(now - self._start, 1e-9)
         left = (self.total - self.done) / rate if rate > 0 else 0.0
         shown = "".join(f", {name} {value:.4g}" for name, value in numbers.items())

@@ -19,14 +19,19 @@ from boldreel.errors import UserError
 
 
 class State:
-    """Exclusive hold on a state folder, as a context manager."""
+    """Exclusive hold on a state folder, as a context manager.
 
-    def __init__(self, folder: str | Path):
-        self.folder = Path(folder)
+    Of processes that train together one is the `owner` and holds it for all.
+    """
+
+    def __init__(self, folder: str | Path, owner: bool = True):
+        self.folder, self.owner = Path(folder), owner
         self._lock: int | None = None
 
     def __enter__(self) -> State:
         """Take the folder; UserError if another process trains there now."""
+        if not self.owner:
+            return self
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o666)
         try:

@@ -1,0 +1,139 @@
+"""An encoder trained without one of its parts, scored clip by clip.
+
+Takes what the alignment takes, with the test windows, and the name of a condition; leaves a table of what
+retrieval earns on each test clip. Everything but the named part is as in "full", which is the encoder
+without a linear path: on top of ridge regression no part can be told from another. Test windows are
+scored and never fitted.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from boldreel.align import settings
+from boldreel.align.conditions import CONDITIONS
+from boldreel.data import provenance, tables
+from boldreel.errors import UserError
+from boldreel.step import parser, run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from boldreel.align.data import Trials
+    from boldreel.align.decoder import Decoder
+
+METRICS = ("two_way_text", "two_way_image", "top1_text", "top1_image")
+
+
+def shuffled(trials: Trials, used: np.ndarray, seed: int) -> tuple[Trials, np.ndarray]:
+    """The trials with their positions in another order, the same for all subjects and for pretraining."""
+    from dataclasses import replace
+
+    from boldreel.pretrain.corpus import shuffled_order
+
+    order = shuffled_order(len(used), seed)
+    return replace(trials, x=trials.x[:, :, order]), used[order]
+
+
+def earned(decoder: Decoder, test: Trials, subject: str, condition: str, seed: int) -> pd.DataFrame:
+    """The table "ablation_clips" of one decoder on averaged test responses."""
+    import pandas as pd
+
+    from boldreel.align import retrieve
+
+    features = test.features
+    every = np.arange(len(features.clips))
+    predicted = retrieve.predict(decoder, test.averaged())
+    rows = []
+    for metric, _, outcome in retrieve.outcomes(decoder, predicted, features, None, every):
+        if metric in METRICS:
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "subject": subject,
+                        "condition": condition,
+                        "seed": seed,
+                        "clip": features.clips,
+                        "shot": features.shots,
+                        "metric": metric,
+                        "value": np.diag(outcome.matrix),
+                        "chance": outcome.chance,
+                    }
+                )
+            )
+    return pd.concat(rows, ignore_index=True)
+
+
+def main(argv: list[str] | None = None) -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--condition", required=True, help=", ".join(CONDITIONS))
+    arguments.add_argument("--pretrained", type=Path, required=True)
+    arguments.add_argument("--windows", type=Path, required=True)
+    arguments.add_argument("--series-dir", type=Path, required=True)
+    arguments.add_argument("--voxels", type=Path, required=True)
+    arguments.add_argument("--clips", type=Path, required=True)
+    arguments.add_argument("--features", type=Path, nargs="+", required=True)
+    arguments.add_argument("--subject", required=True)
+    arguments.add_argument("--seed", type=int, required=True)
+    arguments.add_argument("--order-seed", type=int, default=0, help="of shuffled_voxels")
+    arguments.add_argument("--output", type=Path, required=True)
+    arguments.add_argument("--state", type=Path, required=True)
+    args = arguments.parse_args(argv)
+    started = time.time()
+    if args.condition not in CONDITIONS:
+        raise UserError(
+            f"--condition is {args.condition!r}; it must be one of {', '.join(CONDITIONS)}"
+        )
+    changes = CONDITIONS[args.condition]
+    given = {"linear_path": "none", **args.config, **changes, "seed": args.seed}
+    config = settings.complete(given)
+
+    from boldreel.align.data import load_trials, used_positions, validation_segments
+    from boldreel.align.fit import fit
+    from boldreel.data.responses import series_files
+    from boldreel.training import device, fingerprint, loop
+
+    used = used_positions(args.voxels, config["voxels"])
+    files = (args.windows, args.series_dir, args.clips, args.features)
+    splits = ("train", "validation")
+    everything = load_trials(*files, splits, changes.get("window"))
+    test = load_trials(*files, "test", changes.get("window"))
+    if changes.get("shuffled_voxels"):
+        test, _ = shuffled(test, used, args.order_seed)
+        everything, used = shuffled(everything, used, args.order_seed)
+    inputs = [
+        args.windows,
+        args.clips,
+        args.voxels,
+        *series_files(args.windows, args.series_dir, splits),
+        *args.features,
+        args.pretrained,
+    ]
+    state = fingerprint.state_folder(
+        args.state,
+        module="boldreel.align.ablate",
+        config={**config, "condition": args.condition},
+        inputs=inputs,
+    )
+    with device.lease() as where:
+        loop.set_threads()
+        held_out = validation_segments(args.windows)
+        made = fit(everything, held_out, used, args.pretrained, config, state, where)
+    assert made is not None
+    decoder = made.ridge if args.condition == "ridge" else made.encoder
+    table = earned(decoder.cpu(), test, args.subject, args.condition, args.seed)
+    tables.write(args.output, table, "ablation_clips")
+    provenance.record(args.output, inputs=inputs, config=config, seed=args.seed, started=started)
+    means = table.groupby("metric")["value"].mean()
+    print(
+        f"{args.condition}, seed {args.seed}: best epoch {made.best['epoch']} of {config['epochs']}; "
+        + ", ".join(f"{name} {means[name]:.3f}" for name in METRICS)
+    )
+
+
+if __name__ == "__main__":
+    run(main)

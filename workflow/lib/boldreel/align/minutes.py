@@ -1,0 +1,122 @@
+"""What a new subject gains from others: retrieval against minutes of training data.
+
+Takes a pool that the subject is not in, and the subject's windows, series, voxels, clips and features; leaves
+a table of retrieval on the test clips after the first 0, 1, 2, 4, ... training runs: with the pooled
+encoder tuned to them ("pooled"; as it is after 0), and with the subject's own ridge ("alone"). Test windows
+are scored and never fitted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boldreel.align import settings
+from boldreel.data import provenance, tables
+from boldreel.step import parser, run
+from boldreel.training.progress import Progress
+
+if TYPE_CHECKING:
+    from boldreel.align.data import Trials
+
+METRICS = ("two_way_text", "two_way_image", "top1_text", "top1_image")
+
+
+def first_runs(trials: Trials) -> list[np.ndarray]:
+    """Bool (rows,) of the first 1, 2, 4, ... runs and of all of them: first showings first."""
+    order = list(dict.fromkeys(sorted(zip(trials.repeat, trials.segment, strict=True))))
+    counts = [2**k for k in range(len(order).bit_length()) if 2**k < len(order)] + [len(order)]
+    runs = list(zip(trials.repeat, trials.segment, strict=True))
+    return [np.array([run in order[:count] for run in runs]) for count in counts]
+
+
+def minutes(trials: Trials, clips: Path) -> float:
+    """How long the trials took: the durations of all showings, in minutes."""
+    durations = tables.read(clips, "clips").set_index("clip")["duration"]
+    shown = durations.loc[trials.features.clips].to_numpy()
+    return float(shown[trials.clip].sum() / 60)
+
+
+def segment_of(trials: Trials) -> np.ndarray:
+    """The segment of each clip (clips,)."""
+    return np.array([trials.segment[rows[0]] for rows in trials.rows_of])
+
+
+def main(argv: list[str] | None = None) -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--pool", type=Path, required=True)
+    arguments.add_argument("--subject", required=True)
+    arguments.add_argument("--windows", type=Path, required=True)
+    arguments.add_argument("--series-dir", type=Path, required=True)
+    arguments.add_argument("--voxels", type=Path, required=True)
+    arguments.add_argument("--clips", type=Path, required=True)
+    arguments.add_argument("--features", type=Path, nargs="+", required=True)
+    arguments.add_argument("--output", type=Path, required=True)
+    args = arguments.parse_args(argv)
+    started = time.time()
+    config = settings.complete(args.config)
+
+    import pandas as pd
+    import torch
+
+    from boldreel.align import pool, retrieve
+    from boldreel.align.data import load_trials, used_positions
+    from boldreel.align.decoder import Decoder
+    from boldreel.align.fit import fit_ridge
+    from boldreel.errors import UserError
+    from boldreel.training import loop
+
+    start = pool.load(args.pool)
+    if args.subject in start.subjects:
+        raise UserError(
+            f"{args.pool}: sub-{args.subject} is in this pool, so it is not new; pool the others alone"
+        )
+    window = start.encoder.config.window
+    used = used_positions(args.voxels, config["voxels"])
+    files = (args.windows, args.series_dir, args.clips, args.features)
+    training = load_trials(*files, "train", window)
+    test = load_trials(*files, "test", window)
+    x, segments = test.averaged(), segment_of(test)
+
+    def decoders() -> Iterator[tuple[float, str, Decoder]]:
+        encoder, where = start.encoder, torch.device("cpu")  # nothing here trains for long
+        with torch.no_grad():
+            encoder.present.copy_(torch.tensor(used))
+        yield 0.0, "pooled", encoder
+        chosen = first_runs(training)
+        progress = Progress(2 * len(chosen), "minutes of data", unit="fits")
+        for rows in chosen:
+            part = training.take(rows)
+            length = minutes(part, args.clips)
+            linear, _, _ = fit_ridge(part, used, config, where, encoder.readout)
+            yield length, "pooled", encoder.on(linear)
+            progress.update()
+            yield length, "alone", fit_ridge(part, used, config, where)[0]
+            progress.update()
+
+    rows: list[dict[str, Any]] = []
+    loop.set_threads()
+    for length, condition, decoder in decoders():
+        scores = retrieve.summaries(decoder, x, test.features, segments, METRICS, config["seed"])
+        rows += [
+            {"subject": args.subject, "minutes": length, "condition": condition, **score}
+            for score in scores
+        ]
+        print(f"{length:.0f} min, {condition}: two-way {scores[0]['value']:.3f}", flush=True)
+    table = pd.DataFrame(rows)
+    tables.write(args.output, table, "minutes")
+    provenance.record(
+        args.output,
+        inputs=[args.pool, args.windows, args.voxels, args.clips, *args.features],
+        config=config,
+        seed=config["seed"],
+        started=started,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,202 @@
+"""One encoder for several subjects.
+
+Takes the pretrained model and, of each subject, windows, series and voxels, with the clips and features of
+all; leaves `model/`, `ridge/`, `history.tsv` and `subjects.json` (who is in it). Positions are anatomical,
+so that the same weights read every subject; what a subject lacks is masked. Test windows are never read.
+Segments are left out together in all subjects, since they saw the same movies.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boldreel.align import settings
+from boldreel.data import atomic, provenance, tables
+from boldreel.errors import UserError
+from boldreel.step import parser, run
+
+if TYPE_CHECKING:
+    import torch
+
+    from boldreel.align.data import Trials
+    from boldreel.align.encoder import SpatioTemporalEncoder
+    from boldreel.align.fit import Fitted
+
+SPLITS = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A pooled encoder, the subjects in it, and its training."""
+
+    encoder: SpatioTemporalEncoder
+    subjects: list[str]
+    history: list[dict[str, float]]
+
+
+def load(folder: Path) -> Pool:
+    """The pool of a folder; UserError if a file is missing or damaged."""
+    from boldreel.align.encoder import SpatioTemporalEncoder
+
+    try:
+        subjects = json.loads((folder / "subjects.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{folder}: no readable subjects.json ({error}); pool the subjects again"
+        ) from None
+    history = tables.read(folder / "history.tsv", "history")
+    encoder = SpatioTemporalEncoder.from_pretrained(folder / "model")
+    return Pool(encoder, subjects, history.to_dict("records"))
+
+
+def common_window(windows: list[Path]) -> int:
+    """The longest window (volumes) of several subjects' tables."""
+    return max(int(tables.read(path, "windows")["window"].max()) for path in windows)
+
+
+def member(
+    pool: Pool,
+    everything: Trials,
+    validation_segments: set[str],
+    used: np.ndarray,
+    config: dict[str, Any],
+    device: torch.device,
+) -> Fitted:
+    """The pooled encoder for one of its subjects: the same weights, with the subject's positions, mean
+    response and sizes of predictions; beside it the subject's own ridge."""
+    import torch
+
+    from boldreel.align.assemble import measure_floors
+    from boldreel.align.data import training_and_validation
+    from boldreel.align.fit import Fitted, own_ridge
+
+    training, validation = training_and_validation(everything, validation_segments)
+    encoder = copy.deepcopy(pool.encoder).to(device)
+    with torch.no_grad():
+        encoder.present.copy_(torch.tensor(used))
+        encoder.mean_window.copy_(torch.from_numpy(np.where(used, training.x.mean(0), 0)))
+    measure_floors(encoder, validation)
+    ridge = own_ridge(everything, training, validation, used, config, device)
+    return Fitted(encoder, ridge, pool.history, [], {})
+
+
+def pooled_trials(
+    windows: list[Path],
+    series_dirs: list[Path],
+    voxels: list[Path],
+    clips: Path,
+    features: list[Path],
+    which: str,
+    window: int,
+) -> tuple[Trials, np.ndarray]:
+    """Averaged training and validation trials of several subjects, and bool (V,), what any of them has.
+
+    Repeats are averaged: what noise brings to a ridge (see `linear`) subjects bring to each other, and
+    rows stay few enough to solve for.
+    """
+    from boldreel.align import data
+
+    parts, presence = [], []
+    for table, folder, of in zip(windows, series_dirs, voxels, strict=True):
+        trials = data.load_trials(table, folder, clips, features, SPLITS, window)
+        count = len(trials.features.clips)
+        first = np.array([rows[0] for rows in trials.rows_of])
+        parts.append(
+            replace(
+                trials,
+                x=trials.averaged(),
+                clip=np.arange(count),
+                segment=trials.segment[first],
+                repeat=np.ones(count, dtype=np.int64),
+            )
+        )
+        presence.append(data.used_positions(of, which))
+    return data.pooled(parts, presence), np.any(presence, axis=0)
+
+
+def main(argv: list[str] | None = None) -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--pretrained", type=Path, required=True)
+    arguments.add_argument("--subjects", nargs="+", required=True, help="labels")
+    for name in ("windows", "series-dir", "voxels"):
+        arguments.add_argument(f"--{name}", type=Path, nargs="+", required=True, help="for each")
+    arguments.add_argument("--clips", type=Path, required=True)
+    arguments.add_argument("--features", type=Path, nargs="+", required=True)
+    arguments.add_argument("--output", type=Path, required=True)
+    arguments.add_argument("--state", type=Path, required=True)
+    args = arguments.parse_args(argv)
+    started = time.time()
+    config = settings.complete(args.config)
+    counts = {len(args.subjects), len(args.windows), len(args.series_dir), len(args.voxels)}
+    if len(counts) != 1:
+        raise UserError(
+            f"--subjects has {len(args.subjects)} labels; give as many --windows, --series-dir and --voxels"
+        )
+
+    import pandas as pd
+
+    from boldreel.align.data import validation_segments
+    from boldreel.align.fit import fit
+    from boldreel.data.responses import series_files
+    from boldreel.training import device, fingerprint, loop
+
+    trials, used = pooled_trials(
+        args.windows,
+        args.series_dir,
+        args.voxels,
+        args.clips,
+        args.features,
+        config["voxels"],
+        common_window(args.windows),
+    )
+    held_out = set().union(*(validation_segments(table) for table in args.windows))
+    series = [
+        path
+        for table, folder in zip(args.windows, args.series_dir, strict=True)
+        for path in series_files(table, folder, SPLITS)
+    ]
+    inputs = [
+        *args.windows,
+        *args.voxels,
+        args.clips,
+        *series,
+        *args.features,
+        args.pretrained,
+    ]
+    state = fingerprint.state_folder(
+        args.state, module="boldreel.align.pool", config=config, inputs=inputs
+    )
+    with device.lease() as where:
+        loop.set_threads()
+        made = fit(trials, held_out, used, args.pretrained, config, state, where)
+        if made is None:
+            return
+    with atomic.folder(args.output) as aside:
+        made.ridge.save_pretrained(aside / "ridge")
+        made.encoder.save_pretrained(aside / "model")
+        tables.write(aside / "history.tsv", pd.DataFrame(made.history), "history")
+        atomic.write_text(aside / "subjects.json", json.dumps(args.subjects) + "\n")
+    provenance.record(
+        args.output,
+        inputs=inputs,
+        config=config,
+        seed=config["seed"],
+        started=started,
+        extra={"subjects": args.subjects, "best_epoch": made.best["epoch"]},
+    )
+    print(
+        f"{len(args.subjects)} subjects, {len(trials.features.clips)} averaged responses; best epoch "
+        f"{made.best['epoch']} of {made.history[-1]['epoch']}; validation two-way "
+        f"{made.best['val_two_way']:.3f}"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

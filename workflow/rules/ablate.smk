@@ -1,0 +1,141 @@
+# `make ablate`: what each part of the encoder is worth, and what a new subject gains from others. Not
+# part of a plain run; the report shows it once it is there.
+ABLATED = (
+    SUBJECTS
+    if config["ablate"]["subjects"] is None
+    else [subject for subject in SUBJECTS if subject in config["ablate"]["subjects"]]
+)
+SHUFFLED = f"{R}/ablation/pretrained-shuffled"
+
+
+rule ablate_pretrain:
+    """Masked brain modelling with voxels in a random order, for the condition `shuffled_voxels`."""
+    input:
+        corpus=CORPUS,
+    output:
+        directory(SHUFFLED),
+    log:
+        f"{LOGS}/ablate/pretrain.log",
+    benchmark:
+        f"{R}/benchmarks/ablate/pretrain.tsv"
+    conda:
+        "../../envs/ablate.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=2880,
+        gpu=config["pretrain"]["processes"],
+    params:
+        cfg=section("pretrain", preset=config["preset"], dataset=DATASET, method=METHOD),
+        seed=config["seed"],
+        code=code("pretrain.train"),
+        state=f"{STATE}/ablate/pretrain",
+    shell:
+        "python -m boldreel.training.launch {resources.gpu} -m boldreel.pretrain.train "
+        "--corpus {input.corpus:q} --output {output:q} --state {params.state:q} "
+        "--shuffle-voxels {params.seed} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule ablate_train:
+    """Train a subject's encoder without one part, and score it on the test clips."""
+    input:
+        pretrained=lambda wildcards: (
+            SHUFFLED if wildcards.condition == "shuffled_voxels" else PRETRAINED
+        ),
+        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        series=lambda wildcards: responses(wildcards.subject),
+        voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
+        clips=f"{R}/clips.parquet",
+        features=lambda wildcards: features(),
+    output:
+        f"{R}/ablation/sub-{{subject}}/{{condition}}-{{seed}}.parquet",
+    log:
+        f"{LOGS}/ablate/train-{{subject}}-{{condition}}-{{seed}}.log",
+    benchmark:
+        f"{R}/benchmarks/ablate/train-{{subject}}-{{condition}}-{{seed}}.tsv"
+    wildcard_constraints:
+        condition=one_of(conditions.CONDITIONS),
+        seed=r"\d+",
+    conda:
+        "../../envs/ablate.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=1440,
+        gpu=1,
+    params:
+        cfg=section(
+            "align",
+            leave_out=["subjects", "pool", "linear_path"],
+            epochs=config["ablate"]["epochs"],
+            learning_rate=config["ablate"]["learning_rate"],
+        ),
+        code=code("align.ablate"),
+        seed=config["seed"],
+        state=f"{STATE}/ablate/sub-{{subject}}",
+        series=folder_of("series"),
+    shell:
+        "python -m boldreel.align.ablate --condition {wildcards.condition} --seed {wildcards.seed} "
+        "--order-seed {params.seed} --pretrained {input.pretrained:q}/model --windows {input.windows:q} "
+        "--series-dir {params.series:q} --voxels {input.voxels:q} --clips {input.clips:q} "
+        "--features {input.features:q} --subject {wildcards.subject} --output {output:q} "
+        "--state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule ablate_table:
+    """All conditions in one table, with intervals and differences."""
+    input:
+        expand(
+            f"{R}/ablation/sub-{{subject}}/{{condition}}-{{seed}}.parquet",
+            subject=ABLATED,
+            condition=conditions.CONDITIONS,
+            seed=range(1, config["ablate"]["seeds"] + 1),
+        ),
+    output:
+        f"{R}/group/ablation.tsv",
+    log:
+        f"{LOGS}/ablate/table.log",
+    benchmark:
+        f"{R}/benchmarks/ablate/table.tsv"
+    conda:
+        "../../envs/ablate.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=60,
+    params:
+        code=code("align.ablation_table"),
+    shell:
+        "python -m boldreel.align.ablation_table --clips {input:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule ablate_minutes:
+    """Retrieval of a subject against minutes of its data, with the others' encoder and without."""
+    input:
+        pool=f"{R}/align/without-{{subject}}",
+        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        series=lambda wildcards: responses(wildcards.subject, "train", "test"),
+        voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
+        clips=f"{R}/clips.parquet",
+        features=lambda wildcards: features(),
+    output:
+        f"{R}/sub-{{subject}}/align/minutes.tsv",
+    log:
+        f"{LOGS}/ablate/minutes-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/ablate/minutes-{{subject}}.tsv"
+    conda:
+        "../../envs/ablate.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=240,
+    params:
+        cfg=section("align", leave_out=["subjects", "pool"]),
+        code=code("align.minutes"),
+        series=folder_of("series"),
+    shell:
+        "python -m boldreel.align.minutes --pool {input.pool:q} --subject {wildcards.subject} "
+        "--windows {input.windows:q} --series-dir {params.series:q} --voxels {input.voxels:q} "
+        "--clips {input.clips:q} --features {input.features:q} --output {output:q} "
+        "--config {params.cfg:q} 2>&1 | tee {log:q}"
