@@ -139,6 +139,19 @@ def test_a_training_that_ends_in_its_warmup_is_refused(changed, message):
         configuration.check_warmup(whole)
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"generator": {"processes": 3}}, r"generator\.batch is 8; it must be a multiple"),
+        ({"align": {"batch_size": 31, "processes": 2}}, r"align\.batch_size is 31"),
+    ],
+)
+def test_a_batch_that_processes_cannot_part_is_refused(changed, message):
+    whole = configuration.complete(COHORT | changed)
+    with pytest.raises(UserError, match=message):
+        configuration.check_processes(whole)
+
+
 @pytest.mark.parametrize("epochs", [0, 1, 4])
 def test_the_warmup_of_the_generator_follows_its_length(epochs):
     changed = {

@@ -73,6 +73,7 @@ TREE, COHORT_TREE = (
 )
 told(configuration.check_engine, config)
 told(configuration.check_warmup, config)
+told(configuration.check_processes, config)
 POOLED = config["align"]["subjects"] == "pooled"
 told(configuration.check_pool, config, SUBJECTS)
 

@@ -54,6 +54,7 @@ rule generator_tune:
         model=directory(f"{R}/generator/model"),
         history=f"{R}/generator/history.tsv",
         strip=f"{R}/generator/strip.png",
+        strips=directory(f"{R}/generator/strips"),
     log:
         f"{LOGS}/generator/tune.log",
     benchmark:
@@ -65,7 +66,7 @@ rule generator_tune:
     resources:
         mem_mb=memory(4000),
         runtime=2880,
-        gpu=1,
+        gpu=config["generator"]["processes"],
     params:
         cfg=section("generator", segments=config["segments"]),
         code=code("generator.tune"),
@@ -73,7 +74,8 @@ rule generator_tune:
         diffusion=model("diffusion"),
         folder=folder_of("history"),
     shell:
-        "python -m boldreel.generator.tune --diffusion-model {params.diffusion:q} "
+        "python -m boldreel.training.launch {resources.gpu} -m boldreel.generator.tune "
+        "--diffusion-model {params.diffusion:q} "
         "--latents {input.latents:q} --features {input.features:q} --clips {input.clips:q} "
         "--output {params.folder:q} --state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
@@ -105,7 +107,7 @@ rule generator_cotrain:
     resources:
         mem_mb=memory(4000),
         runtime=2880,
-        gpu=1,
+        gpu=config["cotrain"]["processes"],
     params:
         cfg=section("cotrain", segments=config["segments"]),
         code=code("generator.cotrain"),
@@ -113,7 +115,8 @@ rule generator_cotrain:
         series=folder_of("series"),
         diffusion=model("diffusion"),
     shell:
-        "python -m boldreel.generator.cotrain --generator {input.generator:q} --encoder {input.encoder:q} "
+        "python -m boldreel.training.launch {resources.gpu} -m boldreel.generator.cotrain "
+        "--generator {input.generator:q} --encoder {input.encoder:q} "
         "--windows {input.windows:q} --series-dir {params.series:q} --clips {input.clips:q} "
         "--features {input.features:q} --latents {input.latents:q} --diffusion-model {params.diffusion:q} "
         "--output {output:q} --state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

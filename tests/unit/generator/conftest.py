@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,11 +12,12 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 
+from boldreel.align.decoder import Calibration, Deviations, Encoding, Targets
 from boldreel.data import arrays, tables
 from boldreel.generator import saving
 from boldreel.generator.video_unet import Inflation, VideoUNet
 
-LENGTH, WIDTH = 7, 12
+LENGTH, WIDTH, DIM = 7, 12, 10
 MOVIES = {"train01": "train", "train02": "validation", "test01": "test"}
 CLIPS, FRAMES, VOXELS = 6, 3, 16
 
@@ -133,6 +133,11 @@ def dataset(tmp_path: Path) -> Dataset:
         arrays.save(data.frames(movie), frames, kind="frames", frame_rate=1.5)
         condition = rng.normal(size=(CLIPS, LENGTH, WIDTH)).astype(np.float32)
         arrays.save(data.features(movie) / "condition.npy", condition, kind="condition")
+        for name, rows in (("image", CLIPS * FRAMES), ("text", CLIPS)):
+            values = rng.normal(size=(rows, DIM)).astype(np.float32)
+            values /= np.linalg.norm(values, axis=1, keepdims=True)
+            path = data.features(movie) / f"{name}.npy"
+            arrays.save(path, values, kind=f"{name}_features")
         latents = rng.normal(size=(CLIPS * FRAMES, 4, 4, 4)).astype(np.float16)
         arrays.save(data.latents(movie), latents, kind="latents", frame_rate=1.5)
         for run in (1, 2):
@@ -155,16 +160,23 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 class LinearEncoder(torch.nn.Module):
-    """Stands for a subject's encoder: a linear map from the window to the condition."""
+    """Stands for a subject's encoder: linear maps from the window to condition and embeddings."""
 
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(7)
         self.map = torch.nn.Linear(2 * VOXELS, LENGTH * WIDTH)
+        self.image_map = torch.nn.Linear(2 * VOXELS, DIM)
+        self.text_map = torch.nn.Linear(2 * VOXELS, DIM)
+        self.logit_scale = torch.nn.Parameter(torch.zeros(()))
+        self.calibration = Calibration(Targets(LENGTH, WIDTH, DIM, DIM), 1, 0.0)
 
-    def forward(self, x: torch.Tensor) -> SimpleNamespace:
+    def forward(self, x: torch.Tensor) -> Encoding:
         """x (clips, volumes, positions)."""
-        return SimpleNamespace(condition=self.map(x.flatten(1)).reshape(-1, LENGTH, WIDTH))
+        x = x.flatten(1)
+        condition = self.map(x).reshape(-1, LENGTH, WIDTH)
+        image, text = self.image_map(x), self.text_map(x)
+        return Encoding(condition, image, text, Deviations(image, text, condition))
 
     def save_pretrained(self, folder: Path) -> None:
         """Writes weights."""

@@ -97,6 +97,11 @@ def test_cross_attention_equals_the_repeated_condition() -> None:
     assert torch.allclose(kept, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("before", [0, 1, 3])
+def test_frames_before_a_clip_leave_its_numbers_alone(before: int) -> None:
+    assert torch.equal(frame_positions(before + 6, 8, before)[before:], frame_positions(6, 8))
+
+
 def test_frame_positions_differ() -> None:
     code = frame_positions(16, 32)
     assert code.shape == (16, 32)

@@ -6,18 +6,28 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from torch.nn.functional import normalize
 
 from boldreel.data import arrays
 from boldreel.data.responses import load_responses
 from boldreel.errors import UserError
 from boldreel.generator import cotrain, saving
+from boldreel.generator.base import load_scheduler
 from boldreel.generator.joint import JointBatch, JointModel, joint_losses
 from boldreel.generator.losses import LossOptions
 from boldreel.generator.video_unet import Inflation, VideoUNet
 
-CONFIG = {"epochs": 2, "steps_per_epoch": 2, "batch": 3, "warmup": 1, "condition_dropout": 0.3}
+CONFIG = {
+    "epochs": 2,
+    "steps_per_epoch": 2,
+    "batch": 3,
+    "warmup": 1,
+    "condition_dropout": 0.3,
+    "strip": {"clips": 2, "steps": 2},
+}
 
 
 def _run(data, base: Path, generator: Path, encoder: Path, output: Path, **config) -> None:  # type: ignore[no-untyped-def]
@@ -52,7 +62,10 @@ def test_leaves_encoder_generator_and_negative(
     expected = encoder(torch.from_numpy(x)).condition[0].detach().numpy()
     assert np.allclose(saving.load_negative(output / "generator"), expected, atol=1e-5)
     header = (output / "history.tsv").read_text().splitlines()[0].split("\t")
-    assert {"val_loss", "val_alignment", "noise", "alignment"} <= set(header)
+    parts = {"alignment", "image", "text"}
+    assert {"val_loss", "noise", *parts, *(f"val_{part}" for part in parts)} <= set(header)
+    strips = sorted(path.name for path in (output / "strips").iterdir())
+    assert strips == ["epoch-000.png", "epoch-001.png", "epoch-002.png"]
 
 
 def type_of(_: Path):  # type: ignore[no-untyped-def]
@@ -130,14 +143,17 @@ def test_missing_latents_are_named(
         )
 
 
-def test_the_noise_loss_reaches_the_encoder(unet, encoder_folder: Path, base_folder: Path) -> None:  # type: ignore[no-untyped-def]
-    from boldreel.generator.base import load_scheduler
-
-    encoder = type_of(encoder_folder).from_pretrained(encoder_folder)
-    model = JointModel(encoder, VideoUNet(unet))
-    batch = JointBatch(torch.randn(2, 2, 16), torch.randn(2, 3, 4, 4, 4), torch.zeros(2, 7, 12))
-    noise, distance = joint_losses(
-        model,
+def _joint(unet, encoder, base_folder: Path):  # type: ignore[no-untyped-def]
+    torch.manual_seed(1)
+    batch = JointBatch(
+        torch.randn(2, 2, 16),
+        torch.randn(2, 3, 4, 4, 4),
+        torch.zeros(2, 7, 12),
+        normalize(torch.randn(2, 10), dim=1),
+        normalize(torch.randn(2, 10), dim=1),
+    )
+    losses = joint_losses(
+        JointModel(encoder, VideoUNet(unet)),
         batch,
         load_scheduler(base_folder),
         Inflation(),
@@ -145,7 +161,52 @@ def test_the_noise_loss_reaches_the_encoder(unet, encoder_folder: Path, base_fol
         2.0,
         LossOptions(),
     )
-    expected = encoder(batch.x).condition.square().flatten(1).mean(1) / 2
-    assert noise.shape == (2,) and torch.allclose(distance, expected)
-    noise.sum().backward()
-    assert encoder.map.weight.grad.abs().sum() > 0
+    return batch, losses
+
+
+def test_joint_losses_are_those_of_fmri_image_and_text(
+    unet,  # type: ignore[no-untyped-def]
+    encoder_folder: Path,
+    base_folder: Path,
+) -> None:
+    encoder = type_of(encoder_folder).from_pretrained(encoder_folder)
+    batch, losses = _joint(unet, encoder, base_folder)
+    own = encoder(batch.x)
+    assert losses.noise.shape == (2,)
+    assert torch.allclose(losses.alignment, own.condition.square().flatten(1).mean(1) / 2)
+    for name in ("image", "text"):
+        value, truth = getattr(own, name), getattr(batch, name)
+        cosine = (value * truth).sum(1) / value.norm(dim=1)
+        assert torch.allclose(getattr(losses, name), 1 - cosine, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "reached"), [("noise", "map"), ("image", "image_map"), ("text", "text_map")]
+)
+def test_each_loss_reaches_its_part_of_the_encoder(
+    unet,  # type: ignore[no-untyped-def]
+    encoder_folder: Path,
+    base_folder: Path,
+    loss: str,
+    reached: str,
+) -> None:
+    encoder = type_of(encoder_folder).from_pretrained(encoder_folder)
+    _, losses = _joint(unet, encoder, base_folder)
+    getattr(losses, loss).sum().backward()
+    for name in ("map", "image_map", "text_map"):
+        gradient = getattr(encoder, name).weight.grad
+        assert (gradient is not None and bool(gradient.abs().sum() > 0)) == (name == reached)
+
+
+def test_a_dropped_window_is_compared_with_nothing(
+    dataset,  # type: ignore[no-untyped-def]
+    base_folder: Path,
+    generator_folder: Path,
+    encoder_folder: Path,
+    tmp_path: Path,
+) -> None:
+    output = tmp_path / "cotrain"
+    _run(dataset, base_folder, generator_folder, encoder_folder, output, condition_dropout=1.0)
+    history = pd.read_csv(output / "history.tsv", sep="\t").iloc[1:]
+    assert (history[["alignment", "image", "text"]] == 0).all(axis=None)
+    assert (history["noise"] > 0).all()

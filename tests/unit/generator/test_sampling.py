@@ -13,6 +13,7 @@ from boldreel.errors import UserError
 from boldreel.generator import base
 from boldreel.generator.noise import clip_noise
 from boldreel.generator.sampling import (
+    Continuation,
     clip_generator,
     denoise,
     guided,
@@ -149,6 +150,94 @@ def test_clips_begin_as_one_frame(unet, base_folder: Path, scheduler: str) -> No
     assert {frames for frames, t in seen if t <= 400} == {3}
     # temporal layers that start at zero leave all frames alike
     assert torch.allclose(drawn[:, 0], drawn[:, 2], atol=1e-4)
+
+
+SCHEDULERS = ["DPMSolverMultistep", "DDIM", "PNDM", "EulerDiscrete", "UniPCMultistep"]
+
+
+def _go_on(  # type: ignore[no-untyped-def]
+    network: VideoUNet, folder: Path, scheduler: str, before: Continuation | None, steps: int = 10
+) -> torch.Tensor:
+    torch.manual_seed(9)
+    return sample(
+        network,
+        base.load_scheduler(folder, scheduler),
+        torch.randn(2, 7, 12),
+        torch.full((7, 12), 0.1),
+        [clip_generator(11, clip) for clip in CLIPS[:2]],
+        frames=3,
+        size=(4, 4),
+        steps=steps,
+        guidance=2.0,
+        guided_share=0.5,
+        before=before,
+    )
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("image_above", [None, 400])
+def test_frames_that_look_at_none_before_them_are_not_changed(
+    unet,  # type: ignore[no-untyped-def]
+    base_folder: Path,
+    scheduler: str,
+    image_above: int | None,
+) -> None:
+    """From noise alone, and without attention to other frames, a clip that goes on is as any other."""
+    inflation = Inflation("own", noise_correlation=1.0, image_above=image_above)
+    network = VideoUNet(unet, inflation).eval()
+    alone = _go_on(network, base_folder, scheduler, None)
+    before = Continuation(torch.randn(2, 2, 4, 4, 4))
+    assert torch.allclose(_go_on(network, base_folder, scheduler, before), alone, atol=1e-4)
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_a_clip_goes_on_from_its_own_clip_before(unet, base_folder: Path, scheduler: str) -> None:  # type: ignore[no-untyped-def]
+    network = VideoUNet(unet, Inflation(noise_correlation=1.0)).eval()
+    torch.manual_seed(10)
+    tails = torch.randn(2, 2, 4, 4, 4)
+    first = _go_on(network, base_folder, scheduler, Continuation(tails))
+    tails[1] += 1
+    second = _go_on(network, base_folder, scheduler, Continuation(tails))
+    assert torch.allclose(first[0], second[0], atol=1e-4)
+    assert not torch.allclose(first[1], second[1], atol=1e-2)
+
+
+@pytest.mark.parametrize("scheduler", [name for name in SCHEDULERS if name != "PNDM"])
+def test_fewer_steps_leave_more_of_the_last_frame(
+    unet,  # type: ignore[no-untyped-def]
+    base_folder: Path,
+    scheduler: str,
+) -> None:
+    network = VideoUNet(unet, Inflation(noise_correlation=1.0, image_above=400)).eval()
+    torch.manual_seed(11)
+    tails = torch.randn(2, 2, 4, 4, 4)
+    apart = []
+    for strength in (0.1, 0.5, 1.0):
+        drawn = _go_on(network, base_folder, scheduler, Continuation(tails, strength))
+        assert torch.isfinite(drawn).all() and drawn.shape == (2, 3, 4, 4, 4)
+        apart.append(float((drawn - tails[:, -1:]).square().mean()))
+    assert apart[0] < apart[1] < apart[2]
+
+
+@pytest.mark.parametrize("scheduler", ["PNDM", "HeunDiscrete"])
+def test_schedulers_that_cannot_begin_midway_are_refused(
+    network: VideoUNet, base_folder: Path, scheduler: str
+) -> None:
+    before = Continuation(torch.zeros(2, 1, 4, 4, 4), 0.5)
+    with pytest.raises(UserError, match="cannot begin midway"):
+        _go_on(network, base_folder, scheduler, before)
+
+
+def test_the_network_is_called_with_the_frames_before(unet, base_folder: Path) -> None:  # type: ignore[no-untyped-def]
+    inflation = Inflation(noise_correlation=1.0, image_above=400)
+    network, seen = VideoUNet(unet, inflation).eval(), []
+    network.register_forward_pre_hook(
+        lambda _, args: seen.append((int(args[1]), args[0].shape[1], args[3]))
+    )
+    _go_on(network, base_folder, "DDIM", Continuation(torch.randn(2, 2, 4, 4, 4), 0.8))
+    assert len(seen) == 8 and max(t for t, *_ in seen) <= 801
+    assert {call[1:] for call in seen if call[0] > 400} == {(1, 0)}
+    assert {call[1:] for call in seen if call[0] <= 400} == {(5, 2)}
 
 
 def test_same_condition_other_clip_is_another_sample(network: VideoUNet, base_folder: Path) -> None:

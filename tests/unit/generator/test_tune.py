@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from boldreel.data import arrays
 from boldreel.errors import UserError
 from boldreel.generator import base, saving, tune, tuning
 from boldreel.generator.material import load_material
+from boldreel.generator.video_unet import Inflation, VideoUNet
 
 SEGMENTS = {"train": ["train*"], "validation": ["train02"], "test": ["test*"]}
 CONFIG = {
@@ -46,6 +51,9 @@ def test_leaves_model_history_and_strip(dataset, base_folder: Path, tmp_path: Pa
     history = (tmp_path / "out" / "history.tsv").read_text().splitlines()
     assert len(history) == 4 and "val_loss" in history[0]
     assert (tmp_path / "out" / "strip.png").stat().st_size > 0
+    strips = {path.name: path.read_bytes() for path in (tmp_path / "out" / "strips").iterdir()}
+    assert sorted(strips) == ["epoch-000.png", "epoch-001.png", "epoch-002.png"]
+    assert len(set(strips.values())) == 3
     features, _ = arrays.load(dataset.features("train01") / "condition.npy", kind="condition")
     negative = saving.load_negative(tmp_path / "out" / "model")
     assert np.allclose(negative, features.mean(axis=0), atol=1e-6)
@@ -76,8 +84,53 @@ def test_stopped_and_resumed_is_bit_equal(
             _run(dataset, base_folder, tmp_path / "cut", tmp_path / "b")
     assert not (tmp_path / "cut").exists()
     _run(dataset, base_folder, tmp_path / "cut", tmp_path / "b")
-    for name in ("model/model.safetensors", "history.tsv", "strip.png"):
+    strips = [f"strips/epoch-{epoch:03d}.png" for epoch in range(3)]
+    for name in ("model/model.safetensors", "history.tsv", "strip.png", *strips):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_two_processes_train_like_one(dataset, base_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    movies = ["train01", "train02"]
+    config = {**CONFIG, "strip": STRIP, "batch": 4, "image_above": 400, "condition_dropout": 0.5}
+    for processes in (1, 2):
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "boldreel.training.launch", str(processes)),
+                *("-m", "boldreel.generator.tune", "--diffusion-model", str(base_folder)),
+                *("--clips", str(dataset.clips)),
+                *("--latents", *(str(dataset.latents(m)) for m in movies)),
+                *("--features", *(str(dataset.features(m)) for m in movies)),
+                *("--output", str(tmp_path / f"with{processes}")),
+                *("--state", str(tmp_path / f"state{processes}")),
+                *("--config", json.dumps(config)),
+            ],
+            check=True,
+        )
+    one, two = (load_file(tmp_path / f"with{n}" / "model" / "model.safetensors") for n in (1, 2))
+    start = VideoUNet(base.load_unet(base_folder)).unet.state_dict()
+    moved = [name for name in one if name in start and not torch.equal(one[name], start[name])]
+    assert len(moved) > 10
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-3, atol=2e-5, msg=name)
+    histories = [
+        pd.read_csv(tmp_path / f"with{processes}" / "history.tsv", sep="\t") for processes in (1, 2)
+    ]
+    pd.testing.assert_frame_equal(*histories, rtol=1e-4)
+
+
+def test_learns_to_predict_what_is_asked_for(dataset, base_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    _run(dataset, base_folder, tmp_path / "e", tmp_path / "a")
+    _run(dataset, base_folder, tmp_path / "v", tmp_path / "b", prediction_type="v_prediction")
+    network = saving.from_pretrained(tmp_path / "v" / "model", base_folder)
+    assert network.inflation.prediction_type == "v_prediction"
+    scheduler = base.load_scheduler(base_folder, prediction_type=network.inflation.prediction_type)
+    assert scheduler.config.prediction_type == "v_prediction"
+    losses = [
+        pd.read_csv(tmp_path / kind / "history.tsv", sep="\t")["val_loss"][0] for kind in "ev"
+    ]
+    assert losses[0] != losses[1]
+    with pytest.raises(ValueError, match="no such prediction type"):
+        Inflation(prediction_type="x0")
 
 
 def test_nan_stops_with_one_line(dataset, base_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

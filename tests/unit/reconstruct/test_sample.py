@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from boldreel.data import arrays, video
+from boldreel.data import arrays, tables, video
 from boldreel.errors import UserError
 from boldreel.reconstruct import sample
 
@@ -82,7 +82,7 @@ def test_goes_on_by_clip_after_a_stop(run, tmp_path: Path, monkeypatch) -> None:
         with pytest.raises(KeyboardInterrupt):
             run("cut", "--state", str(state), batch=2)
     assert not (tmp_path / "out" / "cut").exists()
-    assert len(list(state.glob("*.npy"))) == 4
+    assert len(list(state.glob("*.npz"))) == 4
     monkeypatch.setattr(
         sample.sampling,
         "sample",
@@ -147,8 +147,71 @@ def test_samples_that_are_not_finite_stop(run, monkeypatch, tmp_path: Path) -> N
     assert not (tmp_path / "out" / "nan").exists()
 
 
+def test_samples_of_a_clip_differ_and_the_first_is_the_reconstruction(run) -> None:  # type: ignore[no-untyped-def]
+    one, folder = _frames(run("one")), run("three", samples=3)
+    every, meta = arrays.load(folder / "samples.npy", kind="samples")
+    assert every.shape == (6, 3, 3, 8, 8, 3)
+    first = _frames(folder)
+    for clip, samples in zip(meta["clips"], every.astype(int), strict=True):
+        assert np.array_equal(samples[0], first[clip])
+        assert np.abs(samples[0] - one[clip]).max() <= 1  # the batches are others
+        assert (
+            np.abs(samples[1] - samples[0]).max() > 1 and np.abs(samples[2] - samples[1]).max() > 1
+        )
+    videos = {path.name for path in (folder / "video").iterdir()}
+    assert {"test01-0000.mp4", "test01-0000_sample-1.mp4", "test01-0000_sample-2.mp4"} <= videos
+    assert len(videos) == 18
+
+
+def test_a_continuous_movie_goes_on_clip_by_clip(run, dataset) -> None:  # type: ignore[no-untyped-def]
+    alone, folder = _frames(run("alone")), run("movie", continuous={"frames": 2, "strength": 0.7})
+    together = _frames(folder)
+    assert list(together) == [f"test01-{i:04d}" for i in range(6)]
+    assert np.abs(together["test01-0000"] - alone["test01-0000"]).max() <= 1
+    assert all(np.abs(together[clip] - alone[clip]).max() > 1 for clip in list(alone)[1:])
+    movie = video.read_frames(folder / "movie" / "test01-0000.mp4", 1.5)
+    assert movie.shape == (18, 8, 8, 3)
+    tables.read(folder / "movie" / "cuts.tsv", "movie_cuts")
+    # a clip depends on all clips before it and on none after it
+    path = dataset.features("test01") / "condition.npy"
+    condition, _ = arrays.load(path, kind="condition", mmap=False)
+    condition[3] += 1
+    arrays.save(path, condition, kind="condition")
+    changed = _frames(run("changed", continuous={"frames": 2, "strength": 0.7}))
+    same = [np.array_equal(changed[clip], together[clip]) for clip in together]
+    assert same == [True, True, True, False, False, False]
+
+
+def test_a_continuous_movie_goes_on_after_a_stop(run, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    options = {"continuous": {"frames": 1}, "samples": 2}
+    whole = _frames(run("whole", **options))
+    real, drawn = sample.sampling.sample, []
+
+    def stopping(network, scheduler, condition, *rest, **more):  # type: ignore[no-untyped-def]
+        if len(drawn) == 3:
+            raise KeyboardInterrupt
+        drawn.append(len(condition))
+        return real(network, scheduler, condition, *rest, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sample.sampling, "sample", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            run("cut", "--state", str(tmp_path / "state"), **options)
+    assert drawn == [2, 2, 2]  # both samples of a clip at once, clip after clip
+    resumed = _frames(run("cut", "--state", str(tmp_path / "state"), **options))
+    assert all(np.array_equal(resumed[clip], frames) for clip, frames in whole.items())
+
+
 def test_unknown_key_and_wrong_values(run) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UserError, match=r"reconstruct\.step is not a key"):
         run("x", step=3)
     with pytest.raises(UserError, match="at least 1"):
         run("x", steps=0)
+    with pytest.raises(UserError, match=r"reconstruct\.continuous\.frame is not a key"):
+        run("x", continuous={"frame": 2})
+    with pytest.raises(UserError, match="strength"):
+        run("x", continuous={"strength": 0})
+    with pytest.raises(UserError, match="a clip has 3 frames"):
+        run("x", continuous={"frames": 4})
+    with pytest.raises(UserError, match="only 1 continuous"):
+        run("x", "--shards", "2", continuous={})

@@ -109,6 +109,22 @@ def check_warmup(config: Mapping[str, Any]) -> None:
             )
 
 
+def check_processes(config: Mapping[str, Any]) -> None:
+    """UserError where processes that train together could not part their batch evenly."""
+    for section, key in (
+        ("pretrain", "batch_size"),
+        ("align", "batch_size"),
+        ("generator", "batch"),
+        ("cotrain", "batch"),
+    ):
+        batch, processes = config[section][key], config[section]["processes"]
+        if batch % processes:
+            raise UserError(
+                f"configuration: {section}.{key} is {batch}; it must be a multiple of "
+                f"{section}.processes, {processes}"
+            )
+
+
 def subjects(path: str | Path) -> list[str]:
     """Labels (without "sub-") of the subjects in a TSV with a column `subject`.
 

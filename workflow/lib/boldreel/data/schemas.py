@@ -236,6 +236,12 @@ TABLES: dict[str, dict[str, Column]] = {
         "size_reconstruction": TEXT,
         "size_compared": TEXT,
     },
+    "movie_cuts": {
+        "movie": TEXT,  # its first clip
+        "seconds": FLOAT,
+        "clip": TEXT,
+        "between_clips": BOOL,
+    },
     "published": {
         "system": TEXT,
         "subject": TEXT,
@@ -261,6 +267,8 @@ ARRAYS: dict[str, ArrayKind] = {
     "presence": ArrayKind(2, ("bool",)),  # (runs of the corpus, V)
     "latents": ArrayKind(4, ("float16", "float32")),  # (frames, channels, height, width)
     "reconstruction": ArrayKind(5, ("uint8",), ("clips", "frame_rate", "seed")),
+    # (clips, samples, frames, height, width, 3), the first sample is the reconstruction
+    "samples": ArrayKind(6, ("uint8",), ("clips", "frame_rate", "seed")),
     # What a frozen judge sees in clips: (clips, frames, classes or D) or (clips, classes)
     "frame_readings": ArrayKind(3, ("float32",), ("clips",)),
     "clip_readings": ArrayKind(2, ("float32",), ("clips",)),

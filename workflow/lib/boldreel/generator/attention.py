@@ -22,9 +22,13 @@ MODES: tuple[str, ...] = ("previous-two", "first-previous", "own-previous", "own
 
 @dataclass
 class FrameLayout:
-    """How the rows of a folded batch fall into clips; one instance is shared by a whole network."""
+    """How the rows of a folded batch fall into clips; one instance is shared by a whole network.
+
+    frames : of a clip; before : how many of them come before the clip and are only looked at.
+    """
 
     frames: int = 1
+    before: int = 0
     keep_condition: bool = False
 
 
@@ -141,15 +145,18 @@ class ClipCrossProcessor:
         return _out(attn, out).reshape(rows, tokens, -1)
 
 
-def frame_positions(frames: int, width: int) -> Tensor:
-    """Sinusoidal code (frames, width) of the frame number, counted from the middle frame.
+def frame_positions(frames: int, width: int, before: int = 0) -> Tensor:
+    """Sinusoidal code (frames, width) of the frame number, counted from the clip's middle frame.
+
+    before : how many of the frames come before the clip.
 
     Formula: Vaswani et al. 2017, section 3.5, with rates from 1 to 1/100 radian a frame, since clips
     are short.
     """
     half = (width + 1) // 2
     rate = torch.exp(-math.log(100.0) * torch.arange(half) / max(half - 1, 1))
-    angle = (torch.arange(frames) - frames // 2)[:, None] * rate
+    number = torch.arange(frames) - before - (frames - before) // 2
+    angle = number[:, None] * rate
     return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)[:, :width]
 
 
@@ -186,7 +193,7 @@ class TemporalHook:
         """Rows (clips x frames, tokens, width) plus the code of their frame's number."""
         if self.positions == "none":
             return x
-        code = frame_positions(frames, x.shape[-1]).to(x)
+        code = frame_positions(frames, x.shape[-1], self.layout.before).to(x)
         return (x.unflatten(0, (-1, frames)) + code[None, :, None]).flatten(0, 1)
 
     @staticmethod

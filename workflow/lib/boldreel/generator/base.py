@@ -90,7 +90,12 @@ def load_vae(folder: Path) -> Any:
     return _load(AutoencoderKL, folder, "vae").eval().requires_grad_(False)
 
 
-def load_scheduler(folder: Path, name: str | None = None, options: dict | None = None) -> Any:
+def load_scheduler(
+    folder: Path,
+    name: str | None = None,
+    options: dict | None = None,
+    prediction_type: str | None = None,
+) -> Any:
     """A diffusers scheduler with the model's noise schedule and prediction type.
 
     Parameters
@@ -98,6 +103,7 @@ def load_scheduler(folder: Path, name: str | None = None, options: dict | None =
     name : class name in diffusers, such as ``DPMSolverMultistepScheduler``; the ending may be left
         out; None is the DDPM scheduler (for training).
     options : replace single entries of the scheduler's config.
+    prediction_type : what the network was tuned to predict, where it is not what the model predicts.
     """
     import diffusers
 
@@ -113,6 +119,8 @@ def load_scheduler(folder: Path, name: str | None = None, options: dict | None =
         raise UserError(
             f"{folder / 'scheduler'}: no scheduler_config.json; fill this folder with the model's"
         ) from None
+    if prediction_type is not None:
+        config = {**config, "prediction_type": prediction_type}
     # Some schedulers clip clean samples to -1..1 unless told otherwise: right for pixels only.
     return kind.from_config({"clip_sample": False, **config}, **(options or {}))
 

@@ -1,15 +1,17 @@
 """Step: tune a subject's encoder and the generator together, end to end.
 
 Takes the aligned encoder, the tuned generator, windows and series, latents and features; leaves
-`encoder/`, `generator/` (only what differs from the base, with the subject's negative condition) and
-`history.tsv`. Windows of the validation split choose the state to keep, and the state before the first
-step is among the choices; windows of the test split are never read.
+`encoder/`, `generator/` (only what differs from the base, with the subject's negative condition),
+`history.tsv` and `strips/`, held-out clips at each validation. Windows of the validation split choose
+the state to keep, and the state before the first step is among the choices; windows of the test split
+are never read.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +20,18 @@ import torch
 
 from boldreel import section, step
 from boldreel.align.encoder import SpatioTemporalEncoder
+from boldreel.align.features import load_features
 from boldreel.data import atomic, provenance
 from boldreel.data.responses import Responses, load_responses, series_files
-from boldreel.generator import base, memory, saving, settings, tuning
+from boldreel.generator import base, memory, saving, settings, strip, tuning
 from boldreel.generator.joint import JointBatch, JointModel, held_out_losses, joint_losses
+from boldreel.generator.losses import Part
 from boldreel.generator.material import ClipMaterial, load_material
 from boldreel.training.device import lease
 from boldreel.training.fingerprint import state_folder
 from boldreel.training.loop import fit, set_threads
 from boldreel.training.optimizer import adamw
+from boldreel.training.share import Share
 
 # Passes over the held-out windows, each with other noise: the choice must not hang on a draw.
 VALIDATION_DRAWS = 2
@@ -44,32 +49,56 @@ def negative_condition(encoder: Any, mean: torch.Tensor) -> np.ndarray:
     return encoder(mean.to(device)).condition[0].float().cpu().numpy()
 
 
-def joint_batch(
-    responses: Responses, material: ClipMaterial, row_of: list[int], rows: list[int]
-) -> JointBatch:
-    """The responses' rows with the latents and text conditions of their clips."""
-    latents, text = material.draw([row_of[i] for i in rows])
-    return JointBatch(torch.from_numpy(responses.x[rows]), latents, text)
+@dataclass(frozen=True)
+class Targets:
+    """What the clips of `material` are, besides latents and conditions: image and text (clips, D), unit
+    vectors from the training mean to their embeddings."""
+
+    material: ClipMaterial
+    image: torch.Tensor
+    text: torch.Tensor
+
+    def batch(self, responses: Responses, row_of: list[int], rows: list[int]) -> JointBatch:
+        """The responses' rows with what belongs to their clips."""
+        clips = [row_of[i] for i in rows]
+        latents, condition = self.material.draw(clips)
+        x = torch.from_numpy(responses.x[rows])
+        return JointBatch(x, latents, condition, self.image[clips], self.text[clips])
+
+
+def load_targets(
+    material: ClipMaterial, clips: Path, features: list[Path], encoder: SpatioTemporalEncoder
+) -> Targets:
+    """Targets of all clips of the material, centred as the encoder's were."""
+    known = load_features(clips, features, material.clips)
+    calibration = encoder.calibration
+    return Targets(
+        material,
+        calibration.centred_image(torch.from_numpy(known.image)),
+        calibration.centred_text(torch.from_numpy(known.text)),
+    )
 
 
 def train(
     model: JointModel,
-    material: ClipMaterial,
+    targets: Targets,
     training: Responses,
     held_out: Responses,
     scheduler: Any,
     chosen: settings.CotrainSettings,
     state: Path,
     device: torch.device,
+    artist: strip.Artist,
 ) -> list[dict[str, float]]:
     """Tunes the model in place to the best held-out noise loss; returns the history."""
+    share, material = Share.current(), targets.material
     mean = mean_window(training)[0]
     variance = float(material.condition.var(axis=0).mean())
     of_training = material.rows_of(training.clips)
     of_held = material.rows_of(held_out.clips)
     held = tuning.spread_rows(range(len(of_held)), chosen.validation_clips)
     kept = [
-        joint_batch(held_out, material, of_held, held[i : i + chosen.batch])
+        targets.batch(held_out, of_held, held[i : i + chosen.batch])
         for i in range(0, len(held), chosen.batch)
     ]
     inflation = model.generator.inflation
@@ -77,22 +106,35 @@ def train(
     def loss(
         module: Any, rows: list[int], generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, float]]:
-        batch = joint_batch(training, material, of_training, rows)
-        x = tuning.dropped(batch.x, mean, chosen.condition_dropout, generator)
+        part = Part(len(rows), share.rows(len(rows), "cotrain.batch"))
+        batch = targets.batch(training, of_training, rows[part.rows])
+        x = tuning.dropped(batch.x, mean, chosen.condition_dropout, generator, part)
         present = (x == batch.x).flatten(1).all(1).to(device)
-        batch = JointBatch(x, batch.latents, batch.text).to(device)
-        noise, distance = joint_losses(
+        losses = joint_losses(
             module,
-            batch,
+            replace(batch, x=x).to(device),
             scheduler,
             inflation,
             generator,
             variance,
             chosen.loss,
+            part,
         )
-        distance = (distance * present).sum() / present.sum().clamp(min=1)
-        total = noise.mean() + chosen.alignment * distance
-        return total, {"noise": noise.detach().mean().item(), "alignment": distance.item()}
+        # A window that was replaced is no one's: what it encodes is compared with nothing.
+        parts = {
+            name: share.mean((getattr(losses, name) * present).sum(), present.float().sum())
+            for name in ("alignment", "image", "text")
+        }
+        total = losses.noise.mean() + sum(
+            weight * parts[name]
+            for name, weight in (
+                ("alignment", chosen.alignment),
+                ("image", chosen.image_weight),
+                ("text", chosen.text_weight),
+            )
+        )
+        numbers = {name: float(value.detach()) for name, value in parts.items()}
+        return total, {"noise": float(losses.noise.detach().mean()), **numbers}
 
     def attempt(batch: int) -> list[dict[str, float]]:
         groups = tuning.network_groups(model.generator, chosen)
@@ -110,6 +152,7 @@ def train(
             validate=lambda _: held_out_losses(
                 model, kept, scheduler, variance, device, VALIDATION_DRAWS, chosen.loss
             ),
+            show=lambda _, epoch: artist.show(model.generator, epoch, device),
             clip_norm=chosen.clip_norm,
             ema=chosen.ema,
             mixed_precision=chosen.mixed_precision,
@@ -141,7 +184,11 @@ def main(argv: list[str] | None = None) -> None:
     held_out = load_responses(args.windows, args.series_dir, "validation")
     material = load_material(args.clips, args.latents, args.features)
     encoder = SpatioTemporalEncoder.from_pretrained(args.encoder)
+    encoder.logit_scale.requires_grad_(False)  # the contrast's temperature: nothing here contrasts
+    targets = load_targets(material, args.clips, args.features, encoder)
     network = saving.from_pretrained(args.generator, folder)
+    if chosen.gradient_checkpointing:
+        network.unet.enable_gradient_checkpointing()
     print(network.describe_trainable(network.train_only(list(chosen.train))), file=sys.stderr)
     inputs = [*base.parts(folder), args.encoder, args.generator, args.windows, args.clips]
     inputs += [*args.latents, *args.features]
@@ -153,17 +200,31 @@ def main(argv: list[str] | None = None) -> None:
         inputs=inputs,
     )
     model = JointModel(encoder, network)
+    shown = tuning.spread_rows(range(len(held_out.clips)), chosen.strip.clips)
+
+    def conditions() -> tuple[torch.Tensor, torch.Tensor]:
+        where = next(encoder.parameters()).device
+        x = torch.cat((torch.from_numpy(held_out.x[shown]), mean_window(training)))
+        encoded = encoder(x.to(where)).condition
+        return encoded[:-1], encoded[-1]
+
+    artist = strip.Artist(
+        folder,
+        chosen.strip,
+        chosen.seed,
+        material,
+        material.rows_of([held_out.clips[i] for i in shown]),
+        conditions,
+        state / "strips",
+    )
+    prediction = network.inflation.prediction_type
+    scheduler = base.load_scheduler(folder, prediction_type=prediction)
     with lease() as device:
         history = train(
-            model,
-            material,
-            training,
-            held_out,
-            base.load_scheduler(folder),
-            chosen,
-            state,
-            device,
+            model, targets, training, held_out, scheduler, chosen, state, device, artist
         )
+        if Share.current().rank:
+            return  # the first process writes
         model.to(device).eval()
         negative = negative_condition(encoder, mean_window(training))
     shape = saving.load_shape(args.generator)
@@ -171,6 +232,7 @@ def main(argv: list[str] | None = None) -> None:
         encoder.save_pretrained(aside / "encoder")
         saving.save_pretrained(model.generator, aside / "generator", folder, negative, shape)
         tuning.write_history(aside / "history.tsv", history)
+        artist.leave(aside / "strips", chosen.epochs)
         provenance.record(
             aside, inputs=inputs, config=args.config, seed=chosen.seed, started=started
         )

@@ -1,20 +1,22 @@
 """Encoder and generator as one module, tuned end to end.
 
-Takes an fMRI encoder (windows to an object with ``condition``) and a `VideoUNet`; leaves their joint
-loss: the noise loss with the condition that the encoder makes, plus the distance of that condition to
-the clip's text condition, so that the encoder does not drift from what the generator was tuned on.
+Takes a subject's encoder and a `VideoUNet`; leaves their joint losses on fMRI, image and text: the noise
+loss with the condition that the encoder makes of the fMRI, the distance of that condition to the
+clip's text condition, so that the encoder does not drift from what the generator was tuned on, and
+those of its embeddings to the clip's image and text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
 
-from boldreel.generator.losses import LossOptions, video_loss
+from boldreel.generator.losses import LossOptions, Part, video_loss
 from boldreel.generator.video_unet import Inflation, VideoUNet
 
 
@@ -26,8 +28,8 @@ class JointModel(nn.Module):
         self.encoder = encoder
         self.generator = generator
 
-    def forward(self, x: Tensor, noisy: Tensor, timesteps: Tensor) -> tuple[Tensor, Tensor]:
-        """Prediction of the latents' shape, and condition (clips, length, width).
+    def forward(self, x: Tensor, noisy: Tensor, timesteps: Tensor) -> tuple[Tensor, Any]:
+        """Prediction of the latents' shape, and the fMRI's `boldreel.align.decoder.Encoding`.
 
         Parameters
         ----------
@@ -35,21 +37,34 @@ class JointModel(nn.Module):
         noisy : latents (clips, frames, c, h, w).
         timesteps : (clips,).
         """
-        condition = self.encoder(x).condition
-        return self.generator(noisy, timesteps, condition), condition
+        encoding = self.encoder(x)
+        return self.generator(noisy, timesteps, encoding.condition), encoding
 
 
 @dataclass(frozen=True)
 class JointBatch:
-    """x (clips, volumes, positions), latents (clips, frames, c, h, w), text (clips, length, width)."""
+    """x (clips, volumes, positions), latents (clips, frames, c, h, w), condition (clips, length, width);
+    image and text (clips, D), unit vectors from the training mean to the clips' embeddings."""
 
     x: Tensor
     latents: Tensor
+    condition: Tensor
+    image: Tensor
     text: Tensor
 
     def to(self, device: torch.device) -> JointBatch:
         """The same on a device."""
-        return JointBatch(self.x.to(device), self.latents.to(device), self.text.to(device))
+        return JointBatch(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+class JointLosses(NamedTuple):
+    """Each (clips,): noise loss; squared distance to the text condition in units of its variance; one
+    minus the cosine of predicted and true deviations of the image and of the text embedding."""
+
+    noise: Tensor
+    alignment: Tensor
+    image: Tensor
+    text: Tensor
 
 
 def joint_losses(
@@ -58,50 +73,55 @@ def joint_losses(
     scheduler: Any,
     inflation: Inflation,
     generator: torch.Generator,
-    text_variance: float,
+    condition_variance: float,
     options: LossOptions,
-) -> tuple[Tensor, Tensor]:
-    """(noise loss, squared distance to the text condition in units of its variance), each (clips,)."""
-    conditions: list[Tensor] = []
+    part: Part | None = None,
+) -> JointLosses:
+    """The losses of a batch; `part` says which rows of the whole batch it is."""
+    encodings: list[Any] = []
 
     def predict(noisy: Tensor, timesteps: Tensor) -> Tensor:
-        predicted, condition = model(batch.x, noisy, timesteps)
-        conditions.append(condition)
+        predicted, encoding = model(batch.x, noisy, timesteps)
+        encodings.append(encoding)
         return predicted
 
-    noise = video_loss(predict, scheduler, batch.latents, inflation, generator, options)
-    distance = (conditions[0].float() - batch.text).square().flatten(1).mean(1) / text_variance
-    return noise, distance
+    noise = video_loss(predict, scheduler, batch.latents, inflation, generator, options, part)
+    own = encodings[0]
+    distance = (own.condition.float() - batch.condition).square().flatten(1).mean(1)
+    return JointLosses(
+        noise,
+        distance / condition_variance,
+        1 - cosine_similarity(own.deviations.image.float(), batch.image, dim=1),
+        1 - cosine_similarity(own.deviations.text.float(), batch.text, dim=1),
+    )
 
 
 def held_out_losses(
     model: JointModel,
     batches: Sequence[JointBatch],
     scheduler: Any,
-    text_variance: float,
+    condition_variance: float,
     device: torch.device,
     draws: int,
     options: LossOptions,
 ) -> dict[str, float]:
-    """val_loss (noise) and val_alignment over held-out batches.
+    """val_loss (noise), val_alignment, val_image and val_text over held-out batches.
 
     The same noise and timesteps each time, in ``draws`` passes, so that epochs compare.
     """
-    sums, count = torch.zeros(2, dtype=torch.float64), 0
+    sums, count = torch.zeros(len(JointLosses._fields), dtype=torch.float64), 0
     for draw in range(draws):
         for number, batch in enumerate(batches):
-            generator = torch.Generator().manual_seed(1000 * draw + number)
-            inflation = model.generator.inflation
             losses = joint_losses(
                 model,
                 batch.to(device),
                 scheduler,
-                inflation,
-                generator,
-                text_variance,
+                model.generator.inflation,
+                torch.Generator().manual_seed(1000 * draw + number),
+                condition_variance,
                 options,
             )
             sums += torch.stack([part.double().sum().cpu() for part in losses])
             count += len(batch.x)
-    noise, alignment = (sums / max(count, 1)).tolist()
-    return {"val_loss": noise, "val_alignment": alignment}
+    names = ("val_loss", "val_alignment", "val_image", "val_text")
+    return dict(zip(names, (sums / max(count, 1)).tolist(), strict=True))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,6 +36,16 @@ class LossOptions:
     still_share: float = 0.0
 
 
+class Part(NamedTuple):
+    """The rows at hand of a batch of so many clips: those of one process of several.
+
+    Random numbers are drawn for the whole batch, so that any number of processes trains alike.
+    """
+
+    of: int
+    rows: slice = slice(None)
+
+
 def still(
     scheduler: Any,
     clean: Tensor,
@@ -43,6 +53,7 @@ def still(
     timesteps: Tensor,
     share: float,
     generator: torch.Generator,
+    part: Part | None = None,
 ) -> Tensor:
     """Noise that hides how frames differ: with it, noisy frames look as if the clip stood still.
 
@@ -57,10 +68,11 @@ def still(
     """
     if share == 0:
         return noise
-    drawn = torch.rand((2, len(clean)), generator=generator).to(clean)
-    part = torch.where(drawn[0] < share, torch.zeros_like(drawn[1]), drawn[1])
+    part = part or Part(len(clean))
+    drawn = torch.rand((2, part.of), generator=generator)[:, part.rows].to(clean)
+    left = torch.where(drawn[0] < share, torch.zeros_like(drawn[1]), drawn[1])
     signal = scheduler.alphas_cumprod.to(clean)[timesteps]
-    hidden = (1 - part) * (signal / (1 - signal)).sqrt()
+    hidden = (1 - left) * (signal / (1 - signal)).sqrt()
     apart = clean - middle_frame(clean)
     return noise - hidden.reshape(-1, 1, 1, 1, 1) * apart
 
@@ -73,6 +85,7 @@ def noise_loss(
     generator: torch.Generator,
     options: LossOptions,
     span: tuple[int, int] | None = None,
+    part: Part | None = None,
 ) -> Tensor:
     """Mean squared error (clips,) of a prediction, one timestep for all frames of a clip.
 
@@ -87,11 +100,13 @@ def noise_loss(
     correlation : of the noise of two frames of a clip, see `clip_noise`.
     generator : CPU generator of timesteps and noise.
     span : first timestep, and the one after the last; None is all.
+    part : which rows of the batch these are.
     """
-    noise = clip_noise(tuple(clean.shape), correlation, generator).to(clean)
+    part = part or Part(len(clean))
+    noise = clip_noise((part.of, *clean.shape[1:]), correlation, generator)[part.rows].to(clean)
     span = span or (0, scheduler.config.num_train_timesteps)
-    steps = spread_timesteps(len(clean), span, generator).to(clean.device)
-    noise = still(scheduler, clean, noise, steps, options.still_share, generator)
+    steps = spread_timesteps(part.of, span, generator)[part.rows].to(clean.device)
+    noise = still(scheduler, clean, noise, steps, options.still_share, generator, part)
     predicted = predict(scheduler.add_noise(clean, noise, steps), steps)
     error = predicted.float() - target(scheduler, clean, noise, steps)
     shared = error.mean(1, keepdim=True)
@@ -107,18 +122,21 @@ def video_loss(
     inflation: Inflation,
     generator: torch.Generator,
     options: LossOptions,
+    part: Part | None = None,
 ) -> Tensor:
     """Loss (clips,) of a network of this inflation: of clips, and of single frames at high noise.
 
     Parameters
     ----------
     clean : latents (clips, frames, channels, height, width).
+    part : which rows of the batch these are.
     """
     correlation, above = inflation.noise_correlation, inflation.image_above
     if above is None:
-        return noise_loss(predict, scheduler, clean, correlation, generator, options)
+        return noise_loss(predict, scheduler, clean, correlation, generator, options, part=part)
     last = scheduler.config.num_train_timesteps
-    moving = noise_loss(predict, scheduler, clean, correlation, generator, options, (0, above + 1))
+    below = (0, above + 1)
+    moving = noise_loss(predict, scheduler, clean, correlation, generator, options, below, part)
     picture = noise_loss(
         predict,
         scheduler,
@@ -127,5 +145,6 @@ def video_loss(
         generator,
         LossOptions(),
         (above + 1, last),
+        part,
     )
     return moving + picture

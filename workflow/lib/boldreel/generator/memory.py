@@ -12,6 +12,7 @@ from typing import TypeVar
 import torch
 
 from boldreel.errors import UserError
+from boldreel.training.share import Share
 
 T = TypeVar("T")
 
@@ -24,16 +25,24 @@ def _ran_out(error: RuntimeError) -> bool:
 def halving(attempt: Callable[[int], T], batch: int, what: str) -> T:
     """Calls ``attempt(batch)``, after each lack of memory with half the batch.
 
+    Of processes that train together one cannot halve its part alone: there it is an error.
+
     Raises
     ------
-    UserError : memory does not suffice for a batch of 1.
+    UserError : memory does not suffice for a batch of 1, or for the batch of several processes.
     """
+    together = Share.current().processes > 1
     while True:
         try:
             return attempt(batch)
         except RuntimeError as error:
             if not _ran_out(error):
                 raise
+            if together:
+                raise UserError(
+                    f"{what}: memory does not suffice for this process's part of a batch of {batch}; "
+                    "set a smaller batch, mixed_precision or gradient_checkpointing"
+                ) from None
             if batch == 1:
                 raise UserError(
                     f"{what}: memory does not suffice for a batch of 1; free the device, or set "

@@ -2,6 +2,7 @@
 
 Takes a `VideoUNet`, any diffusers scheduler, conditions and a seed; leaves latents. Each clip has a
 generator of its own, seeded by (seed, clip), so that it comes out the same in any batch, order or shard.
+A clip may go on from the one before it (`Continuation`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,8 +39,26 @@ def guided(conditional: Tensor, negative: Tensor, scale: float) -> Tensor:
     return negative + scale * (conditional - negative)
 
 
+@dataclass(frozen=True)
+class Continuation:
+    """The end of the clip before, which a clip goes on from.
+
+    latents : its last frames (clips, k, c, h, w), which the frames of the clip attend to.
+    strength : share of the steps that are taken at all, 0 to 1: they start from the last frame with so
+        much noise as is left at that point; with 1 from noise alone.
+    """
+
+    latents: Tensor
+    strength: float = 1.0
+
+
 def predict(
-    network: VideoUNet, latents: Tensor, timestep: Tensor, both: Tensor, scale: float
+    network: VideoUNet,
+    latents: Tensor,
+    timestep: Tensor,
+    both: Tensor,
+    scale: float,
+    before: int = 0,
 ) -> Tensor:
     """Guided prediction for a batch of clips, both conditions in one forward pass.
 
@@ -47,15 +67,18 @@ def predict(
     latents : (clips, frames, c, h, w).
     both : conditions (2 clips, length, width), those of the clips first and the negatives after; or
         (clips, length, width) where the scale is 1 and no negative is wanted.
+    before : how many of the frames come before the clips.
     """
     if len(both) == len(latents):
-        return network(latents, timestep, both)
-    conditional, negative = network(torch.cat((latents, latents)), timestep, both).chunk(2)
+        return network(latents, timestep, both, before)
+    twice = torch.cat((latents, latents))
+    conditional, negative = network(twice, timestep, both, before).chunk(2)
     return guided(conditional, negative, scale)
 
 
-def refuse_unfit(scheduler: Any, correlation: float) -> None:
-    """UserError where a scheduler would add noise that the network was not tuned with."""
+def refuse_unfit(scheduler: Any, correlation: float, strength: float = 1.0) -> None:
+    """UserError where a scheduler would add noise that the network was not tuned with, or where it should
+    begin midway (`Continuation.strength` below 1) and cannot."""
     name = type(scheduler).__name__
     kind = str(scheduler.config.get("algorithm_type", ""))
     stochastic = any(mark in name for mark in STOCHASTIC) or kind.startswith("sde")
@@ -63,6 +86,11 @@ def refuse_unfit(scheduler: Any, correlation: float) -> None:
         raise UserError(
             f"scheduler {name}: it adds noise to each frame alone, but the generator was tuned with "
             f"noise_correlation {correlation}; take a deterministic one such as DPMSolverMultistep"
+        )
+    if strength < 1 and (name == "PNDMScheduler" or getattr(scheduler, "order", 1) > 1):
+        raise UserError(
+            f"scheduler {name}: it cannot begin midway, as continuous movies do; set "
+            "reconstruct.continuous.strength to 1 or take another, such as DPMSolverMultistep"
         )
 
 
@@ -78,45 +106,67 @@ def denoise(
     guidance: float,
     guided_share: float = 1.0,
     generators: list[torch.Generator] | None = None,
+    before: Continuation | None = None,
 ) -> Iterator[Tensor]:
     """Follow the scheduler from given noise; latents after each of its calls, the last are the result.
 
     Parameters
     ----------
-    latents : noise (clips, frames, c, h, w), times the scheduler's ``init_noise_sigma``.
+    latents : noise (clips, frames, c, h, w), times the scheduler's ``init_noise_sigma``; with ``before``
+        that of its frames comes first.
     condition, negative : (clips, length, width).
     steps, guidance, guided_share : see `sample`.
     generators : for schedulers that draw; one for each clip.
+    before : what the clips go on from.
 
     Returns
     -------
     Iterator of (clips, frames, c, h, w), as many as the scheduler has timesteps (some have more than
-    ``steps``).
+    ``steps``), or as `Continuation.strength` leaves.
     """
-    above, frames = network.inflation.image_above, latents.shape[1]
+    above = network.inflation.image_above
     both = torch.cat((condition, negative))
     extra = {}
     if "generator" in inspect.signature(scheduler.step).parameters:
         extra["generator"] = generators
     scheduler.set_timesteps(steps, device=condition.device)
-    calls = len(scheduler.timesteps)
+    calls, skipped, known = len(scheduler.timesteps), 0, 0
+    if before is not None:
+        known = before.latents.shape[1]
+        noise = latents / scheduler.init_noise_sigma
+        latents, skipped = latents[:, known:], calls - max(1, round(before.strength * calls))
+    if before is not None and skipped > 0:
+        if hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(skipped)
+        latents = _noisy(scheduler, before.latents[:, -1:], noise[:, known:], skipped)
+    frames = latents.shape[1]
     guided_calls = round(guided_share * calls) if guidance != 1 else 0
     phases = (
-        (scheduler.timesteps[:guided_calls], both),
-        (scheduler.timesteps[guided_calls:], condition),
+        (range(skipped, guided_calls), both),
+        (range(max(skipped, guided_calls), calls), condition),
     )
-    for timesteps, conditions in phases:
+    for numbers, conditions in phases:
         with network.fixed_condition():
-            for timestep in timesteps:
-                scaled = scheduler.scale_model_input(latents, timestep)
+            for number in numbers:
+                timestep, seen, read = scheduler.timesteps[number], latents, 0
                 if above is not None and timestep > above:
                     # All frames are still the same: one stands for all.
-                    scaled = scaled[:, :1]
-                prediction = predict(network, scaled, timestep, conditions, guidance)
+                    seen = seen[:, :1]
+                elif before is not None:
+                    past = _noisy(scheduler, before.latents, noise[:, :known], number)
+                    seen, read = torch.cat((past, seen), dim=1), known
+                seen = scheduler.scale_model_input(seen, timestep)
+                prediction = predict(network, seen, timestep, conditions, guidance, read)[:, read:]
                 prediction = prediction.repeat(1, frames // prediction.shape[1], 1, 1, 1)
                 stepped = scheduler.step(prediction, timestep, latents, return_dict=False, **extra)
                 latents = stepped[0]
                 yield latents
+
+
+def _noisy(scheduler: Any, clean: Tensor, noise: Tensor, number: int) -> Tensor:
+    """Clean latents (clips, k or 1, ...) as they look before the scheduler's call of this number."""
+    timesteps = scheduler.timesteps[number].expand(len(noise))
+    return scheduler.add_noise(clean.expand_as(noise).contiguous(), noise, timesteps)
 
 
 @torch.inference_mode()
@@ -132,6 +182,7 @@ def sample(
     steps: int,
     guidance: float,
     guided_share: float = 1.0,
+    before: Continuation | None = None,
 ) -> Tensor:
     """Draw one clip for each condition.
 
@@ -148,14 +199,16 @@ def sample(
     guidance : scale s; 1 follows the condition alone, in half the time.
     guided_share : of the steps, from pure noise on, that are guided; the rest follows the condition
         alone, since guidance at low noise no more changes what is seen (Kynkaanniemi et al. 2024).
+    before : what the clips go on from.
 
     Returns
     -------
     Latents (clips, frames, c, height, width), scaled as those of training.
     """
     correlation = network.inflation.noise_correlation
-    refuse_unfit(scheduler, correlation)
-    shape = (frames, network.unet.config.in_channels, *size)
+    refuse_unfit(scheduler, correlation, 1.0 if before is None else before.strength)
+    known = 0 if before is None else before.latents.shape[1]
+    shape = (known + frames, network.unet.config.in_channels, *size)
     latents = torch.stack([clip_noise(shape, correlation, g) for g in generators])
     latents = latents.to(condition) * scheduler.init_noise_sigma
     negative = negative.to(condition).expand_as(condition)
@@ -169,6 +222,7 @@ def sample(
         guidance=guidance,
         guided_share=guided_share,
         generators=generators,
+        before=before,
     )
     for stepped in calls:
         latents = stepped

@@ -15,6 +15,17 @@ from boldreel.section import read
 
 
 @dataclass(frozen=True)
+class Strip:
+    """The sample strip of a validation: held-out clips, truth over sample."""
+
+    clips: int = 4
+    scheduler: str = "DPMSolverMultistep"
+    steps: int = 12
+    guidance: float = 2.0
+    guided_share: float = 0.6
+
+
+@dataclass(frozen=True)
 class Optimization:
     """What tuning and co-training have in common.
 
@@ -28,6 +39,7 @@ class Optimization:
     condition_dropout : share of training clips whose condition is replaced by the negative one.
     validation_clips : number of held-out clips that the loss is measured on (evenly spread).
     mixed_precision : no, bf16 or fp16.
+    strip : the sample strips that are drawn at each validation.
     """
 
     seed: int = 0
@@ -49,6 +61,12 @@ class Optimization:
     validation_clips: int = 64
     mixed_precision: str = "no"
     gradient_checkpointing: bool = False
+    strip: Strip = field(default_factory=Strip)
+
+    def _read_strip(self, section: str) -> None:
+        """The strip's own section, given as a dictionary, becomes an object."""
+        if isinstance(self.strip, dict):
+            object.__setattr__(self, "strip", read(Strip, self.strip, f"{section}.strip"))
 
     @property
     def steps(self) -> int:
@@ -67,23 +85,14 @@ class Optimization:
 
 
 @dataclass(frozen=True)
-class Strip:
-    """The sample strip that is drawn after tuning: held-out clips, truth over sample."""
-
-    clips: int = 8
-    scheduler: str = "DPMSolverMultistep"
-    steps: int = 12
-    guidance: float = 2.0
-    guided_share: float = 0.6
-
-
-@dataclass(frozen=True)
 class GeneratorSettings(Optimization):
     """Section ``generator``.
 
     attention, positions, feed_forward, noise_correlation, image_above : how the image network is
         inflated, see `boldreel.generator.video_unet.Inflation`.
-    compat : ``mindvideo`` inflates as published, quirks included, whatever those five keys say.
+    compat : ``mindvideo`` inflates as published, quirks included, whatever those keys and the next say.
+    prediction_type : what the network learns to predict, epsilon, v_prediction or sample; null is what the
+        image network predicts.
     latents_batch : frames that the autoencoder codes at once.
     """
 
@@ -93,8 +102,8 @@ class GeneratorSettings(Optimization):
     noise_correlation: float = 1.0
     image_above: int | None = 400
     compat: str | None = None
+    prediction_type: str | None = None
     latents_batch: int = 32
-    strip: Strip = field(default_factory=Strip)
 
     def __post_init__(self) -> None:
         if self.compat not in COMPAT:
@@ -104,8 +113,7 @@ class GeneratorSettings(Optimization):
                 f"generator.noise_correlation is {self.noise_correlation}: with image_above all frames "
                 "part from one, so it must be 1; or set image_above to null"
             )
-        if isinstance(self.strip, dict):
-            object.__setattr__(self, "strip", read(Strip, self.strip, "generator.strip"))
+        self._read_strip("generator")
 
     @property
     def inflation(self) -> Inflation:
@@ -118,6 +126,7 @@ class GeneratorSettings(Optimization):
             self.feed_forward,
             self.noise_correlation,
             self.image_above,
+            prediction_type=self.prediction_type,
         )
 
 
@@ -128,6 +137,7 @@ class CotrainSettings(Optimization):
     learning_rate, temporal_learning_rate : of the generator's layers.
     encoder_learning_rate : of the fMRI encoder.
     alignment : weight of the squared distance to the text condition, in units of its variance.
+    image_weight, text_weight : of one minus the cosine to the clip's image and text embeddings.
     repeats : ``average`` trains on means over training repeats, ``each`` on single trials.
     """
 
@@ -137,4 +147,9 @@ class CotrainSettings(Optimization):
     temporal_learning_rate: float = 3e-5
     encoder_learning_rate: float = 3e-5
     alignment: float = 1.0
+    image_weight: float = 0.5
+    text_weight: float = 0.5
     repeats: str = "average"
+
+    def __post_init__(self) -> None:
+        self._read_strip("cotrain")

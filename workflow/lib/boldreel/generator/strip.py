@@ -1,11 +1,13 @@
-"""The sample strip: held-out clips, the truth over what the generator makes of their condition.
+"""Sample strips: held-out clips, the truth over what the generator makes of their condition.
 
-Takes a tuned network and clip material; leaves a picture and how much samples change between frames.
+Takes a network and clip material; leaves a picture for each validation of a training, and how much
+samples change between frames.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,34 +29,74 @@ def frame_change(frames: np.ndarray) -> float:
     return float(np.abs(values[:, 1:] - values[:, :-1]).mean())
 
 
-def draw_samples(
-    network: VideoUNet,
-    folder: Path,
-    material: ClipMaterial,
-    rows: Sequence[int],
-    negative: torch.Tensor,
-    chosen: Strip,
-    seed: int,
-    device: torch.device,
-) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 (truth, samples), each (clips, frames, height, width, 3); the truth went through the VAE."""
-    latents, condition = material.draw(rows)
-    vae = base.load_vae(folder).to(device)
-    scheduler = base.load_scheduler(folder, chosen.scheduler)
-    drawn = sampling.sample(
-        network,
-        scheduler,
-        condition.to(device),
-        negative,
-        [sampling.clip_generator(seed, material.clips[i]) for i in rows],
-        frames=latents.shape[1],
-        size=(latents.shape[3], latents.shape[4]),
-        steps=chosen.steps,
-        guidance=chosen.guidance,
-        guided_share=chosen.guided_share,
-    )
-    truth = sampling.to_pixels(vae, latents.to(device))
-    return truth, sampling.to_pixels(vae, drawn)
+class Artist:
+    """Draws the same held-out clips after each validation, and once more at the end.
+
+    Parameters
+    ----------
+    base_folder : the diffusion model.
+    material, rows : clips, and which of them are drawn.
+    conditions : to the conditions (clips, length, width) of these rows and the negative (length, width),
+        as they are at the moment.
+    state : folder in which pictures wait for the training's end, `epoch-NNN.png`.
+    """
+
+    def __init__(
+        self,
+        base_folder: Path,
+        chosen: Strip,
+        seed: int,
+        material: ClipMaterial,
+        rows: Sequence[int],
+        conditions: Callable[[], tuple[torch.Tensor, torch.Tensor]],
+        state: Path,
+    ) -> None:
+        self.folder = base_folder
+        self.chosen = chosen
+        self.seed = seed
+        self.material = material
+        self.rows = rows
+        self.conditions = conditions
+        self.state = state
+        self._truth: np.ndarray | None = None
+
+    @torch.inference_mode()
+    def draw(self, network: VideoUNet, device: torch.device) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 (truth, samples), each (clips, frames, height, width, 3); truth went through the VAE."""
+        vae = base.load_vae(self.folder).to(device)
+        latents, _ = self.material.draw(self.rows)
+        if self._truth is None:
+            self._truth = sampling.to_pixels(vae, latents.to(device))
+        condition, negative = self.conditions()
+        prediction = network.inflation.prediction_type
+        drawn = sampling.sample(
+            network,
+            base.load_scheduler(self.folder, self.chosen.scheduler, prediction_type=prediction),
+            condition.to(device),
+            negative.to(device),
+            [sampling.clip_generator(self.seed, self.material.clips[i]) for i in self.rows],
+            frames=latents.shape[1],
+            size=(latents.shape[3], latents.shape[4]),
+            steps=self.chosen.steps,
+            guidance=self.chosen.guidance,
+            guided_share=self.chosen.guided_share,
+        )
+        return self._truth, sampling.to_pixels(vae, drawn)
+
+    def show(self, network: VideoUNet, epoch: int, device: torch.device) -> None:
+        """Keeps the strip of an epoch with the training's state."""
+        write_strip(self.state / _name(epoch), *self.draw(network, device))
+
+    def leave(self, target: Path, epochs: int) -> None:
+        """Copies the strips of this many epochs, and of the start, to a folder."""
+        with atomic.folder(target) as aside:
+            aside.mkdir(parents=True, exist_ok=True)
+            for epoch in range(epochs + 1):
+                shutil.copyfile(self.state / _name(epoch), aside / _name(epoch))
+
+
+def _name(epoch: int) -> str:
+    return f"epoch-{epoch:03d}.png"
 
 
 def write_strip(path: Path, truth: np.ndarray, samples: np.ndarray, gap: int = 2) -> None:

@@ -1,15 +1,15 @@
 """Step: turn an image generator into a video generator, on training movies and their captions.
 
 Takes a Stable Diffusion folder, latents and features of training movies; leaves `model/` (only what
-differs from the base), `history.tsv` and `strip.png` (held-out clips, truth over sample). Only
-attention is trained. Movies of the validation split give the held-out loss and nothing else.
+differs from the base), `history.tsv`, `strip.png` (held-out clips, truth over sample) and `strips/`, the
+same at each validation. Only attention is trained. Movies of the validation split give the held-out
+loss and the strips.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,14 @@ from boldreel.data import atomic, provenance
 from boldreel.data.splits import split_of
 from boldreel.errors import UserError
 from boldreel.generator import base, memory, saving, settings, strip, tuning
-from boldreel.generator.losses import video_loss
+from boldreel.generator.losses import Part, video_loss
 from boldreel.generator.material import ClipMaterial, load_material
 from boldreel.generator.video_unet import VideoUNet
 from boldreel.training.device import lease
 from boldreel.training.fingerprint import state_folder
 from boldreel.training.loop import fit, set_threads
 from boldreel.training.optimizer import adamw
+from boldreel.training.share import Share
 
 
 def held_out_movies(movies: list[str], segments: dict[str, Any]) -> list[str]:
@@ -68,16 +69,19 @@ def train(
     chosen: settings.GeneratorSettings,
     state: Path,
     device: torch.device,
+    artist: strip.Artist,
 ) -> list[dict[str, float]]:
     """Tunes the network in place to the best held-out loss; returns the history."""
+    share = Share.current()
     held = tuning.spread_rows(rows[1], chosen.validation_clips)
     kept = [material.draw(held[i : i + chosen.batch]) for i in range(0, len(held), chosen.batch)]
 
     def loss(
         module: Any, drawn: list[int], generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, float]]:
-        clean, condition = (x.to(device) for x in material.draw(drawn))
-        condition = tuning.dropped(condition, negative, chosen.condition_dropout, generator)
+        part = Part(len(drawn), share.rows(len(drawn), "generator.batch"))
+        clean, condition = (x.to(device) for x in material.draw(drawn[part.rows]))
+        condition = tuning.dropped(condition, negative, chosen.condition_dropout, generator, part)
         losses = video_loss(
             lambda noisy, steps: module(noisy, steps, condition),
             scheduler,
@@ -85,6 +89,7 @@ def train(
             network.inflation,
             generator,
             chosen.loss,
+            part,
         )
         return losses.mean(), {}
 
@@ -102,6 +107,7 @@ def train(
             validate=lambda _: {
                 "val_loss": tuning.held_out_loss(network, scheduler, kept, device, chosen.loss)
             },
+            show=lambda _, epoch: artist.show(network, epoch, device),
             clip_norm=chosen.clip_norm,
             ema=chosen.ema,
             mixed_precision=chosen.mixed_precision,
@@ -134,18 +140,27 @@ def main(argv: list[str] | None = None) -> None:
     state = state_folder(
         args.state, module="boldreel.generator.tune", config=args.config, inputs=inputs
     )
-    scheduler = base.load_scheduler(folder)
+    scheduler = base.load_scheduler(folder, prediction_type=chosen.inflation.prediction_type)
     torch.manual_seed(chosen.seed)
     network = VideoUNet(base.load_unet(folder), chosen.inflation)
     if chosen.gradient_checkpointing:
         network.unet.enable_gradient_checkpointing()
     print(network.describe_trainable(network.train_only(list(chosen.train))), file=sys.stderr)
+    shown = tuning.spread_rows(rows[1], chosen.strip.clips)
+    artist = strip.Artist(
+        folder,
+        chosen.strip,
+        chosen.seed,
+        material,
+        shown,
+        lambda: (material.draw(shown)[1], negative),
+        state / "strips",
+    )
     with lease() as device:
-        history = train(network, material, rows, scheduler, negative, chosen, state, device)
-        network.to(device)
-        shown = tuning.spread_rows(rows[1], chosen.strip.clips)
-        draw = partial(strip.draw_samples, network, folder, material)
-        truth, samples = draw(shown, negative, chosen.strip, chosen.seed, device)
+        history = train(network, material, rows, scheduler, negative, chosen, state, device, artist)
+        if Share.current().rank:
+            return  # the first process draws and writes
+        truth, samples = artist.draw(network.to(device), device)
     change = strip.frame_change(samples) / max(strip.frame_change(truth), 1e-6)
     print(f"frame-to-frame change of samples: {change:.2f} of the truth's", file=sys.stderr)
     frames, _, height, width = material.latents[0].shape
@@ -162,6 +177,7 @@ def main(argv: list[str] | None = None) -> None:
         )
     tuning.write_history(args.output / "history.tsv", history)
     strip.write_strip(args.output / "strip.png", truth, samples)
+    artist.leave(args.output / "strips", chosen.epochs)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from boldreel.data import atomic
-from boldreel.generator.losses import LossOptions, video_loss
+from boldreel.generator.losses import LossOptions, Part, video_loss
 from boldreel.generator.settings import Optimization
 from boldreel.generator.video_unet import GROUPS, VideoUNet
 from boldreel.training.schedule import cosine
@@ -58,10 +58,18 @@ def spread_rows(rows: Sequence[int], count: int) -> list[int]:
 
 
 def dropped(
-    condition: Tensor, negative: Tensor, share: float, generator: torch.Generator
+    condition: Tensor,
+    negative: Tensor,
+    share: float,
+    generator: torch.Generator,
+    part: Part | None = None,
 ) -> Tensor:
-    """Conditions (clips, ...) of which a random share is replaced by the negative (...)."""
-    drop = torch.rand(len(condition), generator=generator) < share
+    """Conditions (clips, ...) of which a random share is replaced by the negative (...).
+
+    part : which rows of the batch these are.
+    """
+    part = part or Part(len(condition))
+    drop = torch.rand(part.of, generator=generator)[part.rows] < share
     mask = drop.to(condition.device).reshape(-1, *[1] * (condition.ndim - 1))
     return torch.where(mask, negative.to(condition), condition)
 

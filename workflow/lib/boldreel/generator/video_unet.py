@@ -35,6 +35,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 
 COMPAT = (None, "mindvideo")
+PREDICTION_TYPES = (None, "epsilon", "v_prediction", "sample")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Inflation:
         with, 0 to 1; samples start from such noise.
     image_above : timestep above which the network was tuned on single frames, and above which samples
         are one frame; below, frames part. None is clips at all timesteps, as published.
+    prediction_type : what the network was tuned to predict; None is what the image network predicts.
     compat : ``mindvideo`` adds the quirks of the published network that no option above names: group
         norms of the residual blocks and the last one take statistics over all frames of a clip, and
         the bias of the temporal layer's output does not start at zero. None is neither.
@@ -59,10 +61,15 @@ class Inflation:
     noise_correlation: float = 0.0
     image_above: int | None = None
     compat: str | None = None
+    prediction_type: str | None = None
 
     def __post_init__(self) -> None:
         if self.compat not in COMPAT:
             raise ValueError(f"no such compat {self.compat!r}: expected mindvideo or None")
+        if self.prediction_type not in PREDICTION_TYPES:
+            raise ValueError(
+                f"no such prediction type {self.prediction_type!r}: expected epsilon, v_prediction or sample"
+            )
         if self.image_above is not None and self.noise_correlation != 1:
             raise ValueError(
                 "image_above goes with noise_correlation 1: frames part from one frame"
@@ -123,7 +130,9 @@ class VideoUNet(nn.Module):
         """What `Inflation` needs to build this network again."""
         return asdict(self.inflation)
 
-    def forward(self, sample: Tensor, timestep: Tensor | int, condition: Tensor) -> Tensor:
+    def forward(
+        self, sample: Tensor, timestep: Tensor | int, condition: Tensor, before: int = 0
+    ) -> Tensor:
         """Predict what the scheduler's prediction type names, in the float type of ``sample``.
 
         Parameters
@@ -131,13 +140,14 @@ class VideoUNet(nn.Module):
         sample : noisy latents (clips, frames, channels, height, width).
         timestep : one for all clips, or one for each clip (clips,).
         condition : (clips, length, width), the same for all frames of a clip.
+        before : how many of the frames come before the clip; frames are counted without them.
 
         Returns
         -------
         Tensor of the shape of ``sample``.
         """
         clips, frames = sample.shape[:2]
-        self.layout.frames = frames
+        self.layout.frames, self.layout.before = frames, before
         steps = torch.as_tensor(timestep, device=sample.device).expand(clips)
         out = self.unet(
             sample.flatten(0, 1).to(self.unet.dtype),

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from boldreel.data import atomic
+from boldreel.reconstruct.plan import Drawn, Unit
 
 
 class PartialClips:
-    """Frames by clip in a folder."""
+    """What was drawn, by clip and sample, in a folder."""
 
     def __init__(self, folder: Path, shared: dict[str, Any]) -> None:
         """shared : plain values that all clips depend on (config, hashes of the networks)."""
@@ -25,19 +27,24 @@ class PartialClips:
         self.shared = json.dumps(shared, sort_keys=True, default=str).encode()
         folder.mkdir(parents=True, exist_ok=True)
 
-    def _path(self, clip: str, condition: np.ndarray) -> Path:
+    def _path(self, unit: Unit) -> Path:
         state = hashlib.blake2b(self.shared, digest_size=10)
-        state.update(clip.encode() + b"\0" + np.ascontiguousarray(condition).tobytes())
-        return self.folder / f"{clip}_{state.hexdigest()}.npy"
+        before: Unit | None = unit
+        while before is not None:  # a clip that goes on depends on all clips before it
+            state.update(f"{before.clip}\0{before.sample}\0".encode())
+            state.update(np.ascontiguousarray(before.condition).tobytes())
+            before = before.before
+        return self.folder / f"{unit.clip}_{unit.sample}_{state.hexdigest()}.npz"
 
-    def get(self, clip: str, condition: np.ndarray) -> np.ndarray | None:
-        """The clip's frames (frames, height, width, 3), or None if it is not finished."""
+    def get(self, unit: Unit) -> Drawn | None:
+        """What was drawn for the clip, or None if it is not finished."""
         try:
-            return np.load(self._path(clip, condition), allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+            with np.load(self._path(unit), allow_pickle=False) as kept:
+                return Drawn(kept["frames"], kept["tail"])
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
             return None
 
-    def put(self, clip: str, condition: np.ndarray, frames: np.ndarray) -> None:
+    def put(self, unit: Unit, drawn: Drawn) -> None:
         """Keeps a finished clip."""
-        with atomic.file(self._path(clip, condition)) as aside, aside.open("wb") as stream:
-            np.save(stream, frames)
+        with atomic.file(self._path(unit)) as aside, aside.open("wb") as stream:
+            np.savez(stream, frames=drawn.frames, tail=drawn.tail)

@@ -2,15 +2,20 @@
 
 Takes a generator folder and either a subject's encoder with windows and series, or the features of the
 test movies (--true-features, the upper bound); leaves `frames.npy` (clips, frames, height, width, 3)
-and `video/{clip}.mp4` for one shard of the clips. A clip's frames depend on (seed, clip, condition)
-alone. Finished clips are kept in --state until the shard is complete, so a stopped job goes on.
+and `video/{clip}.mp4` for one shard of the clips; with several samples of each clip also `samples.npy`
+(clips, samples, frames, height, width, 3) and `video/{clip}_sample-{k}.mp4`, with continuous movies
+`movie/{first clip}.mp4` and `movie/cuts.tsv`. A clip's frames depend on (seed, clip, condition) alone,
+and where clips go on from each other on the clips before it. Finished clips are kept in --state until
+the shard is complete, so a stopped job goes on.
 """
 
 from __future__ import annotations
 
 import shutil
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,113 +25,112 @@ from boldreel import step
 from boldreel.data import arrays, atomic, provenance, video
 from boldreel.data.responses import series_files
 from boldreel.errors import UserError
-from boldreel.generator import base, memory, sampling, saving
-from boldreel.reconstruct import conditions
+from boldreel.generator import base, sampling, saving
+from boldreel.reconstruct import conditions, continuous, plan, shards
 from boldreel.reconstruct.partial import PartialClips
 from boldreel.reconstruct.settings import ReconstructSettings
 from boldreel.section import read
 from boldreel.training import precision
 from boldreel.training.device import lease
 from boldreel.training.loop import set_threads
-from boldreel.training.progress import Progress
 from boldreel.training.state import State
-
-Draw = Callable[[list[str], np.ndarray], np.ndarray]
 
 
 def sampler(
     generator: Path, folder: Path, chosen: ReconstructSettings, device: torch.device
-) -> Draw:
-    """A function from clip names and conditions (n, length, width) to uint8 frames (n, F, h, w, 3)."""
+) -> plan.Draw:
+    """A function that draws units."""
     kind = precision.dtype(chosen.mixed_precision, device)
     network = saving.from_pretrained(generator, folder).to(device, kind)
     network.unet.to(memory_format=torch.channels_last)
     vae = base.load_vae(folder).to(device, kind, memory_format=torch.channels_last)
     negative = torch.from_numpy(saving.load_negative(generator)).to(device)
     shape = saving.load_shape(generator)
-    scheduler = base.load_scheduler(folder, chosen.scheduler, chosen.scheduler_options)
+    scheduler = base.load_scheduler(
+        folder, chosen.scheduler, chosen.scheduler_options, network.inflation.prediction_type
+    )
+    strength = chosen.continuous.strength if chosen.continuous else 1.0
+    sampling.refuse_unfit(scheduler, network.inflation.noise_correlation, strength)
+    keep = chosen.continuous.frames if chosen.continuous else 0
+    if keep > shape.frames:
+        raise UserError(
+            f"reconstruct.continuous.frames is {keep}, but a clip has {shape.frames} frames; lower it"
+        )
 
-    def draw(clips: list[str], condition: np.ndarray) -> np.ndarray:
-        if condition.shape[1:] != tuple(negative.shape):
+    def draw(units: Sequence[plan.Unit], tails: np.ndarray | None) -> list[plan.Drawn]:
+        condition = torch.from_numpy(np.stack([unit.condition for unit in units])).to(device)
+        if condition.shape[1:] != negative.shape:
             raise UserError(
-                f"conditions of shape {condition.shape[1:]}, but {generator} takes "
+                f"conditions of shape {tuple(condition.shape[1:])}, but {generator} takes "
                 f"{tuple(negative.shape)}; use features or an encoder of the same diffusion model"
             )
+        before = None
+        if tails is not None and chosen.continuous is not None:
+            ends = torch.from_numpy(tails).to(device)
+            before = sampling.Continuation(ends, chosen.continuous.strength)
         latents = sampling.sample(
             network,
             scheduler,
-            torch.from_numpy(condition).to(device),
+            condition,
             negative,
-            [sampling.clip_generator(chosen.seed, clip) for clip in clips],
+            [sampling.clip_generator(chosen.seed, unit.clip, unit.sample) for unit in units],
             frames=shape.frames,
             size=(shape.height, shape.width),
             steps=chosen.steps,
             guidance=chosen.guidance,
             guided_share=chosen.guided_share,
+            before=before,
         )
         if not torch.isfinite(latents).all():
             raise UserError(
-                f"samples of clip {clips[0]} and others are not finite; lower reconstruct.guidance "
-                "or take more steps"
+                f"samples of clip {units[0].clip} and others are not finite; lower "
+                "reconstruct.guidance or take more steps"
             )
-        return sampling.to_pixels(vae, latents)
+        kept = latents[:, shape.frames - keep :].float().cpu().numpy()
+        return [
+            plan.Drawn(*pair) for pair in zip(sampling.to_pixels(vae, latents), kept, strict=True)
+        ]
 
     return draw
 
 
-def draw_all(
-    clips: list[str], condition: np.ndarray, draw: Draw, kept: PartialClips, batch: int
-) -> np.ndarray:
-    """uint8 frames (clips, F, h, w, 3) of all clips; those that are kept are not drawn again."""
-    done: dict[int, np.ndarray] = {}
-    for i, clip in enumerate(clips):
-        frames = kept.get(clip, condition[i])
-        if frames is not None:
-            done[i] = frames
-    progress = Progress(len(clips), "reconstruction", unit="clips", done=len(done))
-    waiting = [i for i in range(len(clips)) if i not in done]
-
-    def attempt(size: int) -> tuple[list[int], np.ndarray]:
-        rows = waiting[:size]
-        return rows, draw([clips[i] for i in rows], condition[rows])
-
-    while waiting:
-        rows, drawn = memory.halving(attempt, min(batch, len(waiting)), "reconstruction")
-        batch = len(rows)
-        for i, frames in zip(rows, drawn, strict=True):
-            kept.put(clips[i], condition[i], frames)
-            done[i] = frames
-        del waiting[:batch]
-        progress.update(batch)
-    return np.stack([done[i] for i in range(len(clips))])
-
-
 def write_shard(
     output: Path,
-    clips: list[str],
-    frames: np.ndarray,
+    chains: Sequence[shards.Chain],
+    drawn: dict[plan.Unit, plan.Drawn],
     frame_rate: float,
     chosen: ReconstructSettings,
     inputs: list[Path],
     started: float,
 ) -> None:
     """Writes the shard's folder in one step."""
+    clips = [clip for chain in chains for clip in chain]
+    frames = {(unit.clip, unit.sample): result.frames for unit, result in drawn.items()}
+    meta = {
+        "clips": clips,
+        "frame_rate": frame_rate,
+        "seed": chosen.seed,
+        "steps": chosen.steps,
+        "guidance": chosen.guidance,
+        "scheduler": chosen.scheduler,
+    }
     with atomic.folder(output) as aside:
-        arrays.save(
-            aside / "frames.npy",
-            frames,
-            kind="reconstruction",
-            clips=clips,
-            frame_rate=frame_rate,
-            seed=chosen.seed,
-            steps=chosen.steps,
-            guidance=chosen.guidance,
-            scheduler=chosen.scheduler,
-        )
-        for clip, pictures in zip(clips, frames, strict=True):
-            video.write_mp4(aside / "video" / f"{clip}.mp4", pictures, frame_rate)
+        first = np.stack([frames[clip, 0] for clip in clips])
+        arrays.save(aside / "frames.npy", first, kind="reconstruction", **meta)
+        if chosen.samples > 1:
+            every = np.stack(
+                [[frames[clip, sample] for sample in range(chosen.samples)] for clip in clips]
+            )
+            arrays.save(aside / "samples.npy", every, kind="samples", **meta)
+        for (clip, sample), pictures in frames.items():
+            name = clip if sample == 0 else f"{clip}_sample-{sample}"
+            video.write_mp4(aside / "video" / f"{name}.mp4", pictures, frame_rate)
+        if chosen.continuous is not None:
+            of_first = {clip: frames[clip, 0] for clip in clips}
+            said = continuous.write_movies(aside / "movie", chains, of_first, frame_rate)
+            print(said, file=sys.stderr)
         provenance.record(
-            aside, inputs=inputs, config=vars(chosen), seed=chosen.seed, started=started
+            aside, inputs=inputs, config=asdict(chosen), seed=chosen.seed, started=started
         )
 
 
@@ -149,21 +153,22 @@ def main(argv: list[str] | None = None) -> None:
     set_threads()
     chosen = read(ReconstructSettings, args.config, "reconstruct")
     folder = base.find_base(args.diffusion_model)
-    shard = (args.shard, args.shards)
     brain = [args.encoder, args.windows, args.series_dir]
     if args.true_features and not any(brain):
-        clips, condition = conditions.from_captions(args.clips, args.true_features, *shard)
+        known = conditions.from_captions(args.clips, args.true_features)
         inputs = [args.clips, *args.true_features]
     elif all(brain) and not args.true_features:
-        clips, condition = conditions.from_brain(
-            args.encoder, args.windows, args.series_dir, chosen.repeats, *shard
-        )
+        known = conditions.from_brain(args.encoder, args.windows, args.series_dir, chosen.repeats)
         inputs = [args.encoder, args.windows]
         inputs += series_files(args.windows, args.series_dir, "test")
     else:
         raise UserError(
             "give either --true-features, or all of --encoder, --windows and --series-dir"
         )
+    whole = (
+        shards.chains(args.clips, list(known)) if chosen.continuous else shards.alone(list(known))
+    )
+    chains = shards.part(whole, args.shard, args.shards)
     networks = [args.generator, *base.parts(folder)]
     inputs += networks
     # Clips that an interrupted run has drawn are taken over only if everything they came from is the same.
@@ -172,10 +177,10 @@ def main(argv: list[str] | None = None) -> None:
     state = args.state or args.output.with_name(f".{args.output.name}.partial")
     with State(state), lease() as device:
         draw = sampler(args.generator, folder, chosen, device)
-        kept = PartialClips(state, shared)
-        frames = draw_all(clips, condition, draw, kept, chosen.batch)
+        units = plan.units(chains, known, chosen.samples)
+        drawn = plan.draw_all(units, draw, PartialClips(state, shared), chosen.batch)
         rate = saving.load_shape(args.generator).frame_rate
-        write_shard(args.output, clips, frames, rate, chosen, inputs, started)
+        write_shard(args.output, chains, drawn, rate, chosen, inputs, started)
         shutil.rmtree(state, ignore_errors=True)
 
 

@@ -6,7 +6,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from boldreel.errors import UserError
+from boldreel.section import read
 from boldreel.training import precision
+
+
+@dataclass(frozen=True)
+class Continuous:
+    """How a clip goes on from the one before it in the movie.
+
+    frames : last frames of the clip before that all frames of a clip attend to.
+    strength : share of the sampling steps that are taken, 0 to 1: they start from the last frame under
+        noise; with 1 from noise alone, so that only attention ties the clips.
+    """
+
+    frames: int = 2
+    strength: float = 0.8
 
 
 @dataclass(frozen=True)
@@ -19,6 +33,8 @@ class ReconstructSettings:
     steps : sampling steps.
     guidance : scale s away from the negative condition; 1 is none and takes half the time.
     guided_share : of the steps, from pure noise on, that are guided at all, 0 to 1.
+    samples : how many are drawn for each clip; scores are of the first, never of the best.
+    continuous : null for clips that stand alone, or how each goes on from the one before it.
     batch : clips sampled at once.
     shards : jobs that a subject's clips are spread over (read by the workflow).
     repeats : ``average`` over all test repeats of a clip, or the number of repeats to average.
@@ -29,9 +45,11 @@ class ReconstructSettings:
     seed: int = 0
     scheduler: str = "DPMSolverMultistep"
     scheduler_options: dict[str, Any] = field(default_factory=dict)
-    steps: int = 12
+    steps: int = 25
     guidance: float = 2.0
     guided_share: float = 0.6
+    samples: int = 1
+    continuous: Continuous | None = None
     batch: int = 16
     shards: int = 1
     repeats: str | int = "average"
@@ -43,5 +61,14 @@ class ReconstructSettings:
                 f"reconstruct.mixed_precision is {self.mixed_precision!r}; it must be one of "
                 f"{', '.join(precision.NAMES)}"
             )
-        if self.steps < 1 or self.batch < 1:
-            raise UserError("config section reconstruct: steps and batch are at least 1")
+        if min(self.steps, self.batch, self.samples) < 1:
+            raise UserError("config section reconstruct: steps, batch and samples are at least 1")
+        if isinstance(self.continuous, dict):
+            given = read(Continuous, self.continuous, "reconstruct.continuous")
+            object.__setattr__(self, "continuous", given)
+        if self.continuous is not None and not (
+            self.continuous.frames >= 1 and 0 < self.continuous.strength <= 1
+        ):
+            raise UserError(
+                "config section reconstruct.continuous: frames is at least 1, strength above 0 and at most 1"
+            )

@@ -34,6 +34,7 @@ from boldreel.training.state import State
 Batches = Callable[[int, torch.Generator], Iterable[Any]]
 Loss = Callable[[nn.Module, Any, torch.Generator], tuple[torch.Tensor, dict[str, float]]]
 Validate = Callable[[nn.Module], dict[str, float]]
+Show = Callable[[nn.Module, int], None]
 
 
 def step_seed(seed: int, epoch: int, step: int) -> int:
@@ -54,6 +55,7 @@ def fit(
     seed: int,
     state_dir: str | Path,
     validate: Validate | None = None,
+    show: Show | None = None,
     monitor: str = "val_loss",
     clip_norm: float | None = None,
     ema: float | None = None,
@@ -71,6 +73,7 @@ def fit(
     schedule : optimizer step number -> factor on the learning rate.
     validate : module -> numbers; the state with the lowest `monitor` is kept, the starting point
         (epoch 0 of the history) counts too. Sees the averaged weights where `ema` is set.
+    show : (module, epoch) -> None, called after each validation with the same weights, by one process.
     ema : decay of an exponential moving average of the trained weights, which is then the result.
     save_every : seconds between saves within an epoch.
 
@@ -142,6 +145,8 @@ def fit(
             with _weights(raw, average), torch.no_grad():
                 raw.eval()
                 row.update({name: float(value) for name, value in validate(raw).items()})
+                if show is not None and share.rank == 0:
+                    show(raw, int(row["epoch"]))
                 raw.train()
                 if row[monitor] < best:
                     if share.rank == 0:

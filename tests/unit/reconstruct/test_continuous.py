@@ -1,0 +1,41 @@
+"""Where the cuts of a continuous movie fall."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from boldreel.data import tables
+from boldreel.reconstruct import continuous
+
+CHAIN = [f"m-{i:04d}" for i in range(6)]
+RATE, EACH = 3.0, 6
+
+
+def _clips(starts: list[int]) -> list[np.ndarray]:
+    """Clips whose picture changes at these frames of the movie, with a little noise everywhere."""
+    rng = np.random.default_rng(0)
+    frames = np.empty((len(CHAIN) * EACH, 48, 64, 3), np.uint8)
+    picture = rng.integers(0, 255, (6, 8, 3))
+    for number in range(len(frames)):
+        if number in starts:
+            picture = rng.integers(0, 255, (6, 8, 3))
+        large = np.kron(picture, np.ones((8, 8, 1)))
+        frames[number] = np.clip(large + rng.normal(0, 3, large.shape), 0, 255)
+    return list(frames.reshape(len(CHAIN), EACH, 48, 64, 3))
+
+
+def test_cuts_are_told_apart_by_where_they_fall() -> None:
+    table = continuous.cuts(CHAIN, _clips([12, 21]), RATE)
+    assert table["seconds"].tolist() == [4.0, 7.0]
+    assert table["clip"].tolist() == [CHAIN[2], CHAIN[3]]
+    assert table["between_clips"].tolist() == [True, False]
+
+
+def test_a_movie_without_cuts_has_an_empty_table(tmp_path: Path) -> None:
+    clips = dict(zip(CHAIN, _clips([]), strict=True))
+    said = continuous.write_movies(tmp_path, [CHAIN], clips, RATE)
+    assert "0 cuts: 0 at the 5 places" in said
+    assert tables.read(tmp_path / "cuts.tsv", "movie_cuts").empty
+    assert (tmp_path / f"{CHAIN[0]}.mp4").stat().st_size > 0
