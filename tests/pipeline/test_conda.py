@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from boldreel.data import arrays
+
 from .workflow import ROOT, copy_of_repository
 
 pytestmark = pytest.mark.conda
@@ -39,6 +41,17 @@ def test_it_finishes_with_one_environment_per_stage(conda_run):
     log += more.stdout + more.stderr
     made = set(re.findall(r"Environment for \S*?(\w+)\.yaml created", log))
     assert made == {path.stem for path in (ROOT / "envs").glob("*.yaml")}
+
+
+def test_its_clips_go_on_from_each_other_and_have_two_samples(conda_run):
+    workspace, *_ = conda_run
+    (shard,) = workspace.results.glob("sub-*/reconstruction/mindvideo/shard-0")
+    frames, meta = arrays.load(shard / "frames.npy", kind="reconstruction")
+    every, _ = arrays.load(shard / "samples.npy", kind="samples")
+    assert (every[:, 0] == frames).all() and every.shape[1] == 2
+    (movie,) = (shard / "movie").glob("*.mp4")
+    assert movie.stem == meta["clips"][0]
+    assert "Continuous movies" in (workspace.results / "report.html").read_text()
 
 
 def test_it_is_the_same_workflow(conda_run):

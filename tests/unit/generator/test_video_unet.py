@@ -50,6 +50,30 @@ def test_identical_frames_equal_the_image_network(unet: UNet2DConditionModel, mo
         assert torch.allclose(video[:, i], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("frames", [1, 4])
+def test_a_network_like_stable_diffusion_2_is_inflated_alike(frames: int) -> None:
+    """Linear projections, as many heads as each width asks for, attention in full precision."""
+    torch.manual_seed(2)
+    unet = UNet2DConditionModel(
+        sample_size=4,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        norm_num_groups=8,
+        cross_attention_dim=12,
+        attention_head_dim=(2, 4),
+        use_linear_projection=True,
+        upcast_attention=True,
+    ).eval()
+    sample, condition = _inputs(2, 1)
+    with torch.no_grad():
+        expected = unet(sample[:, 0], 300, encoder_hidden_states=condition).sample
+        video = VideoUNet(unet)(sample.expand(-1, frames, -1, -1, -1), 300, condition)
+    for i in range(frames):
+        assert torch.allclose(video[:, i], expected, atol=1e-5)
+
+
 def test_own_frames_alone_equal_the_image_network_frame_by_frame(unet) -> None:  # type: ignore[no-untyped-def]
     sample, condition = _inputs(2, 3)
     with torch.no_grad():

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import boldreel
 from boldreel.data import atomic, provenance, tables
-from boldreel.report import cost, media, scoretable, sections, texts, verdicts, wording
+from boldreel.report import cost, media, movies, scoretable, sections, texts, verdicts, wording
 from boldreel.report.figures import DEFAULTS
 from boldreel.report.markup import esc
 from boldreel.report.results import Results
@@ -98,6 +98,7 @@ def render(
             sections.figure(figures, "scores", caption("scores")),
             "<h3>All scores</h3>",
             scoretable.explorer(table, method),
+            _continuous(results),
         ),
         sections.section(
             "brain",
@@ -145,6 +146,16 @@ def _per_clip(results: Results) -> dict[str, pd.DataFrame]:
             kept = table["condition"].isin(["model", "true_features"])
             out[subject] = table[kept & (table["method"] == results.method)]
     return out
+
+
+def _continuous(results: Results) -> str:
+    clips, counts = results.clips(), []
+    for subject in results.subjects:
+        cuts = results.cuts(subject)
+        if cuts is not None:
+            drawn = results.reconstruction(subject).place
+            counts.append((subject, movies.count(cuts, clips[clips["clip"].isin(list(drawn))])))
+    return movies.told(counts)
 
 
 def _histories(results: Results) -> dict[str, pd.DataFrame]:

@@ -76,6 +76,18 @@ class Results:
         """A subject's reconstructed clips; required."""
         return Clips(self._use(f"sub-{label}/reconstruction/{self.method}"))
 
+    def cuts(self, label: str) -> pd.DataFrame | None:
+        """Table "movie_cuts" of a subject's continuous movies, or None if clips stand alone."""
+        import pandas as pd
+
+        folder = self.root / f"sub-{label}" / "reconstruction" / self.method
+        found = [
+            self.table(str(path.relative_to(self.root)), "movie_cuts")
+            for path in sorted(folder.glob("shard-*/movie/cuts.tsv"))
+        ]
+        parts = [part for part in found if part is not None]
+        return pd.concat(parts, ignore_index=True) if parts else None
+
     def upper_bound(self) -> Clips | None:
         """The generator's clips from true features; optional."""
         folder = self.root / "reconstruction" / "true_features"
