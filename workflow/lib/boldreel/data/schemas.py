@@ -272,6 +272,7 @@ ARRAYS: dict[str, ArrayKind] = {
     # What a frozen judge sees in clips: (clips, frames, classes or D) or (clips, classes)
     "frame_readings": ArrayKind(3, ("float32",), ("clips",)),
     "clip_readings": ArrayKind(2, ("float32",), ("clips",)),
+    "flow_readings": ArrayKind(5, ("float16",), ("clips",)),  # (clips, frames - 1, 2, side, side)
     "prediction": ArrayKind(2, ("float32",)),  # (clips, D)
 }
 

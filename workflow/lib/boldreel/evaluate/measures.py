@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from boldreel.evaluate import clip_similarity, judge, motion, nway, pixel, ssim, statistics
+from boldreel.evaluate import clip_similarity, flow, judge, motion, nway, pixel, ssim, statistics
 from boldreel.evaluate.readings import Readings
 
 NAN = float("nan")
@@ -77,6 +77,8 @@ def measure(
         found += _nway("nway_frame", a.image, b.image, i, j, config)
     if a.video is not None and b.video is not None:
         found += _nway("nway_video", a.video, b.video, i, j, config)
+    if a.flow is not None and b.flow is not None and b.flow.shape[1]:
+        found += _flow(a.flow, b.flow, i[few], j[few])
     if a.embedding is not None and b.embedding is not None:
         found += _clip(a.embedding, b.embedding, shots, i, j, config["clip_threshold"])
     for which, logits in (("image", a.image), ("video", a.video)):
@@ -116,7 +118,8 @@ def left_out(parts: Sequence[str], frames: int, size: tuple[int, int]) -> dict[s
     out = {m: what for part, (what, all_) in needs.items() if part not in parts for m in all_}
     if frames < 2:
         out |= dict.fromkeys(
-            ("motion_change", "clip_pcc", "temporal_order"), "clips of two frames or more"
+            ("motion_change", "flow_error", "flow_direction", "clip_pcc", "temporal_order"),
+            "clips of two frames or more",
         )
     for definition in ssim.DEFINITIONS:
         side = ssim.smallest_frame(definition)
@@ -162,6 +165,12 @@ def _motion(truth: np.ndarray, reconstruction: np.ndarray) -> Iterator[Measure]:
             motion.change(reconstruction)[None],
             per=motion.change(truth),
         )
+
+
+def _flow(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray) -> Iterator[Measure]:
+    side = f"tvl1_{flow.SIDE}px"
+    yield Measure("flow_error", side, "lower", NAN, flow.end_point_error(a, b, i, j))
+    yield Measure("flow_direction", side, "higher", 0.0, flow.direction(a, b, i, j))
 
 
 def _nway(

@@ -1,4 +1,4 @@
-"""What frozen networks see in clips: class scores by frame and by video, CLIP embeddings.
+"""What is seen in clips: class scores by frame and by video, CLIP embeddings, optical flow.
 
 Takes uint8 clips and folders (or hub ids) of base models; leaves arrays. Pixels go through each
 model's own PIL processor, so that they are the same with and without torchvision.
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from boldreel.errors import UserError
+from boldreel.evaluate import flow
 from boldreel.training.progress import Progress
 
 
@@ -22,16 +23,18 @@ class Readings:
     """Readings of n clips of F frames; None where the model was not given.
 
     image : float32 (n, F, classes) logits; video : float32 (n, classes) logits;
-    embedding : float32 (n, F, D), unit norm.
+    embedding : float32 (n, F, D), unit norm; flow : float16 (n, F - 1, 2, side, side), see
+    `boldreel.evaluate.flow`, which needs no model.
     """
 
     image: np.ndarray | None = None
     video: np.ndarray | None = None
     embedding: np.ndarray | None = None
+    flow: np.ndarray | None = None
 
     def take(self, index: np.ndarray) -> Readings:
         """The readings of some clips, in the order of `index`."""
-        parts = (self.image, self.video, self.embedding)
+        parts = (self.image, self.video, self.embedding, self.flow)
         return Readings(*(None if part is None else part[index] for part in parts))
 
 
@@ -77,9 +80,9 @@ class Judges:
 
     @property
     def parts(self) -> list[str]:
-        """The readings that these judges give: of "image", "video", "embedding"."""
+        """The readings that these judges give: of "image", "video", "embedding", and always "flow"."""
         pairs = {"image": self.image, "video": self.video, "embedding": self.clip}
-        return [name for name, pair in pairs.items() if pair is not None]
+        return [*(name for name, pair in pairs.items() if pair is not None), "flow"]
 
     def labels(self, which: str) -> list[str]:
         """Class names of the "image" or "video" classifier; empty without that model."""
@@ -91,10 +94,8 @@ class Judges:
 
     def read(self, clips: np.ndarray, what: str = "clips") -> Readings:
         """Readings of uint8 clips (n, F, h, w, 3); `what` names them in the progress lines."""
-        if not any((self.image, self.video, self.clip)):
-            return Readings()
         progress = Progress(len(clips), f"judge {what}", unit="clips")
-        parts: dict[str, list[np.ndarray]] = {"image": [], "video": [], "clip": []}
+        parts: dict[str, list[np.ndarray]] = {"image": [], "video": [], "clip": [], "flow": []}
         with _quiet():
             for start in range(0, len(clips), self.batch_size):
                 batch = np.asarray(clips[start : start + self.batch_size])
@@ -104,9 +105,10 @@ class Judges:
                     parts["video"].append(_by_video(self.video, batch, self.device))
                 if self.clip:
                     parts["clip"].append(_by_frame(self.clip, batch, self.device, _embedding))
+                parts["flow"].append(flow.flows(batch))
                 progress.update(len(batch))
         joined = {name: np.concatenate(part) if part else None for name, part in parts.items()}
-        return Readings(joined["image"], joined["video"], joined["clip"])
+        return Readings(joined["image"], joined["video"], joined["clip"], joined["flow"])
 
 
 @contextmanager

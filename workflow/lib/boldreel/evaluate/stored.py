@@ -1,7 +1,7 @@
 """Readings on disk, so that what all subjects share is judged once.
 
 Takes and leaves a folder with one folder per set of clips (truth, true_features, training), each
-with image.npy, video.npy and embedding.npy as far as there are judges for them.
+with flow.npy, and image.npy, video.npy and embedding.npy as far as there are judges for them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ import numpy as np
 from boldreel.data import arrays
 from boldreel.evaluate.readings import Readings
 
-_KINDS = {"image": "frame_readings", "video": "clip_readings", "embedding": "frame_readings"}
+_KINDS = {
+    "image": "frame_readings",
+    "video": "clip_readings",
+    "embedding": "frame_readings",
+    "flow": "flow_readings",
+}
 
 
 def save(folder: Path, readings: Readings, clips: Sequence[str]) -> None:
@@ -28,7 +33,7 @@ def save(folder: Path, readings: Readings, clips: Sequence[str]) -> None:
 class Stored:
     """Readings of named clips from a folder written by `save`; nothing without a folder.
 
-    parts : the readings wanted, of "image", "video", "embedding".
+    parts : the readings wanted, of "image", "video", "embedding", "flow".
     """
 
     def __init__(self, folder: Path | None, parts: Sequence[str]) -> None:

@@ -69,6 +69,17 @@ METRICS: dict[str, Entry] = {
         "below it freezes.",
         "Says nothing of direction.",
     ),
+    "flow_error": Entry(
+        "Optical flow, end-point error",
+        "How far the reconstruction's motion is from the truth's, in pixels of a square of 64 a frame.",
+        "A still picture is a strong baseline: its error is the mean length of the true motion, as "
+        "the gray frame's.",
+    ),
+    "flow_direction": Entry(
+        "Optical flow, direction",
+        "Whether what moves in the truth moves the same way in the reconstruction: the mean cosine.",
+        "Says nothing of speed; a still picture scores 0, and so does chance.",
+    ),
     "psnr": Entry(
         "Peak signal-to-noise ratio",
         "Agreement of pixel values, in dB.",
@@ -143,6 +154,7 @@ _DEFINITIONS = {
     "frame_cosine": "cosine",
     "ratio_to_truth": "ratio to the truth",
     "output": "of the output",
+    "tvl1_64px": "TV-L1 at 64 pixels",
     "image_classifier": "from frames",
     "video_classifier": "from video",
 }

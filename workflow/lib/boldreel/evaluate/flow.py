@@ -1,0 +1,183 @@
+"""Optical flow of clips, and how flows are compared.
+
+Takes uint8 clips; leaves the flow between neighbouring frames at a fixed size, and end-point errors and
+agreement of direction for pairs of clips. The flow is TV-L1 (Zach, Pock and Bischof 2007) from coarse to
+fine, computed for many pairs of frames at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+SIDE = 64  # pixels of the square that clips are brought to: an end-point error depends on it
+_LIGHT = (0.2125, 0.7154, 0.0721)  # of red, green and blue (ITU-R BT.709)
+_ATTACHMENT, _TIGHTNESS = 15.0, 0.3
+_WARPS, _ITERATIONS, _PROJECTIONS = 5, 10, 2
+_STEP = 0.25
+_COARSEST = 16  # pixels
+_MOVES = 0.25  # pixels in a frame's time above which a pixel of the truth counts as moving
+_AT_ONCE = 24  # frames: what fits into a processor's cache
+
+
+def flows(clips: np.ndarray) -> np.ndarray:
+    """Flow from each frame to the next, in pixels of a square of SIDE.
+
+    Parameters
+    ----------
+    clips : uint8 (n, F, h, w, 3).
+
+    Returns
+    -------
+    float16 (n, F - 1, 2, SIDE, SIDE), rows and columns: frame k + 1 at x + flow looks like frame k at x.
+    """
+    import torch
+    from torch.nn.functional import interpolate
+
+    n, frames = clips.shape[:2]
+    out = np.zeros((n, frames - 1, 2, SIDE, SIDE), np.float16)
+    if frames < 2:
+        return out
+    weights = torch.tensor(_LIGHT) / 255
+    each = max(_AT_ONCE // frames, 1)
+    for low in range(0, n, each):
+        part = torch.from_numpy(np.ascontiguousarray(clips[low : low + each]))
+        gray = (part.float() @ weights).flatten(0, 1)[:, None]
+        # averaging over pixels where they become fewer
+        gray = interpolate(gray, (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)
+        gray = gray[:, 0].unflatten(0, (-1, frames))
+        found = estimate(gray[:, :-1].flatten(0, 1), gray[:, 1:].flatten(0, 1))
+        out[low : low + each] = found.unflatten(0, (-1, frames - 1)).numpy()
+    return out
+
+
+def estimate(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """TV-L1 flow (n, 2, h, w) in pixels between pictures (n, h, w) of brightness 0 to 1."""
+    import torch
+    from torch.nn.functional import avg_pool2d, interpolate
+
+    pyramid = [(first, second)]
+    while min(pyramid[-1][0].shape[1:]) >= 2 * _COARSEST:
+        one, other = (avg_pool2d(picture[:, None], 2)[:, 0] for picture in pyramid[-1])
+        pyramid.append((one, other))
+    flow = torch.zeros(len(first), 2, *pyramid[-1][0].shape[1:])
+    for one, other in reversed(pyramid):
+        if flow.shape[2:] != one.shape[1:]:
+            ratio = torch.tensor(one.shape[1:]) / torch.tensor(flow.shape[2:])
+            flow = interpolate(flow, one.shape[1:], mode="bilinear", align_corners=False)
+            flow = flow * ratio.reshape(1, 2, 1, 1)
+        flow = _refine(one, other, flow)
+    return flow
+
+
+def _refine(first: torch.Tensor, second: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
+    """The flow of one level: warps, each followed by alternating data and smoothness steps."""
+    import torch
+
+    bound, scale = _ATTACHMENT * _TIGHTNESS, _STEP / _TIGHTNESS
+    dual = torch.zeros(len(flow), 2, 2, *flow.shape[2:])  # of each component, along each axis
+    for _ in range(_WARPS):
+        warped = _warp(second, flow)
+        slope = torch.stack(torch.gradient(warped, dim=(1, 2)), dim=1)
+        power = slope.square().sum(1, keepdim=True)
+        power = torch.where(power == 0, 1.0, power)
+        rest = (warped - first)[:, None] - (slope * flow).sum(1, keepdim=True)
+        for _ in range(_ITERATIONS):
+            # data: the point on the line of constant brightness, or a bounded step towards it
+            off = rest + (slope * flow).sum(1, keepdim=True)
+            data = flow - slope * (off / power).clamp(-bound, bound)
+            flow = data
+            # smoothness: total variation, by projections of its dual (Chambolle 2004)
+            for _ in range(_PROJECTIONS):
+                change = _differences(flow)
+                norm = 1 + scale * change.square().sum(2, keepdim=True).sqrt()
+                dual = (dual - _STEP * change) / norm
+                flow = data + _divergence(dual)
+    return flow
+
+
+def _warp(picture: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
+    """The picture (n, h, w) as seen at x + flow; beyond its edge it goes on as at the edge."""
+    import torch
+    from torch.nn.functional import grid_sample
+
+    height, width = picture.shape[1:]
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    y = (rows + flow[:, 0]) * 2 / (height - 1) - 1
+    x = (columns + flow[:, 1]) * 2 / (width - 1) - 1
+    grid = torch.stack((x, y), dim=-1)
+    shown = grid_sample(
+        picture[:, None], grid, mode="bilinear", padding_mode="border", align_corners=True
+    )
+    return shown[:, 0]
+
+
+def _differences(flow: torch.Tensor) -> torch.Tensor:
+    """Forward differences (n, 2, 2, h, w) of both components along both axes, 0 at the far edge."""
+    import torch
+
+    out = torch.zeros(len(flow), 2, 2, *flow.shape[2:])
+    out[:, :, 0, :-1] = flow[:, :, 1:] - flow[:, :, :-1]
+    out[:, :, 1, :, :-1] = flow[..., 1:] - flow[..., :-1]
+    return out
+
+
+def _divergence(dual: torch.Tensor) -> torch.Tensor:
+    """Minus the adjoint's sum over axes: what the dual adds to each component, (n, 2, h, w)."""
+    out = -dual.sum(2)
+    out[:, :, 1:] += dual[:, :, 0, :-1]
+    out[..., 1:] += dual[:, :, 1, :, :-1]
+    return out
+
+
+def end_point_error(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Mean length (pairings, n) of the difference between flows a[i] and b[j], in pixels of SIDE.
+
+    A still reconstruction has the mean length of the true flow: the baseline to beat.
+    """
+    return _each(a, b, i, j, lambda u, v: float(_length(u - v).mean()))
+
+
+def direction(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Mean cosine (pairings, n) between flows a[i] and the true b[j] where the truth moves.
+
+    Pixels count by the length of the true flow, and those that move less than a quarter of a pixel not
+    at all; a pixel that stands still in the reconstruction counts as 0, which is also chance. NaN for
+    a true clip that does not move.
+    """
+
+    def cosine(u: np.ndarray, v: np.ndarray) -> float:
+        true = _length(v)
+        weight = np.where(true > _MOVES, true, 0.0)
+        total = weight.sum()
+        if total == 0:
+            return float("nan")
+        length = true * _length(u)
+        agreement = (u * v).sum(1) / np.where(length > 0, length, 1.0)
+        return float((weight * agreement).sum() / total)
+
+    return _each(a, b, i, j, cosine)
+
+
+def _length(flow: np.ndarray) -> np.ndarray:
+    """(steps, 2, h, w) to (steps, h, w)."""
+    return np.sqrt(np.square(flow).sum(1))
+
+
+def _each(
+    a: np.ndarray,
+    b: np.ndarray,
+    i: np.ndarray,
+    j: np.ndarray,
+    compare: Callable[[np.ndarray, np.ndarray], float],
+) -> np.ndarray:
+    out = np.empty(i.shape)
+    for place in np.ndindex(*i.shape):
+        one, other = a[i[place]], b[j[place]]
+        out[place] = compare(one.astype(np.float32), other.astype(np.float32))
+    return out
