@@ -272,6 +272,25 @@ def build(root: Path, clips: int = 24, size: int = 32, seed: int = 7) -> Path:
             ]
         )
         tables.write(home / "sweep.tsv", sweep, "sweep")
+        repeats = [
+            {
+                "subject": subject,
+                "repeats": n,
+                "sets": 10 // n,
+                "condition": condition,
+                "metric": metric,
+                "value": chance + 0.1 * k,
+                "ci_low": chance + 0.08 * k,
+                "ci_high": chance + 0.12 * k,
+                "chance": chance,
+                "p": 0.01,
+                "n": 16,
+            }
+            for condition in ("model", "ridge")
+            for metric, chance in (("two_way_text", 0.5), ("top1_text", 0.02))
+            for k, n in enumerate((1, 2, 5, 10), start=1)
+        ]
+        tables.write(home / "align" / "repeats.tsv", pd.DataFrame(repeats), "repeats")
         documents.write(home / "choice.json", {"lag": 4.0, "window": 2}, "choice")
         qc = pd.DataFrame(
             [

@@ -127,3 +127,38 @@ rule align_retrieve:
         "python -m boldreel.align.retrieve --align {params.folder:q} --windows {input.windows:q} "
         "--series-dir {params.series:q} --clips {input.clips:q} --features {input.features:q} "
         "--subject {wildcards.subject} --output {output.table:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule align_repeats:
+    """Retrieval against the number of test repeats that are averaged."""
+    input:
+        model=f"{R}/sub-{{subject}}/align/model",
+        ridge=f"{R}/sub-{{subject}}/align/ridge",
+        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        series=lambda wildcards: responses(wildcards.subject, "test"),
+        clips=f"{R}/clips.parquet",
+        features=lambda wildcards: features(),
+    output:
+        f"{R}/sub-{{subject}}/align/repeats.tsv",
+    log:
+        f"{LOGS}/align/repeats-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/align/repeats-{{subject}}.tsv"
+    conda:
+        "../../envs/align.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=120,
+    params:
+        cfg=section(
+            "align",
+            leave_out=["subjects", "pool"],
+        ),
+        code=code("align.repeats"),
+        series=folder_of("series"),
+        folder=folder_of("model"),
+    shell:
+        "python -m boldreel.align.repeats --align {params.folder:q} --windows {input.windows:q} "
+        "--series-dir {params.series:q} --clips {input.clips:q} --features {input.features:q} "
+        "--subject {wildcards.subject} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

@@ -23,6 +23,7 @@ rule report_figures:
                 "noise_ceiling.parquet",
                 "roi/voxels.parquet",
                 "align/history.tsv",
+                "align/repeats.tsv",
                 "cotrain",
                 *(["hrf.tsv"] if DECONVOLVED else []),
             ],

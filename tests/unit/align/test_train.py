@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from boldreel.align import ablate, ablation_table, minutes, pool, retrieve, train
+from boldreel.align import ablate, ablation_table, minutes, pool, repeats, retrieve, train
 from boldreel.align.conditions import CONDITIONS
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
@@ -60,6 +60,19 @@ def run_retrieve(study: Any, align: Path) -> Any:
     return table[table["segment"] == "all"].set_index(["condition", "metric"])
 
 
+def run_repeats(study: Any, align: Path) -> Any:
+    repeats.main(
+        [
+            *("--align", str(align), "--windows", str(study.windows)),
+            *("--series-dir", str(study.series), "--clips", str(study.clips)),
+            *("--features", *map(str, study.features), "--subject", "01"),
+            *("--output", str(align / "repeats.tsv"), "--config", json.dumps(CONFIG)),
+        ]
+    )
+    table = tables.read(align / "repeats.tsv", "repeats")
+    return table.set_index(["condition", "metric", "repeats"]).sort_index()
+
+
 @pytest.fixture(scope="module")
 def aligned(study: Any, pretrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("aligned")
@@ -94,6 +107,21 @@ def test_predictions_are_written_in_the_order_of_their_list(
     np.testing.assert_allclose(np.linalg.norm(text, axis=1), 1, rtol=1e-5)
 
 
+def test_more_repeats_find_more_and_all_of_them_what_retrieval_tells(
+    study: Any, aligned: Path, scores: Any
+) -> None:
+    curve = run_repeats(study, aligned)
+    assert sorted(set(curve.index.get_level_values("repeats"))) == [1, 2, 5, 6]
+    for condition in ("model", "ridge"):
+        for metric in retrieve.METRICS:
+            last = curve.loc[(condition, metric, 6)]
+            for name in ("value", "ci_low", "ci_high", "p"):
+                assert last[name] == pytest.approx(scores.loc[(condition, metric), name], abs=1e-6)
+        values = curve["value"].loc[condition, "two_way_text"]
+        assert 0.55 < values[1] < values[2] < values[6]
+    assert curve["sets"].loc["model", "top1_text"].tolist() == [6, 3, 1, 1]
+
+
 def test_without_signal_everything_is_at_chance(
     study_writer: Callable[..., Any], pretrained: Path, tmp_path: Path
 ) -> None:
@@ -104,6 +132,8 @@ def test_without_signal_everything_is_at_chance(
         row = silent.loc[("model", metric)]
         assert row["p"] > 0.05
         assert row["ci_low"] < row["chance"] + 0.02
+    curve = run_repeats(study, tmp_path / "align").loc["model", "two_way_text"]
+    assert (curve["p"] > 0.05).all() and (abs(curve["value"] - 0.5) < 0.1).all()
 
 
 def test_nothing_fitted_sees_test_runs(

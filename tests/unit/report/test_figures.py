@@ -10,7 +10,16 @@ from PIL import Image
 from boldreel.data import tables
 from boldreel.report import brain, cost, figures, page, results, sheet
 
-NAMES = ["scores", "training_curves", "lag_sweep", "roi", "noise_ceiling", "ceiling_map", "timing"]
+NAMES = [
+    "scores",
+    "repeats",
+    "training_curves",
+    "lag_sweep",
+    "roi",
+    "noise_ceiling",
+    "ceiling_map",
+    "timing",
+]
 NAMES += ["sample_sheet"]
 
 

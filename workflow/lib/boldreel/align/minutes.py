@@ -23,8 +23,6 @@ from boldreel.training.progress import Progress
 if TYPE_CHECKING:
     from boldreel.align.data import Trials
 
-METRICS = ("two_way_text", "two_way_image", "top1_text", "top1_image")
-
 
 def first_runs(trials: Trials) -> list[np.ndarray]:
     """Bool (rows,) of the first 1, 2, 4, ... runs and of all of them: first showings first."""
@@ -101,7 +99,9 @@ def main(argv: list[str] | None = None) -> None:
     rows: list[dict[str, Any]] = []
     loop.set_threads()
     for length, condition, decoder in decoders():
-        scores = retrieve.summaries(decoder, x, test.features, segments, METRICS, config["seed"])
+        scores = retrieve.summaries(
+            decoder, x, test.features, segments, retrieve.METRICS, config["seed"]
+        )
         rows += [
             {"subject": args.subject, "minutes": length, "condition": condition, **score}
             for score in scores

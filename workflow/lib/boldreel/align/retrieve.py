@@ -35,6 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "permutations": 999,
     "combination": None,
 }
+METRICS = ("two_way_text", "two_way_image", "top1_text", "top1_image")
 SPACE = "cosine of deviations from the training mean"
 
 

@@ -193,6 +193,20 @@ TABLES: dict[str, dict[str, Column]] = {
         "p": FLOAT,
         "n": INT,
     },
+    # retrieval against the number of test repeats that are averaged, mean over so many sets of them
+    "repeats": {
+        "subject": TEXT,
+        "repeats": INT,
+        "sets": INT,
+        "condition": TEXT,
+        "metric": TEXT,
+        "value": FLOAT,
+        "ci_low": FLOAT,
+        "ci_high": FLOAT,
+        "chance": FLOAT,
+        "p": FLOAT,
+        "n": INT,
+    },
     # what a training without one of its parts earns on each test clip
     "ablation_clips": {
         "subject": TEXT,

@@ -2,7 +2,7 @@
 
 Takes the results folder and the subjects; leaves a folder with scores, training_curves, lag_sweep,
 roi, masked (pretraining), noise_ceiling, ceiling_map, timing, sample_sheet and strip.png (truth over
-reconstruction for the README), kernels where series were deconvolved, and ablation and minutes after
+reconstruction for the README), repeats, kernels where series were deconvolved, and ablation and minutes after
 `make ablate`.
 A figure whose material is missing is left out and named on standard error.
 """
@@ -32,7 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "level": 0.05,
     "combination": ["object", "colour"],
 }
-_CHARTS = 8
+_CHARTS = 9
 # Which score says which subject is best, for the strip: the first that the table holds.
 _BEST = (("nway_video", "top3_n50_k1"), ("nway_video", "top3_n2_k1"), ("ssim", "rgb_uniform"))
 
@@ -134,6 +134,10 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
             example = results.table(str(path.relative_to(results.root)), "masked_example")
             if positions is not None and example is not None:
                 save("masked", *brain.masked(positions, example))
+        repeated = {s: results.table(f"sub-{s}/align/repeats.tsv", "repeats") for s in subjects}
+        shown = {s: t for s, t in repeated.items() if t is not None}
+        if shown:
+            save("repeats", *plots.repeats(shown))
         sweeps = {s: results.table(f"sub-{s}/sweep.tsv", "sweep") for s in subjects}
         known = {s: t for s, t in sweeps.items() if t is not None}
         if known:

@@ -96,6 +96,7 @@ def render(
             scoretable.legend(table),
             scoretable.headline(table, subjects, method, by),
             sections.figure(figures, "scores", caption("scores")),
+            sections.figure(figures, "repeats", caption("repeats")),
             "<h3>All scores</h3>",
             scoretable.explorer(table, method),
             _continuous(results),

@@ -269,6 +269,43 @@ def minutes(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     return figure, pd.concat(list(tables.values()), ignore_index=True)
 
 
+def repeats(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
+    """Retrieval against the number of test repeats averaged: the encoder and ridge, two-way and top-1.
+
+    Parameters
+    ----------
+    tables : {subject: table "repeats"}.
+    """
+    import pandas as pd
+
+    whole = pd.concat(list(tables.values()), ignore_index=True)
+    metrics = {"two_way_text": "two-way retrieval, text", "top1_text": "top-1 retrieval, text"}
+    figure, axes = _panels(len(metrics), 3.4, 2.6, 2)
+    for axis, (metric, name) in zip(axes, metrics.items(), strict=True):
+        shown = whole[whole["metric"] == metric]
+        for place, subject in enumerate(tables):
+            own = shown[shown["subject"].astype(str) == subject].sort_values("repeats")
+            tint = ink.colour(place)
+            rows = own[own["condition"] == "model"]
+            axis.fill_between(
+                rows["repeats"], rows["ci_low"], rows["ci_high"], color=tint, alpha=0.12
+            )
+            label = wording.who(subject)
+            axis.plot(rows["repeats"], rows["value"], "o-", ms=4, color=tint, label=label)
+            ridge = own[own["condition"] == "ridge"]
+            axis.plot(ridge["repeats"], ridge["value"], ":", lw=1.2, color=tint)
+        axis.axhline(shown["chance"].iloc[0], color=ink.MUTED, ls=(0, (4, 3)), lw=1)
+        axis.set_xscale("log")
+        numbers = sorted(set(whole["repeats"]))
+        axis.set_xticks(numbers, [str(n) for n in numbers])
+        axis.minorticks_off()
+        axis.set_xlabel("test repeats averaged")
+        axis.set_ylabel(name)
+        axis.grid(lw=0.6)
+    axes[0].legend()
+    return figure, whole
+
+
 def timing(stages: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Seconds of all jobs of each stage, with their number and peak memory."""
     import matplotlib.pyplot as plt

@@ -1,0 +1,129 @@
+"""Retrieval against the number of test repeats that are averaged.
+
+Takes the aligned decoders of one subject, test windows of every single run, and features; leaves a table
+of retrieval after averaging 1, 2, 5, ... repeats of each clip: scores over all test repeats say little
+of what one showing would give. All repeats are used at each number: they are parted into sets of that
+many, each set is decoded for itself, and scores are means over sets.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boldreel.align import identify
+from boldreel.align.features import ClipFeatures, load_features
+from boldreel.align.retrieve import DEFAULTS, METRICS, outcomes, predict
+from boldreel.data import provenance, tables
+from boldreel.data.responses import Responses, load_responses
+from boldreel.pretrain.corpus import subject_of
+from boldreel.step import parser, run
+from boldreel.training.progress import Progress
+
+if TYPE_CHECKING:
+    from boldreel.align.decoder import Decoder
+
+COUNTS = (1, 2, 5, 10, 20)
+
+
+def rows_by_clip(trials: Responses) -> tuple[list[str], list[np.ndarray]]:
+    """Sorted clips, and for each the rows of its showings, first repeats first."""
+    clip, repeat = np.asarray(trials.clips), np.asarray(trials.repeats)
+    names = sorted(set(trials.clips))
+    order = np.argsort(repeat, kind="stable")
+    return names, [order[clip[order] == name] for name in names]
+
+
+def counts(rows: list[np.ndarray]) -> list[int]:
+    """How many repeats are averaged: those of COUNTS that every clip has, and as many as every clip has."""
+    fewest = min(len(own) for own in rows)
+    return [*(n for n in COUNTS if n < fewest), fewest]
+
+
+def averages(x: np.ndarray, rows: list[np.ndarray], n: int) -> list[np.ndarray]:
+    """Windows (clips, w, V) averaged over n repeats, one array for each of the disjoint sets of repeats."""
+    sets = min(len(own) for own in rows) // n
+    return [np.stack([x[own[k * n : (k + 1) * n]].mean(0) for own in rows]) for k in range(sets)]
+
+
+def mean_outcomes(
+    decoder: Decoder, parts: list[np.ndarray], test: ClipFeatures
+) -> dict[str, identify.Outcome]:
+    """The mean over sets of repeats of each metric's outcome."""
+    found: dict[str, list[identify.Outcome]] = {}
+    every = np.arange(len(test.clips))
+    for x in parts:
+        for metric, _, outcome in outcomes(decoder, predict(decoder, x), test, None, every):
+            if metric in METRICS:
+                found.setdefault(metric, []).append(outcome)
+    return {
+        metric: identify.Outcome(np.mean([one.matrix for one in of], axis=0), of[0].chance)
+        for metric, of in found.items()
+    }
+
+
+def main(argv: list[str] | None = None) -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--align", type=Path, required=True)
+    arguments.add_argument("--windows", type=Path, required=True)
+    arguments.add_argument("--series-dir", type=Path, required=True)
+    arguments.add_argument("--clips", type=Path, required=True)
+    arguments.add_argument("--features", type=Path, nargs="+", required=True)
+    arguments.add_argument("--subject", help="label; default: from the folder sub-XX of --output")
+    arguments.add_argument("--output", type=Path, required=True)
+    args = arguments.parse_args(argv)
+    started = time.time()
+    config = {**DEFAULTS, **{k: v for k, v in args.config.items() if k in DEFAULTS}}
+
+    import pandas as pd
+
+    from boldreel.align.decoder import LinearDecoder
+    from boldreel.align.encoder import SpatioTemporalEncoder
+    from boldreel.training.loop import set_threads
+
+    set_threads()
+    trials = load_responses(args.windows, args.series_dir, "test", "each")
+    names, rows = rows_by_clip(trials)
+    test = load_features(args.clips, args.features, names)
+    segments = np.asarray([trials.segments[own[0]] for own in rows])
+    shots = np.asarray(test.shots)
+    pairings = identify.shifts(segments, shots, config["permutations"], config["seed"])
+    decoders: dict[str, Decoder] = {
+        "model": SpatioTemporalEncoder.from_pretrained(args.align / "model"),
+        "ridge": LinearDecoder.from_pretrained(args.align / "ridge"),
+    }
+    subject = args.subject or subject_of(args.output)
+    found: list[dict[str, Any]] = []
+    numbers = counts(rows)
+    progress = Progress(len(numbers) * len(decoders), "repeats", unit="averages")
+    for n in numbers:
+        parts = averages(trials.x, rows, n)
+        for condition, decoder in decoders.items():
+            for metric, outcome in mean_outcomes(decoder, parts, test).items():
+                result = identify.summarise(
+                    outcome, np.ones(len(names), dtype=bool), shots, pairings, seed=config["seed"]
+                )
+                shared = {"subject": subject, "repeats": n, "sets": len(parts)}
+                shared |= {"condition": condition, "metric": metric}
+                kept = ("value", "ci_low", "ci_high", "chance", "p", "n")
+                found.append({**shared, **{name: getattr(result, name) for name in kept}})
+            progress.update()
+    table = pd.DataFrame(found)
+    tables.write(args.output, table, "repeats")
+    provenance.record(
+        args.output,
+        inputs=[args.align / "model", args.align / "ridge", args.windows, args.clips],
+        config=config,
+        seed=config["seed"],
+        started=started,
+    )
+    shown = table[(table["metric"] == "two_way_text") & (table["condition"] == "model")]
+    for row in shown.itertuples():
+        print(f"two-way, text, {row.repeats} repeats: {row.value:.3f} (chance {row.chance:.3f})")
+
+
+if __name__ == "__main__":
+    run(main)
