@@ -157,7 +157,7 @@ def attention(demo: Demo, args: argparse.Namespace) -> list[dict]:
 
     published = {"noise_correlation": 0.0, "image_above": None, "still_share": 0.0}
     rows = []
-    for recipe, options in (("default", {}), ("frames with noise of their own", published)):
+    for recipe, options in (("default", {}), ("noise of its own", published)):
         for mode in args.modes:
             config = {"epochs": 3, "steps_per_epoch": 50, "validation_clips": 32, "seed": args.seed}
             config |= {"attention": mode, **options}

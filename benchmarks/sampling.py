@@ -3,9 +3,9 @@
 *published* is a plain implementation: 200 steps of PNDM, two passes a step, one clip at a time, keys and
 values of self-attention computed anew for each frame that reads them and those of the condition for each
 frame at each step. Then what each change saves: the same loop and steps in boldreel; a multistep solver
-at 25 steps; boldreel's defaults (self-attention that sees its own frame, single frames at high noise,
-guidance in the first 60 % of the steps). Before anything is timed, the plain loop and boldreel's must
-give the same latents. Each row runs in a process of its own, whose peak of memory is told.
+at 25 steps; boldreel's defaults (single frames at high noise, guidance in the first 60 % of the steps).
+Before anything is timed, the plain loop and boldreel's must give the same latents. Each row runs in a
+process of its own, whose peak of memory is told.
 
     OMP_NUM_THREADS=2 .venv/bin/python benchmarks/sampling.py
     .venv/bin/python benchmarks/sampling.py --size sd15 --batch 1 4 8    # on a GPU: bf16, random weights

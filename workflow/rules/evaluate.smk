@@ -45,6 +45,10 @@ rule evaluate_score:
             for shard in shards()
         ],
         upper=[f"{R}/reconstruction/true_features/shard-{shard}" for shard in shards()],
+        controls=[
+            f"{R}/sub-{{subject}}/reconstruction/control-{control}"
+            for control in config["reconstruct"]["controls"]
+        ],
         frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
         clips=f"{R}/clips.parquet",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
@@ -77,9 +81,13 @@ rule evaluate_score:
         video=model("video_classifier"),
         method=METHOD,
         series=folder_of("series"),
+        controls=lambda wildcards, input: (
+            ["--controls", *input.controls] if input.controls else []
+        ),
     shell:
         "python -m boldreel.evaluate.score --reconstruction {input.reconstruction:q} "
-        "--upper-bound {input.upper:q} --stimuli {params.stimuli:q} --clips {input.clips:q} "
+        "--upper-bound {input.upper:q} {params.controls:q} "
+        "--stimuli {params.stimuli:q} --clips {input.clips:q} "
         "--windows {input.windows:q} --image-classifier {params.image:q} "
         "--video-classifier {params.video:q} --clip-model {params.clip:q} --method {params.method} "
         "--series-dir {params.series:q} --reference {input.reference:q} "

@@ -24,7 +24,7 @@ rule reconstruct_sample:
         runtime=1440,
         gpu=1,
     params:
-        cfg=section("reconstruct"),
+        cfg=section("reconstruct", leave_out=["controls", "control_clips"]),
         code=code("reconstruct.sample"),
         series=folder_of("series"),
         shards=config["reconstruct"]["shards"],
@@ -60,7 +60,7 @@ rule reconstruct_true_features:
         runtime=1440,
         gpu=1,
     params:
-        cfg=section("reconstruct"),
+        cfg=section("reconstruct", leave_out=["controls", "control_clips"]),
         code=code("reconstruct.sample"),
         shards=config["reconstruct"]["shards"],
         diffusion=model("diffusion"),
@@ -70,3 +70,39 @@ rule reconstruct_true_features:
         "--diffusion-model {params.diffusion:q} --true-features {input.features:q} "
         "--clips {input.clips:q} --shard {wildcards.shard} --shards {params.shards} "
         "--output {output:q} --state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule reconstruct_control:
+    """The co-trained model fed the mean training response, or noise, in place of test responses."""
+    input:
+        cotrain=f"{R}/sub-{{subject}}/cotrain",
+        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        series=lambda wildcards: responses(wildcards.subject, "test"),
+        clips=f"{R}/clips.parquet",
+        weights=weights("diffusion"),
+    output:
+        directory(f"{R}/sub-{{subject}}/reconstruction/control-{{control}}"),
+    log:
+        f"{LOGS}/reconstruct/control-{{subject}}-{{control}}.log",
+    benchmark:
+        f"{R}/benchmarks/reconstruct/control-{{subject}}-{{control}}.tsv"
+    priority: 20
+    conda:
+        "../../envs/reconstruct.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=240,
+        gpu=1,
+    params:
+        cfg=section("reconstruct", leave_out=["controls"]),
+        code=code("reconstruct.sample"),
+        series=folder_of("series"),
+        diffusion=model("diffusion"),
+        state=f"{STATE}/reconstruct/sub-{{subject}}-{{control}}",
+    shell:
+        "python -m boldreel.reconstruct.sample --control {wildcards.control} "
+        "--encoder {input.cotrain:q}/encoder --generator {input.cotrain:q}/generator "
+        "--diffusion-model {params.diffusion:q} --windows {input.windows:q} "
+        "--series-dir {params.series:q} --clips {input.clips:q} --output {output:q} "
+        "--state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

@@ -191,7 +191,7 @@ def test_numbers_are_those_of_the_pipeline(tree, judges, tmp_path):
     both = own.merge(table, on=keys, suffixes=("", "_alone"))
     both = both[~both["segment"].isin(["seen", "unseen"])]
     assert {"nway_frame", "judge_colour", "ssim", "motion_change"} <= set(both["metric"])
-    assert set(both["condition"]) == {"model", "shuffled", "gray", "truth"}
+    assert set(both["condition"]) == {"model", "shuffled", "gray", "true_colour", "truth"}
     assert set(both["segment"]) == {"all", "test01", "test02"}
     assert len(both) > 60
     for column in ("value", "ci_low", "ci_high", "chance", "p", "n", "permutations"):

@@ -46,6 +46,7 @@ def test_rows_and_baselines(plain):
     table = tables.read(plain / "01.tsv", "metrics")
     assert set(table["segment"]) == {"all", "test01", "test02", "seen", "unseen"}
     conditions = {"model", "shuffled", "true_features", "gray", "mean_frame", "random_training"}
+    conditions.add("true_colour")
     assert set(table["condition"]) == conditions
     # a true clip that does not move has no direction
     everywhere = (table["segment"] == "all") & (table["metric"] != "flow_direction")
@@ -79,6 +80,38 @@ def test_clip_values_average_to_the_score(plain):
         assert len(mine) == 40 and mine["clip"].is_unique
         one = row(table, segment="all", condition=condition, **wanted)
         assert mine["value"].mean() == pytest.approx(one["value"], rel=1e-6)
+
+
+def test_a_control_of_some_clips_is_scored_on_those(tree, tmp_path):
+    """Given the reconstruction of every third clip as a control, it scores what the model does there."""
+    home = tree / "sub-01" / "reconstruction" / "mindvideo"
+    model = clips.Reconstruction([home])
+    some = sorted(model.names)[::3]
+    arrays.save(
+        tmp_path / "control-mean" / "frames.npy",
+        model.frames(some),
+        kind="reconstruction",
+        clips=some,
+        frame_rate=3.0,
+        seed=0,
+    )
+    score.main(arguments(tree, "01", tmp_path, "--controls", str(tmp_path / "control-mean")))
+    by_clip = tables.read(tmp_path / "01.parquet", "clip_metrics")
+    table = tables.read(tmp_path / "01.tsv", "metrics")
+    for metric in ("psnr", "ssim", "motion_change", "flow_error", "temporal_order"):
+        rows = by_clip[(by_clip["metric"] == metric) & (by_clip["definition"] != "gray_gaussian")]
+        values = rows.pivot(index="clip", columns="condition", values="value")
+        given = values["mean_fmri"].dropna()
+        np.testing.assert_allclose(given, values.loc[given.index, "model"], rtol=1e-6)
+        assert set(given.index) <= set(some) and len(given) >= len(some) - 2
+    one = row(table, segment="all", condition="mean_fmri", metric="psnr")
+    assert one["n"] == len(some) and one["ci_low"] < one["value"] < one["ci_high"]
+    with pytest.raises(UserError, match="one configuration"):
+        small = np.zeros((2, 3, 8, 8, 3), np.uint8)
+        path = tmp_path / "control-noise" / "frames.npy"
+        meta = {"clips": some[:2], "frame_rate": 3.0, "seed": 0}
+        arrays.save(path, small, kind="reconstruction", **meta)
+        score.main(arguments(tree, "01", tmp_path, "--controls", str(path.parent)))
 
 
 def test_constant_reconstruction_is_at_chance(tree):
@@ -152,7 +185,8 @@ def test_judges_and_reference_agree(tree, judges, tmp_path, monkeypatch):
     monkeypatch.setattr(Judges, "read", listening)
     score.main(arguments(tree, "01", b, *models, *stored))
     # What is the same for every subject comes from the reference, random training clips as well.
-    assert judged and not {"truth", "true_features", "random_training"} & set(judged)
+    shared = {"truth", "true_colour", "true_features", "random_training"}
+    assert judged and not shared & set(judged)
     first, second = (tables.read(p / "01.tsv", "metrics") for p in (a, b))
     pd.testing.assert_frame_equal(first, second, check_exact=False, atol=1e-4)
     metrics = set(first["metric"])

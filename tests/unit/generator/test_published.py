@@ -81,7 +81,7 @@ def test_temporal_bias_starts_at_random_as_published(unet) -> None:  # type: ign
 
 def test_settings_switch_it_on_and_off() -> None:
     assert GeneratorSettings().inflation.compat is None
-    assert GeneratorSettings().inflation.attention == "own-previous"
+    assert GeneratorSettings().inflation.attention == "previous-two"
     assert GeneratorSettings(compat="mindvideo").inflation == Inflation.published()
     with pytest.raises(UserError, match="mindvideo"):
         GeneratorSettings(compat="mindvis")

@@ -9,7 +9,14 @@ import torch
 from boldreel.align import encoder
 from boldreel.data import arrays
 from boldreel.data.responses import load_responses
-from boldreel.reconstruct.conditions import from_brain, from_captions
+from boldreel.generator import saving
+from boldreel.reconstruct.conditions import (
+    from_brain,
+    from_captions,
+    from_mean,
+    from_noise,
+    some_test_clips,
+)
 
 
 def test_captions(dataset) -> None:  # type: ignore[no-untyped-def]
@@ -27,3 +34,34 @@ def test_brain_averages_test_repeats(dataset, encoder_folder, repeats) -> None: 
     model = encoder.SpatioTemporalEncoder.from_pretrained(encoder_folder)
     expected = model(torch.from_numpy(responses.x)).condition.detach().numpy()
     assert np.allclose(list(conditions.values()), expected, atol=1e-5)
+
+
+def test_some_test_clips_are_spread_evenly(dataset) -> None:  # type: ignore[no-untyped-def]
+    clips = [f"test01-{i:04d}" for i in range(6)]
+    assert some_test_clips(dataset.windows, 3) == [clips[0], clips[2], clips[5]]
+    assert some_test_clips(dataset.windows, 50) == clips
+
+
+def test_the_mean_control_is_the_negative_condition(dataset, generator_folder) -> None:  # type: ignore[no-untyped-def]
+    conditions = from_mean(generator_folder, dataset.windows, 4)
+    assert len(conditions) == 4
+    negative = saving.load_negative(generator_folder)
+    assert all(np.array_equal(condition, negative) for condition in conditions.values())
+
+
+def test_noise_knows_nothing_of_the_responses_but_their_size(dataset, encoder_folder) -> None:  # type: ignore[no-untyped-def]
+    arguments = (encoder_folder, dataset.windows, dataset.series)
+    first = from_noise(*arguments, "average", 6, 1)
+    for run in (1, 2):
+        path = dataset.series / f"task-test01_run-{run}.npy"
+        series, meta = arrays.load(path, kind="series", mmap=False)
+        meta = {k: v for k, v in meta.items() if k not in ("kind", "shape", "dtype")}
+        arrays.save(path, series * 5 + 3, kind="series", **meta)
+    second = from_noise(*arguments, "average", 6, 1)
+    other = from_noise(*arguments, "average", 6, 2)
+    single = from_noise(*arguments, 1, 6, 1)
+    rows = [np.stack(list(found.values())) for found in (first, second, other, single)]
+    assert np.array_equal(rows[0], rows[1]) and not np.allclose(rows[0], rows[2])
+    # one repeat is noisier than the mean of two, by the square root of two
+    spread = [(part - part.mean(0)).std() for part in (rows[0], rows[3])]
+    assert spread[1] / spread[0] == pytest.approx(2**0.5, rel=1e-3)

@@ -117,6 +117,13 @@ def test_from_brain(  # type: ignore[no-untyped-def]
     brain = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
     sample.main([*common, *brain, "--config", json.dumps(CONFIG)])
     assert sorted(_frames(tmp_path / "out")) == [f"test01-{i:04d}" for i in range(6)]
+    for control in ("mean", "noise"):
+        options = ["--control", control, "--output", str(tmp_path / f"control-{control}")]
+        config = json.dumps({**CONFIG, "control_clips": 4, "samples": 2, "continuous": {}})
+        sample.main([*common, *brain, *options, "--config", config])
+        drawn = _frames(tmp_path / f"control-{control}")
+        assert list(drawn) == [f"test01-{i:04d}" for i in (0, 2, 3, 5)]
+        assert not (tmp_path / f"control-{control}" / "samples.npy").exists()
     with pytest.raises(UserError, match="either"):
         sample.main([*common, *brain[:2]])
     with pytest.raises(UserError, match="either"):

@@ -45,14 +45,16 @@ def flows(clips: np.ndarray) -> np.ndarray:
         return out
     weights = torch.tensor(_LIGHT) / 255
     each = max(_AT_ONCE // frames, 1)
-    for low in range(0, n, each):
-        part = torch.from_numpy(np.ascontiguousarray(clips[low : low + each]))
+    moving = np.array([k for k in range(n) if (clips[k][1:] != clips[k][:-1]).any()], dtype=int)
+    for low in range(0, len(moving), each):
+        rows = moving[low : low + each]
+        part = torch.from_numpy(np.ascontiguousarray(clips[rows]))
         gray = (part.float() @ weights).flatten(0, 1)[:, None]
         # averaging over pixels where they become fewer
         gray = interpolate(gray, (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)
         gray = gray[:, 0].unflatten(0, (-1, frames))
         found = estimate(gray[:, :-1].flatten(0, 1), gray[:, 1:].flatten(0, 1))
-        out[low : low + each] = found.unflatten(0, (-1, frames - 1)).numpy()
+        out[rows] = found.unflatten(0, (-1, frames - 1)).numpy()
     return out
 
 

@@ -8,7 +8,7 @@ model that was not given is left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,16 @@ class Measure:
     chance: float
     values: np.ndarray
     per: np.ndarray | None = None
+
+    def spread(self, at: np.ndarray, count: int) -> Measure:
+        """The measure of clips at these places, as one of `count` clips; NaN at the others."""
+        values = np.full((len(self.values), count), NAN)
+        values[:, at] = self.values
+        if self.per is None:
+            return replace(self, values=values)
+        per = np.full(count, NAN)
+        per[at] = self.per
+        return replace(self, values=values, per=per)
 
 
 @dataclass(frozen=True)

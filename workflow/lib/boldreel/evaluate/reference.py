@@ -1,15 +1,17 @@
 """Step: what the judges see in clips that are the same for every subject, judged once.
 
 Takes the upper bound's shards, stimuli, clips and the names of the training movies; leaves a folder
-of readings of the true test clips, of the generator's clips from true features, and of the training
-clips that the seed draws as a baseline. `score --reference` takes them from there. No subject's data
-go in, so that another subject leaves it as it is.
+of readings of the true test clips, of their mean colours held still, of the generator's clips from true
+features, and of the training clips that the seed draws as a baseline. `score --reference` takes them
+from there. No subject's data go in, so that another subject leaves it as it is.
 """
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
+
+import numpy as np
 
 from boldreel.data import atomic, provenance, tables
 from boldreel.evaluate import baselines, clips, stored
@@ -52,6 +54,10 @@ def main(argv: list[str] | None = None) -> None:
         for name, chosen in (("truth", test), ("training", random)):
             shown = clips.cut(chosen, args.stimuli, frames, size)
             stored.save(folder / name, judges.read(shown, name), list(chosen["clip"]))
+            if name == "truth":
+                colours = np.stack([baselines.mean_colour(clip) for clip in shown])
+                flat = judges.read(baselines.true_colour(colours, frames, size), "mean colours")
+                stored.save(folder / "true_colour", flat, list(chosen["clip"]))
         names = list(test["clip"])
         made = judges.read(upper.frames(names), "true_features")
         stored.save(folder / "true_features", made, names)

@@ -2,8 +2,8 @@
 
 Takes reconstruction shards, stimuli, the tables of clips and windows, and the frozen judges; leaves
 metrics.parquet (every clip, table "clip_metrics") and scores.tsv (table "metrics": value, interval
-over shots, chance, circular-shift p) for the conditions model, shuffled, gray, mean_frame,
-random_training, and true_features and nearest_training where their inputs are given.
+over shots, chance, circular-shift p) for the conditions model, shuffled, gray, true_colour, mean_frame,
+random_training, and true_features, nearest_training and controls where their inputs are given.
 """
 
 from __future__ import annotations
@@ -43,12 +43,16 @@ DEFAULTS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Condition:
-    """Clips of a condition, and under which set and names their readings may be stored."""
+    """Clips of a condition, and under which set and names their readings may be stored.
+
+    at : places of these clips among the rows that were asked for; None is all of them.
+    """
 
     name: str
     frames: np.ndarray
     stored: str = ""
     clips: Sequence[str] = ()
+    at: np.ndarray | None = None
 
 
 class Source(Protocol):
@@ -76,6 +80,7 @@ class Material:
     training : clips table of the training clips.
     random : clips table of a training clip drawn for each test clip, or of none.
     nearest : row of `training` for each test clip, or None.
+    controls : by condition, reconstructions of some test clips from something else than responses.
     """
 
     def __init__(
@@ -87,25 +92,35 @@ class Material:
         training: pd.DataFrame,
         random: pd.DataFrame,
         nearest: np.ndarray | None,
+        controls: Mapping[str, clips.Reconstruction] | None = None,
     ) -> None:
         self.model, self.upper, self.stimuli = model, upper, stimuli
         self.test, self.training = test, training
-        self.random, self.nearest = random, nearest
+        self.random, self.nearest, self.controls = random, nearest, controls or {}
         self.frames, self.size = model.shape[0], (model.shape[1], model.shape[2])
         self.mean = clips.mean_frame(training, stimuli, self.size) if len(training) else None
+        self.colours = np.zeros((len(test), 3), np.uint8)
 
     def truth(self, rows: np.ndarray) -> np.ndarray:
-        """True clips (n, F, h, w, 3) of some test rows, with the reconstruction's F and size."""
-        return clips.cut(self.test.iloc[rows], self.stimuli, self.frames, self.size)
+        """True clips (n, F, h, w, 3) of some test rows, with the reconstruction's F and size; keeps their
+        mean colours."""
+        shown = clips.cut(self.test.iloc[rows], self.stimuli, self.frames, self.size)
+        self.colours[rows] = [baselines.mean_colour(clip) for clip in shown]
+        return shown
 
     def conditions(self, rows: np.ndarray) -> Iterator[Condition]:
-        """Every condition for some test rows; a still picture comes as one clip."""
+        """Every condition for some test rows whose truth was asked for; one still for all as one clip."""
         names = list(self.test["clip"].iloc[rows])
         yield Condition("model", self.model.frames(names))
         if self.upper is not None:
             shown = clips.as_size(self.upper.frames(names), self.frames, self.size)
             yield Condition("true_features", shown, "true_features", names)
+        for name, control in self.controls.items():
+            at = np.array([k for k, clip in enumerate(names) if clip in control.names], dtype=int)
+            yield Condition(name, control.frames([names[k] for k in at]), at=at)
         yield Condition("gray", baselines.gray(self.frames, self.size))
+        flat = baselines.true_colour(self.colours[rows], self.frames, self.size)
+        yield Condition("true_colour", flat, "true_colour", names)
         if self.mean is not None:
             yield Condition("mean_frame", baselines.still(self.mean, self.frames))
         if len(self.random):
@@ -149,6 +164,10 @@ def score(
         by = statistics.shifts(count, statistics.longest(shots[rows]), int(config["shifts"]))
         for condition in material.conditions(rows):
             what = f"{condition.name} of {segment.name}"
+            if condition.at is not None:
+                found = _of_some(condition, truth, shots[rows], own, judges, factors, config)
+                out.setdefault(condition.name, []).append(found)
+                continue
             judged = known_readings.take(condition.stored, condition.clips)
             readings = judged or judges.read(condition.frames, what)
             seen = _spread(Videos(condition.frames, readings), count)
@@ -158,6 +177,25 @@ def score(
             out.setdefault(condition.name, []).append(found)
         out.setdefault("truth", []).append(of_truth(truth, own, factors))
     return out
+
+
+def _of_some(
+    condition: Condition,
+    truth: Videos,
+    shots: np.ndarray,
+    attributes: Sequence[Mapping[str, str]],
+    judges: Judges,
+    factors: Mapping[str, Any],
+    config: Mapping[str, Any],
+) -> list[Measure]:
+    """Measures of a condition that has some of a run's clips alone; NaN for the others."""
+    at, count = np.asarray(condition.at), len(truth.frames)
+    seen = Videos(condition.frames, judges.read(condition.frames, condition.name))
+    beside = Videos(truth.frames[at], truth.readings.take(at))
+    pairing = statistics.shifted(len(at), np.zeros(1, dtype=int))
+    own = [attributes[place] for place in at]
+    found = measure(beside, seen, pairing, shots[at], own, factors, config)
+    return [one.spread(at, count) for one in found]
 
 
 def tabulate(
@@ -213,6 +251,23 @@ def _nearest(
     return np.array([found[name] for name in test["clip"]])
 
 
+def open_controls(
+    folders: Sequence[str], model: clips.Reconstruction, runs: Sequence[Sequence[str]]
+) -> dict[str, clips.Reconstruction]:
+    """Controls by condition ("mean_fmri" of "control-mean"); those that lack a whole run are left out."""
+    found = {}
+    for folder in folders:
+        control = clips.Reconstruction([folder])
+        if control.shape[:3] != model.shape[:3]:
+            raise UserError(
+                f"{folder}: clips of shape {control.shape[:3]}, the reconstruction's {model.shape[:3]}; "
+                "reconstruct both with one configuration"
+            )
+        if all(set(names) & set(control.names) for names in runs):
+            found[f"{Path(folder).name.removeprefix('control-')}_fmri"] = control
+    return found
+
+
 def main(argv: list[str] | None = None) -> None:
     started = time.time()
     arguments = parser(__doc__)
@@ -222,6 +277,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--clips", required=True, help="clips.parquet")
     arguments.add_argument("--windows", required=True, help="windows.parquet of the subject")
     arguments.add_argument("--series-dir", help="the subject's series: adds nearest_training")
+    arguments.add_argument("--controls", nargs="*", default=[], help="folders control-NAME")
     arguments.add_argument("--image-classifier")
     arguments.add_argument("--video-classifier")
     arguments.add_argument("--clip-model")
@@ -252,8 +308,9 @@ def main(argv: list[str] | None = None) -> None:
     # Where test and training are parts of one film, clips stand for movies.
     pool = table if movies else training
     random = baselines.random_clips(pool, movies or set(pool["movie"]), len(test), seed)
-    material = Material(model, upper, args.stimuli, test, training, random, nearest)
     runs = clips.segments(test)
+    controls = open_controls(args.controls, model, [list(test["clip"].iloc[r.rows]) for r in runs])
+    material = Material(model, upper, args.stimuli, test, training, random, nearest, controls)
     with lease() as device:
         judges = Judges(
             args.image_classifier,
@@ -272,7 +329,7 @@ def main(argv: list[str] | None = None) -> None:
     rows.insert(0, "dataset", args.dataset or str(config.get("dataset", "")))
     tables.write(args.output_clips, by_clip, "clip_metrics")
     tables.write(args.output_scores, rows, "metrics")
-    inputs = [*args.reconstruction, *args.upper_bound, args.clips, args.windows]
+    inputs = [*args.reconstruction, *args.upper_bound, *args.controls, args.clips, args.windows]
     for target in (args.output_clips, args.output_scores):
         provenance.record(target, inputs=inputs, config=config, seed=seed, started=started)
 

@@ -96,7 +96,7 @@ class GeneratorSettings(Optimization):
     latents_batch : frames that the autoencoder codes at once.
     """
 
-    attention: str = "own-previous"
+    attention: str = "previous-two"
     positions: str = "sinusoidal"
     feed_forward: bool = True
     noise_correlation: float = 1.0

@@ -55,7 +55,7 @@ class Inflation:
         the bias of the temporal layer's output does not start at zero. None is neither.
     """
 
-    attention: str = "own-previous"
+    attention: str = "previous-two"
     positions: str = "sinusoidal"
     feed_forward: bool = True
     noise_correlation: float = 0.0

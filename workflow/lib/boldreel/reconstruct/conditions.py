@@ -1,4 +1,4 @@
-"""The condition of each test clip: what a subject's brain says, or what the captions say.
+"""The condition of each test clip: what a subject's brain says, what the captions say, or a control.
 
 Takes an encoder with windows and series, or feature folders; leaves conditions by clip.
 """
@@ -18,24 +18,62 @@ def from_captions(clips_table: Path, features: Sequence[Path]) -> dict[str, np.n
     return load_conditions(clips_table, features)
 
 
+def from_mean(generator: Path, windows: Path, count: int) -> dict[str, np.ndarray]:
+    """The condition of the mean training response, which co-training keeps, for some test clips."""
+    from boldreel.generator.saving import load_negative
+
+    return dict.fromkeys(some_test_clips(windows, count), load_negative(generator))
+
+
+def from_noise(
+    encoder_folder: Path, windows: Path, series: Path, repeats: str | int, count: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Conditions (length, width) that the encoder makes of noise, for some test clips.
+
+    Series are z-scored, so that without signal the mean over n repeats has a variance of 1 / n.
+    """
+    from boldreel.data.responses import load_responses
+
+    responses = load_responses(windows, series, "test", repeats)
+    row = {clip: k for k, clip in enumerate(responses.clips)}
+    clips = some_test_clips(windows, count)
+    x = np.empty((len(clips), *responses.x.shape[1:]), np.float32)
+    for k, clip in enumerate(clips):
+        drawn = np.random.default_rng([seed, row[clip], 4]).standard_normal(x.shape[1:])
+        x[k] = drawn / np.sqrt(responses.repeats[row[clip]])
+    return dict(zip(clips, _encode(encoder_folder, x), strict=True))
+
+
+def some_test_clips(windows: Path, count: int) -> list[str]:
+    """At most so many of the sorted test clips, evenly spread."""
+    from boldreel.data import tables
+
+    table = tables.read(windows, "windows")
+    clips = sorted(set(table.loc[table["split"] == "test", "clip"]))
+    places = np.linspace(0, len(clips) - 1, min(count, len(clips))).round().astype(int)
+    return [clips[place] for place in places]
+
+
 def from_brain(
-    encoder_folder: Path, windows: Path, series: Path, repeats: str | int, batch: int = 16
+    encoder_folder: Path, windows: Path, series: Path, repeats: str | int
 ) -> dict[str, np.ndarray]:
     """Conditions (length, width) that the encoder makes of the windows of the test split.
 
     All are encoded on the CPU, whatever the shard, so that no condition depends on it.
     """
-    import torch
-
-    from boldreel.align.encoder import SpatioTemporalEncoder
     from boldreel.data.responses import load_responses
 
     responses = load_responses(windows, series, "test", repeats)
+    return dict(zip(responses.clips, _encode(encoder_folder, responses.x), strict=True))
+
+
+def _encode(encoder_folder: Path, x: np.ndarray, batch: int = 16) -> list[np.ndarray]:
+    """Conditions of windows (n, w, V)."""
+    import torch
+
+    from boldreel.align.encoder import SpatioTemporalEncoder
+
     encoder = SpatioTemporalEncoder.from_pretrained(encoder_folder).eval()
-    conditions: dict[str, np.ndarray] = {}
     with torch.inference_mode():
-        for start in range(0, len(responses.clips), batch):
-            x = torch.from_numpy(responses.x[start : start + batch])
-            names = responses.clips[start : start + batch]
-            conditions.update(zip(names, encoder(x).condition.float().numpy(), strict=True))
-    return conditions
+        parts = [encoder(part).condition.float() for part in torch.from_numpy(x).split(batch)]
+    return list(torch.cat(parts).numpy())

@@ -1,21 +1,22 @@
 """Step: reconstruct the video of test clips.
 
 Takes a generator folder and either a subject's encoder with windows and series, or the features of the
-test movies (--true-features, the upper bound); leaves `frames.npy` (clips, frames, height, width, 3)
-and `video/{clip}.mp4` for one shard of the clips; with several samples of each clip also `samples.npy`
-(clips, samples, frames, height, width, 3) and `video/{clip}_sample-{k}.mp4`, with continuous movies
-`movie/{first clip}.mp4` and `movie/cuts.tsv`. A clip's frames depend on (seed, clip, condition) alone,
-and where clips go on from each other on the clips before it. Finished clips are kept in --state until
-the shard is complete, so a stopped job goes on.
+test movies (--true-features, the upper bound), or what stands in for responses (--control); leaves
+`frames.npy` (clips, frames, height, width, 3) and `video/{clip}.mp4` for one shard of the clips; with
+several samples of each clip also `samples.npy` (clips, samples, frames, height, width, 3) and
+`video/{clip}_sample-{k}.mp4`, with continuous movies `movie/{first clip}.mp4` and `movie/cuts.tsv`. A
+clip's frames depend on (seed, clip, condition) alone, and where clips go on from each other on the clips
+before it. Finished clips are kept in --state until the shard is complete, so a stopped job goes on.
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +29,15 @@ from boldreel.errors import UserError
 from boldreel.generator import base, sampling, saving
 from boldreel.reconstruct import conditions, continuous, plan, shards
 from boldreel.reconstruct.partial import PartialClips
-from boldreel.reconstruct.settings import ReconstructSettings
+from boldreel.reconstruct.settings import CONTROLS, ReconstructSettings
 from boldreel.section import read
 from boldreel.training import precision
 from boldreel.training.device import lease
 from boldreel.training.loop import set_threads
 from boldreel.training.state import State
+
+# Keys on which no clip depends.
+LAYOUT = ("batch", "shards", "controls", "control_clips")
 
 
 def sampler(
@@ -134,6 +138,20 @@ def write_shard(
         )
 
 
+def control(args: argparse.Namespace, chosen: ReconstructSettings) -> dict[str, np.ndarray]:
+    """The conditions of a control."""
+    if args.control == "mean":
+        return conditions.from_mean(args.generator, args.windows, chosen.control_clips)
+    return conditions.from_noise(
+        args.encoder,
+        args.windows,
+        args.series_dir,
+        chosen.repeats,
+        chosen.control_clips,
+        chosen.seed,
+    )
+
+
 def main(argv: list[str] | None = None) -> None:
     """Command line of the step."""
     parser = step.parser(__doc__)
@@ -144,6 +162,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--windows", type=Path)
     parser.add_argument("--series-dir", type=Path)
     parser.add_argument("--true-features", type=Path, nargs="+")
+    parser.add_argument("--control", choices=CONTROLS, help="in place of the test responses")
     parser.add_argument("--shard", type=int, default=0)
     parser.add_argument("--shards", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True)
@@ -157,6 +176,12 @@ def main(argv: list[str] | None = None) -> None:
     if args.true_features and not any(brain):
         known = conditions.from_captions(args.clips, args.true_features)
         inputs = [args.clips, *args.true_features]
+    elif all(brain) and args.control and not args.true_features:
+        # a control is for comparison: as many clips as a comparison needs, one sample, each alone
+        chosen = replace(chosen, samples=1, continuous=None)
+        known = control(args, chosen)
+        inputs = [args.encoder, args.windows]
+        inputs += series_files(args.windows, args.series_dir, "test")
     elif all(brain) and not args.true_features:
         known = conditions.from_brain(args.encoder, args.windows, args.series_dir, chosen.repeats)
         inputs = [args.encoder, args.windows]
@@ -172,7 +197,7 @@ def main(argv: list[str] | None = None) -> None:
     networks = [args.generator, *base.parts(folder)]
     inputs += networks
     # Clips that an interrupted run has drawn are taken over only if everything they came from is the same.
-    shared = {k: v for k, v in vars(chosen).items() if k not in ("batch", "shards")}
+    shared = {k: v for k, v in vars(chosen).items() if k not in LAYOUT}
     shared["inputs"] = [provenance.digest(path) for path in inputs]
     state = args.state or args.output.with_name(f".{args.output.name}.partial")
     with State(state), lease() as device:

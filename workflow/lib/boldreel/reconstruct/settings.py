@@ -9,6 +9,8 @@ from boldreel.errors import UserError
 from boldreel.section import read
 from boldreel.training import precision
 
+CONTROLS = ("mean", "noise")
+
 
 @dataclass(frozen=True)
 class Continuous:
@@ -35,6 +37,9 @@ class ReconstructSettings:
     guided_share : of the steps, from pure noise on, that are guided at all, 0 to 1.
     samples : how many are drawn for each clip; scores are of the first, never of the best.
     continuous : null for clips that stand alone, or how each goes on from the one before it.
+    controls : what is drawn in place of a subject's responses, for comparison: ``mean``, the mean training
+        response; ``noise``, noise of the size that a mean over test repeats would have without signal.
+    control_clips : how many test clips are drawn for each control, evenly spread.
     batch : clips sampled at once.
     shards : jobs that a subject's clips are spread over (read by the workflow).
     repeats : ``average`` over all test repeats of a clip, or the number of repeats to average.
@@ -50,6 +55,8 @@ class ReconstructSettings:
     guided_share: float = 0.6
     samples: int = 1
     continuous: Continuous | None = None
+    controls: tuple[str, ...] = CONTROLS
+    control_clips: int = 60
     batch: int = 16
     shards: int = 1
     repeats: str | int = "average"

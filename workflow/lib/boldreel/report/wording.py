@@ -125,6 +125,8 @@ CONDITIONS: dict[str, str] = {
     "mean_frame": "Mean training frame",
     "random_training": "Random training clip",
     "nearest_training": "Training clip nearest in BOLD",
+    "mean_fmri": "Generator fed the mean training response",
+    "noise_fmri": "Generator fed noise in place of responses",
     "true_features": "Generator fed the true features",
     "truth": "The truth itself",
 }
