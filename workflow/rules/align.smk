@@ -162,3 +162,44 @@ rule align_repeats:
         "python -m boldreel.align.repeats --align {params.folder:q} --windows {input.windows:q} "
         "--series-dir {params.series:q} --clips {input.clips:q} --features {input.features:q} "
         "--subject {wildcards.subject} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule align_cross:
+    """What each subject's encoder makes of another subject's responses: a control for the table."""
+    input:
+        model=expand(f"{R}/sub-{{subject}}/align/model", subject=SUBJECTS),
+        windows=expand(f"{R}/sub-{{subject}}/windows.parquet", subject=SUBJECTS),
+        series=lambda wildcards: [
+            path for subject in SUBJECTS for path in responses(subject, "test")
+        ],
+        clips=f"{R}/clips.parquet",
+        features=lambda wildcards: features(),
+    output:
+        f"{R}/group/other_subject.tsv",
+    log:
+        f"{LOGS}/align/cross.log",
+    benchmark:
+        f"{R}/benchmarks/align/cross.tsv"
+    conda:
+        "../../envs/align.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=240,
+    params:
+        cfg=section(
+            "align",
+            leave_out=["subjects", "pool"],
+            dataset=DATASET,
+            method=METHOD,
+        ),
+        code=code("align.cross"),
+        subjects=SUBJECTS,
+        folders=[f"{R}/sub-{subject}/align" for subject in SUBJECTS],
+        series=lambda wildcards, input: list(
+            dict.fromkeys(str(Path(path).parent) for path in input.series)
+        ),
+    shell:
+        "python -m boldreel.align.cross --subjects {params.subjects:q} --align {params.folders:q} "
+        "--windows {input.windows:q} --series-dir {params.series:q} --clips {input.clips:q} "
+        "--features {input.features:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

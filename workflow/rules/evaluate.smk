@@ -100,6 +100,7 @@ rule evaluate_group:
     input:
         scores=expand(f"{R}/sub-{{subject}}/scores.tsv", subject=SUBJECTS),
         retrieval=expand(f"{R}/sub-{{subject}}/align/retrieval.tsv", subject=SUBJECTS),
+        other=[f"{R}/group/other_subject.tsv"] if len(SUBJECTS) > 1 else [],
     output:
         f"{R}/group/metrics.tsv",
     log:
@@ -116,5 +117,5 @@ rule evaluate_group:
         cfg=section("evaluate", dataset=DATASET),
         code=code("evaluate.group"),
     shell:
-        "python -m boldreel.evaluate.group --scores {input.scores:q} {input.retrieval:q} "
+        "python -m boldreel.evaluate.group --scores {input.scores:q} {input.retrieval:q} {input.other:q} "
         "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from boldreel.align import ablate, ablation_table, minutes, pool, repeats, retrieve, train
+from boldreel.align import ablate, ablation_table, cross, minutes, pool, repeats, retrieve, train
 from boldreel.align.conditions import CONDITIONS
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
@@ -120,6 +120,47 @@ def test_more_repeats_find_more_and_all_of_them_what_retrieval_tells(
         values = curve["value"].loc[condition, "two_way_text"]
         assert 0.55 < values[1] < values[2] < values[6]
     assert curve["sets"].loc["model", "top1_text"].tolist() == [6, 3, 1, 1]
+
+
+def test_another_subjects_responses_are_read_as_ones_own_would_be(
+    study: Any,
+    aligned: Path,
+    scores: Any,
+    study_writer: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    """Given its own responses as another's an encoder finds what retrieval tells; given noise, nothing."""
+    silent = study_writer(tmp_path / "silent", variance=0.0, noise_seed=5)
+
+    def run(other: Any) -> Any:
+        cross.main(
+            [
+                *("--subjects", "01", "02", "--align", str(aligned), str(aligned)),
+                *("--windows", str(study.windows), str(other.windows)),
+                *("--series-dir", str(study.series), str(other.series)),
+                *("--clips", str(study.clips), "--features", *map(str, study.features)),
+                *("--output", str(tmp_path / "cross.tsv"), "--config", json.dumps(CONFIG)),
+            ]
+        )
+        return tables.read(tmp_path / "cross.tsv", "metrics").set_index(["subject", "metric"])
+
+    same = run(study)
+    for metric in retrieve.METRICS:
+        for subject in ("01", "02"):
+            row, own = same.loc[(subject, metric)], scores.loc[("model", metric)]
+            assert row["condition"] == "other_subject" and row["definition"] == own["definition"]
+            assert (row["value"], row["p"]) == pytest.approx((own["value"], own["p"]))
+    noise = run(silent)
+    assert noise.loc[("01", "two_way_text"), "p"] > 0.05  # reads the silent subject
+    assert noise.loc[("02", "two_way_text"), "p"] < 0.05
+    with pytest.raises(UserError, match="two or more"):
+        cross.main(
+            [
+                *("--subjects", "01", "--align", str(aligned), "--windows", str(study.windows)),
+                *("--series-dir", str(study.series), "--clips", str(study.clips)),
+                *("--features", *map(str, study.features), "--output", str(tmp_path / "x.tsv")),
+            ]
+        )
 
 
 def test_without_signal_everything_is_at_chance(

@@ -229,10 +229,10 @@ def main(argv: list[str] | None = None) -> None:
         for note in notes:
             print(f"note: {note}", file=sys.stderr, flush=True)
         pairs = Pairs(*sides, test, frames, size)
-        measured = score(pairs, runs, judges, Stored(None, judges.parts), config)
+        measured, collected = score(pairs, runs, judges, Stored(None, judges.parts), config)
 
     summary = Summary(runs, test["shot"].to_numpy(), None, config, seed)
-    rows, by_clip = tabulate(measured, summary, test, runs, args.name)
+    rows, by_clip = tabulate(measured, collected, summary, test, runs, args.name)
     rows.insert(0, "subject", standalone.SUBJECT)
     rows.insert(0, "dataset", str(config.get("dataset", "")))
     table = tables.check(rows, "metrics", args.out / "metrics.tsv")

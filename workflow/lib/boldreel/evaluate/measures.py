@@ -122,7 +122,7 @@ def left_out(parts: Sequence[str], frames: int, size: tuple[int, int]) -> dict[s
     """
     needs = {
         "image": ("an image classifier", ["nway_frame"]),
-        "video": ("a video classifier", ["nway_video"]),
+        "video": ("a video classifier", ["nway_video", "fvd"]),
         "embedding": ("a CLIP model", ["clip_similarity", "clip_identification", "clip_pcc"]),
     }
     out = {m: what for part, (what, all_) in needs.items() if part not in parts for m in all_}

@@ -18,7 +18,8 @@ import numpy as np
 
 from boldreel.data import provenance, responses, tables
 from boldreel.errors import UserError
-from boldreel.evaluate import baselines, clips, judge, statistics
+from boldreel.evaluate import baselines, clips, frechet, judge, statistics
+from boldreel.evaluate.frechet import Collected
 from boldreel.evaluate.measures import Measure, Videos, measure, of_truth
 from boldreel.evaluate.readings import Judges
 from boldreel.evaluate.stored import Stored
@@ -147,9 +148,11 @@ def score(
     judges: Judges,
     known_readings: Stored,
     config: Mapping[str, Any],
-) -> dict[str, list[list[Measure]]]:
-    """Measures of every condition: {condition: [measures of run 1, of run 2, ...]}."""
+) -> tuple[dict[str, list[list[Measure]]], Collected]:
+    """Measures of every condition, {condition: [measures of run 1, of run 2, ...]}, and the class scores
+    from which sets of clips are compared."""
     test = material.test
+    collected = Collected(len(test))
     shots, attributes = test["shot"].to_numpy(), clips.attributes(test)
     every = attributes + clips.attributes(material.training)
     factors = {which: judge.factors(judges.labels(which), every) for which in ("image", "video")}
@@ -160,37 +163,41 @@ def score(
         names = list(test["clip"].iloc[rows])
         judged = known_readings.take("truth", names)
         truth = Videos(frames, judged or judges.read(frames, f"truth of {segment.name}"))
+        collected.add("truth", rows, truth.readings.video)
         own = [attributes[row] for row in rows]
         by = statistics.shifts(count, statistics.longest(shots[rows]), int(config["shifts"]))
         for condition in material.conditions(rows):
             what = f"{condition.name} of {segment.name}"
             if condition.at is not None:
-                found = _of_some(condition, truth, shots[rows], own, judges, factors, config)
+                some = judges.read(condition.frames, what)
+                collected.add(condition.name, rows[condition.at], some.video)
+                videos = Videos(condition.frames, some)
+                found = _of_some(videos, condition.at, truth, shots[rows], own, factors, config)
                 out.setdefault(condition.name, []).append(found)
                 continue
             judged = known_readings.take(condition.stored, condition.clips)
             readings = judged or judges.read(condition.frames, what)
             seen = _spread(Videos(condition.frames, readings), count)
+            collected.add(condition.name, rows, seen.readings.video)
             plan = by if condition.name == "model" else by[:1]
             pairing = statistics.shifted(count, plan)
             found = measure(truth, seen, pairing, shots[rows], own, factors, config)
             out.setdefault(condition.name, []).append(found)
         out.setdefault("truth", []).append(of_truth(truth, own, factors))
-    return out
+    return out, collected
 
 
 def _of_some(
-    condition: Condition,
+    seen: Videos,
+    at: np.ndarray,
     truth: Videos,
     shots: np.ndarray,
     attributes: Sequence[Mapping[str, str]],
-    judges: Judges,
     factors: Mapping[str, Any],
     config: Mapping[str, Any],
 ) -> list[Measure]:
-    """Measures of a condition that has some of a run's clips alone; NaN for the others."""
-    at, count = np.asarray(condition.at), len(truth.frames)
-    seen = Videos(condition.frames, judges.read(condition.frames, condition.name))
+    """Measures of clips that are there at some places of a run alone; NaN for the others."""
+    count = len(truth.frames)
     beside = Videos(truth.frames[at], truth.readings.take(at))
     pairing = statistics.shifted(len(at), np.zeros(1, dtype=int))
     own = [attributes[place] for place in at]
@@ -200,6 +207,7 @@ def _of_some(
 
 def tabulate(
     measured: Mapping[str, Sequence[Sequence[Measure]]],
+    collected: Collected,
     summary: Summary,
     test: pd.DataFrame,
     runs: Sequence[clips.Segment],
@@ -225,6 +233,8 @@ def tabulate(
                     value=values,
                 )
                 by_clip.append(frame)
+    sets = frechet.rows(collected, summary.groups, test["shot"].to_numpy())
+    rows += [{**row, "method": method} for row in sets]
     return pd.DataFrame(rows), pd.concat(by_clip, ignore_index=True)
 
 
@@ -320,11 +330,11 @@ def main(argv: list[str] | None = None) -> None:
             int(config["batch_size"]),
         )
         known = Stored(args.reference, judges.parts)
-        measured = score(material, runs, judges, known, config)
+        measured, collected = score(material, runs, judges, known, config)
 
     seen = clips.seen(clips.attributes(test), clips.attributes(training), config["combination"])
     summary = Summary(runs, test["shot"].to_numpy(), seen, config, seed)
-    rows, by_clip = tabulate(measured, summary, test, runs, args.method)
+    rows, by_clip = tabulate(measured, collected, summary, test, runs, args.method)
     rows.insert(0, "subject", args.subject)
     rows.insert(0, "dataset", args.dataset or str(config.get("dataset", "")))
     tables.write(args.output_clips, by_clip, "clip_metrics")

@@ -80,6 +80,12 @@ METRICS: dict[str, Entry] = {
         "Whether what moves in the truth moves the same way in the reconstruction: the mean cosine.",
         "Says nothing of speed; a still picture scores 0, and so does chance.",
     ),
+    "fvd": Entry(
+        "Fréchet video distance",
+        "How far the set of reconstructions is from the set of true clips, as a video classifier sees them.",
+        "Never looks at which clip belongs to which: a generator that ignores the brain may do well; few "
+        "clips bias it upwards, so compare it at the same number alone.",
+    ),
     "psnr": Entry(
         "Peak signal-to-noise ratio",
         "Agreement of pixel values, in dB.",
@@ -125,6 +131,7 @@ CONDITIONS: dict[str, str] = {
     "mean_frame": "Mean training frame",
     "random_training": "Random training clip",
     "nearest_training": "Training clip nearest in BOLD",
+    "other_subject": "Another subject's responses",
     "mean_fmri": "Generator fed the mean training response",
     "noise_fmri": "Generator fed noise in place of responses",
     "true_features": "Generator fed the true features",

@@ -1,0 +1,91 @@
+"""What each subject's encoder makes of another subject's responses to the same clips.
+
+Takes the aligned encoders, test windows and series of all subjects, and features; leaves a table of
+retrieval on all test clips, condition "other_subject": each encoder reads the responses of the next
+subject in the list. Positions are anatomical, so that it can; what is found is what brains share, and
+a control of what an encoder finds in its own subject.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boldreel.align import identify
+from boldreel.align.features import load_features
+from boldreel.align.retrieve import DEFAULTS, outcomes, predict
+from boldreel.data import provenance, tables
+from boldreel.data.responses import load_responses
+from boldreel.errors import UserError
+from boldreel.step import parser, run
+from boldreel.training.progress import Progress
+
+CONDITION = "other_subject"
+
+
+def main(argv: list[str] | None = None) -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--subjects", nargs="+", required=True, help="labels, two or more")
+    arguments.add_argument("--align", type=Path, nargs="+", required=True, help="one for each")
+    arguments.add_argument("--windows", type=Path, nargs="+", required=True, help="one for each")
+    arguments.add_argument("--series-dir", type=Path, nargs="+", required=True, help="one for each")
+    arguments.add_argument("--clips", type=Path, required=True)
+    arguments.add_argument("--features", type=Path, nargs="+", required=True)
+    arguments.add_argument("--output", type=Path, required=True)
+    args = arguments.parse_args(argv)
+    started = time.time()
+    config = {**DEFAULTS, **{k: v for k, v in args.config.items() if k in DEFAULTS}}
+    count = len(args.subjects)
+    if count < 2 or not count == len(args.align) == len(args.windows) == len(args.series_dir):
+        raise UserError(
+            f"--subjects: {count}; give two or more, and --align, --windows and --series-dir of each"
+        )
+
+    import pandas as pd
+
+    from boldreel.align.encoder import SpatioTemporalEncoder
+    from boldreel.training.loop import set_threads
+
+    set_threads()
+    rows: list[dict[str, Any]] = []
+    progress = Progress(count, "other subjects", unit="subjects")
+    for number, subject in enumerate(args.subjects):
+        other = (number + 1) % count
+        responses = load_responses(args.windows[other], args.series_dir[other], "test")
+        order = np.argsort(responses.clips)
+        test = load_features(args.clips, args.features, [responses.clips[k] for k in order])
+        shots, every = np.asarray(test.shots), np.arange(len(order))
+        segments = np.asarray(responses.segments)[order]
+        pairings = identify.shifts(segments, shots, config["permutations"], config["seed"])
+        encoder = SpatioTemporalEncoder.from_pretrained(args.align[number] / "model")
+        predicted = predict(encoder, responses.x[order])
+        for metric, definition, outcome in outcomes(encoder, predicted, test, None, every):
+            result = identify.summarise(
+                outcome, np.ones(len(every), dtype=bool), shots, pairings, seed=config["seed"]
+            )
+            kept = ("value", "ci_low", "ci_high", "chance", "p", "n")
+            rows.append(
+                {
+                    "dataset": config["dataset"],
+                    "subject": subject,
+                    "segment": "all",
+                    "method": config["method"],
+                    "condition": CONDITION,
+                    "metric": metric,
+                    "definition": definition,
+                    **{name: getattr(result, name) for name in kept},
+                }
+            )
+        progress.update()
+    tables.write(args.output, pd.DataFrame(rows), "metrics")
+    inputs = [*(folder / "model" for folder in args.align), *args.windows, args.clips]
+    provenance.record(
+        args.output, inputs=inputs, config=config, seed=config["seed"], started=started
+    )
+
+
+if __name__ == "__main__":
+    run(main)
