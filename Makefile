@@ -13,7 +13,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
 help:
 	@echo "make demo         environment, then the pipeline on the embedded data set (results/demo)"
-	@echo "make ablate       after the demo: what each part of the encoder is worth, into the report (an hour)"
+	@echo "make ablate       after the demo: what each part of the encoder is worth, into the report (45 minutes)"
 	@echo "make test         environment, then linters and tests"
 	@echo "make test-conda   a tiny run with one environment per stage, by a stand-in for conda"
 	@echo "make lint         ruff, snakefmt, snakemake --lint and types"

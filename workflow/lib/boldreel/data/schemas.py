@@ -179,6 +179,8 @@ TABLES: dict[str, dict[str, Column]] = {
         # p's number of arrangements N, and which way is better (higher, lower, neither)
         "permutations": Column("float", missing=True, optional=True),
         "better": Column("text", missing=True, optional=True),
+        # of the model: share of the way from shuffled pairs (0) to the generator fed true features (1)
+        "normalised": Column("float", missing=True, optional=True),
     },
     # retrieval of a new subject against minutes of its training data
     "minutes": {

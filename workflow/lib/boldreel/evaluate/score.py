@@ -235,7 +235,28 @@ def tabulate(
                 by_clip.append(frame)
     sets = frechet.rows(collected, summary.groups, test["shot"].to_numpy())
     rows += [{**row, "method": method} for row in sets]
+    normalise(rows)
     return pd.DataFrame(rows), pd.concat(by_clip, ignore_index=True)
+
+
+def normalise(rows: list[dict[str, Any]]) -> None:
+    """Gives each row of the model "normalised": (model - shuffled) / (true features - shuffled).
+
+    0 is what shuffled pairs reach, 1 what the generator reaches when it is told the truth: how much of what
+    this generator could show was read from the brain. NaN where there is no upper bound, or where it does
+    not lie beyond the shuffled pairs by more than its own interval is wide.
+    """
+    known = {(r["condition"], r["segment"], r["metric"], r["definition"]): r for r in rows}
+    for row in rows:
+        row["normalised"] = float("nan")
+        key = (row["segment"], row["metric"], row["definition"])
+        upper, base = known.get(("true_features", *key)), known.get(("shuffled", *key))
+        if row["condition"] != "model" or upper is None or base is None:
+            continue
+        room = upper["value"] - base["value"]
+        towards = 1 if row["better"] == "higher" else -1
+        if towards * room > upper["ci_high"] - upper["ci_low"]:
+            row["normalised"] = (row["value"] - base["value"]) / room
 
 
 def split_clips(table: pd.DataFrame, windows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

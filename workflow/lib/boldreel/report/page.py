@@ -91,8 +91,9 @@ def render(
             "scores",
             "Scores",
             '<p class="lede">Over all test clips. Every score stands beside its chance, the same '
-            "reconstructions shifted against the truth, a gray frame, and the generator fed the "
-            "true features.</p>",
+            "reconstructions shifted against the truth, a gray frame, the truth’s mean colour, and the "
+            "generator fed the true features. All scores, below, have further controls: the generator "
+            "fed the mean response, noise, and training clips.</p>",
             scoretable.legend(table),
             scoretable.headline(table, subjects, method, by),
             sections.figure(figures, "scores", caption("scores")),

@@ -63,7 +63,7 @@ def scores(
         chance = rows["chance"].dropna()
         if len(chance):
             axis.axhline(chance.iloc[0], color=ink.MUTED, ls=(0, (4, 3)), lw=1)
-        text = wording.definition(definition)
+        text = wording.definition(definition).replace(", three right classes", "")  # narrow panels
         axis.set_title(wording.entry(metric).name + (f"\n{text}" if text else ""), fontsize=8)
         axis.set_xticks(range(len(subjects)), [wording.who(s) for s in subjects], fontsize=8)
         axis.set_xlim(-0.6, len(subjects) - 0.4)
@@ -270,7 +270,7 @@ def minutes(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
 
 
 def repeats(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
-    """Retrieval against the number of test repeats averaged: the encoder and ridge, two-way and top-1.
+    """Retrieval against the number of test repeats averaged: the encoder and ridge.
 
     Parameters
     ----------
@@ -279,8 +279,14 @@ def repeats(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     import pandas as pd
 
     whole = pd.concat(list(tables.values()), ignore_index=True)
-    metrics = {"two_way_text": "two-way retrieval, text", "top1_text": "top-1 retrieval, text"}
-    figure, axes = _panels(len(metrics), 3.4, 2.6, 2)
+    names = {"two_way": "two-way", "top1": "top-1"}
+    metrics = {
+        f"{kind}_{space}": f"{name} retrieval, {space}"
+        for kind, name in names.items()
+        for space in ("text", "image")
+        if (whole["metric"] == f"{kind}_{space}").any()
+    }
+    figure, axes = _panels(len(metrics), 3.1, 2.4, 4)
     for axis, (metric, name) in zip(axes, metrics.items(), strict=True):
         shown = whole[whole["metric"] == metric]
         for place, subject in enumerate(tables):
@@ -302,7 +308,7 @@ def repeats(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
         axis.set_xlabel("test repeats averaged")
         axis.set_ylabel(name)
         axis.grid(lw=0.6)
-    axes[0].legend()
+    axes[-1].legend(loc="upper left")
     return figure, whole
 
 

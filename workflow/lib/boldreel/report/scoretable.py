@@ -19,12 +19,17 @@ _BASELINES = {
     "shuffled": "Shuffled",
     "gray": '<span class="wide">Gray</span>',
     "true_colour": "Mean colour",
-    "true_features": "Upper bound",
+    "true_features": "Upper bound <small>(reached)</small>",
 }
 
 
 def _baselines(table: pd.DataFrame) -> list[str]:
     return [name for name in _BASELINES if (table["condition"] == name).any()]
+
+
+def _columns(baselines: Sequence[str]) -> list[str]:
+    """The baselines with a column: where there are all of them, gray has its mark on the axis alone."""
+    return [name for name in baselines if name != "gray" or len(baselines) < len(_BASELINES)]
 
 
 def headline(
@@ -36,7 +41,7 @@ def headline(
     """Every primary metric over all test clips, per subject, beside chance and baselines."""
     shown = verdicts.primary(table[table["segment"] == "all"])
     baselines = _baselines(shown)
-    columns = 5 + len(baselines)
+    columns = 5 + len(_columns(baselines))
     parts = []
     # Videos that were only handed in have nothing before the generator to be told from.
     level = "" if any(map(wording.before_generator, shown["metric"])) else "after"
@@ -64,7 +69,7 @@ def headline(
                     parts.append(_row(own, condition, label, place, ends, corrected, baselines))
     names = ["Subject" if any(subjects) else "Method", "Score [95 %]"]
     names += ['<span class="wide">On its axis</span>', "Chance"]
-    names += [*(_BASELINES[name] for name in baselines), "p (Holm)"]
+    names += [*(_BASELINES[name] for name in _columns(baselines)), "p (Holm)"]
     head = "".join(f'<th scope="col">{cell}</th>' for cell in names)
     return (
         '<div class="scroll" tabindex="0" role="region" aria-label="Headline scores"><table>'
@@ -121,8 +126,11 @@ def _row(
         f'<span class="wide">{markup.gauge(marks, interval, ends, tint)}</span>',
         n(marks["chance"]),
     ]
-    for name in baselines:
+    for name in _columns(baselines):
         value = n(values.get(name))
+        reached = row.get("normalised", float("nan"))
+        if name == "true_features" and not other and reached == reached:
+            value += f" <small>({reached:.0%})</small>"
         cells.append(f'<span class="wide">{value}</span>' if name == "gray" else value)
     cells.append(f"{p}{holm}")
     body = "".join(
