@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
+from boldreel.align.encoder import SpatioTemporalEncoder, SpatioTemporalEncoderConfig
 from boldreel.data import arrays
 from boldreel.data.responses import load_responses
 from boldreel.errors import UserError
@@ -19,6 +22,7 @@ from boldreel.generator.base import load_scheduler
 from boldreel.generator.joint import JointBatch, JointModel, joint_losses
 from boldreel.generator.losses import LossOptions
 from boldreel.generator.video_unet import Inflation, VideoUNet
+from boldreel.pretrain.checkpoint import read_tensors
 
 CONFIG = {
     "epochs": 2,
@@ -141,6 +145,56 @@ def test_missing_latents_are_named(
             + ["--latents", str(dataset.latents("train01")), "--output", str(tmp_path / "out")]
             + ["--diffusion-model", str(base_folder), "--state", str(tmp_path / "state")]
         )
+
+
+def test_two_processes_train_like_one(
+    dataset,  # type: ignore[no-untyped-def]
+    base_folder: Path,
+    generator_folder: Path,
+    tmp_path: Path,
+) -> None:
+    """With a subject's own kind of encoder, every part of which the launcher's processes must reach."""
+    torch.manual_seed(3)
+    config = SpatioTemporalEncoderConfig(
+        num_voxels=16,
+        window=2,
+        tokens=7,
+        token_width=12,
+        image_dim=10,
+        text_dim=10,
+        bank=3,
+        sharpness=0.0,
+        rank=4,
+        patch_size=4,
+        embed_dim=8,
+        depth=1,
+        num_heads=2,
+    )
+    SpatioTemporalEncoder(config).save_pretrained(tmp_path / "subject")
+    movies = ["train01", "train02"]
+    for processes in (1, 2):
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "boldreel.training.launch", str(processes)),
+                *("-m", "boldreel.generator.cotrain", "--diffusion-model", str(base_folder)),
+                *("--generator", str(generator_folder), "--encoder", str(tmp_path / "subject")),
+                *("--windows", str(dataset.windows), "--series-dir", str(dataset.series)),
+                *("--clips", str(dataset.clips)),
+                *("--features", *(str(dataset.features(m)) for m in movies)),
+                *("--latents", *(str(dataset.latents(m)) for m in movies)),
+                *("--output", str(tmp_path / f"with{processes}")),
+                *("--state", str(tmp_path / f"state{processes}")),
+                *("--config", json.dumps({**CONFIG, "batch": 4, "condition_dropout": 0.5})),
+            ],
+            check=True,
+        )
+    one, two = (read_tensors(tmp_path / f"with{n}" / "encoder") for n in (1, 2))
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-3, atol=2e-5, msg=name)
+    histories = [
+        pd.read_csv(tmp_path / f"with{processes}" / "history.tsv", sep="\t") for processes in (1, 2)
+    ]
+    pd.testing.assert_frame_equal(*histories, rtol=1e-4)
 
 
 def _joint(unet, encoder, base_folder: Path):  # type: ignore[no-untyped-def]
