@@ -44,7 +44,7 @@ class Demo:
 
         self.results, self.work, self.every = results, work, every
         table = tables.read(results / "clips.parquet", "clips")
-        self.test = table[table["movie"].str.startswith("test")].sort_values("clip")[::every]
+        self.test = table[table["movie"].str.startswith("test")].sort_values("clip")
         self.movies = sorted(set(table["movie"]) - set(self.test["movie"]))
         frames = int(self.test["n_frames"].mode()[0])
         self.truth = clips.cut(self.test, [results / "stimuli"], frames, (64, 64))
@@ -99,6 +99,10 @@ class Demo:
         self._write(self.work / name, meta["clips"], frames)
         return name, seconds / len(frames)
 
+    def has(self, name: str, clip: str) -> bool:
+        """Whether a clip is in a folder of clips."""
+        return (self.work / name / f"{clip}.npy").exists()
+
     def judge(self, name: str) -> dict[str, float]:
         """Scores, change and flicker of a folder of clips."""
         from boldreel.data import tables
@@ -117,11 +121,12 @@ class Demo:
         for column, (metric, part) in SCORES.items():
             known = table[(table["metric"] == metric) & table["definition"].str.contains(part)]
             row[column] = float(known["value"].iloc[0]) if len(known) else float("nan")
-        made = np.stack([np.load(self.work / name / f"{clip}.npy") for clip in self.names])
+        drawn = [place for place, clip in enumerate(self.names) if self.has(name, clip)]
+        made = np.stack([np.load(self.work / name / f"{self.names[k]}.npy") for k in drawn])
         for column, order in (("change", 1), ("flicker", 2)):
             of_made, of_truth = (
                 np.abs(np.diff(clips.astype(np.float32), order, axis=1)).mean()
-                for clips in (made, self.truth)
+                for clips in (made, self.truth[drawn])
             )
             row[column] = float(of_made / of_truth)
         return row
