@@ -9,18 +9,24 @@ many, each set is decoded for itself, and scores are means over sets.
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from boldreel.align import identify
 from boldreel.align.features import ClipFeatures, load_features
-from boldreel.align.retrieve import DEFAULTS, METRICS, outcomes, predict
+from boldreel.align.retrieve import (
+    DEFAULTS,
+    METRICS,
+    arguments,
+    load_decoders,
+    outcomes,
+    predict,
+)
 from boldreel.data import provenance, tables
 from boldreel.data.responses import Responses, load_responses
 from boldreel.pretrain.corpus import subject_of
-from boldreel.step import parser, run
+from boldreel.step import run
 from boldreel.training.progress import Progress
 
 if TYPE_CHECKING:
@@ -66,22 +72,12 @@ def mean_outcomes(
 
 
 def main(argv: list[str] | None = None) -> None:
-    arguments = parser(__doc__)
-    arguments.add_argument("--align", type=Path, required=True)
-    arguments.add_argument("--windows", type=Path, required=True)
-    arguments.add_argument("--series-dir", type=Path, required=True)
-    arguments.add_argument("--clips", type=Path, required=True)
-    arguments.add_argument("--features", type=Path, nargs="+", required=True)
-    arguments.add_argument("--subject", help="label; default: from the folder sub-XX of --output")
-    arguments.add_argument("--output", type=Path, required=True)
-    args = arguments.parse_args(argv)
+    args = arguments(__doc__).parse_args(argv)
     started = time.time()
     config = {**DEFAULTS, **{k: v for k, v in args.config.items() if k in DEFAULTS}}
 
     import pandas as pd
 
-    from boldreel.align.decoder import LinearDecoder
-    from boldreel.align.encoder import SpatioTemporalEncoder
     from boldreel.training.loop import set_threads
 
     set_threads()
@@ -91,10 +87,7 @@ def main(argv: list[str] | None = None) -> None:
     segments = np.asarray([trials.segments[own[0]] for own in rows])
     shots = np.asarray(test.shots)
     pairings = identify.shifts(segments, shots, config["permutations"], config["seed"])
-    decoders: dict[str, Decoder] = {
-        "model": SpatioTemporalEncoder.from_pretrained(args.align / "model"),
-        "ridge": LinearDecoder.from_pretrained(args.align / "ridge"),
-    }
+    decoders = load_decoders(args.align)
     subject = args.subject or subject_of(args.output)
     found: list[dict[str, Any]] = []
     numbers = counts(rows)

@@ -8,6 +8,7 @@ regression alone ("ridge") and by re-paired predictions of the encoder ("shuffle
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from collections.abc import Iterator
@@ -255,21 +256,35 @@ def score(
     return pd.DataFrame(rows), kept
 
 
+def arguments(doc: str | None) -> argparse.ArgumentParser:
+    """The command line of a step that scores a subject's aligned decoders."""
+    found = parser(doc)
+    found.add_argument("--align", type=Path, required=True)
+    found.add_argument("--windows", type=Path, required=True)
+    found.add_argument("--series-dir", type=Path, required=True)
+    found.add_argument("--clips", type=Path, required=True)
+    found.add_argument("--features", type=Path, nargs="+", required=True)
+    found.add_argument("--subject", help="label; default: from the folder sub-XX of --output")
+    found.add_argument("--output", type=Path, required=True)
+    return found
+
+
+def load_decoders(align: Path) -> dict[str, Decoder]:
+    """The subject's encoder, "model", and ridge regression, "ridge"."""
+    from boldreel.align.decoder import LinearDecoder
+    from boldreel.align.encoder import SpatioTemporalEncoder
+
+    return {
+        "model": SpatioTemporalEncoder.from_pretrained(align / "model"),
+        "ridge": LinearDecoder.from_pretrained(align / "ridge"),
+    }
+
+
 def main(argv: list[str] | None = None) -> None:
-    arguments = parser(__doc__)
-    arguments.add_argument("--align", type=Path, required=True)
-    arguments.add_argument("--windows", type=Path, required=True)
-    arguments.add_argument("--series-dir", type=Path, required=True)
-    arguments.add_argument("--clips", type=Path, required=True)
-    arguments.add_argument("--features", type=Path, nargs="+", required=True)
-    arguments.add_argument("--subject", help="label; default: from the folder sub-XX of --output")
-    arguments.add_argument("--output", type=Path, required=True)
-    args = arguments.parse_args(argv)
+    args = arguments(__doc__).parse_args(argv)
     started = time.time()
     config = {**DEFAULTS, **{k: v for k, v in args.config.items() if k in DEFAULTS}}
 
-    from boldreel.align.decoder import LinearDecoder
-    from boldreel.align.encoder import SpatioTemporalEncoder
     from boldreel.training.loop import set_threads
 
     set_threads()
@@ -278,12 +293,8 @@ def main(argv: list[str] | None = None) -> None:
     clips = [responses.clips[k] for k in order]
     windows = tables.read(args.windows, "windows")
     shown = windows.loc[windows["split"] != "test", "clip"]
-    decoders: dict[str, Decoder] = {
-        "model": SpatioTemporalEncoder.from_pretrained(args.align / "model"),
-        "ridge": LinearDecoder.from_pretrained(args.align / "ridge"),
-    }
     table, predicted = score(
-        decoders,
+        load_decoders(args.align),
         responses.x[order],
         load_features(args.clips, args.features, clips),
         np.asarray(responses.segments)[order],
