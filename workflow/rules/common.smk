@@ -122,15 +122,37 @@ def weights(*names):
     """Weight files of the named base models where they are local folders: inputs of their users."""
     found = []
     for name in names:
-        folder = Path(MODELS.get(name, ""))
-        if name in MODELS and folder.is_dir():
-            found += sorted(str(path) for path in folder.rglob("*.safetensors"))
+        place = Path(MODELS.get(name, ""))
+        if name in MODELS and place.is_dir():
+            found += sorted(str(path) for path in place.rglob("*.safetensors"))
+        elif name in MODELS and place.is_file():
+            found.append(str(place))
     return found
 
 
 def model(name):
     """The folder or hub id of a base model, as a parameter."""
     return lambda wildcards: MODELS[name]
+
+
+JUDGES = {
+    "--image-classifier": "image_classifier",
+    "--video-classifier": "video_classifier",
+    "--clip-model": "clip",
+    "--alexnet": "alexnet",
+    "--captioner": "caption",
+    "--sentence-model": "sentence",
+}
+
+
+def judges():
+    """Command-line options of the models that look at reconstructions."""
+    return [
+        word
+        for option, name in JUDGES.items()
+        if name in MODELS
+        for word in (option, MODELS[name])
+    ]
 
 
 def simulated(prefix, suffix, rest=False):

@@ -7,7 +7,7 @@ rule evaluate_reference:
         upper=[f"{R}/reconstruction/true_features/shard-{shard}" for shard in shards()],
         frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
         clips=f"{R}/clips.parquet",
-        weights=weights("clip", "image_classifier", "video_classifier"),
+        weights=weights(*JUDGES.values()),
     output:
         directory(f"{R}/evaluation/reference"),
     log:
@@ -27,14 +27,11 @@ rule evaluate_reference:
         code=code("evaluate.reference"),
         stimuli=folder_of("frames", 2),
         training=movies("train", "validation"),
-        clip=model("clip"),
-        image=model("image_classifier"),
-        video=model("video_classifier"),
+        judges=judges(),
     shell:
         "python -m boldreel.evaluate.reference --upper-bound {input.upper:q} "
         "--stimuli {params.stimuli:q} --clips {input.clips:q} --training-movies {params.training:q} "
-        "--image-classifier {params.image:q} --video-classifier {params.video:q} "
-        "--clip-model {params.clip:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+        "{params.judges:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
 rule evaluate_score:
@@ -56,7 +53,7 @@ rule evaluate_score:
             wildcards.subject, "train", "validation", "test"
         ),
         reference=f"{R}/evaluation/reference",
-        weights=weights("clip", "image_classifier", "video_classifier"),
+        weights=weights(*JUDGES.values()),
     output:
         clips=f"{R}/sub-{{subject}}/metrics.parquet",
         scores=f"{R}/sub-{{subject}}/scores.tsv",
@@ -76,9 +73,7 @@ rule evaluate_score:
         cfg=section("evaluate", dataset=DATASET),
         code=code("evaluate.score"),
         stimuli=folder_of("frames", 2),
-        clip=model("clip"),
-        image=model("image_classifier"),
-        video=model("video_classifier"),
+        judges=judges(),
         method=METHOD,
         series=folder_of("series"),
         controls=lambda wildcards, input: (
@@ -88,8 +83,7 @@ rule evaluate_score:
         "python -m boldreel.evaluate.score --reconstruction {input.reconstruction:q} "
         "--upper-bound {input.upper:q} {params.controls:q} "
         "--stimuli {params.stimuli:q} --clips {input.clips:q} "
-        "--windows {input.windows:q} --image-classifier {params.image:q} "
-        "--video-classifier {params.video:q} --clip-model {params.clip:q} --method {params.method} "
+        "--windows {input.windows:q} {params.judges:q} --method {params.method} "
         "--series-dir {params.series:q} --reference {input.reference:q} "
         "--subject {wildcards.subject} --output-clips {output.clips:q} --output-scores {output.scores:q} "
         "--config {params.cfg:q} 2>&1 | tee {log:q}"

@@ -21,6 +21,7 @@ def judges(tmp_path_factory):
     import fixtures_results as world
     import torch
     from transformers import (
+        AutoTokenizer,
         CLIPConfig,
         CLIPImageProcessorPil,
         CLIPModel,
@@ -56,10 +57,15 @@ def judges(tmp_path_factory):
     VideoMAEForVideoClassification(video).save_pretrained(root / "video")
     plain = {"size": {"shortest_edge": 32}, "crop_size": size}
     VideoMAEImageProcessorPil(**plain).save_pretrained(root / "video")
+    tokenizer = AutoTokenizer.from_pretrained(
+        Path(__file__).parents[3] / "resources" / "insilico" / "clip"
+    )
+    tokenizer.save_pretrained(root / "clip")
     text = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    text |= {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id}
     clip = CLIPConfig(
         vision_config=small,
-        text_config={**text, "intermediate_size": 16, "vocab_size": 20},
+        text_config={**text, "intermediate_size": 16},
         projection_dim=8,
     )
     CLIPModel(clip).save_pretrained(root / "clip")

@@ -192,6 +192,8 @@ def test_judges_and_reference_agree(tree, judges, tmp_path, monkeypatch):
     metrics = set(first["metric"])
     assert {"judge_object", "judge_colour", "judge_background", "judge_motion"} <= metrics
     assert {"nway_frame", "nway_video", "clip_identification", "clip_pcc"} <= metrics
+    assert {"layer_identification", "caption_bleu", "caption_rouge", "caption_similarity"} <= metrics
+    assert "lpips" not in metrics
     one = row(first, segment="all", condition="model", metric="nway_video", definition="top3_n2_k1")
     assert one["chance"] == pytest.approx(0.75)
     single = row(

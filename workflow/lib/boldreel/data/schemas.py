@@ -289,6 +289,8 @@ ARRAYS: dict[str, ArrayKind] = {
     "frame_readings": ArrayKind(3, ("float32",), ("clips",)),
     "clip_readings": ArrayKind(2, ("float32",), ("clips",)),
     "flow_readings": ArrayKind(5, ("float16",), ("clips",)),  # (clips, frames - 1, 2, side, side)
+    "layer_readings": ArrayKind(3, ("float16",), ("clips",)),  # (clips, frames, D), unit norm
+    "text_readings": ArrayKind(2, ("uint8",), ("clips",)),  # (clips, bytes), UTF-8, zeros at the end
     "prediction": ArrayKind(2, ("float32",)),  # (clips, D)
 }
 

@@ -27,7 +27,7 @@ from boldreel.errors import UserError
 from boldreel.evaluate import clips, listing, videos
 from boldreel.evaluate.measures import left_out
 from boldreel.evaluate.pairs import Pairs
-from boldreel.evaluate.readings import Judges
+from boldreel.evaluate.readings import Judges, Models
 from boldreel.evaluate.score import DEFAULTS, score, tabulate
 from boldreel.evaluate.stored import Stored
 from boldreel.evaluate.summary import Summary
@@ -189,9 +189,7 @@ def _arguments(argv: Sequence[str] | None) -> Any:
     arguments.add_argument("--reconstruction", type=Path, required=True, help="folder of clips")
     arguments.add_argument("--out", type=Path, required=True, help="folder; other files in it stay")
     arguments.add_argument("--name", help="of the method (default: the reconstructions' folder)")
-    arguments.add_argument("--image-classifier", help="folder or hub id")
-    arguments.add_argument("--video-classifier", help="folder or hub id")
-    arguments.add_argument("--clip-model", help="folder or hub id")
+    Models.ask(arguments)
     arguments.add_argument("--frames", type=int, help="frames to compare of each clip")
     arguments.add_argument("--size", type=int, help="side in pixels of a square to compare at")
     arguments.add_argument("--clips", type=Path, help="TSV: clip; optional run, shot, attributes")
@@ -220,11 +218,11 @@ def main(argv: list[str] | None = None) -> None:
     shifts = SHIFTS_OF_ONE_RUN if len(runs) == 1 else DEFAULTS["shifts"]
     config = {**ALONE, "shifts": shifts, **args.config}
     seed = int(config.get("seed", 0))
-    models = (args.image_classifier, args.video_classifier, args.clip_model)
+    models = Models.told(args)
 
-    with lease() if any(models) else nullcontext("cpu") as device:
-        judges = Judges(*models, device, int(config["batch_size"]))
-        absent = left_out(judges.parts, frames, size)
+    with lease() if models else nullcontext("cpu") as device:
+        judges = Judges(models, device, int(config["batch_size"]))
+        absent = left_out(judges.kinds, frames, size)
         notes += [f"Left out: {standalone.metric(m)} needs {what}." for m, what in absent.items()]
         for note in notes:
             print(f"note: {note}", file=sys.stderr, flush=True)

@@ -17,8 +17,16 @@ def cosine(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.nda
     ----------
     a, b : (n, F, D), (m, F, D) unit norm. i, j : integer arrays of one shape.
     """
-    every = np.einsum("nfd,mfd->nm", a, b, optimize=True) / a.shape[1]
-    return every[i, j].astype(np.float64)
+    return (_every(a, b) / a.shape[1])[i, j].astype(np.float64)
+
+
+def _every(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Products (n, m) of all pairs, summed over frames; a frame at a time, for memory's sake."""
+    total = np.zeros((len(a), len(b)), np.float32)
+    for frame in range(a.shape[1]):
+        one, other = (x[:, frame].astype(np.float32, copy=False) for x in (a, b))
+        total += one @ other.T
+    return total
 
 
 def neighbours(a: np.ndarray) -> np.ndarray:
@@ -41,7 +49,7 @@ def identification(
     a, b : (n, F, D), (m, F, D) unit norm. shots : (m,) shot label of each truth.
     i, j : integer arrays of one shape.
     """
-    every = np.einsum("nfd,mfd->nm", a, b, optimize=True)
+    every = _every(a, b)
     other = shots[:, None] != shots[None, :]
     allowed = other.sum(axis=1)
     out = np.empty(np.shape(i))

@@ -13,10 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from boldreel.evaluate import clip_similarity, flow, judge, motion, nway, pixel, ssim, statistics
+from boldreel.evaluate import (
+    captions,
+    clip_similarity,
+    flow,
+    judge,
+    motion,
+    nway,
+    pixel,
+    ssim,
+    statistics,
+)
+from boldreel.evaluate.lpips import Lpips
 from boldreel.evaluate.readings import Readings
 
 NAN = float("nan")
+LPIPS_SHIFTS = 10  # each looks at all frames anew
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,7 @@ def measure(
     attributes: Sequence[Mapping[str, str]],
     factors: Mapping[str, Factors],
     config: Mapping[str, Any],
+    lpips: Lpips | None = None,
 ) -> list[Measure]:
     """Every metric for which there is material.
 
@@ -74,7 +87,9 @@ def measure(
     shots : (n,) shot of each true clip. attributes : of each true clip.
     factors : what the "image" and "video" classifiers' labels say, see `judge.factors`.
     config : keys n_way, top_k, clip_threshold; optional pixel_shifts, the most pairings for
-        metrics on pixels, which take by far the longest.
+        metrics on pixels, which take by far the longest, and layers, the names of the early and the late
+        layer, sentences, the name of what embeds captions.
+    lpips : None to do without.
     """
     i, j = pairing
     few = statistics.thinned(len(i), int(config.get("pixel_shifts", len(i))))
@@ -91,6 +106,18 @@ def measure(
         found += _flow(a.flow, b.flow, i[few], j[few])
     if a.embedding is not None and b.embedding is not None:
         found += _clip(a.embedding, b.embedding, shots, i, j, config["clip_threshold"])
+    if a.early is not None and a.late is not None and b.early is not None and b.late is not None:
+        for name, one, other in zip(
+            config["layers"], (a.early, a.late), (b.early, b.late), strict=True
+        ):
+            values = clip_similarity.identification(one, other, shots, i, j)
+            found.append(Measure("layer_identification", name, "higher", 0.5, values))
+    if lpips is not None:
+        least = statistics.thinned(len(i), min(LPIPS_SHIFTS, len(few)))
+        values = lpips.pairs(reconstruction.frames, truth.frames, i[least], j[least])
+        found.append(Measure("lpips", "alexnet", "lower", NAN, values))
+    if a.caption is not None and b.caption is not None:
+        found += _captions(a, b, i[few], j[few], config)
     for which, logits in (("image", a.image), ("video", a.video)):
         if logits is not None:
             found += _judge(which, logits, factors.get(which, {}), attributes, i, j)
@@ -118,10 +145,17 @@ def left_out(parts: Sequence[str], frames: int, size: tuple[int, int]) -> dict[s
 
     Parameters
     ----------
-    parts : the readings there are, of "image", "video", "embedding". frames, size : of the clips.
+    parts : what there is, of "image", "video", "embedding", "early", "lpips", "captions".
+    frames, size : of the clips.
     """
     needs = {
         "image": ("an image classifier", ["nway_frame"]),
+        "early": ("AlexNet's weights or an image classifier", ["layer_identification"]),
+        "lpips": ("AlexNet's weights", ["lpips"]),
+        "captions": (
+            "a captioner, or CLIP and known captions",
+            ["caption_bleu", "caption_rouge", "caption_similarity"],
+        ),
         "video": ("a video classifier", ["nway_video", "fvd"]),
         "embedding": ("a CLIP model", ["clip_similarity", "clip_identification", "clip_pcc"]),
     }
@@ -235,6 +269,18 @@ def _clip(
             NAN,
             np.where(similarity >= threshold, smooth[i], 0.0),
         )
+
+
+def _captions(
+    a: Readings, b: Readings, i: np.ndarray, j: np.ndarray, config: Mapping[str, Any]
+) -> Iterator[Measure]:
+    said, true = ([str(text) for text in r.caption] for r in (a, b) if r.caption is not None)
+    for definition, values in captions.agreement(said, true, i, j).items():
+        metric = f"caption_{definition.split('_')[0]}"
+        yield Measure(metric, definition, "higher", NAN, values)
+    if a.sentence is not None and b.sentence is not None:
+        values = np.einsum("pnd,pnd->pn", a.sentence[i], b.sentence[j], dtype=np.float64)
+        yield Measure("caption_similarity", config["sentences"], "higher", NAN, values)
 
 
 def _judge(

@@ -15,7 +15,7 @@ import numpy as np
 
 from boldreel.data import atomic, provenance, tables
 from boldreel.evaluate import baselines, clips, stored
-from boldreel.evaluate.readings import Judges
+from boldreel.evaluate.readings import Judges, Models
 from boldreel.evaluate.score import DEFAULTS
 from boldreel.step import parser, run
 from boldreel.training.device import lease
@@ -29,9 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--stimuli", nargs="+", required=True, help="folder(s) of movies")
     arguments.add_argument("--clips", required=True, help="clips.parquet")
     arguments.add_argument("--training-movies", nargs="*", default=[], help="names")
-    arguments.add_argument("--image-classifier")
-    arguments.add_argument("--video-classifier")
-    arguments.add_argument("--clip-model")
+    Models.ask(arguments)
     arguments.add_argument("--output", required=True, type=Path, help="folder")
     args = arguments.parse_args(argv)
     config = {**DEFAULTS, **args.config}
@@ -44,13 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     movies = set(args.training_movies) - set(test["movie"])
     random = baselines.random_clips(table, movies, len(test), seed).drop_duplicates("clip")
     with lease() as device, atomic.folder(args.output) as folder:
-        judges = Judges(
-            args.image_classifier,
-            args.video_classifier,
-            args.clip_model,
-            device,
-            int(config["batch_size"]),
-        )
+        judges = Judges(Models.told(args), device, int(config["batch_size"]))
         for name, chosen in (("truth", test), ("training", random)):
             shown = clips.cut(chosen, args.stimuli, frames, size)
             stored.save(folder / name, judges.read(shown, name), list(chosen["clip"]))

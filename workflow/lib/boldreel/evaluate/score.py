@@ -20,8 +20,9 @@ from boldreel.data import provenance, responses, tables
 from boldreel.errors import UserError
 from boldreel.evaluate import baselines, clips, frechet, judge, statistics
 from boldreel.evaluate.frechet import Collected
+from boldreel.evaluate.lpips import Lpips
 from boldreel.evaluate.measures import Measure, Videos, measure, of_truth
-from boldreel.evaluate.readings import Judges
+from boldreel.evaluate.readings import Judges, Models
 from boldreel.evaluate.stored import Stored
 from boldreel.evaluate.summary import Summary, per_clip
 from boldreel.step import parser, run
@@ -156,35 +157,49 @@ def score(
     shots, attributes = test["shot"].to_numpy(), clips.attributes(test)
     every = attributes + clips.attributes(material.training)
     factors = {which: judge.factors(judges.labels(which), every) for which in ("image", "video")}
+    config = {**config, "layers": judges.layers, "sentences": judges.sentences_name}
     out: dict[str, list[list[Measure]]] = {}
     for segment in runs:
         rows, count = segment.rows, len(segment.rows)
         frames = material.truth(rows)
         names = list(test["clip"].iloc[rows])
         judged = known_readings.take("truth", names)
-        truth = Videos(frames, judged or judges.read(frames, f"truth of {segment.name}"))
+        judged = judged or judges.read(frames, f"truth of {segment.name}")
+        truth = Videos(frames, judges.described(judged, frames, _captions(test, rows)))
         collected.add("truth", rows, truth.readings.video)
         own = [attributes[row] for row in rows]
         by = statistics.shifts(count, statistics.longest(shots[rows]), int(config["shifts"]))
         for condition in material.conditions(rows):
             what = f"{condition.name} of {segment.name}"
             if condition.at is not None:
-                some = judges.read(condition.frames, what)
+                some = judges.described(judges.read(condition.frames, what), condition.frames)
                 collected.add(condition.name, rows[condition.at], some.video)
                 videos = Videos(condition.frames, some)
-                found = _of_some(videos, condition.at, truth, shots[rows], own, factors, config)
+                found = _of_some(
+                    videos, condition.at, truth, shots[rows], own, factors, config, judges.lpips
+                )
                 out.setdefault(condition.name, []).append(found)
                 continue
             judged = known_readings.take(condition.stored, condition.clips)
             readings = judged or judges.read(condition.frames, what)
+            readings = judges.described(readings, condition.frames)
             seen = _spread(Videos(condition.frames, readings), count)
             collected.add(condition.name, rows, seen.readings.video)
             plan = by if condition.name == "model" else by[:1]
             pairing = statistics.shifted(count, plan)
-            found = measure(truth, seen, pairing, shots[rows], own, factors, config)
+            found = measure(
+                truth, seen, pairing, shots[rows], own, factors, config, judges.lpips
+            )
             out.setdefault(condition.name, []).append(found)
         out.setdefault("truth", []).append(of_truth(truth, own, factors))
     return out, collected
+
+
+def _captions(test: pd.DataFrame, rows: np.ndarray) -> list[str] | None:
+    """The captions that the data set gives to these clips; None unless every clip has one."""
+    if "caption" not in test or not all(test["caption"].iloc[rows]):
+        return None
+    return list(test["caption"].iloc[rows])
 
 
 def _of_some(
@@ -195,13 +210,14 @@ def _of_some(
     attributes: Sequence[Mapping[str, str]],
     factors: Mapping[str, Any],
     config: Mapping[str, Any],
+    lpips: Lpips | None,
 ) -> list[Measure]:
     """Measures of clips that are there at some places of a run alone; NaN for the others."""
     count = len(truth.frames)
     beside = Videos(truth.frames[at], truth.readings.take(at))
     pairing = statistics.shifted(len(at), np.zeros(1, dtype=int))
     own = [attributes[place] for place in at]
-    found = measure(beside, seen, pairing, shots[at], own, factors, config)
+    found = measure(beside, seen, pairing, shots[at], own, factors, config, lpips)
     return [one.spread(at, count) for one in found]
 
 
@@ -309,9 +325,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--windows", required=True, help="windows.parquet of the subject")
     arguments.add_argument("--series-dir", help="the subject's series: adds nearest_training")
     arguments.add_argument("--controls", nargs="*", default=[], help="folders control-NAME")
-    arguments.add_argument("--image-classifier")
-    arguments.add_argument("--video-classifier")
-    arguments.add_argument("--clip-model")
+    Models.ask(arguments)
     arguments.add_argument("--reference", type=Path, help="folder of evaluate.reference")
     arguments.add_argument("--dataset", help="name for the table (default: the config's, or none)")
     arguments.add_argument("--method", default="mindvideo")
@@ -343,13 +357,8 @@ def main(argv: list[str] | None = None) -> None:
     controls = open_controls(args.controls, model, [list(test["clip"].iloc[r.rows]) for r in runs])
     material = Material(model, upper, args.stimuli, test, training, random, nearest, controls)
     with lease() as device:
-        judges = Judges(
-            args.image_classifier,
-            args.video_classifier,
-            args.clip_model,
-            device,
-            int(config["batch_size"]),
-        )
+        batch, known_captions = int(config["batch_size"]), list(training["caption"])
+        judges = Judges(Models.told(args), device, batch, known_captions)
         known = Stored(args.reference, judges.parts)
         measured, collected = score(material, runs, judges, known, config)
 

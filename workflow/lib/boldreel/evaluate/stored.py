@@ -1,7 +1,8 @@
 """Readings on disk, so that what all subjects share is judged once.
 
 Takes and leaves a folder with one folder per set of clips (truth, true_features, training), each
-with flow.npy, and image.npy, video.npy and embedding.npy as far as there are judges for them.
+with flow.npy, and image.npy, video.npy, embedding.npy, early.npy, late.npy and caption.npy as far as there
+are judges for them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ _KINDS = {
     "video": "clip_readings",
     "embedding": "frame_readings",
     "flow": "flow_readings",
+    "early": "layer_readings",
+    "late": "layer_readings",
+    "caption": "text_readings",
 }
 
 
@@ -26,6 +30,8 @@ def save(folder: Path, readings: Readings, clips: Sequence[str]) -> None:
     """Write the readings of the named clips."""
     for part, kind in _KINDS.items():
         values = getattr(readings, part)
+        if part == "caption" and values is not None:
+            values = np.char.encode(values, "utf-8").view(np.uint8).reshape(len(values), -1)
         if values is not None:
             arrays.save(folder / f"{part}.npy", values, kind=kind, clips=list(clips))
 
@@ -33,7 +39,7 @@ def save(folder: Path, readings: Readings, clips: Sequence[str]) -> None:
 class Stored:
     """Readings of named clips from a folder written by `save`; nothing without a folder.
 
-    parts : the readings wanted, of "image", "video", "embedding", "flow".
+    parts : the readings wanted, see `Judges.parts`.
     """
 
     def __init__(self, folder: Path | None, parts: Sequence[str]) -> None:
@@ -44,7 +50,10 @@ class Stored:
             found = {p: arrays.load(inner / f"{p}.npy", kind=_KINDS[p]) for p in parts}
             if found:
                 names = next(iter(found.values()))[1]["clips"]
-                readings = Readings(**{p: array for p, (array, _) in found.items()})
+                of = {p: array for p, (array, _) in found.items()}
+                if "caption" in of:
+                    of["caption"] = _texts(of["caption"])
+                readings = Readings(**of)
                 self.sets[inner.name] = (readings, {name: k for k, name in enumerate(names)})
 
     def take(self, name: str, clips: Sequence[str]) -> Readings | None:
@@ -55,3 +64,9 @@ class Stored:
         if any(clip not in row for clip in clips):
             return None
         return readings.take(np.array([row[clip] for clip in clips]))
+
+
+def _texts(encoded: np.ndarray) -> np.ndarray:
+    """Texts (n,) from their UTF-8 bytes (n, longest), filled up with zeros."""
+    rows = np.ascontiguousarray(encoded)
+    return np.char.decode(rows.view(f"S{rows.shape[1]}").ravel(), "utf-8")

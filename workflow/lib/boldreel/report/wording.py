@@ -53,6 +53,33 @@ METRICS: dict[str, Entry] = {
         "Whether CLIP finds the reconstruction nearer to its own truth than to other shots.",
         "CLIP's idea of likeness is not a person's.",
     ),
+    "layer_identification": Entry(
+        "Layer identification, two-way",
+        "Whether a network's layer finds the reconstruction nearer to its own truth than to other shots: "
+        "an early layer by layout, a late one by content.",
+        "A common layout already lifts the early layer; two-way is easy to score high in.",
+    ),
+    "lpips": Entry(
+        "LPIPS",
+        "How far apart truth and reconstruction are for AlexNet, weighted as people judged patches.",
+        "Made for small distortions of one picture; between different pictures it says little, and blur is "
+        "cheap.",
+    ),
+    "caption_bleu": Entry(
+        "Caption, BLEU-4",
+        "Whether the reconstruction's caption has the words and phrases of the truth's.",
+        "Stock phrases that every caption shares lift it; read the shuffled value.",
+    ),
+    "caption_rouge": Entry(
+        "Caption, ROUGE-L",
+        "Whether the reconstruction's caption has the words of the truth's in their order.",
+        "Stock phrases that every caption shares lift it; read the shuffled value.",
+    ),
+    "caption_similarity": Entry(
+        "Caption similarity",
+        "Whether the captions of reconstruction and truth mean the same to a model of texts.",
+        "Has no zero: any two captions are alike to some degree. Read the shuffled value.",
+    ),
     "clip_similarity": Entry(
         "CLIP similarity",
         "Likeness of frames in CLIP's image space.",

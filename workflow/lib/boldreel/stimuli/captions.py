@@ -59,23 +59,29 @@ def describe(
 
 
 def caption_frames(frames: np.ndarray, wanted: list[int], model: str) -> list[str]:
-    """One caption per wanted frame, greedily decoded."""
+    """One caption per wanted frame."""
     import torch
 
     from boldreel.stimuli import frozen
 
     captions: list[str] = []
     with device.lease() as where, torch.inference_mode():
-        network, processor, tokenizer = frozen.load_captioner(model, where)
+        parts = frozen.load_captioner(model, where)
         progress = Progress(len(wanted), "caption frames")
         for low in range(0, len(wanted), _BATCH):
             batch = [np.asarray(frames[frame]) for frame in wanted[low : low + _BATCH]]
-            pixels = processor(images=batch, return_tensors="pt")["pixel_values"].to(where)
-            tokens = network.generate(
-                pixel_values=pixels, max_new_tokens=_LONGEST, do_sample=False, num_beams=1
-            )
-            captions += [
-                text.strip() for text in tokenizer.batch_decode(tokens, skip_special_tokens=True)
-            ]
+            captions += caption_batch(batch, *parts, where)
             progress.update(len(batch))
     return captions
+
+
+def caption_batch(
+    pictures: list[np.ndarray], network: Any, processor: Any, tokenizer: Any, where: Any
+) -> list[str]:
+    """One caption, greedily decoded, per picture uint8 (h, w, 3)."""
+    pixels = processor(images=pictures, return_tensors="pt")["pixel_values"].to(where)
+    tokens = network.generate(
+        pixel_values=pixels, max_new_tokens=_LONGEST, do_sample=False, num_beams=1
+    )
+    texts = tokenizer.batch_decode(tokens, skip_special_tokens=True)
+    return [text.strip() for text in texts]
