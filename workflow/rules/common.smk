@@ -145,6 +145,31 @@ JUDGES = {
 }
 
 
+def other_of(subject):
+    """The subject before this one in the table, whose responses are a control; of the first the second."""
+    place = SUBJECTS.index(subject)
+    return SUBJECTS[place - 1] if place else SUBJECTS[1]
+
+
+def drawn_controls():
+    """What is drawn beside a subject's reconstruction: controls, and further seeds."""
+    cfg = config["reconstruct"]
+    seeds = 1 if cfg["continuous"] else int(cfg["seeds"])
+    kept = [name for name in cfg["controls"] if name != "other" or len(SUBJECTS) > 1]
+    return [*kept, *(f"seed-{number}" for number in range(1, seeds))]
+
+
+def other_subject(wildcards):
+    """What the control "other" takes of the other subject."""
+    if wildcards.control != "other":
+        return {}
+    other = other_of(wildcards.subject)
+    return {
+        "other_windows": f"{R}/sub-{other}/windows.parquet",
+        "other_series": responses(other, "test"),
+    }
+
+
 def judges():
     """Command-line options of the models that look at reconstructions."""
     return [

@@ -44,7 +44,7 @@ rule evaluate_score:
         upper=[f"{R}/reconstruction/true_features/shard-{shard}" for shard in shards()],
         controls=[
             f"{R}/sub-{{subject}}/reconstruction/control-{control}"
-            for control in config["reconstruct"]["controls"]
+            for control in drawn_controls()
         ],
         frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
         clips=f"{R}/clips.parquet",

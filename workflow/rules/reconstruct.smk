@@ -24,7 +24,7 @@ rule reconstruct_sample:
         runtime=1440,
         gpu=1,
     params:
-        cfg=section("reconstruct", leave_out=["controls", "control_clips"]),
+        cfg=section("reconstruct", leave_out=["controls", "control_clips", "seeds"]),
         code=code("reconstruct.sample"),
         series=folder_of("series"),
         shards=config["reconstruct"]["shards"],
@@ -60,7 +60,7 @@ rule reconstruct_true_features:
         runtime=1440,
         gpu=1,
     params:
-        cfg=section("reconstruct", leave_out=["controls", "control_clips"]),
+        cfg=section("reconstruct", leave_out=["controls", "control_clips", "seeds"]),
         code=code("reconstruct.sample"),
         shards=config["reconstruct"]["shards"],
         diffusion=model("diffusion"),
@@ -73,8 +73,9 @@ rule reconstruct_true_features:
 
 
 rule reconstruct_control:
-    """The co-trained model fed the mean training response, or noise, in place of test responses."""
+    """The co-trained model fed something else than the subject's responses, or other noise to start from."""
     input:
+        unpack(other_subject),
         cotrain=f"{R}/sub-{{subject}}/cotrain",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "test"),
@@ -95,14 +96,22 @@ rule reconstruct_control:
         runtime=240,
         gpu=1,
     params:
-        cfg=section("reconstruct", leave_out=["controls"]),
+        cfg=section("reconstruct", leave_out=["controls", "seeds"]),
         code=code("reconstruct.sample"),
         series=folder_of("series"),
         diffusion=model("diffusion"),
         state=f"{STATE}/reconstruct/sub-{{subject}}-{{control}}",
+        other=lambda wildcards, input: (
+            [
+                *("--other-windows", input.other_windows),
+                *("--other-series", str(Path(input.other_series[0]).parent)),
+            ]
+            if wildcards.control == "other"
+            else []
+        ),
     shell:
         "python -m boldreel.reconstruct.sample --control {wildcards.control} "
         "--encoder {input.cotrain:q}/encoder --generator {input.cotrain:q}/generator "
         "--diffusion-model {params.diffusion:q} --windows {input.windows:q} "
-        "--series-dir {params.series:q} --clips {input.clips:q} --output {output:q} "
+        "--series-dir {params.series:q} --clips {input.clips:q} {params.other:q} --output {output:q} "
         "--state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

@@ -102,3 +102,32 @@ def test_few_shifts_are_all_given_once() -> None:
     assert score.value == 1.0 and score.p == pytest.approx(1 / 18)
     many = identify.shifts(np.repeat(["a", "b"], 40), np.arange(80), 999, 0)
     assert len(many) == 999
+
+
+def test_correlation_is_that_of_all_centred_entries() -> None:
+    predicted, true = RNG.standard_normal((2, 30, 5))
+    true[:, 0] *= 4
+    outcome = identify.correlation(predicted, true)
+    p, t = (x - x.mean(0) for x in (predicted, true))
+    naive = np.corrcoef(p.ravel(), t.ravel())[0, 1]
+    assert np.diag(outcome.matrix).mean() == pytest.approx(naive)
+    again = identify.correlation(3 * true + 7, true)
+    assert np.diag(again.matrix).mean() == pytest.approx(1)
+    # re-paired, it is the correlation of the re-paired rows
+    order = RNG.permutation(30)
+    naive = np.corrcoef(p[order].ravel(), t.ravel())[0, 1]
+    assert outcome.matrix[order, np.arange(30)].mean() == pytest.approx(naive)
+
+
+def test_the_ceiling_of_known_reliability_is_found() -> None:
+    """A perfect decoder under noise reaches the ceiling, and a worse one stays below its own."""
+    rng = np.random.default_rng(3)
+    true = rng.standard_normal((4000, 6))
+    halves = [true + rng.standard_normal(true.shape) * 1.5 for _ in range(2)]
+    order = np.stack([rng.permutation(4000) for _ in range(200)])
+    ceiling = identify.reliability_ceiling(*halves, order)
+    assert ceiling == pytest.approx(np.sqrt(1 / (1 + 1.5**2 / 2)), abs=0.01)
+    reached = np.diag(identify.correlation((halves[0] + halves[1]) / 2, true).matrix).mean()
+    assert reached == pytest.approx(ceiling, abs=0.01)
+    noise = rng.standard_normal((2, 4000, 6))
+    assert np.isnan(identify.reliability_ceiling(*noise, order))

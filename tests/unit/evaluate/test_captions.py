@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from boldreel.errors import UserError
 from boldreel.evaluate import captions, stored
 from boldreel.evaluate.readings import Judges, Models, Readings

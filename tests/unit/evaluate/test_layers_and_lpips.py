@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from boldreel.errors import UserError
 from boldreel.evaluate import alexnet, clip_similarity, layers
 from boldreel.evaluate.lpips import Lpips
@@ -70,7 +71,7 @@ def test_weights_that_do_not_fit_are_named(network, tmp_path):
     state = network.state_dict()
     del state["features.3.weight"]
     torch.save(state, tmp_path / "a.pth")
-    with pytest.raises(UserError, match="lacks features.3.weight"):
+    with pytest.raises(UserError, match=r"lacks features\.3\.weight"):
         alexnet.load(tmp_path / "a.pth")
     (tmp_path / "b.pth").write_bytes(b"nothing")
     with pytest.raises(UserError, match="cannot be read"):
@@ -97,7 +98,9 @@ def test_tokens_become_maps_without_the_class_token():
     tokens = torch.arange(2 * 10 * 3).reshape(2, 10, 3).float()
     maps = layers.as_maps(tokens)
     assert maps.shape == (2, 3, 3, 3)
-    assert torch.equal(maps[0, :, 0, 1], tokens[0, 2]) and torch.equal(maps[1, :, 2, 2], tokens[1, 9])
+    assert torch.equal(maps[0, :, 0, 1], tokens[0, 2]) and torch.equal(
+        maps[1, :, 2, 2], tokens[1, 9]
+    )
 
 
 def test_identification_equals_the_naive_count():

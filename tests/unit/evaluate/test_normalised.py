@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from boldreel.evaluate.score import normalise
+from boldreel.evaluate.table import normalise
 
 
 def _rows(

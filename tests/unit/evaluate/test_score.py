@@ -71,6 +71,47 @@ def test_p_of_signal_and_of_none(plain):
         assert table.loc[table["condition"] != "model", "p"].isna().all()
 
 
+def test_every_other_condition_is_compared_with_the_model_in_pairs(plain):
+    table = tables.read(plain / "01.tsv", "metrics")
+    where = {"segment": "all", "metric": "psnr"}
+    own, grey = (row(table, condition=c, **where) for c in ("model", "gray"))
+    assert grey["difference"] == pytest.approx(own["value"] - grey["value"], rel=1e-6)
+    assert 0 < grey["p_difference"] <= 1 and grey["permutations"] == 300
+    assert np.isnan(own["difference"]) and np.isnan(own["p_difference"])
+    # the reconstructions of this tree are made from the truth: nothing else comes near
+    random = row(table, condition="random_training", **where)
+    assert random["difference"] > 0 and random["p_difference"] < 0.05
+
+
+def test_seeds_are_compared_on_the_clips_that_all_have(tree, tmp_path):
+    home = tree / "sub-01" / "reconstruction" / "mindvideo"
+    model = clips.Reconstruction([home])
+    some = sorted(model.names)[::2]
+    rng = np.random.default_rng(0)
+    folders = []
+    for k, size in ((1, 5), (2, 20)):
+        noisy = model.frames(some) + rng.normal(0, size, (len(some), *model.shape))
+        folders.append(tmp_path / f"control-seed-{k}")
+        arrays.save(
+            folders[-1] / "frames.npy",
+            np.clip(noisy, 0, 255).astype(np.uint8),
+            kind="reconstruction",
+            clips=some,
+            frame_rate=3.0,
+            seed=0,
+        )
+    score.main(arguments(tree, "01", tmp_path, "--controls", *map(str, folders)))
+    by_clip = tables.read(tmp_path / "01.parquet", "clip_metrics")
+    table = tables.read(tmp_path / "01.tsv", "metrics")
+    rows = by_clip[by_clip["metric"] == "psnr"].pivot(
+        index="clip", columns="condition", values="value"
+    )
+    means = rows.loc[some, ["model", "seed_1", "seed_2"]].mean()
+    one = row(table, segment="all", condition="model", metric="psnr")
+    assert one["seeds"] == 3 and one["seed_sd"] == pytest.approx(means.std(ddof=1), rel=1e-6)
+    assert (table.loc[table["condition"] != "model", "seed_sd"]).isna().all()
+
+
 def test_clip_values_average_to_the_score(plain):
     table = tables.read(plain / "01.tsv", "metrics")
     by_clip = tables.read(plain / "01.parquet", "clip_metrics")
@@ -192,7 +233,12 @@ def test_judges_and_reference_agree(tree, judges, tmp_path, monkeypatch):
     metrics = set(first["metric"])
     assert {"judge_object", "judge_colour", "judge_background", "judge_motion"} <= metrics
     assert {"nway_frame", "nway_video", "clip_identification", "clip_pcc"} <= metrics
-    assert {"layer_identification", "caption_bleu", "caption_rouge", "caption_similarity"} <= metrics
+    assert {
+        "layer_identification",
+        "caption_bleu",
+        "caption_rouge",
+        "caption_similarity",
+    } <= metrics
     assert "lpips" not in metrics
     one = row(first, segment="all", condition="model", metric="nway_video", definition="top3_n2_k1")
     assert one["chance"] == pytest.approx(0.75)

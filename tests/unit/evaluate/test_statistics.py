@@ -122,3 +122,30 @@ def test_thinned_pairings_keep_the_right_one_and_their_spacing():
     assert statistics.thinned(200, 40).tolist() == list(range(0, 200, 5))
     assert statistics.thinned(3, 40).tolist() == [0, 1, 2]
     assert statistics.thinned(7, 1).tolist() == [0]
+
+
+def test_paired_p_is_the_share_of_all_signings():
+    """Against a naive count over all signings, the identity among them."""
+    import itertools
+
+    rng = np.random.default_rng(8)
+    sums = rng.normal(0.4, 1, 7)
+    signs = statistics.random_signs(7, 5000, rng)
+    assert len(np.unique(signs, axis=0)) == 2**7 - 1
+    naive = [
+        abs(np.dot(s, sums)) >= abs(sums.sum()) - 1e-12
+        for s in itertools.product((1, -1), repeat=7)
+    ]
+    assert statistics.paired_p(sums, signs) == pytest.approx(np.mean(naive))
+    assert np.isnan(statistics.paired_p(sums[:1], signs[:, :1]))
+
+
+def test_paired_p_is_uniform_under_the_null_and_finds_a_difference():
+    from scipy.stats import kstest
+
+    rng = np.random.default_rng(9)
+    signs = statistics.random_signs(40, 499, rng)
+    assert signs.shape == (499, 40)
+    found = [statistics.paired_p(rng.normal(0, rng.uniform(0.5, 3, 40)), signs) for _ in range(400)]
+    assert min(found) > 0 and kstest(found, "uniform").pvalue > 0.01
+    assert statistics.paired_p(rng.normal(0.8, 1, 40), signs) == 1 / 500

@@ -117,13 +117,30 @@ def test_from_brain(  # type: ignore[no-untyped-def]
     brain = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
     sample.main([*common, *brain, "--config", json.dumps(CONFIG)])
     assert sorted(_frames(tmp_path / "out")) == [f"test01-{i:04d}" for i in range(6)]
-    for control in ("mean", "noise"):
+    other = ["--other-windows", str(dataset.windows), "--other-series", str(dataset.series)]
+    found = {}
+    for control in ("mean", "noise", "other", "seed-1"):
         options = ["--control", control, "--output", str(tmp_path / f"control-{control}")]
         config = json.dumps({**CONFIG, "control_clips": 4, "samples": 2, "continuous": {}})
-        sample.main([*common, *brain, *options, "--config", config])
-        drawn = _frames(tmp_path / f"control-{control}")
+        more = other if control == "other" else []
+        sample.main([*common, *brain, *options, *more, "--config", config])
+        found[control] = drawn = _frames(tmp_path / f"control-{control}")
         assert list(drawn) == [f"test01-{i:04d}" for i in (0, 2, 3, 5)]
         assert not (tmp_path / f"control-{control}" / "samples.npy").exists()
+    # This subject's own responses given as another's are what it was reconstructed from, so are other seeds'
+    # conditions; a further seed is the further sample of a clip.
+    own = _frames(tmp_path / "out")
+    assert all(np.array_equal(frames, own[clip]) for clip, frames in found["other"].items())
+    twice = json.dumps({**CONFIG, "samples": 2})
+    sample.main([*common, *brain, "--output", str(tmp_path / "twice"), "--config", twice])
+    samples, meta = arrays.load(tmp_path / "twice" / "samples.npy", kind="samples")
+    for clip, frames in found["seed-1"].items():
+        assert np.array_equal(frames, samples[meta["clips"].index(clip), 1])
+        assert not np.array_equal(frames, own[clip])
+    with pytest.raises(UserError, match="--other-windows"):
+        sample.main([*common, *brain, "--control", "other"])
+    with pytest.raises(SystemExit):
+        sample.main([*common, *brain, "--control", "seed-0"])
     with pytest.raises(UserError, match="either"):
         sample.main([*common, *brain[:2]])
     with pytest.raises(UserError, match="either"):

@@ -55,6 +55,34 @@ def top_k(similarity: np.ndarray, groups: np.ndarray, k: int) -> Outcome:
     return Outcome(matrix, matrix.mean(0))
 
 
+def correlation(predicted: np.ndarray, true: np.ndarray) -> Outcome:
+    """Correlation over clips of predicted and true features (n, D), dimensions weighted by their variance.
+
+    With P and T centred over clips, entry (a, i) is n <P_a, T_i> / (|P| |T|), whose mean over right pairs is
+    the correlation of all entries of P and T; re-pairing leaves the norms as they are.
+    """
+    p, t = predicted - predicted.mean(0), true - true.mean(0)
+    size = np.linalg.norm(p) * np.linalg.norm(t)
+    n = len(p)
+    matrix = n * (p @ t.T) / size if size > 0 else np.zeros((n, n))
+    return Outcome(matrix.astype(np.float64), np.zeros(n))
+
+
+def reliability_ceiling(first: np.ndarray, second: np.ndarray, pairings: np.ndarray) -> float:
+    """The most that `correlation` with the truth could be, given predictions (n, D) of two halves of repeats.
+
+    The correlation r of the halves gives the reliability of the prediction from all repeats by
+    Spearman and Brown, 2 r / (1 + r), and no prediction correlates with anything better than the root of its
+    reliability. NaN where the halves do not agree better than 99 of 100 re-pairings (count, n) of them.
+    """
+    matrix = correlation(first, second).matrix
+    every = np.arange(len(matrix))
+    r = float(np.diag(matrix).mean())
+    if r <= max(0.0, float(np.quantile(matrix[pairings, every].mean(1), 0.99))):
+        return float("nan")
+    return float(np.sqrt(2 * r / (1 + r)))
+
+
 def classification(scores: np.ndarray, labels: np.ndarray) -> Outcome:
     """1 where the class with the highest score (n, classes) is the truth's label (n,).
 

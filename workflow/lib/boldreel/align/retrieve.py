@@ -20,7 +20,7 @@ import numpy as np
 from boldreel.align import identify
 from boldreel.align.features import ClipFeatures, load_features
 from boldreel.data import arrays, atomic, provenance, tables
-from boldreel.data.responses import load_responses
+from boldreel.data.responses import Responses, load_responses
 from boldreel.pretrain.corpus import subject_of
 from boldreel.step import parser, run
 
@@ -37,6 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "combination": None,
 }
 METRICS = ("two_way_text", "two_way_image", "top1_text", "top1_image")
+CORRELATION = "feature_correlation"
 SPACE = "cosine of deviations from the training mean"
 
 
@@ -74,6 +75,29 @@ def unseen(
     return np.array([bool(combined(labels) - known) for labels in attributes], dtype=bool)
 
 
+def spaces(decoder: Decoder) -> dict[str, Any]:
+    """{"text" or "image": what turns features into directions from the training mean}."""
+    calibration = decoder.calibration
+    return {"text": calibration.centred_text, "image": calibration.centred_image}
+
+
+def ceilings(
+    decoder: Decoder,
+    halves: tuple[dict[str, np.ndarray], dict[str, np.ndarray]],
+    pool: np.ndarray,
+    pairings: np.ndarray,
+) -> dict[str, float]:
+    """The noise ceiling of the feature correlation in each space, from predictions of halves of repeats."""
+    import torch
+
+    return {
+        space: identify.reliability_ceiling(
+            *(centre(torch.from_numpy(half[space][pool])).numpy() for half in halves), pairings
+        )
+        for space, centre in spaces(decoder).items()
+    }
+
+
 def outcomes(
     decoder: Decoder,
     predicted: dict[str, np.ndarray],
@@ -88,13 +112,9 @@ def outcomes(
     """
     import torch
 
-    calibration = decoder.calibration
     groups = test.positives()[pool]
     own = np.arange(len(pool))
-    for space, centre in (
-        ("text", calibration.centred_text),
-        ("image", calibration.centred_image),
-    ):
+    for space, centre in spaces(decoder).items():
         guess = centre(torch.from_numpy(predicted[space][pool])).numpy()
         truth = centre(torch.from_numpy(getattr(test, space)[pool])).numpy()
         similarity = identify.cosine(guess, truth)
@@ -111,6 +131,7 @@ def outcomes(
                 f"{about}, clips of the same shot or caption count as right",
                 identify.top_k(similarity, groups, k),
             )
+        yield CORRELATION, space, identify.correlation(guess, truth)
         yield (
             f"top1_strict_{space}",
             f"{about}, only the clip itself is right",
@@ -190,8 +211,12 @@ def score(
     training: ClipFeatures,
     config: dict[str, Any],
     subject: str,
+    halves: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """The table of scores, and the predictions of the decoder called "model".
+
+    halves : windows like `x` of one half of the repeats of each clip and of the other, which give the
+        noise ceiling; None where a clip was shown once.
 
     Each score is given over all test segments and for each segment with a pool of its own; over all,
     also for clips whose combination of attributes was seen in training and for the others.
@@ -210,6 +235,9 @@ def score(
         predicted = predict(decoder, x)
         if condition == "model":
             kept = predicted
+        parts = (
+            None if halves is None else (predict(decoder, halves[0]), predict(decoder, halves[1]))
+        )
         for segment, pool in scopes.items():
             pairings = identify.shifts(
                 segments[pool], shots[pool], config["permutations"], config["seed"]
@@ -217,7 +245,9 @@ def score(
             subsets = {"": np.ones(len(pool), dtype=bool)}
             if segment == "all" and novel.any() and not novel.all():
                 subsets |= {"_seen": ~novel, "_unseen": novel}
+            most = {} if parts is None else ceilings(decoder, parts, pool, pairings)
             for metric, definition, outcome in outcomes(decoder, predicted, test, training, pool):
+                ceiling = most.get(definition, np.nan) if metric == CORRELATION else np.nan
                 for suffix, chosen in subsets.items():
                     result = identify.summarise(
                         outcome, chosen, shots[pool], pairings, seed=config["seed"]
@@ -240,6 +270,9 @@ def score(
                             "ci_low": result.ci_low,
                             "ci_high": result.ci_high,
                             "p": result.p,
+                            # of some clips of a pool there is no ceiling of their own
+                            "ceiling": np.nan if suffix else ceiling,
+                            "normalised": np.nan if suffix else result.value / ceiling,
                         }
                     )
                     if condition == "model":
@@ -254,6 +287,17 @@ def score(
                             }
                         )
     return pd.DataFrame(rows), kept
+
+
+def split_halves(trials: Responses, clips: list[str]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Windows (clips, w, V) averaged over every other showing, and over the rest; None if a clip has one."""
+    clip, repeat = np.asarray(trials.clips), np.asarray(trials.repeats)
+    order = np.argsort(repeat, kind="stable")
+    rows = [order[clip[order] == name] for name in clips]
+    if min(map(len, rows)) < 2:
+        return None
+    odd, even = (np.stack([trials.x[own[k::2]].mean(0) for own in rows]) for k in (0, 1))
+    return odd, even
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
@@ -293,6 +337,7 @@ def main(argv: list[str] | None = None) -> None:
     clips = [responses.clips[k] for k in order]
     windows = tables.read(args.windows, "windows")
     shown = windows.loc[windows["split"] != "test", "clip"]
+    trials = load_responses(args.windows, args.series_dir, "test", "each")
     table, predicted = score(
         load_decoders(args.align),
         responses.x[order],
@@ -301,6 +346,7 @@ def main(argv: list[str] | None = None) -> None:
         load_features(args.clips, args.features, list(dict.fromkeys(shown))),
         config,
         args.subject or subject_of(args.output),
+        split_halves(trials, clips),
     )
     with atomic.folder(args.align / "test") as aside:
         for name in ("image", "text"):

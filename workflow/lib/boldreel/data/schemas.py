@@ -181,6 +181,14 @@ TABLES: dict[str, dict[str, Column]] = {
         "better": Column("text", missing=True, optional=True),
         # of the model: share of the way from shuffled pairs (0) to the generator fed true features (1)
         "normalised": Column("float", missing=True, optional=True),
+        # of the model: standard deviation between so many seeds of the sampling noise
+        "seed_sd": Column("float", missing=True, optional=True),
+        "seeds": Column("float", missing=True, optional=True),
+        # of the others: the model's value less this one on the same clips, and its paired permutation p
+        "difference": Column("float", missing=True, optional=True),
+        "p_difference": Column("float", missing=True, optional=True),
+        # of retrieval: the most that decoding could reach with test data as noisy as these
+        "ceiling": Column("float", missing=True, optional=True),
     },
     # retrieval of a new subject against minutes of its training data
     "minutes": {
@@ -290,7 +298,9 @@ ARRAYS: dict[str, ArrayKind] = {
     "clip_readings": ArrayKind(2, ("float32",), ("clips",)),
     "flow_readings": ArrayKind(5, ("float16",), ("clips",)),  # (clips, frames - 1, 2, side, side)
     "layer_readings": ArrayKind(3, ("float16",), ("clips",)),  # (clips, frames, D), unit norm
-    "text_readings": ArrayKind(2, ("uint8",), ("clips",)),  # (clips, bytes), UTF-8, zeros at the end
+    "text_readings": ArrayKind(
+        2, ("uint8",), ("clips",)
+    ),  # (clips, bytes), UTF-8, zeros at the end
     "prediction": ArrayKind(2, ("float32",)),  # (clips, D)
 }
 

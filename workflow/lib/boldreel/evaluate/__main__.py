@@ -28,9 +28,10 @@ from boldreel.evaluate import clips, listing, videos
 from boldreel.evaluate.measures import left_out
 from boldreel.evaluate.pairs import Pairs
 from boldreel.evaluate.readings import Judges, Models
-from boldreel.evaluate.score import DEFAULTS, score, tabulate
+from boldreel.evaluate.score import DEFAULTS, score
 from boldreel.evaluate.stored import Stored
 from boldreel.evaluate.summary import Summary
+from boldreel.evaluate.table import tabulate
 from boldreel.report import page, standalone
 from boldreel.step import parser, run
 from boldreel.training.device import lease

@@ -1,7 +1,7 @@
 """What a network's early and late layers see in frames.
 
 Takes AlexNet, or the hidden states of an image classifier; leaves, for an early and a late layer, one
-vector per frame: the activations, averaged over space down to at most 7 x 7 places, centred and scaled to unit
+vector per frame: the activations, averaged over space down to at most 7 x 7 places, centred and of unit
 norm, so that the product of two of them is their correlation. The early one carries layout, the late one
 content; two-way identification on AlexNet's second and fifth stage is what the field reports.
 """

@@ -65,7 +65,9 @@ class Models:
         arguments.add_argument("--image-classifier", help="folder or hub id")
         arguments.add_argument("--video-classifier", help="folder or hub id")
         arguments.add_argument("--clip-model", help="folder or hub id")
-        arguments.add_argument("--alexnet", help="file of torchvision's weights, .pth or .safetensors")
+        arguments.add_argument(
+            "--alexnet", help="file of torchvision's weights, .pth or .safetensors"
+        )
         arguments.add_argument("--captioner", help="folder or hub id of an image-to-text model")
         arguments.add_argument("--sentence-model", help="folder or hub id of a sentence embedder")
 
@@ -208,9 +210,7 @@ class Judges:
                 pair = layers.of_hidden_states(out.hidden_states)
                 found["early"], found["late"] = map(by_clip, pair)
         if self.alexnet is not None:
-            pair = layers.of_alexnet(
-                self.alexnet, batch.reshape(-1, *batch.shape[2:]), self.device
-            )
+            pair = layers.of_alexnet(self.alexnet, batch.reshape(-1, *batch.shape[2:]), self.device)
             found["early"], found["late"] = map(by_clip, pair)
         if self.video:
             found["video"] = _by_video(self.video, batch, self.device)

@@ -18,13 +18,14 @@ import numpy as np
 
 from boldreel.data import provenance, responses, tables
 from boldreel.errors import UserError
-from boldreel.evaluate import baselines, clips, frechet, judge, statistics
+from boldreel.evaluate import baselines, clips, judge, statistics
 from boldreel.evaluate.frechet import Collected
 from boldreel.evaluate.lpips import Lpips
 from boldreel.evaluate.measures import Measure, Videos, measure, of_truth
 from boldreel.evaluate.readings import Judges, Models
 from boldreel.evaluate.stored import Stored
-from boldreel.evaluate.summary import Summary, per_clip
+from boldreel.evaluate.summary import Summary
+from boldreel.evaluate.table import tabulate
 from boldreel.step import parser, run
 from boldreel.training.device import lease
 
@@ -187,9 +188,7 @@ def score(
             collected.add(condition.name, rows, seen.readings.video)
             plan = by if condition.name == "model" else by[:1]
             pairing = statistics.shifted(count, plan)
-            found = measure(
-                truth, seen, pairing, shots[rows], own, factors, config, judges.lpips
-            )
+            found = measure(truth, seen, pairing, shots[rows], own, factors, config, judges.lpips)
             out.setdefault(condition.name, []).append(found)
         out.setdefault("truth", []).append(of_truth(truth, own, factors))
     return out, collected
@@ -221,60 +220,6 @@ def _of_some(
     return [one.spread(at, count) for one in found]
 
 
-def tabulate(
-    measured: Mapping[str, Sequence[Sequence[Measure]]],
-    collected: Collected,
-    summary: Summary,
-    test: pd.DataFrame,
-    runs: Sequence[clips.Segment],
-    method: str,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(score rows without dataset and subject, clip rows) of all conditions."""
-    import pandas as pd
-
-    rows: list[dict[str, Any]] = []
-    by_clip: list[pd.DataFrame] = []
-    for condition, by_run in measured.items():
-        for parts in zip(*by_run, strict=True):
-            tested = condition == "model"
-            for row in summary.rows(parts, tested):
-                name = row["condition"] or condition
-                rows.append({**row, "method": method, "condition": name})
-            for name, values in per_clip(runs, parts, tested).items():
-                frame = test[["clip", "shot"]].assign(
-                    method=method,
-                    condition=name or condition,
-                    metric=parts[0].metric,
-                    definition=parts[0].definition,
-                    value=values,
-                )
-                by_clip.append(frame)
-    sets = frechet.rows(collected, summary.groups, test["shot"].to_numpy())
-    rows += [{**row, "method": method} for row in sets]
-    normalise(rows)
-    return pd.DataFrame(rows), pd.concat(by_clip, ignore_index=True)
-
-
-def normalise(rows: list[dict[str, Any]]) -> None:
-    """Gives each row of the model "normalised": (model - shuffled) / (true features - shuffled).
-
-    0 is what shuffled pairs reach, 1 what the generator reaches when it is told the truth: how much of what
-    this generator could show was read from the brain. NaN where there is no upper bound, or where it does
-    not lie beyond the shuffled pairs by more than its own interval is wide.
-    """
-    known = {(r["condition"], r["segment"], r["metric"], r["definition"]): r for r in rows}
-    for row in rows:
-        row["normalised"] = float("nan")
-        key = (row["segment"], row["metric"], row["definition"])
-        upper, base = known.get(("true_features", *key)), known.get(("shuffled", *key))
-        if row["condition"] != "model" or upper is None or base is None:
-            continue
-        room = upper["value"] - base["value"]
-        towards = 1 if row["better"] == "higher" else -1
-        if towards * room > upper["ci_high"] - upper["ci_low"]:
-            row["normalised"] = (row["value"] - base["value"]) / room
-
-
 def split_clips(table: pd.DataFrame, windows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(test clips with their segment, training clips) of the clips table, by the windows' split."""
     shown = windows.drop_duplicates("clip").set_index("clip")[["segment", "split"]]
@@ -301,7 +246,7 @@ def _nearest(
 def open_controls(
     folders: Sequence[str], model: clips.Reconstruction, runs: Sequence[Sequence[str]]
 ) -> dict[str, clips.Reconstruction]:
-    """Controls by condition ("mean_fmri" of "control-mean"); those that lack a whole run are left out."""
+    """Controls by condition; those that lack a whole run are left out."""
     found = {}
     for folder in folders:
         control = clips.Reconstruction([folder])
@@ -311,8 +256,15 @@ def open_controls(
                 "reconstruct both with one configuration"
             )
         if all(set(names) & set(control.names) for names in runs):
-            found[f"{Path(folder).name.removeprefix('control-')}_fmri"] = control
+            found[condition_of(Path(folder).name.removeprefix("control-"))] = control
     return found
+
+
+def condition_of(control: str) -> str:
+    """The condition that a control of the stage `reconstruct` is: "mean_fmri" of "mean"."""
+    if control == "other":
+        return "other_subject"
+    return control.replace("-", "_") if control.startswith("seed-") else f"{control}_fmri"
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -138,6 +138,33 @@ def interval(
     return float(low), float(high)
 
 
+def random_signs(shots: int, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Signs (draws, shots) of +1 and -1; all 2^shots but the identity where those are fewer."""
+    if 2**shots - 1 <= draws:
+        patterns = (np.arange(1, 2**shots)[:, None] >> np.arange(shots)) & 1
+        return (1 - 2 * patterns).astype(np.int8)
+    return (2 * rng.integers(2, size=(draws, shots), dtype=np.int8) - 1).astype(np.int8)
+
+
+def paired_p(sums: np.ndarray, signs: np.ndarray) -> float:
+    """Two-sided p of a sum of differences, whose blocks could as well have had the other sign.
+
+    Parameters
+    ----------
+    sums : (shots,) differences summed within each shot. signs : (N, shots), see `random_signs`.
+
+    Returns
+    -------
+    (1 + number of signings at least as far from 0) / (1 + N), never 0; NaN with fewer than two shots.
+    """
+    if len(sums) < 2:
+        return float("nan")
+    observed = abs(float(sums.sum()))
+    null = np.abs(signs.astype(np.float64) @ sums)
+    slack = 1e-9 * max(1.0, observed)
+    return float((1 + np.count_nonzero(null >= observed - slack)) / (1 + len(signs)))
+
+
 def holm(p: np.ndarray) -> np.ndarray:
     """Holm's step-down correction: adjusted p-values in the order given; NaN stays NaN."""
     p = np.asarray(p, dtype=float)

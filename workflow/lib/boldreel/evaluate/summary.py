@@ -61,6 +61,8 @@ class Summary:
     ) -> None:
         self.runs, self.config, self.seed = runs, config, seed
         self.groups = groups(runs, len(shots), seen)
+        self.shots = np.unique(shots, return_inverse=True)[1]
+        self.signs: dict[int, np.ndarray] = {}
         home = np.empty(len(shots), dtype=object)
         for run in runs:
             home[run.rows] = run.name
@@ -102,6 +104,22 @@ class Summary:
                 row = self._estimate(group.name, shuffled[inside], None)
                 out.append({**base, **row, "condition": "shuffled", "p": NAN, "permutations": 0})
         return out
+
+    def paired(self, differences: np.ndarray) -> tuple[float, float, int]:
+        """(mean, p of a paired permutation, number of signings) of differences (n,) of clips.
+
+        NaN differences are left out; (NaN, NaN, 0) where there is none."""
+        at = np.flatnonzero(np.isfinite(differences))
+        if not len(at):
+            return NAN, NAN, 0
+        _, shot = np.unique(self.shots[at], return_inverse=True)
+        sums = np.bincount(shot, differences[at])
+        if len(sums) not in self.signs:
+            rng = np.random.default_rng([self.seed, 5])
+            draws = int(self.config["permutations"])
+            self.signs[len(sums)] = statistics.random_signs(len(sums), draws, rng)
+        signs = self.signs[len(sums)]
+        return float(differences[at].mean()), statistics.paired_p(sums, signs), len(signs)
 
     def _estimate(self, group: str, values: np.ndarray, per: np.ndarray | None) -> dict[str, float]:
         finite = np.isfinite(values)

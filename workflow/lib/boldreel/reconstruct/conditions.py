@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from boldreel.errors import UserError
+
 
 def from_captions(clips_table: Path, features: Sequence[Path]) -> dict[str, np.ndarray]:
     """True text conditions (length, width) of the clips of the movies whose features are given."""
@@ -41,6 +43,35 @@ def from_noise(
     for k, clip in enumerate(clips):
         drawn = np.random.default_rng([seed, row[clip], 4]).standard_normal(x.shape[1:])
         x[k] = drawn / np.sqrt(responses.repeats[row[clip]])
+    return dict(zip(clips, _encode(encoder_folder, x), strict=True))
+
+
+def from_other(
+    encoder_folder: Path,
+    windows: Path,
+    repeats: str | int,
+    other_windows: Path,
+    other_series: Path,
+    count: int,
+) -> dict[str, np.ndarray]:
+    """Conditions that a subject's encoder makes of another subject's responses, for some test clips.
+
+    Positions are anatomical, so that it can. The other's responses are read at the other's own lag, in
+    windows of this encoder's length. UserError where the two saw no test clip in common.
+    """
+    from boldreel.data import tables
+    from boldreel.data.responses import load_responses
+
+    width = int(tables.read(windows, "windows")["window"].iloc[0])
+    responses = load_responses(other_windows, other_series, "test", repeats, window=width)
+    row = {clip: k for k, clip in enumerate(responses.clips)}
+    clips = [clip for clip in some_test_clips(windows, count) if clip in row]
+    if not clips:
+        raise UserError(
+            f"{other_windows}: no test clip in common with {windows}; take `other` out of "
+            "reconstruct.controls"
+        )
+    x = responses.x[[row[clip] for clip in clips]]
     return dict(zip(clips, _encode(encoder_folder, x), strict=True))
 
 

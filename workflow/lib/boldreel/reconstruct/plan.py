@@ -42,10 +42,12 @@ class Drawn(NamedTuple):
 Draw = Callable[[Sequence[Unit], "np.ndarray | None"], list[Drawn]]
 
 
-def units(chains: Sequence[Chain], conditions: dict[str, np.ndarray], samples: int) -> list[Unit]:
-    """Every sample of every clip, the first samples first."""
+def units(
+    chains: Sequence[Chain], conditions: dict[str, np.ndarray], samples: int, first: int = 0
+) -> list[Unit]:
+    """So many samples of every clip from number `first` on, the first samples first."""
     found: list[Unit] = []
-    for sample in range(samples):
+    for sample in range(first, first + samples):
         for chain in chains:
             before: Unit | None = None
             for clip in chain:

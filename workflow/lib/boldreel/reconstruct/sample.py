@@ -29,7 +29,7 @@ from boldreel.errors import UserError
 from boldreel.generator import base, sampling, saving
 from boldreel.reconstruct import conditions, continuous, plan, shards
 from boldreel.reconstruct.partial import PartialClips
-from boldreel.reconstruct.settings import CONTROLS, ReconstructSettings
+from boldreel.reconstruct.settings import CONTROLS, SEED, ReconstructSettings
 from boldreel.section import read
 from boldreel.training import precision
 from boldreel.training.device import lease
@@ -37,7 +37,7 @@ from boldreel.training.loop import set_threads
 from boldreel.training.state import State
 
 # Keys on which no clip depends.
-LAYOUT = ("batch", "shards", "controls", "control_clips")
+LAYOUT = ("batch", "shards", "controls", "control_clips", "seeds")
 
 
 def sampler(
@@ -106,10 +106,11 @@ def write_shard(
     chosen: ReconstructSettings,
     inputs: list[Path],
     started: float,
+    sample: int = 0,
 ) -> None:
-    """Writes the shard's folder in one step."""
+    """Writes the shard's folder in one step; `sample` is the number of the first of each clip."""
     clips = [clip for chain in chains for clip in chain]
-    frames = {(unit.clip, unit.sample): result.frames for unit, result in drawn.items()}
+    frames = {(unit.clip, unit.sample - sample): result.frames for unit, result in drawn.items()}
     meta = {
         "clips": clips,
         "frame_rate": frame_rate,
@@ -140,15 +141,28 @@ def write_shard(
 
 def control(args: argparse.Namespace, chosen: ReconstructSettings) -> dict[str, np.ndarray]:
     """The conditions of a control."""
+    count = chosen.control_clips
     if args.control == "mean":
-        return conditions.from_mean(args.generator, args.windows, chosen.control_clips)
-    return conditions.from_noise(
-        args.encoder,
-        args.windows,
-        args.series_dir,
-        chosen.repeats,
-        chosen.control_clips,
-        chosen.seed,
+        return conditions.from_mean(args.generator, args.windows, count)
+    brain = (args.encoder, args.windows, args.series_dir, chosen.repeats)
+    if args.control == "other":
+        if not (args.other_windows and args.other_series):
+            raise UserError("--control other: give --other-windows and --other-series as well")
+        other = (args.other_windows, args.other_series)
+        return conditions.from_other(args.encoder, args.windows, chosen.repeats, *other, count)
+    if args.control.startswith(SEED):
+        known = conditions.from_brain(*brain)
+        return {clip: known[clip] for clip in conditions.some_test_clips(args.windows, count)}
+    return conditions.from_noise(*brain, count, chosen.seed)
+
+
+def controlled(text: str) -> str:
+    """The name of a control as the command line gives it."""
+    number = text.removeprefix(SEED)
+    if text in CONTROLS or (number != text and number.isdigit() and int(number) > 0):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is none of {', '.join(CONTROLS)} and {SEED}N with N from 1 on"
     )
 
 
@@ -162,7 +176,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--windows", type=Path)
     parser.add_argument("--series-dir", type=Path)
     parser.add_argument("--true-features", type=Path, nargs="+")
-    parser.add_argument("--control", choices=CONTROLS, help="in place of the test responses")
+    parser.add_argument("--control", type=controlled, help="in place of the test responses")
+    parser.add_argument("--other-windows", type=Path, help="of the other subject, --control other")
+    parser.add_argument("--other-series", type=Path, help="of the other subject, --control other")
     parser.add_argument("--shard", type=int, default=0)
     parser.add_argument("--shards", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True)
@@ -190,6 +206,10 @@ def main(argv: list[str] | None = None) -> None:
         raise UserError(
             "give either --true-features, or all of --encoder, --windows and --series-dir"
         )
+    if args.control == "other":
+        inputs += [args.other_windows]
+        inputs += series_files(args.other_windows, args.other_series, "test")
+    sample = int((args.control or "").removeprefix(SEED)) if SEED in (args.control or "") else 0
     whole = (
         shards.chains(args.clips, list(known)) if chosen.continuous else shards.alone(list(known))
     )
@@ -202,10 +222,10 @@ def main(argv: list[str] | None = None) -> None:
     state = args.state or args.output.with_name(f".{args.output.name}.partial")
     with State(state), lease() as device:
         draw = sampler(args.generator, folder, chosen, device)
-        units = plan.units(chains, known, chosen.samples)
+        units = plan.units(chains, known, chosen.samples, sample)
         drawn = plan.draw_all(units, draw, PartialClips(state, shared), chosen.batch)
         rate = saving.load_shape(args.generator).frame_rate
-        write_shard(args.output, chains, drawn, rate, chosen, inputs, started)
+        write_shard(args.output, chains, drawn, rate, chosen, inputs, started, sample)
         shutil.rmtree(state, ignore_errors=True)
 
 

@@ -9,7 +9,8 @@ from boldreel.errors import UserError
 from boldreel.section import read
 from boldreel.training import precision
 
-CONTROLS = ("mean", "noise")
+CONTROLS = ("mean", "noise", "other")
+SEED = "seed-"  # and the number of the sample: the control that only draws other noise
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,11 @@ class ReconstructSettings:
     samples : how many are drawn for each clip; scores are of the first, never of the best.
     continuous : null for clips that stand alone, or how each goes on from the one before it.
     controls : what is drawn in place of a subject's responses, for comparison: ``mean``, the mean training
-        response; ``noise``, noise of the size that a mean over test repeats would have without signal.
-    control_clips : how many test clips are drawn for each control, evenly spread.
+        response; ``noise``, noise of the size that a mean over test repeats would have without signal;
+        ``other``, another subject's responses to the same clips.
+    control_clips : how many test clips are drawn for each control and each further seed, evenly spread.
+    seeds : how many seeds of the sampling noise are compared, the reconstruction's own among them (read by
+        the workflow; continuous movies have one alone).
     batch : clips sampled at once.
     shards : jobs that a subject's clips are spread over (read by the workflow).
     repeats : ``average`` over all test repeats of a clip, or the number of repeats to average.
@@ -57,6 +61,7 @@ class ReconstructSettings:
     continuous: Continuous | None = None
     controls: tuple[str, ...] = CONTROLS
     control_clips: int = 60
+    seeds: int = 3
     batch: int = 16
     shards: int = 1
     repeats: str | int = "average"
@@ -68,8 +73,10 @@ class ReconstructSettings:
                 f"reconstruct.mixed_precision is {self.mixed_precision!r}; it must be one of "
                 f"{', '.join(precision.NAMES)}"
             )
-        if min(self.steps, self.batch, self.samples) < 1:
-            raise UserError("config section reconstruct: steps, batch and samples are at least 1")
+        if min(self.steps, self.batch, self.samples, self.seeds) < 1:
+            raise UserError(
+                "config section reconstruct: steps, batch, samples and seeds are at least 1"
+            )
         if isinstance(self.continuous, dict):
             given = read(Continuous, self.continuous, "reconstruct.continuous")
             object.__setattr__(self, "continuous", given)

@@ -88,9 +88,8 @@ def _group(metric: str, definition: str, columns: int) -> str:
 def _scale(rows: pd.DataFrame, baselines: Sequence[str]) -> tuple[float, float]:
     """A common axis for all subjects of a metric: from 0 (or below) to what is reached."""
     kept = rows[rows["condition"].isin(["model", "ridge", *baselines])]
-    high = max(
-        float(kept[c].max()) for c in ("value", "ci_high", "chance") if kept[c].notna().any()
-    )
+    ends = [c for c in ("value", "ci_high", "chance", "ceiling") if c in kept]
+    high = max(float(kept[c].max()) for c in ends if kept[c].notna().any())
     low = min(float(kept[c].min()) for c in ("value", "ci_low", "chance") if kept[c].notna().any())
     return min(0.0, low), high if high > 0 else 1.0
 
@@ -108,6 +107,9 @@ def _row(
     other = condition != "model"
     known = [] if other else [c for c in baselines if c in of.index]
     values = {c: float(of.loc[c, "value"]) for c in known}
+    ceiling = float(row.get("ceiling", float("nan")))
+    if not other and ceiling == ceiling:
+        values["true_features"] = ceiling  # before the generator the bound is the noise ceiling
     marks = {"model": float(row["value"]), "chance": float(row["chance"]), **values}
     interval = (float(row["ci_low"]), float(row["ci_high"]))
     tint = ink.colour(place)

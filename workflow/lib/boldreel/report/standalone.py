@@ -70,7 +70,7 @@ def reels(
 def judge(table: pd.DataFrame, method: str, level: float) -> verdicts.Verdict:
     """The verdict; it says so where so few arrangements exist that no corrected p could pass."""
     verdict = verdicts.judge(table, SUBJECT, method, level)
-    most = int(table["permutations"].max())
+    most = _arrangements(table)
     if verdict.passed or max(verdict.tested, 1) / (1 + most) <= level:
         return verdict
     headline = (
@@ -162,15 +162,23 @@ def _matching(matching: pd.DataFrame, notes: Sequence[str]) -> str:
 
 
 def _methods(table: pd.DataFrame) -> str:
-    most = table["permutations"].max() if len(table) else 0
+    most = _arrangements(table)
     return sections.section(
         "methods",
         "Methods",
         "<p>Scores are means over clips. Intervals (95 %) come from resampling shots within runs. "
         "p-values come from shifting reconstructions against the truth in a circle within each run, by "
-        f"no less than the longest shot (up to {most:.0f} arrangements; the smallest possible p is one "
+        f"no less than the longest shot (up to {most} arrangements; the smallest possible p is one "
         "over their number plus one, and never 0), one-sided, with Holm’s correction over the metrics "
         "of the headline table. “Shuffled” is the mean over those shifts. N-way identification is the "
         "exact expectation over all draws of distractors; as published, the truth’s three best classes "
-        "all count as right, so chance is 3/(n+2).</p>",
+        "all count as right, so chance is 3/(n+2). The reconstruction is compared with every other "
+        "condition on the same clips (columns difference and p_difference of metrics.tsv): two-sided, by "
+        "random signs for whole shots.</p>",
     )
+
+
+def _arrangements(table: pd.DataFrame) -> int:
+    """The most arrangements of a test of the reconstruction against chance."""
+    tested = table.loc[table["condition"] == "model", "permutations"]
+    return int(tested.max()) if len(tested) else 0

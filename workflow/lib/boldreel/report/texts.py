@@ -141,7 +141,8 @@ def methods(
         "one over their number plus one, and never 0), one-sided, with Holm’s correction over a "
         "subject’s primary metrics. “Shuffled” is the mean over those shifts. N-way identification "
         "is the exact expectation over all draws of distractors; as published, the truth’s three "
-        "best classes all count as right, so chance is 3/(n+2).</p>"
+        "best classes all count as right, so chance is 3/(n+2). Differences to other conditions are of "
+        "the same clips; their p is two-sided, from random signs for whole shots.</p>"
     )
 
 

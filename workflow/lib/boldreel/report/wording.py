@@ -32,6 +32,12 @@ METRICS: dict[str, Entry] = {
         "How often the best of all test clips is a right one, before any picture is generated.",
         "Depends on the number of candidates and on how alike they are.",
     ),
+    "feature_correlation": Entry(
+        "Feature correlation",
+        "How well the features predicted from the brain follow the true ones over clips. The upper bound is "
+        "the noise ceiling: what could be reached with test data as noisy as these.",
+        "The ceiling is of this decoder: one that reads less of the brain may have a higher one.",
+    ),
     "nway_frame": Entry(
         "Identification by frame",
         "Whether a frame classifier sees in the reconstruction what it sees in the truth.",
@@ -171,6 +177,7 @@ PRIMARY: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("two_way_image", ()),
     ("top1_text", ()),
     ("top1_image", ()),
+    ("feature_correlation", ("text", "image")),
     ("_text", ()),
     ("nway_frame", ("top3_n2_k1", "top3_n50_k1")),
     ("nway_video", ("top3_n2_k1", "top3_n50_k1")),
@@ -180,6 +187,8 @@ PRIMARY: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 _DEFINITIONS = {
+    "text": "text features",
+    "image": "image features",
     "rgb_uniform": "RGB, 7x7 window",
     "gray_gaussian": "gray, Gaussian window",
     "rgb": "",
@@ -201,7 +210,7 @@ _RETRIEVAL = re.compile(r"(two_way|top\d+)(_strict)?_(text|image)")
 
 def before_generator(metric: str) -> bool:
     """Whether a metric looks at features predicted from the brain, and not at videos."""
-    return metric.endswith(("_text", "_image"))
+    return metric.endswith(("_text", "_image")) or metric == "feature_correlation"
 
 
 def family(metric: str) -> str | None:
