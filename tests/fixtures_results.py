@@ -308,7 +308,8 @@ def build(root: Path, clips: int = 24, size: int = 32, seed: int = 7) -> Path:
         tables.write(home / "qc.tsv", qc, "qc")
     _history(root / "pretrain" / "rest" / "history.tsv", rng)
     _history(root / "generator" / "history.tsv", rng)
-    audit = {"splits": {"disjoint": True}, "captions": {"captions_shared": 3}}
+    captions = {"test": 40, "verbatim": 3, "near": 5}
+    audit = {"splits": {"disjoint": True}, "captions": captions}
     documents.write(root / "audit.json", audit, "audit")
     _benchmarks(root)
     return root

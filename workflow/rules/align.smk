@@ -164,6 +164,36 @@ rule align_repeats:
         "--subject {wildcards.subject} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
+rule align_scaling:
+    """Retrieval against minutes of the subject's own training data."""
+    input:
+        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        series=lambda wildcards: responses(wildcards.subject, "train", "test"),
+        voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
+        clips=f"{R}/clips.parquet",
+        features=lambda wildcards: features(),
+    output:
+        f"{R}/sub-{{subject}}/align/scaling.tsv",
+    log:
+        f"{LOGS}/align/scaling-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/align/scaling-{{subject}}.tsv"
+    conda:
+        "../../envs/align.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=240,
+    params:
+        cfg=section("align", leave_out=["subjects", "pool"]),
+        code=code("align.scaling"),
+        series=folder_of("series"),
+    shell:
+        "python -m boldreel.align.scaling --subject {wildcards.subject} --windows {input.windows:q} "
+        "--series-dir {params.series:q} --voxels {input.voxels:q} --clips {input.clips:q} "
+        "--features {input.features:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
 rule align_cross:
     """What each subject's encoder makes of another subject's responses: a control for the table."""
     input:

@@ -24,6 +24,7 @@ rule report_figures:
                 "roi/voxels.parquet",
                 "align/history.tsv",
                 "align/repeats.tsv",
+                "align/scaling.tsv",
                 "cotrain",
                 *(["hrf.tsv"] if DECONVOLVED else []),
             ],

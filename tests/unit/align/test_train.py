@@ -14,7 +14,18 @@ import numpy as np
 import pytest
 import torch
 
-from boldreel.align import ablate, ablation_table, cross, minutes, pool, repeats, retrieve, train
+from boldreel.align import (
+    ablate,
+    ablation_table,
+    cross,
+    minutes,
+    pool,
+    repeats,
+    retrieve,
+    scaling,
+    train,
+)
+from boldreel.align import fit as scaling_fit
 from boldreel.align.conditions import CONDITIONS
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
@@ -340,6 +351,33 @@ def test_a_pooled_encoder_serves_its_subjects_and_helps_a_new_one(
     assert two_way["pooled", 0.0] > 0.75
     assert two_way["pooled", lengths[1]] > two_way["alone", lengths[1]] + 0.05
     assert two_way["pooled", lengths[-1]] >= two_way["alone", lengths[-1]] - 0.02
+
+
+def test_more_data_help_and_test_data_are_not_fitted(
+    study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[np.ndarray] = []
+    real = scaling_fit.fit_ridge
+
+    def listening(part: Any, *rest: Any) -> Any:
+        fitted.append(part.x.copy())
+        assert not any(segment.startswith("test") for segment in part.segment)
+        return real(part, *rest)
+
+    monkeypatch.setattr(scaling_fit, "fit_ridge", listening)
+    scaling.main(
+        [
+            *("--subject", "01", "--windows", str(study.windows)),
+            *("--series-dir", str(study.series), "--voxels", str(study.voxels)),
+            *("--clips", str(study.clips), "--features", *map(str, study.features)),
+            *("--output", str(tmp_path / "scaling.tsv"), "--config", json.dumps(CONFIG)),
+        ]
+    )
+    table = tables.read(tmp_path / "scaling.tsv", "minutes")
+    two_way = table[table["metric"] == "two_way_text"].sort_values("minutes")
+    assert two_way["minutes"].tolist() == pytest.approx([80 / 60, 160 / 60, 320 / 60, 480 / 60])
+    assert two_way["value"].iloc[-1] > two_way["value"].iloc[0] > 0.5
+    assert [len(part) for part in fitted] == sorted(len(part) for part in fitted)
 
 
 def test_members_of_a_pool_take_it_as_it_is_and_others_tune_it(

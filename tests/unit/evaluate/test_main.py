@@ -73,7 +73,8 @@ def test_page_of_scores_without_subject(same):
     page = (root / "out" / "report.html").read_text()
     assert "sub-" not in page and "Copy &lt;1&gt;" in page and "Copy <1>" not in page
     assert f"<b>{alone.standalone.wording.number(value(table, 'ssim'))}</b>" in page
-    assert page.count("data:video/mp4") == 4  # two clips, truth and reconstruction
+    # two clips, and best, median and worst of all: truth and reconstruction
+    assert page.count("data:video/mp4") == 4 + 6
     assert "Mean colour" in page and "Upper bound" not in page and "Ridge" not in page
     assert "Identification by frame: needs an image classifier" in page
     assert "Too few clips to tell Copy" in page, "19 shifts, two metrics: no p could pass"

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 
+import pandas as pd
 import pytest
 
 from boldreel.data import tables
@@ -64,7 +65,8 @@ def test_all_scores_are_on_the_page(page, tree):
 def test_verdicts_audit_and_published_are_there(page):
     assert "sub-03 does not differ from chance in any of 15 metrics" in page
     assert "above chance in all 15 metrics" in page
-    assert "captions shared" in page
+    assert "3 of 40 test captions occur verbatim in training, 5 nearly" in page
+    assert "test and training share no segment, movie, clip or shot" in page
     assert "not measured here" in page and "recalled" in page
     assert "informed consent" in page
     for word in ("NaN", "None", "nan,"):
@@ -75,11 +77,24 @@ def test_videos_play(page, tmp_path):
     from boldreel.data.video import probe
 
     sources = re.findall(r'data-src="data:video/mp4;base64,([^"]+)"', page)
-    assert len(sources) == 4 * 5  # clips x (truth, three subjects, upper bound)
+    # clips x (truth, three subjects, upper bound), then best, median, worst of each, beside truth and bound
+    assert len(sources) == 4 * 5 + 3 * 3 * 3
     (tmp_path / "one.mp4").write_bytes(base64.b64decode(sources[0]))
     seen = probe(tmp_path / "one.mp4")
     assert (seen["width"], seen["height"]) == (32, 32)
     assert seen["duration"] == pytest.approx(2.0, abs=0.05)
+
+
+def test_best_median_and_worst_are_by_the_score_named():
+    from boldreel.report import media
+
+    clips = [f"c{k}" for k in range(5)]
+    rows = {"condition": "model", "metric": "ssim", "definition": "rgb_uniform", "clip": clips}
+    table = pd.DataFrame({**rows, "value": [0.2, 0.9, float("nan"), 0.9, 0.4]})
+    other = table.assign(condition="gray", value=1.0)
+    found = media.picks({"01": pd.concat([table, other])})
+    assert [(p.place, p.clip) for p in found] == [("best", "c1"), ("median", "c4"), ("worst", "c0")]
+    assert media.picks({"01": table.assign(metric="psnr")}) == []
 
 
 def test_every_video_has_a_name_and_a_first_frame(page):

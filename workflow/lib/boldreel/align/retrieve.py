@@ -90,12 +90,11 @@ def ceilings(
     """The noise ceiling of the feature correlation in each space, from predictions of halves of repeats."""
     import torch
 
-    return {
-        space: identify.reliability_ceiling(
-            *(centre(torch.from_numpy(half[space][pool])).numpy() for half in halves), pairings
-        )
-        for space, centre in spaces(decoder).items()
-    }
+    found = {}
+    for space, centre in spaces(decoder).items():
+        odd, even = (centre(torch.from_numpy(half[space][pool])).numpy() for half in halves)
+        found[space] = identify.reliability_ceiling(odd, even, pairings)
+    return found
 
 
 def outcomes(

@@ -2,8 +2,8 @@
 
 Takes the results folder and the subjects; leaves a folder with scores, training_curves, lag_sweep,
 roi, masked (pretraining), noise_ceiling, ceiling_map, timing, sample_sheet and strip.png (truth over
-reconstruction for the README), repeats, kernels where series were deconvolved, and ablation and minutes after
-`make ablate`.
+reconstruction for the README), repeats, scaling, kernels where series were deconvolved, ablation and minutes
+after `make ablate`.
 A figure whose material is missing is left out and named on standard error.
 """
 
@@ -138,6 +138,10 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
         shown = {s: t for s, t in repeated.items() if t is not None}
         if shown:
             save("repeats", *plots.repeats(shown))
+        scaled = {s: results.table(f"sub-{s}/align/scaling.tsv", "minutes") for s in subjects}
+        shown = {s: t for s, t in scaled.items() if t is not None}
+        if shown:
+            save("scaling", *plots.minutes(shown))
         sweeps = {s: results.table(f"sub-{s}/sweep.tsv", "sweep") for s in subjects}
         known = {s: t for s, t in sweeps.items() if t is not None}
         if known:

@@ -75,7 +75,7 @@ def render(
     seed = int(config.get("seed", 0))
     judged = [verdicts.judge(table, s, method, float(config["level"])) for s in subjects]
     per_clip = _per_clip(results)
-    reels = media.reels(results, int(config["page_clips"]), seed, config["combination"])
+    clips = media.shown(results, per_clip, int(config["page_clips"]), seed, config["combination"])
     dataset = str(config.get("dataset") or (table["dataset"].iloc[0] if len(table) else ""))
     by = {verdict.subject: verdict for verdict in judged}
     good = sum(verdict.level != "chance" for verdict in judged)
@@ -86,18 +86,20 @@ def render(
         f"baselines and intervals. {good} of {len(subjects)} differ from chance.</p>"
         f"{sections.verdict_cards(judged, table, method)}</header>",
         '<main id="main">',
-        sections.watch(reels, subjects, per_clip, seed),
+        sections.watch(clips, subjects, per_clip, seed),
         sections.section(
             "scores",
             "Scores",
+            sections.audited(results.document("audit.json", "audit")),
             '<p class="lede">Over all test clips. Every score stands beside its chance, the same '
             "reconstructions shifted against the truth, a gray frame, the truth’s mean colour, and the "
             "generator fed the true features. All scores, below, have further controls: the generator "
-            "fed the mean response, noise, and training clips.</p>",
+            "fed the mean response, noise and another subject’s responses, and training clips.</p>",
             scoretable.legend(table),
             scoretable.headline(table, subjects, method, by),
             sections.figure(figures, "scores", caption("scores")),
             sections.figure(figures, "repeats", caption("repeats")),
+            sections.figure(figures, "scaling", caption("scaling")),
             "<h3>All scores</h3>",
             scoretable.explorer(table, method),
             _continuous(results),

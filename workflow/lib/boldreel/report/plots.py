@@ -241,7 +241,7 @@ def ablation(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 
 
 def minutes(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
-    """Two-way retrieval against minutes of a subject's data: others' encoder tuned, and ridge alone.
+    """Two-way retrieval against minutes of a subject's data: ridge alone, and others' encoder where known.
 
     Parameters
     ----------
@@ -250,6 +250,8 @@ def minutes(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     import pandas as pd
 
     names = {"pooled": "with the others’ encoder", "alone": "alone (ridge)"}
+    found = {condition for table in tables.values() for condition in table["condition"]}
+    names = {condition: name for condition, name in names.items() if condition in found}
     figure, axes = _panels(len(tables), 3.1, 2.4, 4)
     for axis, (subject, table) in zip(axes, tables.items(), strict=True):
         shown = table[table["metric"] == "two_way_text"]
@@ -265,7 +267,8 @@ def minutes(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
         axis.set_xlabel("minutes of training data")
         axis.grid(lw=0.6)
     axes[0].set_ylabel("two-way retrieval, text")
-    axes[0].legend()
+    if len(names) > 1:
+        axes[0].legend()
     return figure, pd.concat(list(tables.values()), ignore_index=True)
 
 

@@ -176,6 +176,8 @@ def compact(table: pd.DataFrame) -> dict[str, Any]:
     """All rows with five significant digits, and the words for what stands in them."""
     columns = ["subject", "segment", "method", "condition", "metric", "definition"]
     numbers = ["value", "ci_low", "ci_high", "chance", "p"]
+    more = ["difference", "p_difference", "seed_sd"]
+    numbers += [name for name in more if name in table.columns]
     rows = [
         [*texts, *(None if x != x else float(f"{x:.5g}") for x in values)]
         for texts, values in zip(

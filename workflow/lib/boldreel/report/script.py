@@ -98,6 +98,11 @@ if (data) {
         const r = found[c], td = cell('td', r ? show(r[at.value]) : '');
         if (r && r[at.ci_low] !== null)
           td.append(' ', cell('small', '[' + show(r[at.ci_low]) + ', ' + show(r[at.ci_high]) + ']'));
+        if (r && at.difference && r[at.difference] !== null)
+          td.append(' ', cell('small', 'model ' + (r[at.difference] < 0 ? '\u2212' : '+')
+            + show(Math.abs(r[at.difference])) + ', p ' + +r[at.p_difference].toPrecision(2)));
+        if (r && at.seed_sd && r[at.seed_sd] !== null)
+          td.append(' ', cell('small', 'seeds \u00b1' + show(r[at.seed_sd])));
         row.append(td);
       });
     });

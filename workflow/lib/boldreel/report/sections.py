@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from boldreel.report import cost, ink, markup, verdicts, wording
 from boldreel.report.markup import esc
-from boldreel.report.media import Reel
+from boldreel.report.media import Pick, Reel, Shown, score_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,18 +64,18 @@ def verdict_cards(judged: Sequence[verdicts.Verdict], table: pd.DataFrame, metho
 
 
 def watch(
-    reels: Sequence[Reel],
+    shown: Shown,
     subjects: Sequence[str],
     per_clip: Mapping[str, pd.DataFrame],
     seed: int,
     method: str = "",
     title: str = "What was seen, and what was read from the brain",
 ) -> str:
-    """Truth beside reconstructions, playing in step, with filters.
+    """Truth beside reconstructions, playing in step, with filters; then the best, median and worst clips.
 
     method : what reconstructions without subject are called.
     """
-    score = _score_of(per_clip)
+    score, reels = score_of(per_clip), shown.drawn
     called = {subject: wording.who(subject, method) for subject in subjects}
     cards = "".join(_card(reel, called, per_clip, score) for reel in reels)
     segments = sorted({reel.segment for reel in reels})
@@ -118,20 +118,25 @@ def watch(
         f'<fieldset><legend>Show</legend>{boxes}</fieldset><span id="shown" class="tag" '
         f'aria-live="polite">{len(reels)} clips</span></div>',
         f'<ul class="cards" id="clips">{cards}</ul>',
+        _picked(shown, called, per_clip, score),
     )
 
 
-def _score_of(per_clip: Mapping[str, pd.DataFrame]) -> tuple[str, str] | None:
-    """The metric that orders clips: the first of a list that the tables of clips hold."""
-    for wanted in (
-        ("nway_video", "top3_n50_k1"),
-        ("nway_frame", "top3_n50_k1"),
-        ("ssim", "rgb_uniform"),
-    ):
-        for table in per_clip.values():
-            if ((table["metric"] == wanted[0]) & (table["definition"] == wanted[1])).any():
-                return wanted
-    return None
+def _picked(
+    shown: Shown,
+    called: Mapping[str, str],
+    per_clip: Mapping[str, pd.DataFrame],
+    score: tuple[str, str] | None,
+) -> str:
+    """The best, median and worst clip of each subject, of all test clips."""
+    if score is None or not shown.picked:
+        return ""
+    cards = "".join(_card(reel, called, per_clip, score, pick) for pick, reel in shown.picked)
+    return (
+        f'<h3 id="picked">Best, median and worst</h3><p class="lede">Of all test clips, by '
+        f"{esc(_metric(score))}. Chosen by the score, so that they say what the score rewards and not how "
+        f'good a reconstruction is.</p><ul class="cards" aria-labelledby="picked">{cards}</ul>'
+    )
 
 
 def _metric(key: tuple[str, str]) -> str:
@@ -144,7 +149,9 @@ def _card(
     subjects: Mapping[str, str],
     per_clip: Mapping[str, pd.DataFrame],
     score: tuple[str, str] | None,
+    pick: Pick | None = None,
 ) -> str:
+    """A clip with its videos and scores. pick : why it is shown, where it was not drawn by seed."""
     known = {}
     for subject, table in per_clip.items():
         rows = table[table["clip"] == reel.clip]
@@ -157,10 +164,11 @@ def _card(
         for k, (s, words) in enumerate(subjects.items())
     ]
     labels.append(("upper", "Upper bound"))
-    first = known.get(next(iter(subjects)), {})
+    first = known.get(pick.subject if pick else next(iter(subjects)), {})
     figures = []
     for kind, label in labels:
-        if kind not in reel.videos:
+        others = pick is not None and kind in subjects and kind != pick.subject
+        if kind not in reel.videos or others:
             continue
         source, poster = reel.videos[kind]
         condition = "true_features" if kind == "upper" else "model"
@@ -181,13 +189,16 @@ def _card(
             value = known.get(subject, {}).get(("model", *score))
             if value is not None:
                 scores += f' data-score-{esc(subject.lower())}="{value:.6g}"'
+    why = ""
+    if pick is not None:
+        why = f"<span>{esc(subjects[pick.subject])}, {pick.place}: {wording.number(pick.value)}</span>"
     combined = {
         "seen": " · combination seen in training",
         "unseen": " · combination not seen in training",
     }
     return (
         f'<li class="card" data-segment="{esc(reel.segment)}" data-seen="{seen}"{scores} '
-        f'style="--shape:{esc(reel.shape)}"><header><b>{esc(reel.caption or reel.clip)}</b>'
+        f'style="--shape:{esc(reel.shape)}"><header>{why}<b>{esc(reel.caption or reel.clip)}</b>'
         f"<span>{esc(reel.clip) if reel.caption else ''}{combined.get(seen, '')}</span></header>"
         f'<div class="reel">{"".join(figures)}</div>{_clip_scores(known, subjects)}</li>'
     )
@@ -272,6 +283,29 @@ def published(table: pd.DataFrame) -> str:
         f"<details><summary>Show {len(rows)} published scores</summary>"
         f"{markup.table(head, rows, 'Published scores')}</details>",
     )
+
+
+def audited(value: Mapping[str, Any] | None) -> str:
+    """The leakage audit in one line, above the scores."""
+    if value is None:
+        return markup.note("Leakage was not audited: no audit.json.")
+    splits, captions, frames = (value.get(part, {}) for part in ("splits", "captions", "frames"))
+    apart = (
+        "test and training share no segment, movie, clip or shot"
+        if splits.get("disjoint")
+        else "<b>test and training overlap</b>"
+    )
+    found = [apart]
+    if captions:
+        found.append(
+            f"{captions['verbatim']} of {captions['test']} test captions occur verbatim in training, "
+            f"{captions['near']} nearly"
+        )
+    if frames:
+        found.append(
+            f"{frames['near_duplicates']} of {frames['test']} test frames have a near duplicate there"
+        )
+    return f'<p class="note"><a href="#audit">Leakage audit</a>: {"; ".join(found)}.</p>'
 
 
 def audit(value: Mapping[str, Any] | None) -> str:

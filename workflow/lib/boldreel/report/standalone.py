@@ -34,12 +34,11 @@ _RATE = 3.0  # frames per second on the page, for clips whose format has no time
 
 def reels(
     test: pd.DataFrame,
+    names: Sequence[str],
     read: Callable[[str, str], np.ndarray],
     seconds: Mapping[str, float],
-    count: int,
-    seed: int,
 ) -> list[media.Reel]:
-    """`count` clips drawn by seed, one of a shot at most.
+    """The named clips, in that order.
 
     Parameters
     ----------
@@ -48,7 +47,7 @@ def reels(
     """
     out = []
     with tempfile.TemporaryDirectory() as folder:
-        for row in draw_sample(test, list(test["clip"]), count, seed).itertuples():
+        for row in test.set_index("clip", drop=False).loc[list(names)].itertuples():
             name = str(row.clip)
             kinds = {"truth": read("truth", name), SUBJECT: read("reconstruction", name)}
             frames, height, width, _ = kinds["truth"].shape
@@ -65,6 +64,26 @@ def reels(
                 reel.videos[kind] = media.encode(clip, min(max(rate, 0.1), 60.0), Path(folder))
             out.append(reel)
     return out
+
+
+def shown(
+    test: pd.DataFrame,
+    by_clip: pd.DataFrame,
+    read: Callable[[str, str], np.ndarray],
+    seconds: Mapping[str, float],
+    count: int,
+    seed: int,
+) -> media.Shown:
+    """`count` clips drawn by seed, one of a shot at most, and the best, median and worst of all."""
+    drawn = list(draw_sample(test, list(test["clip"]), count, seed)["clip"])
+    picks = media.picks({SUBJECT: by_clip})
+    found = {
+        reel.clip: reel
+        for reel in reels(
+            test, list(dict.fromkeys([*drawn, *(p.clip for p in picks)])), read, seconds
+        )
+    }
+    return media.Shown([found[name] for name in drawn], [(p, found[p.clip]) for p in picks])
 
 
 def judge(table: pd.DataFrame, method: str, level: float) -> verdicts.Verdict:
@@ -86,7 +105,7 @@ def render(
     table: pd.DataFrame,
     by_clip: pd.DataFrame,
     matching: pd.DataFrame,
-    shown: Sequence[media.Reel],
+    shown: media.Shown,
     method: str,
     notes: Sequence[str],
     left_out: Mapping[str, str],

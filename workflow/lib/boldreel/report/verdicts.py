@@ -130,6 +130,56 @@ def _value(
     return float(rows["value"].iloc[0]) if len(rows) else float("nan")
 
 
+# What a reconstruction has to beat, and the score in which it has to.
+_BASELINES = (
+    "gray",
+    "true_colour",
+    "mean_frame",
+    "random_training",
+    "nearest_training",
+    "mean_fmri",
+    "noise_fmri",
+    "other_subject",
+)
+_PAIRED = ("clip_identification", "ssim")
+
+
+def _beside_baselines(mine: pd.DataFrame, level: float = 0.05) -> list[str]:
+    """Which baselines the reconstruction beats in paired tests, corrected over them by Holm."""
+    if "p_difference" not in mine:
+        return []
+    for metric in _PAIRED:
+        rows = mine[(mine["metric"] == metric) & mine["condition"].isin(_BASELINES)]
+        rows = rows[rows["p_difference"].notna()].drop_duplicates("condition")
+        if not len(rows):
+            continue
+        lower = (rows["better"] == "lower").to_numpy()
+        gain = np.where(lower, -1.0, 1.0) * rows["difference"].to_numpy(dtype=float)
+        beaten = (holm(rows["p_difference"].to_numpy(dtype=float)) <= level) & (gain > 0)
+        names = [wording.condition(condition).lower() for condition in rows["condition"]]
+        won = [name for name, ok in zip(names, beaten, strict=True) if ok]
+        lost = [name for name, ok in zip(names, beaten, strict=True) if not ok]
+        said = [f"better than: {', '.join(won)}"] if won else []
+        said += [f"not better than: {', '.join(lost)}"] if lost else []
+        kind = wording.entry(metric).name
+        return [f"{kind}, paired on the same clips and corrected, is {'; '.join(said)}."]
+    return []
+
+
+def _between_seeds(mine: pd.DataFrame) -> list[str]:
+    """How far the primary scores vary between seeds of the sampling noise."""
+    if "seed_sd" not in mine:
+        return []
+    rows = primary(mine[(mine["condition"] == "model") & mine["seed_sd"].notna()])
+    if not len(rows):
+        return []
+    low, high = (wording.number(float(v)) for v in (rows["seed_sd"].min(), rows["seed_sd"].max()))
+    return [
+        f"Between {rows['seeds'].max():.0f} seeds of the sampling noise the scores above have standard "
+        f"deviations of {low} to {high}."
+    ]
+
+
 def _details(of: pd.DataFrame, method: str) -> list[str]:
     """Sentences on what a reader would otherwise miss: upper bound, gray, ridge, flicker."""
     mine = of[of["method"] == method]
@@ -155,6 +205,7 @@ def _details(of: pd.DataFrame, method: str) -> list[str]:
             f"A flat gray frame {verb} the reconstruction in structural similarity "
             f"({wording.number(gray)} against {wording.number(own)})."
         )
+    out += [*_beside_baselines(mine), *_between_seeds(mine)]
     ratio = _value(mine, "model", "motion_change")
     if ratio == ratio:
         out.append(f"Frames change {wording.number(ratio)} times as much as the truth's.")

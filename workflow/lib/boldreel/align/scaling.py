@@ -1,0 +1,75 @@
+"""Step: what more data would bring: retrieval against minutes of a subject's own training data.
+
+Takes windows, series, voxels, clips and features of one subject; leaves a table of retrieval on the test
+clips by ridge regression fitted on the first 1, 2, 4, ... training runs and on all ("alone"), whose penalties
+are chosen anew for each. Ridge is what the encoder stands on, and fits in seconds. Validation segments stay
+out as they do where epochs are chosen; test windows are scored and never fitted. Voxels are those of the
+whole training set: which they are is not part of what is scaled.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from boldreel.align import settings
+from boldreel.align.minutes import first_runs, minutes, segment_of
+from boldreel.data import provenance, tables
+from boldreel.step import parser, run
+from boldreel.training.progress import Progress
+
+
+def main(argv: list[str] | None = None) -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--subject", required=True)
+    arguments.add_argument("--windows", type=Path, required=True)
+    arguments.add_argument("--series-dir", type=Path, required=True)
+    arguments.add_argument("--voxels", type=Path, required=True)
+    arguments.add_argument("--clips", type=Path, required=True)
+    arguments.add_argument("--features", type=Path, nargs="+", required=True)
+    arguments.add_argument("--output", type=Path, required=True)
+    args = arguments.parse_args(argv)
+    started = time.time()
+    config = settings.complete(args.config)
+
+    import pandas as pd
+    import torch
+
+    from boldreel.align import retrieve
+    from boldreel.align.data import load_trials, used_positions
+    from boldreel.align.fit import fit_ridge
+    from boldreel.training import loop
+
+    loop.set_threads()
+    window = int(tables.read(args.windows, "windows")["window"].iloc[0])
+    used = used_positions(args.voxels, config["voxels"])
+    files = (args.windows, args.series_dir, args.clips, args.features)
+    training = load_trials(*files, "train", window)
+    test = load_trials(*files, "test", window)
+    x, segments = test.averaged(), segment_of(test)
+    chosen = first_runs(training)
+    progress = Progress(len(chosen), "data scaling", unit="fits")
+    rows = []
+    for part in map(training.take, chosen):
+        linear, _, _ = fit_ridge(part, used, config, torch.device("cpu"))
+        length = minutes(part, args.clips)
+        found = retrieve.summaries(
+            linear, x, test.features, segments, retrieve.METRICS, config["seed"]
+        )
+        rows += [
+            {"subject": args.subject, "minutes": length, "condition": "alone", **score}
+            for score in found
+        ]
+        progress.update()
+    tables.write(args.output, pd.DataFrame(rows), "minutes")
+    provenance.record(
+        args.output,
+        inputs=[args.windows, args.voxels, args.clips, *args.features],
+        config=config,
+        seed=config["seed"],
+        started=started,
+    )
+
+
+if __name__ == "__main__":
+    run(main)
