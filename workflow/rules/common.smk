@@ -146,9 +146,12 @@ JUDGES = {
 
 
 def other_of(subject):
-    """The subject before this one in the table, whose responses are a control; of the first the second."""
-    place = SUBJECTS.index(subject)
-    return SUBJECTS[place - 1] if place else SUBJECTS[1]
+    """Whose responses are this subject's control: the first label's, and for the first the second's.
+
+    So that a new subject, whose label comes later, changes nobody else's control.
+    """
+    first, second = sorted(SUBJECTS)[:2]
+    return second if subject == first else first
 
 
 def drawn_controls():

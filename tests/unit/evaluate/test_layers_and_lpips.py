@@ -90,7 +90,7 @@ def test_a_layer_does_not_mind_contrast(network):
     rng = np.random.default_rng(3)
     frames = rng.integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     early, late = layers.of_alexnet(network, frames, "cpu")
-    assert early.shape == (2, 192 * 49) and late.shape == (2, 256 * 49)
+    assert early.shape == (2, 192 * 36) and late.shape == (2, 256 * 25)
     np.testing.assert_allclose(np.linalg.norm(early.astype(np.float64), axis=1), 1, atol=1e-2)
 
 

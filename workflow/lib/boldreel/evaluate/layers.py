@@ -1,7 +1,7 @@
 """What a network's early and late layers see in frames.
 
 Takes AlexNet, or the hidden states of an image classifier; leaves, for an early and a late layer, one
-vector per frame: the activations, averaged over space down to at most 7 x 7 places, centred and of unit
+vector per frame: the activations, averaged over space down to at most 8,192 numbers, centred and of unit
 norm, so that the product of two of them is their correlation. The early one carries layout, the late one
 content; two-way identification on AlexNet's second and fifth stage is what the field reports.
 """
@@ -16,7 +16,7 @@ import torch
 
 from boldreel.evaluate.alexnet import AlexNet
 
-PLACES = 7
+LONGEST = 8192  # numbers a frame: 1,200 clips of 6 frames take 120 MB
 _SIZE = 224  # of AlexNet's training
 # ImageNet's, on which torchvision's weights were trained.
 _MEAN = (0.485, 0.456, 0.406)
@@ -51,8 +51,9 @@ def as_maps(state: torch.Tensor) -> torch.Tensor:
 
 
 def vectors(maps: torch.Tensor) -> np.ndarray:
-    """Maps (n, c, h, w) as vectors, centred and of unit norm: float16 (n, c x at most 7 x 7)."""
-    size = (min(PLACES, maps.shape[2]), min(PLACES, maps.shape[3]))
+    """Maps (n, c, h, w) as vectors, centred and of unit norm: float16 (n, c x p x p), p as large as fits."""
+    places = max(1, math.isqrt(LONGEST // maps.shape[1]))
+    size = (min(places, maps.shape[2]), min(places, maps.shape[3]))
     flat = torch.nn.functional.adaptive_avg_pool2d(maps, size).flatten(1).float()
     flat = flat - flat.mean(dim=1, keepdim=True)
     return torch.nn.functional.normalize(flat, dim=1).half().cpu().numpy()
