@@ -162,15 +162,27 @@ def drawn_controls():
     return [*kept, *(f"seed-{number}" for number in range(1, seeds))]
 
 
-def other_subject(wildcards):
-    """What the control "other" takes of the other subject."""
-    if wildcards.control != "other":
-        return {}
-    other = other_of(wildcards.subject)
-    return {
-        "other_windows": f"{R}/sub-{other}/windows.parquet",
-        "other_series": responses(other, "test"),
-    }
+def of_control(wildcards):
+    """What a control takes beside what a reconstruction does."""
+    if wildcards.control == "caption":
+        return {"training_features": features("train", "validation")}
+    if wildcards.control == "other":
+        other = other_of(wildcards.subject)
+        return {
+            "other_windows": f"{R}/sub-{other}/windows.parquet",
+            "other_series": responses(other, "test"),
+        }
+    return {}
+
+
+def control_options(wildcards, input):
+    """The same as words of the command line."""
+    if wildcards.control == "caption":
+        return ["--training-features", *input.training_features]
+    if wildcards.control == "other":
+        series = str(Path(input.other_series[0]).parent)
+        return ["--other-windows", input.other_windows, "--other-series", series]
+    return []
 
 
 def judges():

@@ -75,7 +75,7 @@ rule reconstruct_true_features:
 rule reconstruct_control:
     """The co-trained model fed something else than the subject's responses, or other noise to start from."""
     input:
-        unpack(other_subject),
+        unpack(of_control),
         cotrain=f"{R}/sub-{{subject}}/cotrain",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "test"),
@@ -101,17 +101,10 @@ rule reconstruct_control:
         series=folder_of("series"),
         diffusion=model("diffusion"),
         state=f"{STATE}/reconstruct/sub-{{subject}}-{{control}}",
-        other=lambda wildcards, input: (
-            [
-                *("--other-windows", input.other_windows),
-                *("--other-series", str(Path(input.other_series[0]).parent)),
-            ]
-            if wildcards.control == "other"
-            else []
-        ),
+        more=control_options,
     shell:
         "python -m boldreel.reconstruct.sample --control {wildcards.control} "
         "--encoder {input.cotrain:q}/encoder --generator {input.cotrain:q}/generator "
         "--diffusion-model {params.diffusion:q} --windows {input.windows:q} "
-        "--series-dir {params.series:q} --clips {input.clips:q} {params.other:q} --output {output:q} "
+        "--series-dir {params.series:q} --clips {input.clips:q} {params.more:q} --output {output:q} "
         "--state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

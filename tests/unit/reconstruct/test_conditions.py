@@ -14,6 +14,7 @@ from boldreel.reconstruct.conditions import (
     from_brain,
     from_captions,
     from_mean,
+    from_nearest_caption,
     from_noise,
     some_test_clips,
 )
@@ -47,6 +48,33 @@ def test_the_mean_control_is_the_negative_condition(dataset, generator_folder) -
     assert len(conditions) == 4
     negative = saving.load_negative(generator_folder)
     assert all(np.array_equal(condition, negative) for condition in conditions.values())
+
+
+def test_the_nearest_caption_is_a_training_one(dataset, encoder_folder) -> None:  # type: ignore[no-untyped-def]
+    folders = [dataset.features("train01"), dataset.features("train02")]
+    arguments = (
+        encoder_folder,
+        dataset.windows,
+        dataset.series,
+        "average",
+        dataset.clips,
+        folders,
+        4,
+    )
+    found = from_nearest_caption(*arguments)
+    stored, texts = (
+        np.concatenate([arrays.load(f / f"{name}.npy", kind=kind)[0] for f in folders])
+        for name, kind in (("condition", "condition"), ("text", "text_features"))
+    )
+    responses = load_responses(dataset.windows, dataset.series, "test")
+    model = encoder.SpatioTemporalEncoder.from_pretrained(encoder_folder)
+    assert len(found) == 4
+    for clip, condition in found.items():
+        x = torch.from_numpy(responses.x[[responses.clips.index(clip)]])
+        with torch.no_grad():
+            guess = model.calibration.centred_text(model(x).text).numpy()[0]
+            known = model.calibration.centred_text(torch.from_numpy(texts)).numpy()
+        assert np.allclose(condition, stored[np.argmax(known @ guess)])
 
 
 def test_noise_knows_nothing_of_the_responses_but_their_size(dataset, encoder_folder) -> None:  # type: ignore[no-untyped-def]

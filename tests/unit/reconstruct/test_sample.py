@@ -118,11 +118,12 @@ def test_from_brain(  # type: ignore[no-untyped-def]
     sample.main([*common, *brain, "--config", json.dumps(CONFIG)])
     assert sorted(_frames(tmp_path / "out")) == [f"test01-{i:04d}" for i in range(6)]
     other = ["--other-windows", str(dataset.windows), "--other-series", str(dataset.series)]
+    captions = ["--training-features", *(str(dataset.features(m)) for m in ("train01", "train02"))]
     found = {}
-    for control in ("mean", "noise", "other", "seed-1"):
+    for control in ("mean", "noise", "other", "caption", "seed-1"):
         options = ["--control", control, "--output", str(tmp_path / f"control-{control}")]
         config = json.dumps({**CONFIG, "control_clips": 4, "samples": 2, "continuous": {}})
-        more = other if control == "other" else []
+        more = {"other": other, "caption": captions}.get(control, [])
         sample.main([*common, *brain, *options, *more, "--config", config])
         found[control] = drawn = _frames(tmp_path / f"control-{control}")
         assert list(drawn) == [f"test01-{i:04d}" for i in (0, 2, 3, 5)]
@@ -139,6 +140,8 @@ def test_from_brain(  # type: ignore[no-untyped-def]
         assert not np.array_equal(frames, own[clip])
     with pytest.raises(UserError, match="--other-windows"):
         sample.main([*common, *brain, "--control", "other"])
+    with pytest.raises(UserError, match="--training-features"):
+        sample.main([*common, *brain, "--control", "caption"])
     with pytest.raises(SystemExit):
         sample.main([*common, *brain, "--control", "seed-0"])
     with pytest.raises(UserError, match="either"):

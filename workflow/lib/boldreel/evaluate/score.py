@@ -262,8 +262,9 @@ def open_controls(
 
 def condition_of(control: str) -> str:
     """The condition that a control of the stage `reconstruct` is: "mean_fmri" of "mean"."""
-    if control == "other":
-        return "other_subject"
+    known = {"other": "other_subject", "caption": "nearest_caption"}
+    if control in known:
+        return known[control]
     return control.replace("-", "_") if control.startswith("seed-") else f"{control}_fmri"
 
 

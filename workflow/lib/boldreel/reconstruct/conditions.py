@@ -75,6 +75,45 @@ def from_other(
     return dict(zip(clips, _encode(encoder_folder, x), strict=True))
 
 
+def from_nearest_caption(
+    encoder_folder: Path,
+    windows: Path,
+    series: Path,
+    repeats: str | int,
+    clips_table: Path,
+    features: Sequence[Path],
+    count: int,
+) -> dict[str, np.ndarray]:
+    """The true condition of the training caption that is nearest to what is predicted, for some test clips.
+
+    What a generator makes of a caption alone: a reconstruction that is no better has read no more from the
+    brain than which caption to look up. features : folders of the training movies.
+    """
+    import torch
+
+    from boldreel.align.encoder import SpatioTemporalEncoder
+    from boldreel.align.features import load_features
+    from boldreel.data import tables
+    from boldreel.data.responses import load_responses
+
+    table = tables.read(windows, "windows")
+    shown = list(dict.fromkeys(table.loc[table["split"] != "test", "clip"]))
+    training = load_features(clips_table, features, shown)
+    responses = load_responses(windows, series, "test", repeats)
+    row = {clip: k for k, clip in enumerate(responses.clips)}
+    clips = some_test_clips(windows, count)
+    encoder = SpatioTemporalEncoder.from_pretrained(encoder_folder).eval()
+    with torch.inference_mode():
+        x = torch.from_numpy(responses.x[[row[clip] for clip in clips]])
+        guess = torch.cat([encoder(part).text for part in x.split(16)])
+        centred = encoder.calibration.centred_text
+        likeness = centred(guess) @ centred(torch.from_numpy(training.text)).T
+    return {
+        clip: training.condition[best].astype(np.float32)
+        for clip, best in zip(clips, likeness.argmax(1).tolist(), strict=True)
+    }
+
+
 def some_test_clips(windows: Path, count: int) -> list[str]:
     """At most so many of the sorted test clips, evenly spread."""
     from boldreel.data import tables

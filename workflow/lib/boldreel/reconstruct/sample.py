@@ -150,9 +150,14 @@ def control(args: argparse.Namespace, chosen: ReconstructSettings) -> dict[str, 
             raise UserError("--control other: give --other-windows and --other-series as well")
         other = (args.other_windows, args.other_series)
         return conditions.from_other(args.encoder, args.windows, chosen.repeats, *other, count)
+    if args.control == "caption":
+        if not args.training_features:
+            raise UserError("--control caption: give --training-features as well")
+        known = (args.clips, args.training_features)
+        return conditions.from_nearest_caption(*brain, *known, count)
     if args.control.startswith(SEED):
-        known = conditions.from_brain(*brain)
-        return {clip: known[clip] for clip in conditions.some_test_clips(args.windows, count)}
+        own = conditions.from_brain(*brain)
+        return {clip: own[clip] for clip in conditions.some_test_clips(args.windows, count)}
     return conditions.from_noise(*brain, count, chosen.seed)
 
 
@@ -179,6 +184,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--control", type=controlled, help="in place of the test responses")
     parser.add_argument("--other-windows", type=Path, help="of the other subject, --control other")
     parser.add_argument("--other-series", type=Path, help="of the other subject, --control other")
+    parser.add_argument(
+        "--training-features", type=Path, nargs="+", help="folders, for --control caption"
+    )
     parser.add_argument("--shard", type=int, default=0)
     parser.add_argument("--shards", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True)
@@ -206,6 +214,8 @@ def main(argv: list[str] | None = None) -> None:
         raise UserError(
             "give either --true-features, or all of --encoder, --windows and --series-dir"
         )
+    if args.control == "caption":
+        inputs += [args.clips, *args.training_features]
     if args.control == "other":
         inputs += [args.other_windows]
         inputs += series_files(args.other_windows, args.other_series, "test")

@@ -9,7 +9,7 @@ from boldreel.errors import UserError
 from boldreel.section import read
 from boldreel.training import precision
 
-CONTROLS = ("mean", "noise", "other")
+CONTROLS = ("mean", "noise", "other", "caption")
 SEED = "seed-"  # and the number of the sample: the control that only draws other noise
 
 
@@ -40,7 +40,8 @@ class ReconstructSettings:
     continuous : null for clips that stand alone, or how each goes on from the one before it.
     controls : what is drawn in place of a subject's responses, for comparison: ``mean``, the mean training
         response; ``noise``, noise of the size that a mean over test repeats would have without signal;
-        ``other``, another subject's responses to the same clips.
+        ``other``, another subject's responses to the same clips; ``caption``, the training caption nearest
+        to what the encoder predicts, and nothing else of the prediction.
     control_clips : how many test clips are drawn for each control and each further seed, evenly spread.
     seeds : how many seeds of the sampling noise are compared, the reconstruction's own among them (read by
         the workflow; continuous movies have one alone).

@@ -140,6 +140,7 @@ _BASELINES = (
     "mean_fmri",
     "noise_fmri",
     "other_subject",
+    "nearest_caption",
 )
 _PAIRED = ("clip_identification", "ssim")
 

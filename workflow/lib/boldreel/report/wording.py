@@ -167,7 +167,8 @@ CONDITIONS: dict[str, str] = {
     "other_subject": "Another subject's responses",
     "mean_fmri": "Generator fed the mean training response",
     "noise_fmri": "Generator fed noise in place of responses",
-    "true_features": "Generator fed the true features",
+    "nearest_caption": "Generator fed the nearest training caption alone",
+    "true_features": "Generator fed the true caption’s features",
     "truth": "The truth itself",
 }
 # What counts in verdicts and stands in the headline table, in this order: a metric and, where it
