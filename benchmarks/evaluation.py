@@ -2,7 +2,7 @@
 
 Takes nothing; prints times and ratios of one run. The loop draws distractors 100 times for each sample, as
 published; the closed form is their expectation, and both are compared before anything is reported. Then as
-many invented clips as cc2017 has in its test movies, 6 frames of 256 x 256 as mp4, are scored from two folders
+many invented clips as cc2017 has in its test movies (6 frames of 256 x 256, mp4) are scored from two folders
 as `python -m boldreel.evaluate` scores anybody's, by every metric that the demo's models and AlexNet with
 random weights allow, and the peak of the resident memory is read:
 
