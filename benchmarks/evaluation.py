@@ -67,7 +67,9 @@ def identification(clips: int) -> None:
         apart = abs(drawn.mean() - expected.mean())
         assert apart < 4 * error, (apart, error)
         times = slow / len(drawn) * len(flat) / seconds
-        print(f"| {n_way} | {seconds:.3f} | {slow:.2f} | {len(drawn)} | {times:.0f} | {apart:.4f} |")
+        print(
+            f"| {n_way} | {seconds:.3f} | {slow:.2f} | {len(drawn)} | {times:.0f} | {apart:.4f} |"
+        )
 
 
 def write_clips(folder: Path, clips: int) -> None:
