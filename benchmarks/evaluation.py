@@ -101,6 +101,8 @@ def everything(clips: int) -> None:
         line = [sys.executable, "-m", "boldreel.evaluate", "--name", "noise"]
         line += ["--truth", str(folder / "truth"), "--reconstruction", str(folder / "made")]
         line += ["--out", str(folder / "out"), "--alexnet", str(folder / "alexnet.pth")]
+        # What more pairings of pixels take is time alone.
+        line += ["--config", '{"pixel_shifts": 2}']
         for option, name in (
             ("--image-classifier", "image_classifier"),
             ("--video-classifier", "video_classifier"),

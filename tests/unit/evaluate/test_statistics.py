@@ -149,3 +149,22 @@ def test_paired_p_is_uniform_under_the_null_and_finds_a_difference():
     found = [statistics.paired_p(rng.normal(0, rng.uniform(0.5, 3, 40)), signs) for _ in range(400)]
     assert min(found) > 0 and kstest(found, "uniform").pvalue > 0.01
     assert statistics.paired_p(rng.normal(0.8, 1, 40), signs) == 1 / 500
+
+
+def test_intervals_over_runs_are_those_of_run_means():
+    """Where shots of a run are all alike, only drawing runs moves the mean: its spread is that of run means."""
+    rng = np.random.default_rng(10)
+    runs = np.repeat(np.arange(8), 12)
+    shots = np.arange(96) // 2
+    level = rng.normal(size=8)
+    values = level[runs]
+    spread = {}
+    for both in (False, True):
+        weights, member = statistics.bootstrap_weights(shots, runs, 4000, rng, both)
+        low, high = statistics.interval(values, weights, member)
+        spread[both] = high - low
+        assert weights.sum(axis=1).min() == weights.sum(axis=1).max() == 48
+    assert spread[False] == pytest.approx(0, abs=1e-6)
+    naive = level[rng.integers(8, size=(4000, 8))].mean(axis=1)
+    low, high = np.quantile(naive, [0.025, 0.975])
+    assert spread[True] == pytest.approx(high - low, rel=0.08)

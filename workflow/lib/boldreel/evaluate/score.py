@@ -37,6 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "top_k": [1],
     "clip_threshold": 0.6,
     "resamples": 2000,
+    "resample_runs": False,
     "permutations": 2000,
     "shifts": 40,
     "combination": ["object", "colour"],

@@ -82,13 +82,19 @@ def permutation_p(
 
 
 def bootstrap_weights(
-    shots: np.ndarray, strata: np.ndarray, draws: int, rng: np.random.Generator
+    shots: np.ndarray,
+    strata: np.ndarray,
+    draws: int,
+    rng: np.random.Generator,
+    runs: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Resamplings of whole shots, within each stratum (run).
 
     Parameters
     ----------
     shots, strata : (clips,) labels.
+    runs : draw the strata with replacement as well, so that the interval is of other runs too; two or three
+        of them tell little of that.
 
     Returns
     -------
@@ -99,10 +105,15 @@ def bootstrap_weights(
     home = np.empty(len(names), dtype=object)
     home[member] = strata
     weights = np.zeros((draws, len(names)), dtype=np.float32)
-    for stratum in sorted(set(strata)):
+    every = sorted(set(strata))
+    for stratum in every:
         inside = np.flatnonzero(home == stratum)
         share = np.full(len(inside), 1 / len(inside))
         weights[:, inside] = rng.multinomial(len(inside), share, size=draws)
+    if runs:
+        # Each time that a run is drawn it brings its shots once more.
+        drawn = rng.multinomial(len(every), np.full(len(every), 1 / len(every)), size=draws)
+        weights *= drawn[:, [every.index(stratum) for stratum in home]]
     return weights, member
 
 

@@ -48,7 +48,7 @@ class Summary:
     Parameters
     ----------
     runs : the test runs. shots : (n,) shot of each clip. seen : bool (n,) or None.
-    config : keys resamples, permutations. seed : integer.
+    config : keys resamples, resample_runs, permutations. seed : integer.
     """
 
     def __init__(
@@ -70,7 +70,11 @@ class Summary:
         for group in self.groups:
             rng = np.random.default_rng([seed, 1])
             self.draws[group.name] = statistics.bootstrap_weights(
-                shots[group.inside], home[group.inside], int(config["resamples"]), rng
+                shots[group.inside],
+                home[group.inside],
+                int(config["resamples"]),
+                rng,
+                bool(config["resample_runs"]),
             )
 
     def rows(self, measures: Sequence[Measure], tested: bool) -> list[dict[str, Any]]:
