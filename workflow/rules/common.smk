@@ -66,6 +66,9 @@ if EMBEDDED:
 SUBJECTS = told(configuration.subjects, located(config["subjects"]))
 COHORT = told(configuration.cohort, config["pretrain"]["subjects"], located)
 METHOD = "mindvideo"
+# The other methods: each is a rule file and a package of its own.
+OTHERS = [name for name in config["methods"] if name != METHOD]
+told(configuration.check_methods, config, ROOT)
 DECONVOLVED = config["windows"]["hrf"]["mode"] in modes.DECONVOLVED
 TREE, COHORT_TREE = (
     located(path) if path else None
@@ -193,6 +196,17 @@ def judges():
         if name in MODELS
         for word in (option, MODELS[name])
     ]
+
+
+def method_options(name):
+    """The JSON of a method's options, with the seed: `params.cfg`."""
+    own = config["method_options"].get(name, {})
+    return json.dumps({"seed": config["seed"], **own}, sort_keys=True)
+
+
+def scored(name):
+    """A file of each other method's scores of a subject."""
+    return [f"{R}/sub-{{subject}}/methods/{method}/{name}" for method in OTHERS]
 
 
 def simulated(prefix, suffix, rest=False):

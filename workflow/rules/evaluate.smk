@@ -89,10 +89,82 @@ rule evaluate_score:
         "--config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
+rule evaluate_method:
+    """Score a subject's reconstructions by another method: same clips, judges, baselines and tests."""
+    input:
+        reconstruction=f"{R}/sub-{{subject}}/reconstruction/{{method}}/shard-0",
+        upper=[f"{R}/reconstruction/true_features/shard-{shard}" for shard in shards()],
+        frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
+        clips=f"{R}/clips.parquet",
+        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        series=lambda wildcards: responses(
+            wildcards.subject, "train", "validation", "test"
+        ),
+        reference=f"{R}/evaluation/reference",
+        weights=weights(*JUDGES.values()),
+    output:
+        clips=f"{R}/sub-{{subject}}/methods/{{method}}/metrics.parquet",
+        scores=f"{R}/sub-{{subject}}/methods/{{method}}/scores.tsv",
+    log:
+        f"{LOGS}/evaluate/{{method}}-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/evaluate/{{method}}-{{subject}}.tsv"
+    priority: 10
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=240,
+        gpu=1,
+    params:
+        cfg=section("evaluate", dataset=DATASET),
+        code=code("evaluate.score"),
+        stimuli=folder_of("frames", 2),
+        judges=judges(),
+        series=folder_of("series"),
+    shell:
+        "python -m boldreel.evaluate.score --reconstruction {input.reconstruction:q} "
+        "--upper-bound {input.upper:q} --stimuli {params.stimuli:q} --clips {input.clips:q} "
+        "--windows {input.windows:q} {params.judges:q} --method {wildcards.method} "
+        "--series-dir {params.series:q} --reference {input.reference:q} "
+        "--subject {wildcards.subject} --output-clips {output.clips:q} --output-scores {output.scores:q} "
+        "--config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule evaluate_between:
+    """A subject's methods against each other, clip by clip."""
+    input:
+        f"{R}/sub-{{subject}}/metrics.parquet",
+        scored("metrics.parquet"),
+    output:
+        f"{R}/sub-{{subject}}/between.tsv",
+    log:
+        f"{LOGS}/evaluate/between-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/evaluate/between-{{subject}}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=60,
+    params:
+        cfg=section("evaluate", dataset=DATASET),
+        code=code("evaluate.between"),
+    shell:
+        "python -m boldreel.evaluate.between --clips {input:q} --subject {wildcards.subject} "
+        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
 rule evaluate_group:
     """All subjects' scores in one table."""
     input:
-        scores=expand(f"{R}/sub-{{subject}}/scores.tsv", subject=SUBJECTS),
+        scores=[
+            path.format(subject=subject)
+            for subject in SUBJECTS
+            for path in [f"{R}/sub-{{subject}}/scores.tsv", *scored("scores.tsv")]
+        ],
         retrieval=expand(f"{R}/sub-{{subject}}/align/retrieval.tsv", subject=SUBJECTS),
         other=[f"{R}/group/other_subject.tsv"] if len(SUBJECTS) > 1 else [],
     output:

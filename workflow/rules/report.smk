@@ -68,6 +68,9 @@ rule report_page:
         figures=f"{R}/group/figures",
         metrics=f"{R}/group/metrics.tsv",
         clip_metrics=expand(f"{R}/sub-{{subject}}/metrics.parquet", subject=SUBJECTS),
+        between=expand(
+            f"{R}/sub-{{subject}}/between.tsv", subject=SUBJECTS if OTHERS else []
+        ),
         audit=f"{R}/audit.json",
         pretrain=PRETRAINED,
         evidence=evidence(),

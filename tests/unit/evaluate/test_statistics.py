@@ -152,7 +152,7 @@ def test_paired_p_is_uniform_under_the_null_and_finds_a_difference():
 
 
 def test_intervals_over_runs_are_those_of_run_means():
-    """Where shots of a run are all alike, only drawing runs moves the mean: its spread is that of run means."""
+    """Where shots of a run are all alike, only drawing runs moves the mean."""
     rng = np.random.default_rng(10)
     runs = np.repeat(np.arange(8), 12)
     shots = np.arange(96) // 2

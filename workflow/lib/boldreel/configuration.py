@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import copy
 import difflib
+import importlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from boldreel.errors import UserError
+from boldreel.section import read
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
 _VIDEO = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".gif")
@@ -123,6 +125,38 @@ def check_processes(config: Mapping[str, Any]) -> None:
                 f"configuration: {section}.{key} is {batch}; it must be a multiple of "
                 f"{section}.processes, {processes}"
             )
+
+
+def check_methods(config: Mapping[str, Any], root: Path) -> None:
+    """UserError for a method without rule file or package, and for options that it does not have.
+
+    root : of the repository. A method `name` is workflow/rules/name.smk and boldreel.methods.name, whose
+    settings.py has a dataclass `Settings`.
+    """
+    chosen = [name for name in config["methods"] if name != "mindvideo"]
+    unused = sorted(set(config["method_options"]) - set(chosen))
+    if unused:
+        raise UserError(
+            f"configuration: method_options.{unused[0]} is given, but {unused[0]} is not in `methods`"
+        )
+    for name in chosen:
+        package = f"boldreel.methods.{name}"
+        rules = root / "workflow" / "rules" / f"{name}.smk"
+        try:
+            settings = importlib.import_module(f"{package}.settings")
+        except ModuleNotFoundError:
+            settings = None
+        if settings is None or not rules.exists():
+            known = sorted(
+                path.name
+                for path in (Path(__file__).parent / "methods").iterdir()
+                if (path / "settings.py").exists()
+            )
+            raise UserError(
+                f"configuration: methods: no method {name!r} (known: mindvideo, {', '.join(known)}); it "
+                f"needs workflow/rules/{name}.smk and {package}.settings"
+            )
+        read(settings.Settings, config["method_options"].get(name, {}), f"method_options.{name}")
 
 
 def subjects(path: str | Path) -> list[str]:

@@ -190,6 +190,32 @@ TABLES: dict[str, dict[str, Column]] = {
         # of retrieval: the most that decoding could reach with test data as noisy as these
         "ceiling": Column("float", missing=True, optional=True),
     },
+    # one method less the other on the same clips; p of a paired permutation, corrected over metrics
+    "between": {
+        "subject": TEXT,
+        "method": TEXT,
+        "other": TEXT,
+        "metric": TEXT,
+        "definition": TEXT,
+        "difference": FLOAT,
+        "ci_low": FLOAT_OR_MISSING,
+        "ci_high": FLOAT_OR_MISSING,
+        "p": FLOAT_OR_MISSING,
+        "p_corrected": FLOAT_OR_MISSING,
+        "n": INT,
+        "permutations": INT,
+    },
+    # the method `linear`: principal components of layers, what of each position enters them, read-outs
+    "linear_scores": {
+        "layer": TEXT,  # early or late
+        "component": INT,
+        "variance": FLOAT,  # share of the layer's
+        "correlation": FLOAT,  # in left-out segments
+        "alpha": FLOAT,
+    },
+    "linear_weights": {"layer": TEXT, "position": INT, "weight": FLOAT, "pattern": FLOAT},
+    "categories": {"clip": TEXT, "category": TEXT, "probability": FLOAT},
+    "nearest": {"clip": TEXT, "nearest": TEXT, "correlation": FLOAT},
     # retrieval of a new subject against minutes of its training data
     "minutes": {
         "subject": TEXT,

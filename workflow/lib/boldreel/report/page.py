@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import boldreel
 from boldreel.data import atomic, provenance, tables
-from boldreel.report import cost, media, movies, scoretable, sections, texts, verdicts, wording
+from boldreel.report import (
+    compared,
+    cost,
+    media,
+    movies,
+    scoretable,
+    sections,
+    texts,
+    verdicts,
+    wording,
+)
 from boldreel.report.figures import DEFAULTS
 from boldreel.report.markup import esc
 from boldreel.report.results import Results
@@ -104,6 +114,7 @@ def render(
             scoretable.explorer(table, method),
             _continuous(results),
         ),
+        compared.section(table, _differences(results), subjects, method, float(config["level"])),
         sections.section(
             "brain",
             "Brain",
@@ -150,6 +161,13 @@ def _per_clip(results: Results) -> dict[str, pd.DataFrame]:
             kept = table["condition"].isin(["model", "true_features"])
             out[subject] = table[kept & (table["method"] == results.method)]
     return out
+
+
+def _differences(results: Results) -> dict[str, pd.DataFrame]:
+    """{subject: table "between"} of those that have one."""
+    names = [s for s in results.subjects if (results.root / f"sub-{s}/between.tsv").exists()]
+    found = {s: results.table(f"sub-{s}/between.tsv", "between") for s in names}
+    return {s: table for s, table in found.items() if table is not None}
 
 
 def _continuous(results: Results) -> str:

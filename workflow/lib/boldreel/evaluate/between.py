@@ -1,0 +1,114 @@
+"""Step: how one subject's methods differ, clip by clip.
+
+Takes the tables of clip values (kind "clip_metrics") of two or more methods; leaves a table "between": for
+each pair and metric the mean difference over the clips that both reconstructed, its 95 % interval over shots,
+and the two-sided p of a paired permutation, corrected by Holm over the pair's metrics. Whether a method is
+above chance at all is told by its own scores: an order of two methods that are not says nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boldreel.data import provenance, tables
+from boldreel.errors import UserError
+from boldreel.evaluate import statistics
+from boldreel.evaluate.score import DEFAULTS
+from boldreel.step import parser, run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEYS = ["metric", "definition"]
+
+
+def compare(
+    first: pd.DataFrame, second: pd.DataFrame, config: Mapping[str, Any], seed: int
+) -> Iterator[dict[str, Any]]:
+    """A row for each metric that both tables have, without names and correction.
+
+    Parameters
+    ----------
+    first, second : rows of the reconstructions, condition "model": clip, shot, metric, definition, value.
+    """
+    joined = first.merge(second, on=["clip", "shot", *KEYS], suffixes=("", "_other"))
+    for (metric, definition), rows in joined.groupby(KEYS, sort=False):
+        apart = (rows["value"] - rows["value_other"]).to_numpy()
+        at = np.isfinite(apart)
+        if not at.any():
+            continue
+        shots = rows["shot"].to_numpy()[at]
+        rng = np.random.default_rng([seed, 6])
+        weights, member = statistics.bootstrap_weights(
+            shots, np.zeros(len(shots)), int(config["resamples"]), rng
+        )
+        low, high = statistics.interval(apart[at], weights, member)
+        sums = np.bincount(member, apart[at])
+        signs = statistics.random_signs(len(sums), int(config["permutations"]), rng)
+        yield {
+            "metric": metric,
+            "definition": definition,
+            "difference": float(apart[at].mean()),
+            "ci_low": low,
+            "ci_high": high,
+            "p": statistics.paired_p(sums, signs),
+            "n": int(at.sum()),
+            "permutations": len(signs),
+        }
+
+
+def between(
+    by_method: Mapping[str, pd.DataFrame], config: Mapping[str, Any], seed: int
+) -> pd.DataFrame:
+    """The table for all pairs of methods, in the order given."""
+    import pandas as pd
+
+    parts = []
+    for one, other in itertools.combinations(by_method, 2):
+        rows = pd.DataFrame(compare(by_method[one], by_method[other], config, seed))
+        if len(rows):
+            corrected = statistics.holm(rows["p"].to_numpy())
+            parts.append(rows.assign(method=one, other=other, p_corrected=corrected))
+    if not parts:
+        raise UserError(
+            "methods have no clip and metric in common; score them on the same test clips"
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
+    started = time.time()
+    arguments = parser(__doc__)
+    arguments.add_argument(
+        "--clips", nargs="+", required=True, help="metrics.parquet of each method"
+    )
+    arguments.add_argument("--subject", required=True)
+    arguments.add_argument("--output", required=True, type=Path)
+    args = arguments.parse_args(argv)
+    config = {**DEFAULTS, **args.config}
+    seed = int(config.get("seed", 0))
+    by_method = {}
+    for path in args.clips:
+        table = tables.read(path, "clip_metrics")
+        own = table[table["condition"] == "model"]
+        for method, rows in own.groupby("method", sort=False):
+            if method in by_method:
+                raise UserError(
+                    f"{path}: method {method} stands in another table too; give each once"
+                )
+            by_method[str(method)] = rows
+    table = between(by_method, config, seed)
+    table.insert(0, "subject", args.subject)
+    tables.write(args.output, table, "between")
+    provenance.record(args.output, inputs=args.clips, config=config, seed=seed, started=started)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,110 @@
+"""The page's section on several methods: each one's verdicts and scores, and their differences.
+
+Takes the table of metrics and the tables "between"; leaves HTML, or nothing where there is one method. An
+order of two methods is told only for subjects in whom both are above chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from boldreel.report import markup, scoretable, sections, verdicts, wording
+from boldreel.report.markup import esc
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# By which methods are compared: those that look at videos, a metric and its definition.
+SHOWN = (
+    ("nway_frame", "top3_n50_k1"),
+    ("nway_video", "top3_n50_k1"),
+    ("clip_identification", "two_way"),
+    ("ssim", "rgb_uniform"),
+    ("pixel_correlation", "rgb"),
+)
+
+
+def section(
+    table: pd.DataFrame,
+    differences: Mapping[str, pd.DataFrame],
+    subjects: Sequence[str],
+    main: str,
+    level: float,
+) -> str:
+    """The section.
+
+    Parameters
+    ----------
+    table : "metrics" of all methods. differences : {subject: table "between"}. main : the method that
+    the rest of the page is about. level : of significance, after correction.
+    """
+    methods = [m for m in dict.fromkeys(table["method"]) if m != main]
+    if not methods:
+        return ""
+    judged = {
+        method: {s: verdicts.judge(table, s, method, level) for s in subjects}
+        for method in [main, *methods]
+    }
+    parts = [
+        '<p class="lede">Other methods, trained on the same windows and clips and scored on the same test '
+        "clips by the same judges. First whether each is above its own shuffled pairing; differences are "
+        "shown for subjects in whom both are.</p>",
+        _against_chance(judged, subjects),
+        _differences(differences, judged, level),
+    ]
+    for method in methods:
+        scores = scoretable.headline(table, subjects, method, judged[method])
+        parts.append(f"<details><summary>Scores of {esc(method)}</summary>{scores}</details>")
+    return sections.section("compared", "Methods compared", *parts)
+
+
+def _against_chance(
+    judged: Mapping[str, Mapping[str, verdicts.Verdict]], subjects: Sequence[str]
+) -> str:
+    rows = [
+        [esc(method), *(f"{of[s].passed} of {of[s].tested}" for s in subjects)]
+        for method, of in judged.items()
+    ]
+    head = ["Metrics above chance, corrected", *(esc(wording.who(s)) for s in subjects)]
+    return markup.table(head, rows, "Methods against chance")
+
+
+def _differences(
+    differences: Mapping[str, pd.DataFrame],
+    judged: Mapping[str, Mapping[str, verdicts.Verdict]],
+    level: float,
+) -> str:
+    n = wording.number
+    rows, silent = [], []
+    for subject, table in differences.items():
+        for (one, other), own in table.groupby(["method", "other"], sort=False):
+            if any(judged[m][subject].passed == 0 for m in (one, other) if m in judged):
+                silent.append(f"{wording.who(subject)}: {one} and {other}")
+                continue
+            own = own.set_index(["metric", "definition"])
+            for key in SHOWN:
+                if key not in own.index:
+                    continue
+                row = own.loc[key]
+                text = wording.definition(key[1])
+                name = wording.entry(key[0]).name + (f" ({text})" if text else "")
+                sure = row["p_corrected"] <= level
+                gap = n(row["difference"], signed=True)
+                ends = f"[{n(row['ci_low'], signed=True)}, {n(row['ci_high'], signed=True)}]"
+                rows.append(
+                    [
+                        esc(wording.who(subject)),
+                        f"{esc(one)} less {esc(other)}",
+                        esc(name),
+                        f"{f'<b>{gap}</b>' if sure else gap} <small>{ends}</small>",
+                        f"{wording.p_value(row['p'])} <small>({wording.p_value(row['p_corrected'])})</small>",
+                    ]
+                )
+    note = ""
+    if silent:
+        note = f"<p>Not compared, since one of the two is not above chance: {esc('; '.join(silent))}.</p>"
+    if not rows:
+        return note
+    head = ["Subject", "Methods", "Metric", "Difference [95 %]", "p (corrected over metrics)"]
+    return markup.table(head, rows, "Methods against each other") + note

@@ -1,0 +1,73 @@
+# Method `linear`: voxel-wise linear maps to a network's layers, and back to pictures.
+
+
+rule linear_train:
+    """Fit a subject's linear maps on training segments."""
+    input:
+        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        series=lambda wildcards: responses(wildcards.subject, "train", "validation"),
+        clips=f"{R}/clips.parquet",
+        frames=[
+            f"{R}/stimuli/{movie}/frames.npy"
+            for movie in movies("train", "validation")
+        ],
+        weights=weights("image_classifier"),
+    output:
+        directory(f"{R}/sub-{{subject}}/methods/linear/fit"),
+    log:
+        f"{LOGS}/linear/train-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/linear/train-{{subject}}.tsv"
+    conda:
+        "../../envs/linear.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=240,
+        gpu=1,
+    params:
+        cfg=method_options("linear"),
+        code=code("methods.linear.train"),
+        series=folder_of("series"),
+        stimuli=folder_of("frames", 2),
+        image=model("image_classifier"),
+    shell:
+        "python -m boldreel.methods.linear.train --windows {input.windows:q} "
+        "--series-dir {params.series:q} --clips {input.clips:q} --stimuli {params.stimuli:q} "
+        "--image-classifier {params.image:q} --output {output:q} --config {params.cfg:q} "
+        "2>&1 | tee {log:q}"
+
+
+rule linear_reconstruct:
+    """Test clips by the linear maps."""
+    input:
+        fit=f"{R}/sub-{{subject}}/methods/linear/fit",
+        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        series=lambda wildcards: responses(wildcards.subject, "test"),
+        clips=f"{R}/clips.parquet",
+        frames=[
+            f"{R}/stimuli/{movie}/frames.npy"
+            for movie in movies("train", "validation")
+        ],
+    output:
+        directory(f"{R}/sub-{{subject}}/reconstruction/linear/shard-0"),
+    log:
+        f"{LOGS}/linear/reconstruct-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/linear/reconstruct-{{subject}}.tsv"
+    conda:
+        "../../envs/linear.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=60,
+    params:
+        cfg=method_options("linear"),
+        code=code("methods.linear.reconstruct"),
+        series=folder_of("series"),
+        stimuli=folder_of("frames", 2),
+    shell:
+        "python -m boldreel.methods.linear.reconstruct --model {input.fit:q} "
+        "--windows {input.windows:q} --series-dir {params.series:q} --clips {input.clips:q} "
+        "--stimuli {params.stimuli:q} --output {output:q} --config {params.cfg:q} "
+        "2>&1 | tee {log:q}"
