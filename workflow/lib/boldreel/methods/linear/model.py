@@ -95,7 +95,8 @@ class LinearModel:
             raise UserError(f"{folder}: no linear model; run boldreel.methods.linear.train")
         known: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         known["shape"] = tuple(known["shape"])
-        return cls(**known, **load_file(folder / "model.safetensors"))
+        known.update(load_file(folder / "model.safetensors"))
+        return cls(**known)
 
 
 def _standard(x: np.ndarray) -> np.ndarray:
