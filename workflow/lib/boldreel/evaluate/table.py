@@ -70,14 +70,16 @@ def compare(rows: Sequence[dict[str, Any]], known: Values, summary: Summary) -> 
 
     difference : mean over clips of the reconstruction's value less the condition's, of the clips that both
     have. p_difference : two-sided, of random signs for the differences of whole shots: under the null
-    hypothesis the two could be swapped in any shot. The shuffled pairs have a p of their own.
+    hypothesis the two could be swapped in any shot. The shuffled pairs have a p of their own, other seeds
+    their spread.
     """
     inside = {group.name: group.inside for group in summary.groups}
     for row in rows:
         row["difference"] = row["p_difference"] = NAN
         key = (row["metric"], row["definition"])
         own, other = known.get(("model", *key)), known.get((row["condition"], *key))
-        if row["condition"] in ("model", "shuffled") or own is None or other is None:
+        alike = row["condition"] in ("model", "shuffled") or row["condition"].startswith("seed_")
+        if alike or own is None or other is None:
             continue
         apart = np.where(inside[row["segment"]], own - other, NAN)
         row["difference"], row["p_difference"], row["permutations"] = summary.paired(apart)

@@ -93,7 +93,7 @@ def gauge(
         "true_features"; NaN is left out.
     interval : low and high, NaN if unknown. scale : ends of the axis.
     """
-    width, middle = 190, 11
+    width, middle = 140, 11
     low, high = scale
     span = (high - low) or 1.0
 

@@ -63,7 +63,7 @@ align-items:center;min-height:2.1rem;font-size:.9rem}
 .card{background:var(--card);border-radius:14px;box-shadow:var(--shadow);padding:.8rem 1rem .7rem}
 .card header{display:flex;flex-wrap:wrap;gap:.1rem .8rem;align-items:baseline;margin-bottom:.55rem}
 .card header b{font-weight:600}
-.card header span{color:var(--muted);font-size:.84rem}
+.card header span{color:var(--muted);font-size:.84rem}.card header .why{flex-basis:100%}
 .reel{display:grid;gap:9px;grid-template-columns:repeat(auto-fit,minmax(84px,1fr))}
 .reel figure{margin:0}
 .reel video{display:block;width:100%;aspect-ratio:var(--shape,1);border-radius:8px;background:#8883;
@@ -76,7 +76,7 @@ details{margin-top:.35rem}summary{cursor:pointer;color:var(--muted);font-size:.8
 .scroll{overflow-x:auto;border-radius:12px;background:var(--card);box-shadow:var(--shadow);
 margin:.7rem 0 1.1rem}
 table{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums}
-th,td{text-align:left;padding:.42rem .75rem;border-bottom:1px solid var(--line);vertical-align:middle;
+th,td{text-align:left;padding:.42rem .65rem;border-bottom:1px solid var(--line);vertical-align:middle;
 white-space:nowrap}
 th{font-weight:600;color:var(--muted);font-size:.8rem;position:sticky;top:0;background:var(--card)}
 tbody tr:last-child td{border-bottom:0}
