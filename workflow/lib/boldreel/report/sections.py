@@ -191,7 +191,8 @@ def _card(
                 scores += f' data-score-{esc(subject.lower())}="{value:.6g}"'
     why = ""
     if pick is not None:
-        why = f'<span class="why">{esc(subjects[pick.subject])}, {pick.place}: {wording.number(pick.value)}</span>'
+        place = f"{esc(subjects[pick.subject])}, {pick.place}: {wording.number(pick.value)}"
+        why = f'<span class="why">{place}</span>'
     combined = {
         "seen": " · combination seen in training",
         "unseen": " · combination not seen in training",
