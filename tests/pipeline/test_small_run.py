@@ -28,7 +28,7 @@ def metrics(run) -> pd.DataFrame:
     frame = pd.read_csv(
         run.workspace.results / "group" / "metrics.tsv", sep="\t", dtype={"subject": str}
     )
-    return frame[frame.segment == "all"]
+    return frame[(frame.segment == "all") & (frame.method == "mindvideo")]
 
 
 def test_it_finishes(small_run):
@@ -305,6 +305,71 @@ def test_adding_a_subject_runs_that_subject_and_the_group(small_run, line):
         "generator_cotrain",
         "reconstruct_sample",
     } <= (per_subject)
+
+
+def test_another_method_stands_beside_in_every_table(small_run):
+    results = small_run.workspace.results
+    table = pd.read_csv(results / "group" / "metrics.tsv", sep="\t", dtype={"subject": str})
+    own = table[(table.segment == "all") & (table.method == "linear")]
+    assert {"model", "shuffled", "gray", "nearest_training", "true_features"} <= set(own.condition)
+    model = own[own.condition == "model"].set_index(["subject", "metric", "definition"])["p"]
+    assert model["01", "clip_identification", "two_way"] < 0.05
+    assert model["03", "clip_identification", "two_way"] > 0.05
+    for subject in ("01", "03"):
+        between = pd.read_csv(results / f"sub-{subject}" / "between.tsv", sep="\t")
+        assert set(zip(between["method"], between["other"], strict=True)) == {
+            ("mindvideo", "linear")
+        }
+        assert between["p"].between(0, 1).all() and (between["p"] > 0).all()
+    assert "Methods compared" in (results / "report.html").read_text()
+
+
+def blocks(page: Path) -> dict[str, str]:
+    """{file: its text} of the code on a documentation page, each named last in the prose before it."""
+    parts = re.split(r"```(?:python|snakemake)\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    names = [re.findall(r"`(workflow/[\w/]+\.(?:py|smk))`", prose)[-1] for prose in parts[:-1:2]]
+    return dict(zip(names, parts[1::2], strict=True))
+
+
+def test_the_method_of_the_documentation_runs_and_goes_away(small_run, tmp_path):
+    workspace, results = small_run.workspace, small_run.workspace.results
+    files = blocks(workspace.root / "docs" / "methods.md")
+    assert len(files) == 3
+    package = workspace.root / "workflow/lib/boldreel/methods/trainingmean"
+    package.mkdir()
+    chosen = tmp_path / "methods.yaml"
+    chosen.write_text("methods: [mindvideo, linear, trainingmean]\n")
+    more = replace(workspace, configuration=f"{workspace.configuration} {chosen}")
+    before = {path: path.read_bytes() for path in (results / "group").glob("metrics.tsv*")}
+    target = f"{results.relative_to(workspace.root)}/sub-01/between.tsv"
+    kept = (workspace.root / target).read_bytes()
+    try:
+        (package / "__init__.py").write_text("")
+        for name, text in files.items():
+            (workspace.root / name).write_text(text)
+        rules = {rule for rule, _ in more.planned()}
+        assert {"trainingmean_reconstruct", "evaluate_method", "evaluate_between"} <= rules
+        assert not {"linear_train", "align_train", "reconstruct_sample", "evaluate_score"} & rules
+        done = more.run(target)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+        between = pd.read_csv(workspace.root / target, sep="\t")
+        assert set(between["other"]) == {"linear", "trainingmean"}
+        scores = pd.read_csv(results / "sub-01/methods/trainingmean/scores.tsv", sep="\t")
+        model = scores[(scores.condition == "model") & (scores.segment == "all")]
+        # one picture for all clips tells none from another
+        assert model.set_index("metric").loc["clip_identification", "value"] == pytest.approx(0.5)
+    finally:
+        shutil.rmtree(package)
+        (workspace.root / "workflow/rules/trainingmean.smk").unlink(missing_ok=True)
+        for path in (
+            results / "sub-01/methods/trainingmean",
+            results / "sub-01/reconstruction/trainingmean",
+        ):
+            shutil.rmtree(path, ignore_errors=True)
+        (workspace.root / target).write_bytes(kept)
+    assert all(path.read_bytes() == text for path, text in before.items())
+    wrong = more.run("--dry-run")
+    assert wrong.returncode != 0 and "no method 'trainingmean'" in wrong.stdout + wrong.stderr
 
 
 def steps_of_rules() -> dict[str, str]:

@@ -1,5 +1,7 @@
 """The configuration: unknown keys, defaults, lists of subjects."""
 
+from pathlib import Path
+
 import pytest
 
 from boldreel import configuration
@@ -178,3 +180,20 @@ def test_a_pool_needs_one_window_and_its_subjects(align, window, subjects, messa
     else:
         with pytest.raises(UserError, match=message):
             configuration.check_pool(whole, subjects)
+
+
+def test_methods_are_known_and_so_are_their_options():
+    root = Path(__file__).parents[2]
+    chosen = {"methods": ["mindvideo", "linear"], "method_options": {"linear": {"early": 5}}}
+    configuration.check_methods(chosen, root)
+    for wrong, said in (
+        ({**chosen, "methods": ["mindvideo", "cinema"]}, "method_options.linear is given"),
+        ({"methods": ["mindvideo", "cinema"], "method_options": {}}, "no method 'cinema'"),
+        ({"methods": ["mindvideo", "align"], "method_options": {}}, "no method 'align'"),
+        ({**chosen, "method_options": {"linear": {"erly": 5}}}, "erly is not a key"),
+        ({**chosen, "method_options": {"linear": {"readout": "x"}}}, "readout is 'x'"),
+    ):
+        with pytest.raises(UserError, match=said):
+            configuration.check_methods(wrong, root)
+    with pytest.raises(UserError, match="methods"):
+        configuration.complete({"methods": ["linear"]})
