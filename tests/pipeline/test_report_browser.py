@@ -177,7 +177,8 @@ def test_filters_and_order(browser):
     assert scores == sorted(scores)
     choose(browser, "#order", "")
     browser.run("document.querySelector('input[value=\"03\"]').click()")
-    hidden = "return [...document.querySelectorAll('[data-kind=\"03\"]')].every(f => f.hidden)"
+    figures = "document.querySelectorAll('#clips [data-kind=\"03\"]')"
+    hidden = f"return [...{figures}].length > 0 && [...{figures}].every(f => f.hidden)"
     assert browser.run(hidden) is True
     browser.run("document.querySelector('input[value=\"03\"]').click()")
 

@@ -313,8 +313,9 @@ def test_another_method_stands_beside_in_every_table(small_run):
     own = table[(table.segment == "all") & (table.method == "linear")]
     assert {"model", "shuffled", "gray", "nearest_training", "true_features"} <= set(own.condition)
     model = own[own.condition == "model"].set_index(["subject", "metric", "definition"])["p"]
-    assert model["01", "clip_identification", "two_way"] < 0.05
-    assert model["03", "clip_identification", "two_way"] > 0.05
+    # so few clips can be turned against each other in 13 ways: no p is below 1/14
+    assert model["01", "clip_identification", "two_way"] < 0.1
+    assert model["03", "clip_identification", "two_way"] > 0.1
     for subject in ("01", "03"):
         between = pd.read_csv(results / f"sub-{subject}" / "between.tsv", sep="\t")
         assert set(zip(between["method"], between["other"], strict=True)) == {
@@ -356,8 +357,9 @@ def test_the_method_of_the_documentation_runs_and_goes_away(small_run, tmp_path)
         assert set(between["other"]) == {"linear", "trainingmean"}
         scores = pd.read_csv(results / "sub-01/methods/trainingmean/scores.tsv", sep="\t")
         model = scores[(scores.condition == "model") & (scores.segment == "all")]
-        # one picture for all clips tells none from another
-        assert model.set_index("metric").loc["clip_identification", "value"] == pytest.approx(0.5)
+        # one picture for all clips tells none from another, but for shots of unequal size
+        found = model.set_index("metric").loc["clip_identification", "value"]
+        assert found == pytest.approx(0.5, abs=0.01)
     finally:
         shutil.rmtree(package)
         (workspace.root / "workflow/rules/trainingmean.smk").unlink(missing_ok=True)
@@ -366,7 +368,9 @@ def test_the_method_of_the_documentation_runs_and_goes_away(small_run, tmp_path)
             results / "sub-01/reconstruction/trainingmean",
         ):
             shutil.rmtree(path, ignore_errors=True)
-        (workspace.root / target).write_bytes(kept)
+    done = workspace.run(target)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    assert (workspace.root / target).read_bytes() == kept
     assert all(path.read_bytes() == text for path, text in before.items())
     wrong = more.run("--dry-run")
     assert wrong.returncode != 0 and "no method 'trainingmean'" in wrong.stdout + wrong.stderr
