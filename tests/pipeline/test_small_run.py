@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -310,17 +311,20 @@ def test_adding_a_subject_runs_that_subject_and_the_group(small_run, line):
 def test_another_method_stands_beside_in_every_table(small_run):
     results = small_run.workspace.results
     table = pd.read_csv(results / "group" / "metrics.tsv", sep="\t", dtype={"subject": str})
-    own = table[(table.segment == "all") & (table.method == "linear")]
-    assert {"model", "shuffled", "gray", "nearest_training", "true_features"} <= set(own.condition)
-    model = own[own.condition == "model"].set_index(["subject", "metric", "definition"])["p"]
-    # so few clips can be turned against each other in 13 ways: no p is below 1/14
-    assert model["01", "clip_identification", "two_way"] < 0.1
-    assert model["03", "clip_identification", "two_way"] > 0.1
+    methods = ["mindvideo", "linear", "cvgan", "selfsupervised"]
+    for method in methods[1:]:
+        own = table[(table.segment == "all") & (table.method == method)]
+        conditions = {"model", "shuffled", "gray", "nearest_training", "true_features"}
+        assert conditions <= set(own.condition)
+        model = own[own.condition == "model"].set_index(["subject", "metric", "definition"])["p"]
+        # so few clips can be turned against each other in 13 ways: no p is below 1/14
+        if method == "linear":
+            assert model["01", "clip_identification", "two_way"] < 0.1
+        assert model["03", "clip_identification", "two_way"] > 0.05
     for subject in ("01", "03"):
         between = pd.read_csv(results / f"sub-{subject}" / "between.tsv", sep="\t")
-        assert set(zip(between["method"], between["other"], strict=True)) == {
-            ("mindvideo", "linear")
-        }
+        pairs = set(zip(between["method"], between["other"], strict=True))
+        assert pairs == set(itertools.combinations(methods, 2))
         assert between["p"].between(0, 1).all() and (between["p"] > 0).all()
     assert "Methods compared" in (results / "report.html").read_text()
 
@@ -339,7 +343,7 @@ def test_the_method_of_the_documentation_runs_and_goes_away(small_run, tmp_path)
     package = workspace.root / "workflow/lib/boldreel/methods/trainingmean"
     package.mkdir()
     chosen = tmp_path / "methods.yaml"
-    chosen.write_text("methods: [mindvideo, linear, trainingmean]\n")
+    chosen.write_text("methods: [mindvideo, linear, cvgan, selfsupervised, trainingmean]\n")
     more = replace(workspace, configuration=f"{workspace.configuration} {chosen}")
     before = {path: path.read_bytes() for path in (results / "group").glob("metrics.tsv*")}
     target = f"{results.relative_to(workspace.root)}/sub-01/between.tsv"
@@ -350,11 +354,20 @@ def test_the_method_of_the_documentation_runs_and_goes_away(small_run, tmp_path)
             (workspace.root / name).write_text(text)
         rules = {rule for rule, _ in more.planned()}
         assert {"trainingmean_reconstruct", "evaluate_method", "evaluate_between"} <= rules
-        assert not {"linear_train", "align_train", "reconstruct_sample", "evaluate_score"} & rules
+        assert (
+            not {
+                "linear_train",
+                "cvgan_train",
+                "align_train",
+                "reconstruct_sample",
+                "evaluate_score",
+            }
+            & rules
+        )
         done = more.run(target)
         assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
         between = pd.read_csv(workspace.root / target, sep="\t")
-        assert set(between["other"]) == {"linear", "trainingmean"}
+        assert set(between["other"]) == {"linear", "cvgan", "selfsupervised", "trainingmean"}
         scores = pd.read_csv(results / "sub-01/methods/trainingmean/scores.tsv", sep="\t")
         model = scores[(scores.condition == "model") & (scores.segment == "all")]
         # one picture for all clips tells none from another, but for shots of unequal size

@@ -209,6 +209,17 @@ def scored(name):
     return [f"{R}/sub-{{subject}}/methods/{method}/{name}" for method in OTHERS]
 
 
+def fits():
+    """What the other methods' rules `{method}_train` leave; a method need not have one."""
+    trained = [getattr(rules, f"{name}_train", None) for name in OTHERS]
+    return [
+        path
+        for rule in trained
+        if rule is not None
+        for path in expand(rule.output[0], subject=SUBJECTS)
+    ]
+
+
 def simulated(prefix, suffix, rest=False):
     """Files of all runs of a simulated subject: of the movies, or at rest."""
     cfg = config["insilico"] if EMBEDDED else {}

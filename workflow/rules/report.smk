@@ -29,6 +29,7 @@ rule report_figures:
                 *(["hrf.tsv"] if DECONVOLVED else []),
             ],
         ),
+        methods=lambda wildcards: fits(),
         evidence=evidence(),
     output:
         report(

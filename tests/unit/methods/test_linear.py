@@ -11,7 +11,8 @@ from safetensors.numpy import load_file
 
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
-from boldreel.methods.linear import reconstruct, ridge, train
+from boldreel.methods import ridge
+from boldreel.methods.linear import reconstruct, train
 from boldreel.methods.linear.model import LinearModel
 
 CONFIG = {"seed": 1, "early": 20, "late": 8, "picture": 16}

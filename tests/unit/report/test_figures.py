@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from boldreel.data import tables
-from boldreel.report import brain, cost, figures, page, results, sheet
+from boldreel.report import brain, cost, figures, ink, page, plots, results, sheet
 
 NAMES = [
     "scores",
@@ -112,7 +112,6 @@ def test_vertices_are_shown_near_each_slice():
 
 
 def test_responses_are_drawn_where_series_were_deconvolved():
-    from boldreel.report import ink, plots
     from boldreel.windows import kernels, response
 
     learnt = kernels.Learnt(response.double_gamma(np.arange(201) * 0.1 - 1), 0.3, 0.005, "area")
@@ -121,6 +120,38 @@ def test_responses_are_drawn_where_series_were_deconvolved():
         drawing, data = plots.kernels({"01": frame})
     assert drawing.axes[0].get_title(loc="left") == "sub-01, learnt: 1 of 2"
     assert len(drawing.axes[0].lines) == 2 and set(data["source"]) == {"area", "canonical"}
+
+
+def test_methods_trainings_and_weights_are_drawn_where_there_are_some(tree):
+    assert not (tree / "group" / "figures" / "linear_weights.svg").exists()
+    assert figures._methods(results.Results(tree, ["01"], "mindvideo"), {"a": "b"}, "history") == {}
+    positions = tables.read(tree / "atlas" / "positions.parquet", "positions")
+    places = positions["position"].to_numpy()
+    weights = pd.concat(
+        pd.DataFrame({"layer": layer, "position": places, "weight": 1.0, "pattern": size * places})
+        for layer, size in (("early", 1.0), ("late", 2.0))
+    )
+    history = pd.DataFrame(
+        {
+            "epoch": [0, 1],
+            "loss": [np.nan, 3.0],
+            "pixels": [np.nan, 0.5],
+            "val_loss": [0.5, 0.4],
+            "learning_rate": 0.1,
+        }
+    )
+    with ink.style():
+        drawing, data = brain.linear_weights(positions, {"01": weights, "02": weights})
+        curves, numbers = plots.parts({"cvgan": {"sub-01": history}})
+    rows = [axis.texts[0].get_text() for axis in drawing.axes if axis.texts]
+    assert rows == ["sub-01, early", "sub-01, late", "sub-02, early", "sub-02, late"]
+    assert len(data) == 4 * positions["x"].notna().sum()
+    assert [axis.get_title(loc="left") for axis in curves.axes if axis.lines] == [
+        "cvgan: pixels",
+        "cvgan: val loss",
+    ]
+    assert list(numbers["val_loss"]) == [0.5, 0.4]
+    assert all(len(page.caption(name)) > 60 for name in ("linear_weights", "method_curves"))
 
 
 def test_slices_and_voxel_size():

@@ -216,6 +216,7 @@ TABLES: dict[str, dict[str, Column]] = {
     "linear_weights": {"layer": TEXT, "position": INT, "weight": FLOAT, "pattern": FLOAT},
     "categories": {"clip": TEXT, "category": TEXT, "probability": FLOAT},
     "nearest": {"clip": TEXT, "nearest": TEXT, "correlation": FLOAT},
+    "unpaired_videos": {"movie": TEXT, "clips": INT, "like_test": INT},
     # retrieval of a new subject against minutes of its training data
     "minutes": {
         "subject": TEXT,
@@ -306,6 +307,9 @@ TABLES: dict[str, dict[str, Column]] = {
 
 ARRAYS: dict[str, ArrayKind] = {
     "frames": ArrayKind(4, ("uint8",), ("frame_rate",)),  # (frames, height, width, 3)
+    "unpaired_clips": ArrayKind(
+        5, ("uint8",), ("frame_rate",)
+    ),  # (clips, frames, height, width, 3)
     "image_features": ArrayKind(2, ("float32",)),  # (frames, D), unit norm
     "text_features": ArrayKind(2, ("float32",)),  # (clips, D), unit norm
     "variants": ArrayKind(3, ("float32",)),  # (clips, variants, D), unit norm

@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from boldreel.data import arrays, tables
-from boldreel.data.responses import Responses, load_responses
+from boldreel.data.responses import Responses, load_responses, series_files
 from boldreel.errors import UserError
+
+FITTED = ("train", "validation")  # splits from which anything may be fitted
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Pairs:
     x : float32 (n, window, positions), z units, absent positions 0.
     frames : uint8 (n, frames, height, width, 3).
     clips, shots, segments : n names.
+    validation : bool (n,), whether a clip belongs to a validation segment.
+    frame_rate : frames per second.
     """
 
     x: np.ndarray
@@ -81,6 +85,45 @@ class Pairs:
     clips: list[str]
     shots: list[str]
     segments: list[str]
+    validation: np.ndarray
+    frame_rate: float
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Responses flattened, without the positions that are absent throughout: (n, features)."""
+        return self.x[:, :, self.used].reshape(len(self.x), -1)
+
+    @property
+    def used(self) -> np.ndarray:
+        """bool (positions,): whether there is a response at all."""
+        return (self.x != 0).any(axis=(0, 1))
+
+
+def training_movies(windows: Path, clips_table: Path) -> list[str]:
+    """Movies of which clips may be fitted on."""
+    table = tables.read(windows, "windows")
+    shown = set(table.loc[table["split"].isin(FITTED), "clip"])
+    clips = tables.read(clips_table, "clips")
+    return sorted(set(clips.loc[clips["clip"].isin(shown), "movie"]))
+
+
+def training_files(
+    windows: Path, series_dir: Path, clips_table: Path, stimuli: Path
+) -> list[str | Path]:
+    """All that `training_pairs` reads: what a fit depends on."""
+    movies = training_movies(windows, clips_table)
+    return [
+        windows,
+        clips_table,
+        *series_files(windows, series_dir, FITTED),
+        *(stimuli / movie / "frames.npy" for movie in movies),
+    ]
+
+
+def training_pairs(windows: Path, series_dir: Path, clips_table: Path, stimuli: Path) -> Pairs:
+    """What a method is fitted on: the pairs of training and validation segments, and no test run."""
+    movies = training_movies(windows, clips_table)
+    return load_pairs(windows, series_dir, load_frames(clips_table, stimuli, movies), FITTED)
 
 
 def load_pairs(
@@ -92,10 +135,14 @@ def load_pairs(
     if not keep:
         raise UserError(f"{windows}: no clip of split {split} has frames; give its movies' folders")
     names = [found.clips[k] for k in keep]
+    table = tables.read(windows, "windows")
+    later = set(table.loc[table["split"] == "validation", "clip"])
     return Pairs(
         x=found.x[keep],
         frames=frames.take(names),
         clips=names,
         shots=[found.shots[k] for k in keep],
         segments=[found.segments[k] for k in keep],
+        validation=np.array([name in later for name in names]),
+        frame_rate=frames.frame_rate,
     )

@@ -227,6 +227,33 @@ def ceilings(
     return drawing, pd.concat([t.assign(subject=s) for s, t in joined.items()], ignore_index=True)
 
 
+def linear_weights(
+    positions: pd.DataFrame, tables: Mapping[str, pd.DataFrame]
+) -> tuple[Figure, pd.DataFrame]:
+    """What of each position the linear method's predictions stand for, a row per subject and layer.
+
+    Patterns (Haufe et al., NeuroImage 2014), not weights: a weight may be large to take out what another
+    position adds. Each row in units of its largest.
+
+    Parameters
+    ----------
+    positions : table "positions". tables : {subject: table "linear_weights"}.
+    """
+    import pandas as pd
+
+    columns = ["position", "area", "hemisphere", "x", "y", "z"]
+    known = positions.loc[positions["x"].notna(), columns]
+    rows = {}
+    for subject, table in tables.items():
+        for layer, own in table.groupby("layer", sort=False):
+            joined = known.merge(own, on="position").assign(subject=subject)
+            top = max(float(joined["pattern"].max()), 1e-12)
+            rows[f"{wording.who(subject)}, {layer}"] = joined.assign(value=joined["pattern"] / top)
+    drawing, axes = _sheet(len(rows), slices(known))
+    _rows(drawing, axes, rows, "pattern (largest: 1)", _front(known))
+    return drawing, pd.concat([t.drop(columns="value") for t in rows.values()], ignore_index=True)
+
+
 def masked(positions: pd.DataFrame, example: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """A volume as it was, what the masked autoencoder saw of it, and what it made of the rest.
 

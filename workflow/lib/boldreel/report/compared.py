@@ -31,13 +31,14 @@ def section(
     subjects: Sequence[str],
     main: str,
     level: float,
+    drawn: Sequence[str] = (),
 ) -> str:
     """The section.
 
     Parameters
     ----------
     table : "metrics" of all methods. differences : {subject: table "between"}. main : the method that
-    the rest of the page is about. level : of significance, after correction.
+    the rest of the page is about. level : of significance, after correction. drawn : figures, as HTML.
     """
     methods = [m for m in dict.fromkeys(table["method"]) if m != main]
     if not methods:
@@ -56,7 +57,7 @@ def section(
     for method in methods:
         scores = scoretable.headline(table, subjects, method, judged[method])
         parts.append(f"<details><summary>Scores of {esc(method)}</summary>{scores}</details>")
-    return sections.section("compared", "Methods compared", *parts)
+    return sections.section("compared", "Methods compared", *parts, *drawn)
 
 
 def _against_chance(

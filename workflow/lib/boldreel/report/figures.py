@@ -3,7 +3,7 @@
 Takes the results folder and the subjects; leaves a folder with scores, training_curves, lag_sweep,
 roi, masked (pretraining), noise_ceiling, ceiling_map, timing, sample_sheet and strip.png (truth over
 reconstruction for the README), repeats, scaling, kernels where series were deconvolved, ablation and minutes
-after `make ablate`.
+after `make ablate`, method_curves and linear_weights of the methods beside the main one.
 A figure whose material is missing is left out and named on standard error.
 """
 
@@ -33,6 +33,12 @@ DEFAULTS: dict[str, Any] = {
     "combination": ["object", "colour"],
 }
 _CHARTS = 9
+# What the other methods' trainings leave below sub-XX/methods/.
+_TRAININGS = {
+    "cvgan": "cvgan/fit/history.tsv",
+    "selfsupervised, encoder": "selfsupervised/fit/encoder_history.tsv",
+    "selfsupervised, decoder": "selfsupervised/fit/history.tsv",
+}
 # Which score says which subject is best, for the strip: the first that the table holds.
 _BEST = (("nway_video", "top3_n50_k1"), ("nway_video", "top3_n2_k1"), ("ssim", "rgb_uniform"))
 
@@ -171,9 +177,30 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
             voxels = {s: results.table(f"sub-{s}/roi/voxels.parquet", "voxels") for s in subjects}
             known = {s: t for s, t in voxels.items() if t is not None}
             save("roi", *brain.figure(positions, known))
+        trained = _methods(results, _TRAININGS, "history")
+        if trained:
+            save("method_curves", *plots.parts(trained))
+        linear = _methods(results, {"linear": "linear/fit/weights.parquet"}, "linear_weights")
+        if linear and positions is not None:
+            save("linear_weights", *brain.linear_weights(positions, linear["linear"]))
         jobs = cost.jobs(benchmarks)
         if len(jobs):
             save("timing", *plots.timing(cost.by_stage(jobs)))
+
+
+def _methods(
+    results: Results, files: Mapping[str, str], schema: str
+) -> dict[str, dict[str, pd.DataFrame]]:
+    """{name: {subject: table}} of those of `files` that are there; a method may not have been chosen."""
+    found: dict[str, dict[str, pd.DataFrame]] = {}
+    for name, path in files.items():
+        for subject in results.subjects:
+            where = f"sub-{subject}/methods/{path}"
+            if (results.root / where).exists():
+                table = results.table(where, schema)
+                if table is not None:
+                    found.setdefault(name, {})[subject] = table
+    return found
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -114,7 +114,18 @@ def render(
             scoretable.explorer(table, method),
             _continuous(results),
         ),
-        compared.section(table, _differences(results), subjects, method, float(config["level"])),
+        compared.section(
+            table,
+            _differences(results),
+            subjects,
+            method,
+            float(config["level"]),
+            [
+                sections.figure(figures, name, caption(name))
+                for name in ("method_curves", "linear_weights")
+                if (figures / f"{name}.svg").exists()
+            ],
+        ),
         sections.section(
             "brain",
             "Brain",

@@ -114,6 +114,36 @@ def curves(histories: Mapping[str, Mapping[str, pd.DataFrame]]) -> tuple[Figure,
     return figure, joined[["training", "who", *joined.columns.drop(["training", "who"])]]
 
 
+def parts(histories: Mapping[str, Mapping[str, pd.DataFrame]]) -> tuple[Figure, pd.DataFrame]:
+    """Every number of the methods' trainings by epoch: one panel per training and number, a colour a subject.
+
+    Parameters
+    ----------
+    histories : {training: {who: history}}; all columns but the learning rate.
+    """
+    import pandas as pd
+
+    shown = [
+        (training, column)
+        for training, by in histories.items()
+        for column in dict.fromkeys(name for table in by.values() for name in table.columns)
+        if column not in ("epoch", "loss", "learning_rate")
+    ]
+    figure, axes = _panels(len(shown), 2.4, 1.9, 5)
+    for axis, (training, column) in zip(axes, shown, strict=True):
+        for place, (who, table) in enumerate(histories[training].items()):
+            if column in table.columns:
+                kept = table[["epoch", column]].dropna()
+                axis.plot(kept["epoch"], kept[column], "-", color=ink.colour(place), label=who)
+        axis.set_title(f"{training}: {column.replace('_', ' ')}", fontsize=8)
+        axis.grid(lw=0.6)
+    axes[0].legend()
+    axes[0].set_xlabel("epoch")
+    data = [t.assign(training=k, who=w) for k, by in histories.items() for w, t in by.items()]
+    joined = pd.concat(data, ignore_index=True)
+    return figure, joined[["training", "who", *joined.columns.drop(["training", "who"])]]
+
+
 def sweep(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     """Score on held-out training runs by lag, one line per window; the choice is ringed."""
     import pandas as pd

@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boldreel.data import atomic, provenance, tables
-from boldreel.data.responses import series_files
 from boldreel.evaluate.clips import resize
-from boldreel.methods import material
-from boldreel.methods.linear import ridge
+from boldreel.methods import codes, material, ridge
 from boldreel.methods.linear.model import LinearModel
 from boldreel.methods.linear.settings import Settings
 from boldreel.section import read
@@ -30,18 +28,6 @@ from boldreel.training.loop import set_threads
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SPLITS = ("train", "validation")
-
-
-def components(features: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(component values (n, k) of unit variance, their share of the variance), k at most `count`."""
-    from sklearn.decomposition import PCA
-
-    count = min(count, len(features) - 1, features.shape[1])
-    solver = PCA(count, whiten=True, svd_solver="randomized", random_state=seed)
-    values = solver.fit_transform(features.astype(np.float32))
-    return values.astype(np.float32), solver.explained_variance_ratio_
 
 
 def inverse(
@@ -99,23 +85,17 @@ def main(argv: list[str] | None = None) -> None:
 
     import pandas as pd
 
-    from boldreel.methods.linear.features import Network
+    from boldreel.methods.network import Network
 
-    windows = tables.read(args.windows, "windows")
-    shown = set(windows.loc[windows["split"].isin(SPLITS), "clip"])
-    clips = tables.read(args.clips, "clips")
-    movies = sorted(set(clips.loc[clips["clip"].isin(shown), "movie"]))
-    frames = material.load_frames(args.clips, args.stimuli, movies)
-    pairs = material.load_pairs(args.windows, args.series_dir, frames, SPLITS)
+    pairs = material.training_pairs(args.windows, args.series_dir, args.clips, args.stimuli)
     with lease() as device:
         network = Network(args.image_classifier, device)
         early, late, logits = network.read(pairs.frames, "training clips")
     segments = np.asarray(pairs.segments)
-    early, early_share = components(early, settings.early, settings.seed)
-    late, late_share = components(late, settings.late, settings.seed)
+    early, early_share = codes.components(early, settings.early, settings.seed)
+    late, late_share = codes.components(late, settings.late, settings.seed)
     known = np.concatenate([early, late], axis=1)
-    used = (pairs.x != 0).any(axis=(0, 1))
-    x = pairs.x[:, :, used].reshape(len(pairs.x), -1)
+    used, x = pairs.used, pairs.rows
     fitted, left_out = ridge.fit(x, known, segments)
     side = (settings.picture, settings.picture)
     pictures = np.stack([resize(clip, side) for clip in pairs.frames])
@@ -147,7 +127,7 @@ def main(argv: list[str] | None = None) -> None:
             "alpha": fitted.alphas,
         }
     )
-    inputs = [args.windows, args.clips, *series_files(args.windows, args.series_dir, SPLITS)]
+    inputs = material.training_files(args.windows, args.series_dir, args.clips, args.stimuli)
     with atomic.folder(args.output) as aside:
         model.save_pretrained(aside / "model")
         tables.write(aside / "scores.tsv", scores, "linear_scores")

@@ -1,0 +1,66 @@
+# Method `cvgan`: a conditional video GAN.
+
+
+rule cvgan_train:
+    """Train a subject's encoder and video GAN on training segments."""
+    input:
+        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        series=lambda wildcards: responses(wildcards.subject, "train", "validation"),
+        clips=f"{R}/clips.parquet",
+        frames=[
+            f"{R}/stimuli/{movie}/frames.npy"
+            for movie in movies("train", "validation")
+        ],
+    output:
+        directory(f"{R}/sub-{{subject}}/methods/cvgan/fit"),
+    log:
+        f"{LOGS}/cvgan/train-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/cvgan/train-{{subject}}.tsv"
+    conda:
+        "../../envs/cvgan.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=1440,
+        gpu=1,
+    params:
+        cfg=method_options("cvgan"),
+        code=code("methods.cvgan.train"),
+        series=folder_of("series"),
+        stimuli=folder_of("frames", 2),
+        state=f"{STATE}/cvgan/sub-{{subject}}",
+    shell:
+        "python -m boldreel.methods.cvgan.train --windows {input.windows:q} "
+        "--series-dir {params.series:q} --clips {input.clips:q} --stimuli {params.stimuli:q} "
+        "--output {output:q} --state {params.state:q} --config {params.cfg:q} "
+        "2>&1 | tee {log:q}"
+
+
+rule cvgan_reconstruct:
+    """Test clips by the video GAN."""
+    input:
+        fit=f"{R}/sub-{{subject}}/methods/cvgan/fit",
+        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        series=lambda wildcards: responses(wildcards.subject, "test"),
+    output:
+        directory(f"{R}/sub-{{subject}}/reconstruction/cvgan/shard-0"),
+    log:
+        f"{LOGS}/cvgan/reconstruct-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/cvgan/reconstruct-{{subject}}.tsv"
+    conda:
+        "../../envs/cvgan.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=60,
+        gpu=1,
+    params:
+        cfg=method_options("cvgan"),
+        code=code("methods.draw"),
+        series=folder_of("series"),
+    shell:
+        "python -m boldreel.methods.draw --model {input.fit:q} --windows {input.windows:q} "
+        "--series-dir {params.series:q} --output {output:q} --config {params.cfg:q} "
+        "2>&1 | tee {log:q}"
