@@ -1,5 +1,7 @@
 """Pixel, motion and CLIP measures on cases whose answer is known."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,30 @@ def test_identification_is_at_chance_for_noise_and_one_for_truth():
     flat = np.repeat(a[:1], 200, axis=0)
     tied = clip_similarity.identification(flat, flat, shots, i, i)
     np.testing.assert_array_equal(tied, 0.5)
+
+
+def test_retrieval_is_how_often_drawn_pools_have_the_truth_first():
+    rng = np.random.default_rng(0)
+    a, b = (x / np.linalg.norm(x, axis=-1, keepdims=True) for x in rng.normal(size=(2, 14, 2, 3)))
+    a = a + 0.5 * b
+    b[5] = b[6]  # a tie
+    shots = np.array([k // 2 for k in range(14)])
+    shots[6] = 20
+    i = np.arange(14)
+    found = clip_similarity.retrieval(a, b, shots, i, i, 4)
+    alike = np.einsum("nfd,mfd->nm", a.astype(np.float32), b.astype(np.float32))
+    for k in range(14):
+        others = np.flatnonzero(shots != shots[k])
+        hits = []
+        for chosen in itertools.combinations(others, 3):
+            best = max(alike[k, list(chosen)])
+            tied = np.isclose(alike[k, list(chosen)], alike[k, k], atol=1e-6).sum()
+            won = 1 / (1 + tied) if np.isclose(best, alike[k, k], atol=1e-6) else 1.0
+            hits.append(won if best <= alike[k, k] + 1e-6 else 0.0)
+        assert found[k] == pytest.approx(np.mean(hits), abs=1e-9)
+    assert np.isnan(clip_similarity.retrieval(a, b, shots, i, i, 15)).all()
+    flat = np.full((14, 1, 4), 0.5)
+    assert np.allclose(clip_similarity.retrieval(flat, flat, shots, i, i, 4), 0.25)
 
 
 def test_identification_leaves_out_the_own_shot():

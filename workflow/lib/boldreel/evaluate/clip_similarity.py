@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from boldreel.evaluate import nway
+
 
 def cosine(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     """Mean over frames of the cosine between frame f of a[i] and frame f of b[j].
@@ -60,4 +62,33 @@ def identification(
         wins = (every[p] < own) + 0.5 * (every[p] == own)
         with np.errstate(invalid="ignore"):
             flat[start : start + 4096] = (wins * other[q]).sum(axis=1) / allowed[q]
+    return out
+
+
+def retrieval(
+    a: np.ndarray, b: np.ndarray, shots: np.ndarray, i: np.ndarray, j: np.ndarray, pool: int
+) -> np.ndarray:
+    """How often b[j] is the nearest to a[i] of `pool` truths, the others drawn from other shots than b[j]'s.
+
+    Exact, nothing is drawn; chance is 1 / pool. NaN where other shots hold fewer clips than that takes.
+
+    Parameters
+    ----------
+    a, b : (n, F, D), (m, F, D) unit norm. shots : (m,) shot label of each truth.
+    i, j : integer arrays of one shape.
+    """
+    every = _every(a, b)
+    other = shots[:, None] != shots[None, :]
+    allowed = other.sum(axis=1)
+    out = np.full(np.shape(i), np.nan)
+    flat_i, flat_j, flat = np.ravel(i), np.ravel(j), out.reshape(-1)
+    for start in range(0, flat.size, 4096):
+        p, q = flat_i[start : start + 4096], flat_j[start : start + 4096]
+        own = every[p, q][:, None]
+        above = ((every[p] > own) & other[q]).sum(axis=1)
+        ties = ((every[p] == own) & other[q]).sum(axis=1)
+        found = flat[start : start + 4096]
+        for count in np.unique(allowed[q][allowed[q] >= pool - 1]):
+            at = allowed[q] == count
+            found[at] = nway.first_of(above[at], ties[at], int(count), pool)
     return out

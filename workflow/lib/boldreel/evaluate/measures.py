@@ -29,6 +29,7 @@ from boldreel.evaluate.readings import Readings
 
 NAN = float("nan")
 LPIPS_SHIFTS = 10  # each looks at all frames anew
+POOLS = (10, 50)  # of true clips, for retrieval by reconstructions
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,10 @@ def left_out(parts: Sequence[str], frames: int, size: tuple[int, int]) -> dict[s
             ["caption_bleu", "caption_rouge", "caption_similarity"],
         ),
         "video": ("a video classifier", ["nway_video", "fvd"]),
-        "embedding": ("a CLIP model", ["clip_similarity", "clip_identification", "clip_pcc"]),
+        "embedding": (
+            "a CLIP model",
+            ["clip_similarity", "clip_identification", "clip_retrieval", "clip_pcc"],
+        ),
     }
     out = {m: what for part, (what, all_) in needs.items() if part not in parts for m in all_}
     if frames < 2:
@@ -259,6 +263,10 @@ def _clip(
     yield Measure("clip_similarity", "frame_cosine", "higher", NAN, similarity)
     twoway = clip_similarity.identification(a, b, shots, i, j)
     yield Measure("clip_identification", "two_way", "higher", 0.5, twoway)
+    for pool in POOLS:
+        found = clip_similarity.retrieval(a, b, shots, i, j, pool)
+        if np.isfinite(found).any():
+            yield Measure("clip_retrieval", f"top1_pool{pool}", "higher", 1 / pool, found)
     if a.shape[1] > 1:
         smooth = clip_similarity.neighbours(a)
         yield Measure("clip_pcc", "output", "neither", NAN, smooth[None])

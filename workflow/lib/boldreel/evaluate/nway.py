@@ -55,6 +55,20 @@ def _tied(table: np.ndarray, above: int, ties: int, right: int) -> float:
     return float(weights @ table[above : above + ties + 1] / comb(ties + right, right))
 
 
+def first_of(above: np.ndarray, ties: np.ndarray, distractors: int, pool: int) -> np.ndarray:
+    """Chance that one thing is the best of `pool`, the others drawn from the distractors.
+
+    Parameters
+    ----------
+    above, ties : integer (n,), how many of all `distractors` score higher than it, and as high.
+    """
+    table = _success(distractors, pool, 1)
+    out = table[above].copy()
+    for k in np.flatnonzero(ties):
+        out[k] = _tied(table, int(above[k]), int(ties[k]), 1)
+    return out
+
+
 def right_classes(truth_scores: np.ndarray, right: int = 3) -> np.ndarray:
     """Indices (..., right) of the classes that count as right: the truth's best ones.
 

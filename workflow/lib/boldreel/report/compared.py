@@ -20,6 +20,7 @@ SHOWN = (
     ("nway_frame", "top3_n50_k1"),
     ("nway_video", "top3_n50_k1"),
     ("clip_identification", "two_way"),
+    ("clip_retrieval", "top1_pool10"),
     ("ssim", "rgb_uniform"),
     ("pixel_correlation", "rgb"),
 )

@@ -59,6 +59,12 @@ METRICS: dict[str, Entry] = {
         "Whether CLIP finds the reconstruction nearer to its own truth than to other shots.",
         "CLIP's idea of likeness is not a person's.",
     ),
+    "clip_retrieval": Entry(
+        "CLIP retrieval, top-1",
+        "Whether the truth is the nearest to its reconstruction among so many clips, the others from other "
+        "shots.",
+        "Depends on the size of the pool and on how alike its clips are.",
+    ),
     "layer_identification": Entry(
         "Layer identification, two-way",
         "Whether a network's layer finds the reconstruction nearer to its own truth than to other shots: "
@@ -197,6 +203,8 @@ _DEFINITIONS = {
     "chroma": "in the colour plane",
     "hue": "HSV hue, as published",
     "two_way": "",
+    "top1_pool10": "of 10 clips",
+    "top1_pool50": "of 50 clips",
     "frame_cosine": "cosine",
     "ratio_to_truth": "ratio to the truth",
     "output": "of the output",
