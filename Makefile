@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: help env demo ablate test test-conda lint base-models envs config-page report clean
+.PHONY: help env demo ablate test test-conda lint base-models envs config-page report forget clean
 
 help:
 	@echo "make demo         environment, then the pipeline on the embedded data set (results/demo)"
@@ -21,6 +21,7 @@ help:
 	@echo "make envs         write one pinned conda environment per stage from envs/*.in"
 	@echo "make config-page  write config/README.md from the schema"
 	@echo "make report       Snakemake's own report of the last run, beside report.html"
+	@echo "make forget SUBJECT=sub-03  list, then delete on confirmation, all that is derived from a subject"
 	@echo "make clean        remove results/demo, its logs and training states"
 
 env: $(VENV)/.complete
@@ -72,6 +73,9 @@ config-page: env
 
 report: demo
 	$(BIN)/snakemake --report results/demo/workflow-report.html
+
+forget: env
+	$(BIN)/python -m boldreel.forget --subject "$(SUBJECT)" $(FORGET)
 
 clean:
 	rm -rf results/demo logs/demo state/demo

@@ -205,6 +205,22 @@ TABLES: dict[str, dict[str, Column]] = {
         "n": INT,
         "permutations": INT,
     },
+    # two runs of the pipeline; first, second: means over each one's own clips
+    "compare": {
+        "subject": TEXT,
+        "method": TEXT,
+        "metric": TEXT,
+        "definition": TEXT,
+        "first": FLOAT_OR_MISSING,
+        "second": FLOAT_OR_MISSING,
+        "difference": FLOAT,
+        "ci_low": FLOAT_OR_MISSING,
+        "ci_high": FLOAT_OR_MISSING,
+        "p": FLOAT_OR_MISSING,
+        "p_corrected": FLOAT_OR_MISSING,
+        "n": INT,
+        "permutations": INT,
+    },
     # the method `linear`: principal components of layers, what of each position enters them, read-outs
     "linear_scores": {
         "layer": TEXT,  # early or late
