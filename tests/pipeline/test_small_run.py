@@ -18,6 +18,7 @@ import pytest
 
 from boldreel import imports
 from boldreel.data import provenance
+from boldreel.report import page
 
 from .conftest import SIGNALS, TRAININGS
 from .workflow import ROOT, environment
@@ -111,6 +112,15 @@ def test_snakemakes_own_report_holds_page_and_figures(small_run):
         held = {Path(name).name for name in archive.namelist()}
     figures = small_run.workspace.results / "group" / "figures"
     assert {"report.html", *(path.name for path in figures.glob("*.png"))} <= held
+    with zipfile.ZipFile(target) as bundle:
+        text = "".join(
+            bundle.read(name).decode(errors="replace")
+            for name in bundle.namelist()
+            if name.endswith((".html", ".js", ".json"))
+        )
+    for path in figures.glob("*.svg"):
+        words = page.caption(path.stem)[:60]
+        assert words.split("(")[0][:40] in " ".join(text.replace("\\n", " ").split()), path.stem
 
 
 def test_signal_is_found_and_absence_of_signal_too(small_run):

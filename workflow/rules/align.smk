@@ -233,3 +233,36 @@ rule align_cross:
         "python -m boldreel.align.cross --subjects {params.subjects:q} --align {params.folders:q} "
         "--windows {input.windows:q} --series-dir {params.series:q} --clips {input.clips:q} "
         "--features {input.features:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule align_attention:
+    """Where a subject's encoder looks, before and after its trainings, beside encoders with random weights."""
+    input:
+        pretrained=PRETRAINED,
+        aligned=f"{R}/sub-{{subject}}/align/model",
+        cotrained=f"{R}/sub-{{subject}}/cotrain",
+        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        series=lambda wildcards: responses(wildcards.subject, "test"),
+        positions=f"{R}/atlas/positions.parquet",
+    output:
+        positions=f"{R}/sub-{{subject}}/align/attention.parquet",
+        regions=f"{R}/sub-{{subject}}/align/attention.tsv",
+    log:
+        f"{LOGS}/align/attention-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/align/attention-{{subject}}.tsv"
+    conda:
+        "../../envs/align.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=120,
+    params:
+        cfg=json.dumps({"seed": config["seed"]}),
+        code=code("align.attention"),
+        series=folder_of("series"),
+    shell:
+        "python -m boldreel.align.attention --pretrained {input.pretrained:q}/model "
+        "--aligned {input.aligned:q} --cotrained {input.cotrained:q}/encoder --windows {input.windows:q} "
+        "--series-dir {params.series:q} --positions {input.positions:q} --output {output.positions:q} "
+        "--output-regions {output.regions:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

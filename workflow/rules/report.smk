@@ -1,5 +1,11 @@
 # Stage 10: figures, and one self-contained page.
 
+# What Snakemake's own report says under each figure; no job depends on it.
+config["captions"] = {
+    path.stem: path.read_text(encoding="utf-8")
+    for path in (ROOT / "workflow" / "report").glob("*.rst")
+}
+
 
 rule report_figures:
     """The group's figures, each with the data behind it."""
@@ -25,6 +31,8 @@ rule report_figures:
                 "align/history.tsv",
                 "align/repeats.tsv",
                 "align/scaling.tsv",
+                "align/attention.tsv",
+                "align/attention.parquet",
                 "cotrain",
                 *(["hrf.tsv"] if DECONVOLVED else []),
             ],

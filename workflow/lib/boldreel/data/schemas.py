@@ -205,6 +205,25 @@ TABLES: dict[str, dict[str, Column]] = {
         "n": INT,
         "permutations": INT,
     },
+    # attention that a position's patch receives, 1: its share if all were looked at alike
+    "attention": {
+        "stage": TEXT,  # pretrained, aligned, co-trained
+        "layer": INT,
+        "position": INT,
+        "attention": FLOAT,
+        "half_1": FLOAT,
+        "half_2": FLOAT,
+    },
+    "attention_regions": {
+        "stage": TEXT,
+        "layer": INT,
+        "atlas": TEXT,  # area, yeo17, or reliability: the correlation of both halves over patches
+        "region": TEXT,
+        "value": FLOAT,
+        "null_low": FLOAT,  # 95 % of encoders with random weights
+        "null_high": FLOAT,
+        "p": FLOAT,
+    },
     # two runs of the pipeline; first, second: means over each one's own clips
     "compare": {
         "subject": TEXT,

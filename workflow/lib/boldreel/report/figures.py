@@ -1,9 +1,9 @@
 """Step: the group's figures, each as SVG and PNG with the data behind it as TSV.
 
-Takes the results folder and the subjects; leaves a folder with scores, training_curves, lag_sweep,
-roi, masked (pretraining), noise_ceiling, ceiling_map, timing, sample_sheet and strip.png (truth over
-reconstruction for the README), repeats, scaling, kernels where series were deconvolved, ablation and minutes
-after `make ablate`, method_curves and linear_weights of the methods beside the main one.
+Takes the results folder and the subjects; leaves a folder with scores, training_curves, lag_sweep, roi,
+attention, attention_regions, masked (pretraining), noise_ceiling, ceiling_map, timing, sample_sheet and
+strip.png (truth over reconstruction for the README), repeats, scaling, kernels where series were deconvolved,
+ablation and minutes after `make ablate`, method_curves and linear_weights of the methods beside the main one.
 A figure whose material is missing is left out and named on standard error.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boldreel.data import atomic, provenance
-from boldreel.report import brain, cost, ink, plots, sheet, wording
+from boldreel.report import brain, cost, ink, plots, sheet, surface, wording
 from boldreel.report.results import Results, draw_sample
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress
@@ -32,7 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "level": 0.05,
     "combination": ["object", "colour"],
 }
-_CHARTS = 9
+_CHARTS = 11
 # What the other methods' trainings leave below sub-XX/methods/.
 _TRAININGS = {
     "cvgan": "cvgan/fit/history.tsv",
@@ -173,6 +173,12 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
         if measured:
             own = {s: results.table(f"sub-{s}/align/minutes.tsv", "minutes") for s in measured}
             save("minutes", *plots.minutes({s: t for s, t in own.items() if t is not None}))
+        seen = _own(results, "align/attention.tsv", "attention_regions")
+        if seen:
+            save("attention_regions", *surface.regions(seen))
+        seen = _own(results, "align/attention.parquet", "attention")
+        if seen and positions is not None:
+            save("attention", *surface.attention(positions, seen))
         if positions is not None:
             voxels = {s: results.table(f"sub-{s}/roi/voxels.parquet", "voxels") for s in subjects}
             known = {s: t for s, t in voxels.items() if t is not None}
@@ -186,6 +192,12 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
         jobs = cost.jobs(benchmarks)
         if len(jobs):
             save("timing", *plots.timing(cost.by_stage(jobs)))
+
+
+def _own(results: Results, path: str, schema: str) -> dict[str, pd.DataFrame]:
+    """{subject: table} of those who have it."""
+    found = {s: results.table(f"sub-{s}/{path}", schema) for s in results.subjects}
+    return {s: t for s, t in found.items() if t is not None}
 
 
 def _methods(

@@ -132,6 +132,8 @@ def render(
             sections.figure(figures, "roi", caption("roi")),
             sections.figure(figures, "noise_ceiling", caption("noise_ceiling")),
             sections.figure(figures, "ceiling_map", caption("ceiling_map")),
+            sections.figure(figures, "attention", caption("attention")),
+            sections.figure(figures, "attention_regions", caption("attention_regions")),
             sections.figure(figures, "lag_sweep", caption("lag_sweep")),
             sections.figure(figures, "kernels", caption("kernels"))
             if (figures / "kernels.svg").exists()
