@@ -332,6 +332,8 @@ def test_another_method_stands_beside_in_every_table(small_run):
             assert model["01", "clip_identification", "two_way"] < 0.1
         assert model["03", "clip_identification", "two_way"] > 0.05
     for subject in ("01", "03"):
+        near = pd.read_csv(results / f"sub-{subject}" / "nearest.tsv", sep="\t")
+        assert near["nearest"].str.startswith("train").all() and near["clip"].is_unique
         between = pd.read_csv(results / f"sub-{subject}" / "between.tsv", sep="\t")
         pairs = set(zip(between["method"], between["other"], strict=True))
         assert pairs == set(itertools.combinations(methods, 2))

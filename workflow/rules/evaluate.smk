@@ -57,6 +57,7 @@ rule evaluate_score:
     output:
         clips=f"{R}/sub-{{subject}}/metrics.parquet",
         scores=f"{R}/sub-{{subject}}/scores.tsv",
+        nearest=f"{R}/sub-{{subject}}/nearest.tsv",
     log:
         f"{LOGS}/evaluate/score-{{subject}}.log",
     benchmark:
@@ -86,6 +87,7 @@ rule evaluate_score:
         "--windows {input.windows:q} {params.judges:q} --method {params.method} "
         "--series-dir {params.series:q} --reference {input.reference:q} "
         "--subject {wildcards.subject} --output-clips {output.clips:q} --output-scores {output.scores:q} "
+        "--output-nearest {output.nearest:q} "
         "--config {params.cfg:q} 2>&1 | tee {log:q}"
 
 

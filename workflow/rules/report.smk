@@ -76,7 +76,11 @@ rule report_page:
     input:
         figures=f"{R}/group/figures",
         metrics=f"{R}/group/metrics.tsv",
-        clip_metrics=expand(f"{R}/sub-{{subject}}/metrics.parquet", subject=SUBJECTS),
+        clip_metrics=expand(
+            f"{R}/sub-{{subject}}/{{name}}",
+            subject=SUBJECTS,
+            name=["metrics.parquet", "nearest.tsv"],
+        ),
         between=expand(
             f"{R}/sub-{{subject}}/between.tsv", subject=SUBJECTS if OTHERS else []
         ),

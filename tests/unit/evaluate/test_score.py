@@ -316,3 +316,16 @@ def test_bad_input(tree, tmp_path):
     with pytest.raises(UserError, match="is no test clip of"):
         score.main(change("--windows", tmp_path / "windows.parquet"))
     assert not list(tmp_path.glob("*.tsv"))
+
+
+def test_nearest_training_response_is_that_of_the_highest_correlation():
+    rng = np.random.default_rng(0)
+    test, training = rng.normal(size=(5, 2, 7)), rng.normal(size=(9, 2, 7))
+    training[4] = 3 * test[2] + 1
+    training[6] = 0
+    best, alike = baselines.nearest_rows(test, training)
+    flat = [x.reshape(len(x), -1) for x in (test, np.delete(training, 6, 0))]
+    naive = np.insert(np.corrcoef(*flat)[:5, 5:], 6, 0, axis=1)
+    np.testing.assert_allclose(alike, naive.max(axis=1), atol=1e-6)
+    assert best[2] == 4 and alike[2] == pytest.approx(1)
+    assert list(best) == list(naive.argmax(axis=1))

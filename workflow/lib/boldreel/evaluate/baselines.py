@@ -52,8 +52,8 @@ def random_clips(
     return pool.iloc[drawn] if len(pool) else pool
 
 
-def nearest_rows(test: np.ndarray, training: np.ndarray) -> np.ndarray:
-    """Row (test,) of the training response that correlates best with each test response.
+def nearest_rows(test: np.ndarray, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Row (test,) of the training response that correlates best with each test response, and its r.
 
     Parameters
     ----------
@@ -66,4 +66,6 @@ def nearest_rows(test: np.ndarray, training: np.ndarray) -> np.ndarray:
         length = np.linalg.norm(flat, axis=1, keepdims=True)
         return np.divide(flat, length, out=np.zeros_like(flat), where=length > 0)
 
-    return (standard(test) @ standard(training).T).argmax(axis=1)
+    alike = standard(test) @ standard(training).T
+    best = alike.argmax(axis=1)
+    return best, alike[np.arange(len(best)), best]

@@ -233,15 +233,23 @@ def split_clips(table: pd.DataFrame, windows: pd.DataFrame) -> tuple[pd.DataFram
 
 def _nearest(
     windows: str, series: str | None, test: pd.DataFrame, training: pd.DataFrame
-) -> np.ndarray | None:
+) -> pd.DataFrame | None:
+    """Table "nearest": the training clip whose response is nearest to that of each test clip."""
+    import pandas as pd
+
     if series is None or not len(training):
         return None
     near = responses.load_responses(windows, series, "test")
     far = responses.load_responses(windows, series, ("train", "validation"))
-    best = baselines.nearest_rows(near.x, far.x)
-    row = {name: k for k, name in enumerate(training["clip"])}
-    found = {name: row[far.clips[k]] for name, k in zip(near.clips, best, strict=True)}
-    return np.array([found[name] for name in test["clip"]])
+    best, alike = baselines.nearest_rows(near.x, far.x)
+    table = pd.DataFrame(
+        {
+            "clip": near.clips,
+            "nearest": [far.clips[k] for k in best],
+            "correlation": alike.astype(float),
+        }
+    )
+    return table.set_index("clip", drop=False).loc[list(test["clip"])].reset_index(drop=True)
 
 
 def open_controls(
@@ -286,6 +294,9 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--subject", required=True)
     arguments.add_argument("--output-clips", required=True, type=Path)
     arguments.add_argument("--output-scores", required=True, type=Path)
+    arguments.add_argument(
+        "--output-nearest", type=Path, help="table of nearest training clips; needs --series-dir"
+    )
     args = arguments.parse_args(argv)
     config = {**DEFAULTS, **args.config}
     seed = int(config.get("seed", 0))
@@ -302,7 +313,11 @@ def main(argv: list[str] | None = None) -> None:
             "evaluate with the windows that were reconstructed"
         )
     test = test[test["clip"].isin(model.names)].reset_index(drop=True)
-    nearest = _nearest(args.windows, args.series_dir, test, training)
+    neighbours = _nearest(args.windows, args.series_dir, test, training)
+    place = {name: k for k, name in enumerate(training["clip"])}
+    nearest = None
+    if neighbours is not None:
+        nearest = np.array([place[name] for name in neighbours["nearest"]])
     movies = set(training["movie"]) - set(test["movie"])
     # Where test and training are parts of one film, clips stand for movies.
     pool = table if movies else training
@@ -324,7 +339,11 @@ def main(argv: list[str] | None = None) -> None:
     tables.write(args.output_clips, by_clip, "clip_metrics")
     tables.write(args.output_scores, rows, "metrics")
     inputs = [*args.reconstruction, *args.upper_bound, *args.controls, args.clips, args.windows]
-    for target in (args.output_clips, args.output_scores):
+    targets = [args.output_clips, args.output_scores]
+    if args.output_nearest and neighbours is not None:
+        tables.write(args.output_nearest, neighbours, "nearest")
+        targets.append(args.output_nearest)
+    for target in targets:
         provenance.record(target, inputs=inputs, config=config, seed=seed, started=started)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from boldreel.data.video import write_mp4
 from boldreel.report import markup
+from boldreel.report.beside import Beside, collect
 from boldreel.report.results import Results, draw_sample, seen_pairs
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Reel:
     """One clip on the page. videos : {kind: (mp4 URI, first frame URI)}, "truth" first.
 
     seen : whether its combination of attributes occurs in training; None where that is unknown.
+    beside : {subject: what stands behind it}.
     """
 
     clip: str
@@ -36,6 +38,7 @@ class Reel:
     seen: bool | None
     shape: str
     videos: dict[str, tuple[str, str]] = field(default_factory=dict)
+    beside: Mapping[str, Beside] = field(default_factory=dict)
 
 
 def encode(clip: np.ndarray, frame_rate: float, folder: Path) -> tuple[str, str]:
@@ -127,6 +130,7 @@ def reels(results: Results, names: Sequence[str], combination: Sequence[str]) ->
         segments = dict(zip(one["clip"], one["segment"], strict=True))
         training = windows.loc[windows["split"] != "test", "clip"].unique()
         seen = seen_pairs(table, names, training, combination)
+    behind = collect(results, names)
     out = []
     with tempfile.TemporaryDirectory() as folder:
         for row in table.set_index("clip", drop=False).loc[list(names)].itertuples():
@@ -139,6 +143,7 @@ def reels(results: Results, names: Sequence[str], combination: Sequence[str]) ->
                 attributes={k: str(v) for k, v in json.loads(str(row.attributes)).items()},
                 seen=seen.get(str(row.clip)),
                 shape=f"{clip.shape[2]}/{clip.shape[1]}",
+                beside=behind[str(row.clip)],
             )
             kinds = {"truth": results.truth(row, len(clip)), **kinds}
             if upper is not None and str(row.clip) in upper:

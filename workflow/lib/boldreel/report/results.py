@@ -76,6 +76,15 @@ class Results:
         """A subject's reconstructed clips; required."""
         return Clips(self._use(f"sub-{label}/reconstruction/{self.method}"))
 
+    def controls(self, label: str) -> dict[str, Clips]:
+        """{control: clips} that the generator made of something else than a subject's responses."""
+        folder = self.root / f"sub-{label}" / "reconstruction"
+        names = sorted(path.name for path in folder.glob("control-*") if path.is_dir())
+        return {
+            name.removeprefix("control-"): Clips(self._use(f"sub-{label}/reconstruction/{name}"))
+            for name in names
+        }
+
     def cuts(self, label: str) -> pd.DataFrame | None:
         """Table "movie_cuts" of a subject's continuous movies, or None if clips stand alone."""
         import pandas as pd

@@ -201,8 +201,30 @@ def _card(
         f'<li class="card" data-segment="{esc(reel.segment)}" data-seen="{seen}"{scores} '
         f'style="--shape:{esc(reel.shape)}"><header>{why}<b>{esc(reel.caption or reel.clip)}</b>'
         f"<span>{esc(reel.clip) if reel.caption else ''}{combined.get(seen, '')}</span></header>"
-        f'<div class="reel">{"".join(figures)}</div>{_clip_scores(known, subjects)}</li>'
+        f'<div class="reel">{"".join(figures)}</div>{_clip_scores(known, subjects)}'
+        f"{_beside(reel, subjects, pick)}</li>"
     )
+
+
+def _beside(reel: Reel, subjects: Mapping[str, str], pick: Pick | None) -> str:
+    """The clip's windows and stills, of all subjects or of the one that it was picked for."""
+    parts = []
+    for subject, words in subjects.items():
+        found = reel.beside.get(subject)
+        if found is None or (pick is not None and pick.subject != subject):
+            continue
+        shown = "".join(
+            f'<figure><img alt="{esc(label)}" src="{source}" loading="lazy">'
+            f"<figcaption>{esc(label)}</figcaption></figure>"
+            for label, source in found.stills
+        )
+        stills = (
+            f'<div class="stills" style="--shape:{esc(reel.shape)}">{shown}</div>' if shown else ""
+        )
+        parts.append(f"<p><b>{esc(words)}</b> {esc(found.windows)}</p>{stills}")
+    if not parts:
+        return ""
+    return f"<details><summary>Behind it</summary>{''.join(parts)}</details>"
 
 
 def _marks(attributes: Mapping[str, str], values: Mapping[tuple, float], condition: str) -> str:

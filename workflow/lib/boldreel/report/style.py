@@ -70,6 +70,9 @@ align-items:center;min-height:2.1rem;font-size:.9rem}
 object-fit:cover}
 .reel figcaption{font-size:.8rem;margin-top:.28rem;line-height:1.35;min-height:2.5em}
 .reel .truth figcaption b{color:var(--accent)}
+.stills{display:grid;gap:8px;grid-template-columns:repeat(auto-fill,minmax(76px,1fr))}
+.stills figure{margin:0}.stills img{display:block;width:100%;aspect-ratio:var(--shape,1);border-radius:6px}
+.stills figcaption{font-size:.72rem;line-height:1.3;color:var(--muted);margin-top:.2rem}
 .reel figcaption small{display:block;color:var(--muted);font-size:.76rem}
 .hit{color:var(--good)}.miss{color:var(--bad)}
 details{margin-top:.35rem}summary{cursor:pointer;color:var(--muted);font-size:.85rem;width:fit-content}
