@@ -27,7 +27,7 @@ def study(tree, tmp_path):
     tables.write(root / "sub-01" / "nearest.tsv", near, "nearest")
     for name, grey in (("mean", 40), ("seed-1", 200)):
         arrays.save(
-            root / f"sub-01/reconstruction/control-{name}/shard-0/frames.npy",
+            root / f"sub-01/reconstruction/control-{name}/frames.npy",
             np.full((2, 6, 32, 32, 3), grey, np.uint8),
             kind="reconstruction",
             clips=test[:2],

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from boldreel.align.encoder import SpatioTemporalEncoder
     from boldreel.align.trunk import Trunk
 
-DEFAULTS = {"null": 40, "null_clips": 48}
+DEFAULTS = {"null": 24, "null_clips": 48}
 _BATCH = 16
 
 

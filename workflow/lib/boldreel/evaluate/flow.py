@@ -82,7 +82,9 @@ def _refine(first: torch.Tensor, second: torch.Tensor, flow: torch.Tensor) -> to
     import torch
 
     bound, scale = _ATTACHMENT * _TIGHTNESS, _STEP / _TIGHTNESS
-    dual = torch.zeros(len(flow), 2, 2, *flow.shape[2:])  # of each component, along each axis
+    # Components, along each axis, of the dual and of differences: written in place, twenty times a warp.
+    dual = torch.zeros(len(flow), 2, 2, *flow.shape[2:])
+    change = torch.zeros_like(dual)
     for _ in range(_WARPS):
         warped = _warp(second, flow)
         slope = torch.stack(torch.gradient(warped, dim=(1, 2)), dim=1)
@@ -91,15 +93,16 @@ def _refine(first: torch.Tensor, second: torch.Tensor, flow: torch.Tensor) -> to
         rest = (warped - first)[:, None] - (slope * flow).sum(1, keepdim=True)
         for _ in range(_ITERATIONS):
             # data: the point on the line of constant brightness, or a bounded step towards it
-            off = rest + (slope * flow).sum(1, keepdim=True)
-            data = flow - slope * (off / power).clamp(-bound, bound)
+            off = (slope * flow).sum(1, keepdim=True).add_(rest)
+            data = flow - slope * off.div_(power).clamp_(-bound, bound)
             flow = data
             # smoothness: total variation, by projections of its dual (Chambolle 2004)
             for _ in range(_PROJECTIONS):
-                change = _differences(flow)
-                norm = 1 + scale * change.square().sum(2, keepdim=True).sqrt()
-                dual = (dual - _STEP * change) / norm
-                flow = data + _divergence(dual)
+                _differences(flow, change)
+                norm = change[:, :, 0].square().addcmul_(change[:, :, 1], change[:, :, 1])
+                norm = norm.sqrt_().mul_(scale).add_(1)
+                dual.sub_(change, alpha=_STEP).div_(norm[:, :, None])
+                flow = _divergence(dual).add_(data)
     return flow
 
 
@@ -119,19 +122,17 @@ def _warp(picture: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
     return shown[:, 0]
 
 
-def _differences(flow: torch.Tensor) -> torch.Tensor:
-    """Forward differences (n, 2, 2, h, w) of both components along both axes, 0 at the far edge."""
+def _differences(flow: torch.Tensor, out: torch.Tensor) -> None:
+    """Forward differences (n, 2, 2, h, w) of both components along both axes; the far edge stays 0."""
     import torch
 
-    out = torch.zeros(len(flow), 2, 2, *flow.shape[2:])
-    out[:, :, 0, :-1] = flow[:, :, 1:] - flow[:, :, :-1]
-    out[:, :, 1, :, :-1] = flow[..., 1:] - flow[..., :-1]
-    return out
+    torch.sub(flow[:, :, 1:], flow[:, :, :-1], out=out[:, :, 0, :-1])
+    torch.sub(flow[..., 1:], flow[..., :-1], out=out[:, :, 1, :, :-1])
 
 
 def _divergence(dual: torch.Tensor) -> torch.Tensor:
     """Minus the adjoint's sum over axes: what the dual adds to each component, (n, 2, h, w)."""
-    out = -dual.sum(2)
+    out = (dual[:, :, 0] + dual[:, :, 1]).neg_()
     out[:, :, 1:] += dual[:, :, 0, :-1]
     out[..., 1:] += dual[:, :, 1, :, :-1]
     return out

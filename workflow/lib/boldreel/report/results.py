@@ -124,7 +124,7 @@ class Results:
 
 
 class Clips:
-    """Reconstructed clips by name, memory-mapped from all `shard-*` of a folder.
+    """Reconstructed clips by name, memory-mapped from all `shard-*` of a folder, or from itself.
 
     frame_rate : frames per second.
     """
@@ -132,7 +132,9 @@ class Clips:
     def __init__(self, folder: Path) -> None:
         self.place: dict[str, tuple[np.ndarray, int]] = {}
         self.frame_rate = 0.0
-        for shard in sorted(folder.glob("shard-*")):
+        for shard in sorted(folder.glob("shard-*")) or [folder]:
+            if not (shard / "frames.npy").exists():
+                continue
             frames, meta = arrays.load(shard / "frames.npy", kind="reconstruction")
             self.frame_rate = float(meta["frame_rate"])
             for row, name in enumerate(meta["clips"]):
