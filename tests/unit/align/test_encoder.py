@@ -55,6 +55,29 @@ def test_start_equals_the_ridge_to_the_bit() -> None:
         assert torch.equal(a, b)
 
 
+def test_a_transformer_that_adds_nothing_is_not_run_and_one_that_does_is(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """With gradients it runs in any case; the outcome is the same to the bit."""
+    model, x = encoder(), torch.randn(3, 2, 64)
+    runs: list[int] = []
+    real = model.trunk.tokens
+    monkeypatch.setattr(model.trunk, "tokens", lambda *given: runs.append(1) or real(*given))
+    ran = model(x)
+    assert len(runs) == 1
+    with torch.no_grad():
+        spared = model(x)
+    assert len(runs) == 1
+    for a, b in zip(ran[:3], spared[:3], strict=True):
+        assert torch.equal(a, b)
+    for head in (model.image_head, model.text_head, model.condition_head):
+        with torch.no_grad():
+            head.projection.weight[0, 0] = 1e-3
+            assert not torch.equal(model(x).deviations.image, spared.deviations.image) or (
+                head is not model.image_head
+            )
+            head.projection.weight[0, 0] = 0
+    assert len(runs) == 4
+
+
 def test_shapes_and_norms() -> None:
     out = encoder()(torch.randn(3, 2, 64))
     assert out.condition.shape == (3, 5, 6)

@@ -108,11 +108,23 @@ class SpatioTemporalEncoder(Decoder):
         return self._add(linear, self.residual(x, present))
 
     def residual(self, x: torch.Tensor, present: torch.Tensor) -> Deviations:
-        """What the transformer alone predicts; all there is without a linear path."""
+        """What the transformer alone predicts; all there is without a linear path.
+
+        Where training left it as it began, adding nothing, it is not run: but for gradients, which it needs
+        in order to ever add something.
+        """
+        if not torch.is_grad_enabled() and self._adds_nothing():
+            sizes = self.config.targets
+            shapes = (sizes.image_dim,), (sizes.text_dim,), (sizes.tokens, sizes.token_width)
+            return Deviations(*(x.new_zeros(len(x), *shape) for shape in shapes))
         tokens = self.trunk.tokens(x, present)
         return Deviations(
             self.image_head(tokens), self.text_head(tokens), self.condition_head(tokens)
         )
+
+    def _adds_nothing(self) -> bool:
+        heads = (self.image_head, self.text_head, self.condition_head)
+        return not any(bool(head.projection.weight.any()) for head in heads)
 
     def _add(self, linear: torch.Tensor | None, own: Deviations) -> Deviations:
         if linear is None or self.readout is None:
