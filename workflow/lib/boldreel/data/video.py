@@ -166,7 +166,9 @@ def write_mp4(
                 stream.codec_context.thread_count = 1
                 # What the conversion from RGB used; untagged, players guess by picture size.
                 stream.codec_context.colorspace = _BT601
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            # Converted here: left to the encoder, x264's pictures differ from one time to the next.
+            picture = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
+            container.mux(stream.encode(picture))
             written += 1
         if not written:
             raise ValueError(f"{path}: no frames to write")
