@@ -130,7 +130,8 @@ def write_mp4(
     """Encode frames as H.264 mp4, written aside and renamed.
 
     An odd height or width is made even by repeating the last row or column, which 4:2:0 colour
-    needs. One encoder thread: the same frames give the same bytes.
+    needs. One encoder thread and no macroblock tree: the same frames give the
+    same bytes.
 
     Parameters
     ----------
@@ -162,13 +163,14 @@ def write_mp4(
                 )
                 stream.height, stream.width = image.shape[:2]
                 stream.pix_fmt = "yuv420p"
-                stream.options = {"crf": str(crf), "preset": "medium"}
+                # x264's macroblock tree reads memory that nobody has written: the same frames would
+                # give other bytes, and other pictures, from one time to the next.
+                params = "mbtree=0"
+                stream.options = {"crf": str(crf), "preset": "medium", "x264-params": params}
                 stream.codec_context.thread_count = 1
                 # What the conversion from RGB used; untagged, players guess by picture size.
                 stream.codec_context.colorspace = _BT601
-            # Converted here: left to the encoder, x264's pictures differ from one time to the next.
-            picture = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
-            container.mux(stream.encode(picture))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
             written += 1
         if not written:
             raise ValueError(f"{path}: no frames to write")
