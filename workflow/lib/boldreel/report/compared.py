@@ -56,7 +56,8 @@ def section(
         _differences(differences, judged, level),
     ]
     for method in methods:
-        scores = scoretable.headline(table, subjects, method, judged[method])
+        own = table[table["method"] == method]  # another method's metrics would be empty rows
+        scores = scoretable.headline(own, subjects, method, judged[method])
         parts.append(f"<details><summary>Scores of {esc(method)}</summary>{scores}</details>")
     return sections.section("compared", "Methods compared", *parts, *drawn)
 
