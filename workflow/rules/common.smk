@@ -209,14 +209,25 @@ def scored(name):
     return [f"{R}/sub-{{subject}}/methods/{method}/{name}" for method in OTHERS]
 
 
+def left_by(method, stage, kind=None):
+    """What the rule of another method's stage leaves for a subject, or its output of one name.
+
+    Nothing where there is no such rule: a method need not be fitted, or have controls.
+    """
+    name = f"{method}_{stage}"
+    if not workflow.is_rule(name):
+        return []
+    output = getattr(rules, name).output
+    return list(output) if kind is None else list(output.get(kind, []))
+
+
 def fits():
-    """What the other methods' rules `{method}_train` leave; a method need not have one."""
-    trained = [getattr(rules, f"{name}_train", None) for name in OTHERS]
+    """What the other methods' rules `{method}_train` leave."""
     return [
-        path
-        for rule in trained
-        if rule is not None
-        for path in expand(rule.output[0], subject=SUBJECTS)
+        path.format(subject=subject)
+        for name in OTHERS
+        for path in left_by(name, "train")
+        for subject in SUBJECTS
     ]
 
 
