@@ -325,7 +325,8 @@ def test_another_method_stands_beside_in_every_table(small_run):
     for method in methods[1:]:
         own = table[(table.segment == "all") & (table.method == method)]
         conditions = {"model", "shuffled", "gray", "nearest_training", "true_features"}
-        assert conditions <= set(own.condition)
+        controls = {"mean_fmri", "noise_fmri", "other_subject"}
+        assert conditions | controls <= set(own.condition)
         model = own[own.condition == "model"].set_index(["subject", "metric", "definition"])["p"]
         # so few clips can be turned against each other in 13 ways: no p is below 1/14
         if method == "linear":

@@ -169,23 +169,58 @@ def of_control(wildcards):
     """What a control takes beside what a reconstruction does."""
     if wildcards.control == "caption":
         return {"training_features": features("train", "validation")}
-    if wildcards.control == "other":
-        other = other_of(wildcards.subject)
-        return {
-            "other_windows": f"{R}/sub-{other}/windows.parquet",
-            "other_series": responses(other, "test"),
-        }
-    return {}
+    return of_other(wildcards.subject) if wildcards.control == "other" else {}
+
+
+def of_other(subject):
+    """Another subject's responses, as inputs."""
+    other = other_of(subject)
+    return {
+        "other_windows": f"{R}/sub-{other}/windows.parquet",
+        "other_series": responses(other, "test"),
+    }
+
+
+def other_options(input):
+    """The same as words of the command line."""
+    series = str(Path(input.other_series[0]).parent)
+    return ["--other-windows", input.other_windows, "--other-series", series]
 
 
 def control_options(wildcards, input):
     """The same as words of the command line."""
     if wildcards.control == "caption":
         return ["--training-features", *input.training_features]
-    if wildcards.control == "other":
-        series = str(Path(input.other_series[0]).parent)
-        return ["--other-windows", input.other_windows, "--other-series", series]
-    return []
+    return other_options(input) if wildcards.control == "other" else []
+
+
+def method_controls(method):
+    """Folders of what another method makes of something else than a subject's responses.
+
+    Captions and seeds of sampling are the main method's alone.
+    """
+    return [
+        f"{R}/sub-{{subject}}/reconstruction/{method}/control-{control}"
+        for control in drawn_controls()
+        if control != "caption" and not control.startswith("seed-")
+    ]
+
+
+def method_control_inputs(wildcards):
+    """What these controls take beside what a reconstruction does."""
+    names = drawn_controls()
+    fitted = responses(wildcards.subject, "train", "validation")
+    mean = {"fitted": fitted} if "mean" in names else {}
+    return mean | (of_other(wildcards.subject) if "other" in names else {})
+
+
+def method_control_options(wildcards, input, output):
+    """The same as words of the command line."""
+    if not output.controls:
+        return []
+    words = ["--control-clips", config["reconstruct"]["control_clips"]]
+    words += other_options(input) if "other" in drawn_controls() else []
+    return [*words, "--controls", *output.controls]
 
 
 def judges():

@@ -40,11 +40,13 @@ rule cvgan_train:
 rule cvgan_reconstruct:
     """Test clips by the video GAN."""
     input:
+        unpack(method_control_inputs),
         fit=f"{R}/sub-{{subject}}/methods/cvgan/fit",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "test"),
     output:
-        directory(f"{R}/sub-{{subject}}/reconstruction/cvgan/shard-0"),
+        clips=directory(f"{R}/sub-{{subject}}/reconstruction/cvgan/shard-0"),
+        controls=[directory(folder) for folder in method_controls("cvgan")],
     log:
         f"{LOGS}/cvgan/reconstruct-{{subject}}.log",
     benchmark:
@@ -60,7 +62,8 @@ rule cvgan_reconstruct:
         cfg=method_options("cvgan"),
         code=code("methods.draw"),
         series=folder_of("series"),
+        more=method_control_options,
     shell:
         "python -m boldreel.methods.draw --model {input.fit:q} --windows {input.windows:q} "
-        "--series-dir {params.series:q} --output {output:q} --config {params.cfg:q} "
+        "--series-dir {params.series:q} --output {output.clips:q} {params.more:q} --config {params.cfg:q} "
         "2>&1 | tee {log:q}"

@@ -95,6 +95,10 @@ rule evaluate_method:
     """Score a subject's reconstructions by another method: same clips, judges, baselines and tests."""
     input:
         reconstruction=f"{R}/sub-{{subject}}/reconstruction/{{method}}/shard-0",
+        controls=lambda wildcards: [
+            path.format(subject=wildcards.subject)
+            for path in left_by(wildcards.method, "reconstruct", "controls")
+        ],
         upper=[f"{R}/reconstruction/true_features/shard-{shard}" for shard in shards()],
         frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
         clips=f"{R}/clips.parquet",
@@ -125,9 +129,12 @@ rule evaluate_method:
         stimuli=folder_of("frames", 2),
         judges=judges(),
         series=folder_of("series"),
+        controls=lambda wildcards, input: (
+            ["--controls", *input.controls] if input.controls else []
+        ),
     shell:
         "python -m boldreel.evaluate.score --reconstruction {input.reconstruction:q} "
-        "--upper-bound {input.upper:q} --stimuli {params.stimuli:q} --clips {input.clips:q} "
+        "--upper-bound {input.upper:q} {params.controls:q} --stimuli {params.stimuli:q} --clips {input.clips:q} "
         "--windows {input.windows:q} {params.judges:q} --method {wildcards.method} "
         "--series-dir {params.series:q} --reference {input.reference:q} "
         "--subject {wildcards.subject} --output-clips {output.clips:q} --output-scores {output.scores:q} "

@@ -41,6 +41,7 @@ rule linear_train:
 rule linear_reconstruct:
     """Test clips by the linear maps."""
     input:
+        unpack(method_control_inputs),
         fit=f"{R}/sub-{{subject}}/methods/linear/fit",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "test"),
@@ -50,7 +51,8 @@ rule linear_reconstruct:
             for movie in movies("train", "validation")
         ],
     output:
-        directory(f"{R}/sub-{{subject}}/reconstruction/linear/shard-0"),
+        clips=directory(f"{R}/sub-{{subject}}/reconstruction/linear/shard-0"),
+        controls=[directory(folder) for folder in method_controls("linear")],
     log:
         f"{LOGS}/linear/reconstruct-{{subject}}.log",
     benchmark:
@@ -65,9 +67,10 @@ rule linear_reconstruct:
         cfg=method_options("linear"),
         code=code("methods.linear.reconstruct"),
         series=folder_of("series"),
+        more=method_control_options,
         stimuli=folder_of("frames", 2),
     shell:
         "python -m boldreel.methods.linear.reconstruct --model {input.fit:q} "
         "--windows {input.windows:q} --series-dir {params.series:q} --clips {input.clips:q} "
-        "--stimuli {params.stimuli:q} --output {output:q} --config {params.cfg:q} "
+        "--stimuli {params.stimuli:q} --output {output.clips:q} {params.more:q} --config {params.cfg:q} "
         "2>&1 | tee {log:q}"

@@ -87,11 +87,13 @@ rule selfsupervised_train:
 rule selfsupervised_reconstruct:
     """Test clips by the decoder."""
     input:
+        unpack(method_control_inputs),
         fit=f"{R}/sub-{{subject}}/methods/selfsupervised/fit",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "test"),
     output:
-        directory(f"{R}/sub-{{subject}}/reconstruction/selfsupervised/shard-0"),
+        clips=directory(f"{R}/sub-{{subject}}/reconstruction/selfsupervised/shard-0"),
+        controls=[directory(folder) for folder in method_controls("selfsupervised")],
     log:
         f"{LOGS}/selfsupervised/reconstruct-{{subject}}.log",
     benchmark:
@@ -107,7 +109,8 @@ rule selfsupervised_reconstruct:
         cfg=method_options("selfsupervised"),
         code=code("methods.draw"),
         series=folder_of("series"),
+        more=method_control_options,
     shell:
         "python -m boldreel.methods.draw --model {input.fit:q} --windows {input.windows:q} "
-        "--series-dir {params.series:q} --output {output:q} --config {params.cfg:q} "
+        "--series-dir {params.series:q} --output {output.clips:q} {params.more:q} --config {params.cfg:q} "
         "2>&1 | tee {log:q}"

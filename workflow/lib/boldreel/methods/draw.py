@@ -1,15 +1,19 @@
 """Step: test clips of one subject by a method that draws from codes (`cvgan`, `selfsupervised`).
 
-Takes the model's folder, windows and series; leaves the folder that reconstruction leaves.
+Takes the model's folder, windows and series; leaves the folder that reconstruction leaves, and one for each
+control.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from boldreel.data.responses import load_responses, series_files
-from boldreel.methods import output
+import numpy as np
+
+from boldreel.methods import controls
 from boldreel.methods.drawer import Drawer
 from boldreel.step import parser, run
 from boldreel.training.device import lease
@@ -20,26 +24,18 @@ def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     arguments = parser(__doc__)
     arguments.add_argument("--model", type=Path, required=True, help="folder that train left")
-    arguments.add_argument("--windows", type=Path, required=True)
-    arguments.add_argument("--series-dir", type=Path, required=True)
-    arguments.add_argument("--output", type=Path, required=True)
+    controls.add_arguments(arguments)
     args = arguments.parse_args(argv)
     started = time.time()
     set_threads()
     drawer = Drawer.from_pretrained(args.model / "model")
-    responses = load_responses(args.windows, args.series_dir, "test")
     with lease() as device:
-        frames = drawer.clips(responses.x, device)
-    output.write(
-        args.output,
-        responses.clips,
-        frames,
-        drawer.frame_rate,
-        inputs=[args.model, args.windows, *series_files(args.windows, args.series_dir, "test")],
-        config=args.config,
-        seed=int(args.config.get("seed", 0)),
-        started=started,
-    )
+
+        def draw(x: np.ndarray, _: Sequence[str]) -> dict[str, Any]:
+            return {"frames": drawer.clips(x, device), "frame_rate": drawer.frame_rate}
+
+        seed = int(args.config.get("seed", 0))
+        controls.write_all(args, draw, seed, config=args.config, started=started)
 
 
 if __name__ == "__main__":

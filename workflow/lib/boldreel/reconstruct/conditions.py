@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from boldreel.errors import UserError
+from boldreel.reconstruct import standins
+from boldreel.reconstruct.standins import some_test_clips
 
 
 def from_captions(clips_table: Path, features: Sequence[Path]) -> dict[str, np.ndarray]:
@@ -30,19 +31,8 @@ def from_mean(generator: Path, windows: Path, count: int) -> dict[str, np.ndarra
 def from_noise(
     encoder_folder: Path, windows: Path, series: Path, repeats: str | int, count: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Conditions (length, width) that the encoder makes of noise, for some test clips.
-
-    Series are z-scored, so that without signal the mean over n repeats has a variance of 1 / n.
-    """
-    from boldreel.data.responses import load_responses
-
-    responses = load_responses(windows, series, "test", repeats)
-    row = {clip: k for k, clip in enumerate(responses.clips)}
-    clips = some_test_clips(windows, count)
-    x = np.empty((len(clips), *responses.x.shape[1:]), np.float32)
-    for k, clip in enumerate(clips):
-        drawn = np.random.default_rng([seed, row[clip], 4]).standard_normal(x.shape[1:])
-        x[k] = drawn / np.sqrt(responses.repeats[row[clip]])
+    """Conditions (length, width) that the encoder makes of noise, for some test clips."""
+    clips, x = standins.noise(windows, series, count, seed, repeats)
     return dict(zip(clips, _encode(encoder_folder, x), strict=True))
 
 
@@ -54,24 +44,8 @@ def from_other(
     other_series: Path,
     count: int,
 ) -> dict[str, np.ndarray]:
-    """Conditions that a subject's encoder makes of another subject's responses, for some test clips.
-
-    Positions are anatomical, so that it can. The other's responses are read at the other's own lag, in
-    windows of this encoder's length. UserError where the two saw no test clip in common.
-    """
-    from boldreel.data import tables
-    from boldreel.data.responses import load_responses
-
-    width = int(tables.read(windows, "windows")["window"].iloc[0])
-    responses = load_responses(other_windows, other_series, "test", repeats, window=width)
-    row = {clip: k for k, clip in enumerate(responses.clips)}
-    clips = [clip for clip in some_test_clips(windows, count) if clip in row]
-    if not clips:
-        raise UserError(
-            f"{other_windows}: no test clip in common with {windows}; take `other` out of "
-            "reconstruct.controls"
-        )
-    x = responses.x[[row[clip] for clip in clips]]
+    """Conditions that a subject's encoder makes of another subject's responses, for some test clips."""
+    clips, x = standins.other(windows, other_windows, other_series, count, repeats)
     return dict(zip(clips, _encode(encoder_folder, x), strict=True))
 
 
@@ -112,16 +86,6 @@ def from_nearest_caption(
         clip: training.condition[best].astype(np.float32)
         for clip, best in zip(clips, likeness.argmax(1).tolist(), strict=True)
     }
-
-
-def some_test_clips(windows: Path, count: int) -> list[str]:
-    """At most so many of the sorted test clips, evenly spread."""
-    from boldreel.data import tables
-
-    table = tables.read(windows, "windows")
-    clips = sorted(set(table.loc[table["split"] == "test", "clip"]))
-    places = np.linspace(0, len(clips) - 1, min(count, len(clips))).round().astype(int)
-    return [clips[place] for place in places]
 
 
 def from_brain(

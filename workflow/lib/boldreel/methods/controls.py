@@ -1,0 +1,89 @@
+"""What a method makes of something else than a subject's responses.
+
+Takes what a method's step turns responses into clips with; leaves a folder `control-NAME` for each control,
+as the method's own reconstruction is.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boldreel.data.responses import load_responses, series_files
+from boldreel.errors import UserError
+from boldreel.methods import output
+from boldreel.reconstruct import standins
+
+PREFIX = "control-"
+
+Draw = Callable[[np.ndarray, Sequence[str]], dict[str, Any]]
+
+
+def add_arguments(arguments: argparse.ArgumentParser) -> None:
+    """The options of a step that reconstructs: whose responses, the folder to leave, and controls."""
+    arguments.add_argument("--windows", type=Path, required=True)
+    arguments.add_argument("--series-dir", type=Path, required=True)
+    arguments.add_argument("--output", type=Path, required=True)
+    arguments.add_argument(
+        "--controls",
+        type=Path,
+        nargs="*",
+        default=[],
+        help=f"folders to leave, {PREFIX}NAME with a name of {', '.join(standins.NAMES)}",
+    )
+    arguments.add_argument("--control-clips", type=int, default=100, help="test clips of a control")
+    arguments.add_argument("--other-windows", type=Path, help="windows of another subject")
+    arguments.add_argument("--other-series", type=Path, help="series of another subject")
+
+
+def name_of(folder: Path) -> str:
+    """The control that a folder is for; UserError where there is none of that name."""
+    name = folder.name.removeprefix(PREFIX)
+    if folder.name != PREFIX + name or name not in standins.NAMES:
+        raise UserError(
+            f"{folder}: no such control; name it {PREFIX} and one of {', '.join(standins.NAMES)}"
+        )
+    return name
+
+
+def write_all(args: argparse.Namespace, draw: Draw, seed: int, **about: Any) -> None:
+    """The reconstruction of all test clips, and each control's of some.
+
+    Parameters
+    ----------
+    draw : (responses (n, window, positions), names of clips) -> what `output.write` takes beside the
+        clips: frames uint8 (n, F, height, width, 3), frame_rate, and tables beside them.
+    about : config and started, for provenance.
+
+    Raises
+    ------
+    UserError : before anything is drawn, for a control of unknown name or without another subject.
+    """
+    names = {folder: name_of(folder) for folder in args.controls}
+    if "other" in names.values() and not (args.other_windows and args.other_series):
+        raise UserError(
+            "control other: no other subject; give --other-windows and --other-series, or leave it out"
+        )
+    test = series_files(args.windows, args.series_dir, "test")
+    fitted = series_files(args.windows, args.series_dir, standins.FITTED)
+    responses = load_responses(args.windows, args.series_dir, "test")
+    own = [args.model, args.windows]
+    for folder, name in names.items():
+        count = args.control_clips
+        if name == "mean":
+            clips, x = standins.mean(args.windows, args.series_dir, count)
+            inputs = [*own, *fitted]
+        elif name == "noise":
+            clips, x = standins.noise(args.windows, args.series_dir, count, seed)
+            inputs = own
+        else:
+            other = args.other_windows, args.other_series
+            clips, x = standins.other(args.windows, *other, count)
+            inputs = [*own, args.other_windows, *series_files(*other, "test")]
+        output.write(folder, clips, **draw(x, clips), inputs=inputs, seed=seed, **about)
+    drawn = draw(responses.x, responses.clips)
+    output.write(args.output, responses.clips, **drawn, inputs=[*own, *test], seed=seed, **about)
