@@ -155,6 +155,16 @@ def test_means_count_every_subject(small_run):
     assert set(means.n) == {2}
 
 
+def test_areas_tell_what_is_put_there_and_the_control_nothing(small_run):
+    results = small_run.workspace.results
+    table = pd.read_csv(results / "sub-01" / "align" / "rois.tsv", sep="\t", keep_default_na=False)
+    found = table[table["metric"] == "two_way_text"].set_index(["group", "part"])
+    assert found["value"]["", "all"] > found["value"]["control", "control"] + 0.2
+    assert found["p"]["control", "control"] > 0.05
+    # the simulated ventral areas follow objects and colours, which captions name
+    assert found["value"]["ventral", "only"] > found["value"]["ventral", "without"]
+
+
 def test_motion_is_recovered(small_run):
     """Within 0.3 mm and 0.3 degrees RMS of what was simulated, in every run.
 
@@ -316,6 +326,68 @@ def test_adding_a_subject_runs_that_subject_and_the_group(small_run, line):
         "generator_cotrain",
         "reconstruct_sample",
     } <= (per_subject)
+
+
+def test_excluding_a_subject_trains_nothing(small_run):
+    """The group is made anew; of the other subject alone what another subject stood in for."""
+    table = small_run.workspace.root / "tests" / "pipeline" / "subjects.tsv"
+    before = table.read_text()
+    table.write_text(before.replace("03\tfalse", "03\ttrue"))
+    try:
+        jobs = small_run.workspace.planned()
+    finally:
+        table.write_text(before)
+    group = {rule for rule, wildcards in jobs if "subject=" not in wildcards}
+    assert {"evaluate_group", "report_figures", "report_page"} <= group
+    assert group <= {
+        *("insilico_dataset", "bold_twins", "windows_audit"),
+        *("evaluate_group", "report_figures", "report_page"),
+    }
+    assert {rule for rule, wildcards in jobs if "subject=" in wildcards} <= {
+        *("evaluate_score", "evaluate_method", "evaluate_between"),
+        *("linear_reconstruct", "cvgan_reconstruct", "selfsupervised_reconstruct"),
+    }
+    assert not any("subject=03" in wildcards for _, wildcards in jobs)
+
+
+def test_figures_are_a_target_of_their_own(small_run):
+    figures = small_run.workspace.results / "group" / "figures"
+    aside = figures.with_name("figures-aside")
+    figures.rename(aside)
+    try:
+        jobs = {rule for rule, _ in small_run.workspace.planned("figures")}
+    finally:
+        aside.rename(figures)
+    assert jobs == {"report_figures", "figures"}
+
+
+def test_a_forgotten_subject_leaves_no_trace(small_run, tmp_path):
+    root = small_run.workspace.root
+    for name in ("results", "state", "logs"):
+        (tmp_path / name).mkdir()
+        subprocess.run(["cp", "-al", str(root / name / "demo"), str(tmp_path / name)], check=True)
+    shutil.copy(root / "tests" / "pipeline" / "subjects.tsv", tmp_path / "subjects.tsv")
+    command = [sys.executable, "-m", "boldreel.forget", "--subject", "sub-03"]
+    done = subprocess.run(
+        [*command, "--subjects", "subjects.tsv", "--yes"],
+        cwd=tmp_path,
+        env={**environment(), "PYTHONPATH": str(root / "workflow" / "lib")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "03\ttrue" in (tmp_path / "subjects.tsv").read_text()
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.match("sub-01/align/model/*") for path in left)
+    assert (tmp_path / "results/demo/generator/model").exists(), "trained on movies alone"
+    named = re.compile(rb"sub-03(?![0-9A-Za-z])")
+    for path in left:
+        assert not re.search(r"sub-03(?![0-9A-Za-z])", str(path.relative_to(tmp_path))), path
+        if path.suffix in (".json", ".tsv", ".html", ".log", ".svg") and path.parent != tmp_path:
+            assert not named.search(path.read_bytes()), path
+    # what lies in the results that were not forgotten is whole
+    assert (small_run.workspace.results / "sub-03" / "scores.tsv").exists()
 
 
 def test_another_method_stands_beside_in_every_table(small_run):

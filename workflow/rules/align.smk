@@ -194,6 +194,46 @@ rule align_scaling:
         "--features {input.features:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
+rule align_rois:
+    """Retrieval by each group of areas alone, without each, and by areas where nothing is expected."""
+    input:
+        unpack(control_series),
+        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        series=lambda wildcards: responses(wildcards.subject, "train", "test"),
+        voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
+        clips=f"{R}/clips.parquet",
+        features=lambda wildcards: features(),
+    output:
+        f"{R}/sub-{{subject}}/align/rois.tsv",
+    log:
+        f"{LOGS}/align/rois-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/align/rois-{{subject}}.tsv"
+    conda:
+        "../../envs/align.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=240,
+    params:
+        cfg=section("align", leave_out=["subjects", "pool"]),
+        code=code("align.rois"),
+        series=folder_of("series"),
+        control=lambda wildcards, input: (
+            [
+                *("--control-positions", input.control_positions),
+                *("--control-series", input.control_series),
+            ]
+            if "control_series" in input.keys()
+            else []
+        ),
+    shell:
+        "python -m boldreel.align.rois --subject {wildcards.subject} --windows {input.windows:q} "
+        "--series-dir {params.series:q} --voxels {input.voxels:q} --clips {input.clips:q} "
+        "--features {input.features:q} {params.control:q} --output {output:q} --config {params.cfg:q} "
+        "2>&1 | tee {log:q}"
+
+
 rule align_cross:
     """What each subject's encoder makes of another subject's responses: a control for the table."""
     input:

@@ -18,6 +18,7 @@ from boldreel.data import bids, derivatives
 from boldreel.data.splits import SPLITS, check_enough, split_of
 from boldreel.errors import UserError
 from boldreel.insilico import design
+from boldreel.roi import settings as roi_settings
 from boldreel.windows import modes
 
 # Snakemake measures the memory of young jobs twice a second, for which hundreds of short jobs pay with
@@ -69,6 +70,7 @@ METHOD = "mindvideo"
 # The other methods: each is a rule file and a package of its own.
 OTHERS = [name for name in config["methods"] if name != METHOD]
 told(configuration.check_methods, config, ROOT)
+ROI = told(roi_settings.Settings.from_config, config["roi"])
 DECONVOLVED = config["windows"]["hrf"]["mode"] in modes.DECONVOLVED
 TREE, COHORT_TREE = (
     located(path) if path else None
@@ -371,12 +373,54 @@ def run_table(subject):
 
 def run_files(wildcards):
     """What the series of a run are made from: its files, or the table that says where they lie."""
-    run = (wildcards.subject, wildcards.segment, wildcards.repeat)
     if adopted(wildcards.subject):
         return {"runs": run_table(wildcards.subject)}
+    return files_of_run(wildcards.subject, wildcards.segment, wildcards.repeat)
+
+
+def of_positions(wildcards):
+    """What positions are made from: the atlas, and the grid of adopted runs."""
+    runs = [run_table(COHORT[0])] if adopted(COHORT[0]) else []
+    return {"atlas": ATLAS_FILES, "runs": runs}
+
+
+def files_of_run(*run):
+    """The preprocessed BOLD and the confounds of a run (subject, segment, repeat)."""
     bold = preprocessed(*run)
     confounds = bold.split(f"_{SPACE}")[0] + "_desc-confounds_timeseries.tsv"
     return {"bold": bold, "confounds": confounds}
+
+
+def control_runs(wildcards):
+    """The preprocessed runs of a subject that are fitted or scored without the encoder."""
+    if adopted(wildcards.subject):
+        return {"runs": run_table(wildcards.subject)}
+    found = [
+        files_of_run(wildcards.subject, *run)
+        for run in runs_of(wildcards.subject, "train", "test")
+    ]
+    return {key: [files[key] for files in found] for key in ("bold", "confounds")}
+
+
+def control_run_options(wildcards, input):
+    """The same as words of the command line."""
+    if not adopted(wildcards.subject):
+        return ["--bold", *input.bold]
+    runs = runs_of(wildcards.subject, "train", "test")
+    return ["--runs", input.runs, "--labels", *(bids.run_label(*run) for run in runs)]
+
+
+def control_series(wildcards):
+    """Series of areas where nothing visual is expected, if the atlas or the configuration has any.
+
+    They are not deconvolved: windows of deconvolved series have no such control.
+    """
+    if DECONVOLVED or not ROI.control_groups:
+        return {}
+    return {
+        "control_positions": f"{R}/atlas/control.parquet",
+        "control_series": f"{R}/sub-{wildcards.subject}/roi/control",
+    }
 
 
 def series_of(subject, runs, folder="series"):

@@ -21,8 +21,7 @@ if config["roi"]["atlas"] in BUILT_IN:
 rule roi_template:
     """Positions of the atlas in MNI: the same table, in the same order, for everybody."""
     input:
-        atlas=lambda wildcards: ATLAS_FILES,
-        runs=lambda wildcards: [run_table(COHORT[0])] if adopted(COHORT[0]) else [],
+        unpack(of_positions),
     output:
         f"{R}/atlas/positions.parquet",
     log:
@@ -39,6 +38,7 @@ rule roi_template:
     params:
         cfg=section(
             "roi",
+            leave_out=["control"],
             **ATLAS,
             resolution=config["bold"]["resolution"],
             output_box=config["bold"]["output_box"],
@@ -70,7 +70,7 @@ rule roi_series:
         mem_mb=memory(1000),
         runtime=20,
     params:
-        cfg=section("roi"),
+        cfg=section("roi", leave_out=["control"]),
         code=code("roi.series"),
         run=lambda wildcards, input: (
             [
@@ -83,6 +83,63 @@ rule roi_series:
     shell:
         "python -m boldreel.roi.series --positions {input.positions:q} {params.run:q} "
         "--output {output.series:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule roi_control:
+    """Positions of areas where nothing visual is expected."""
+    input:
+        unpack(of_positions),
+    output:
+        f"{R}/atlas/control.parquet",
+    log:
+        f"{LOGS}/roi/control.log",
+    benchmark:
+        f"{R}/benchmarks/roi/control.tsv"
+    priority: 70
+    conda:
+        "../../envs/roi.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=10,
+    params:
+        cfg=section(
+            "roi",
+            **ATLAS,
+            resolution=config["bold"]["resolution"],
+            output_box=config["bold"]["output_box"],
+        ),
+        code=code("roi.template"),
+        runs=lambda wildcards, input: ["--runs", *input.runs] if input.runs else [],
+    shell:
+        "python -m boldreel.roi.template --control {params.runs:q} --output {output:q} "
+        "--config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule roi_control_series:
+    """The cleaned series of a subject's runs in those areas."""
+    input:
+        unpack(control_runs),
+        positions=f"{R}/atlas/control.parquet",
+    output:
+        directory(f"{R}/sub-{{subject}}/roi/control"),
+    log:
+        f"{LOGS}/roi/control-{{subject}}.log",
+    benchmark:
+        f"{R}/benchmarks/roi/control-{{subject}}.tsv"
+    conda:
+        "../../envs/roi.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=60,
+    params:
+        cfg=section("roi", leave_out=["control"]),
+        code=code("roi.control"),
+        runs=control_run_options,
+    shell:
+        "python -m boldreel.roi.control --positions {input.positions:q} {params.runs:q} "
+        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
 rule roi_voxels:
@@ -104,7 +161,7 @@ rule roi_voxels:
         mem_mb=memory(1000),
         runtime=20,
     params:
-        cfg=section("roi"),
+        cfg=section("roi", leave_out=["control"]),
         code=code("roi.voxels"),
     shell:
         "python -m boldreel.roi.voxels --positions {input.positions:q} --series {input.series:q} "

@@ -218,6 +218,24 @@ def test_what_each_part_is_worth_and_a_new_subject(tree, tmp_path):
             "alone (ridge)",
         ]
         assert len(data) == 4
+        parts = pd.DataFrame(
+            {"subject": "01", "metric": "two_way_text", "positions": 9, "p": 0.1, **numbers}
+            | {"group": group, "part": part}
+            for group, part in (
+                ("", "all"),
+                ("early", "only"),
+                ("early", "without"),
+                ("a", "control"),
+            )
+        )
+        drawing, data = plots.rois({"01": parts})
+        assert [t.get_text() for t in drawing.axes[0].get_yticklabels()] == [
+            "all areas (9)",
+            "early alone (9)",
+            "all but early (9)",
+            "a, not visual (9)",
+        ]
+        assert len(data) == 4
     html = scoretable.ablation(ablation)
     assert html.count("-0.100 <small>[-0.200, +0.050]") == 4 and "no pretraining" in html
 

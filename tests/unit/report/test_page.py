@@ -10,7 +10,7 @@ import pytest
 
 from boldreel.data import tables
 from boldreel.errors import UserError
-from boldreel.report import markup, page, wording
+from boldreel.report import markup, page, texts, wording
 
 LINE = [
     "--subjects",
@@ -119,6 +119,32 @@ def published_path():
     from pathlib import Path
 
     return Path(__file__).parents[3] / "resources" / "published.tsv"
+
+
+def test_a_clip_stands_beside_its_baselines():
+    from boldreel.report.sections import _clip_scores
+
+    key = ("ssim", "rgb_uniform")
+    values = {"model": 0.4, "shuffled": 0.3, "nearest_training": 0.35, "gray": 0.2}
+    known = {
+        "01": {(condition, *key): value for condition, value in values.items()},
+        "02": {("model", *key): 0.1, ("gray", *key): 0.2},
+    }
+    html = _clip_scores(known, {"01": "sub-01", "02": "sub-02"})
+    cells = re.findall(r"<td>(.*?)</td>", html)[1:]
+    assert cells == [
+        "0.400<br><small>nearest training clip 0.350</small><br><small>shifted 0.300</small>",
+        "0.100",
+        "0.200",
+    ]
+    assert _clip_scores({"01": {}}, {"01": "sub-01"}) == ""
+
+
+def test_the_page_says_whose_data_it_holds(page):
+    text = texts.responsible("demo", ["01", "02"], simulated=True)
+    assert "sub-01, sub-02 of the data set demo (simulated" in text and "SUBJECT=sub-01" in text
+    assert "people" in texts.responsible("x", ["a"], simulated=False)
+    assert "must not be used on anyone without informed consent" in page
 
 
 def test_published_scores_fit_their_schema():

@@ -265,6 +265,20 @@ TABLES: dict[str, dict[str, Column]] = {
         "p": FLOAT,
         "n": INT,
     },
+    # retrieval by ridge on all positions, one group of areas, all others, or a control's areas
+    "rois": {
+        "subject": TEXT,
+        "group": TEXT,
+        "part": TEXT,
+        "positions": INT,
+        "metric": TEXT,
+        "value": FLOAT,
+        "ci_low": FLOAT,
+        "ci_high": FLOAT,
+        "chance": FLOAT,
+        "p": FLOAT,
+        "n": INT,
+    },
     # retrieval against the number of test repeats that are averaged, mean over so many sets of them
     "repeats": {
         "subject": TEXT,

@@ -2,8 +2,9 @@
 
 Takes the results folder and the subjects; leaves a folder with scores, training_curves, lag_sweep, roi,
 attention, attention_regions, masked (pretraining), noise_ceiling, ceiling_map, timing, sample_sheet and
-strip.png (truth over reconstruction for the README), repeats, scaling, kernels where series were deconvolved,
-ablation and minutes after `make ablate`, method_curves and linear_weights of the methods beside the main one.
+strip.png (truth over reconstruction for the README), repeats, scaling, rois, kernels where series were
+deconvolved, ablation and minutes after `make ablate`, method_curves and linear_weights of the methods beside
+the main one.
 A figure whose material is missing is left out and named on standard error.
 """
 
@@ -32,7 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "level": 0.05,
     "combination": ["object", "colour"],
 }
-_CHARTS = 11
+_CHARTS = 12
 # What the other methods' trainings leave below sub-XX/methods/.
 _TRAININGS = {
     "cvgan": "cvgan/fit/history.tsv",
@@ -148,6 +149,9 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
         shown = {s: t for s, t in scaled.items() if t is not None}
         if shown:
             save("scaling", *plots.minutes(shown))
+        parts = _own(results, "align/rois.tsv", "rois")
+        if parts:
+            save("rois", *plots.rois(parts))
         sweeps = {s: results.table(f"sub-{s}/sweep.tsv", "sweep") for s in subjects}
         known = {s: t for s, t in sweeps.items() if t is not None}
         if known:

@@ -134,6 +134,7 @@ def render(
             sections.figure(figures, "ceiling_map", caption("ceiling_map")),
             sections.figure(figures, "attention", caption("attention")),
             sections.figure(figures, "attention_regions", caption("attention_regions")),
+            sections.figure(figures, "rois", caption("rois")),
             sections.figure(figures, "lag_sweep", caption("lag_sweep")),
             sections.figure(figures, "kernels", caption("kernels"))
             if (figures / "kernels.svg").exists()
@@ -157,7 +158,7 @@ def render(
             "Methods and responsible use",
             texts.methods(_choices(results), _tests(table, method), config),
             "<h3>Responsible use</h3>",
-            texts.RESPONSIBLE,
+            texts.responsible(dataset, subjects, bool(config.get("simulated"))),
             "<h3>Citation</h3>",
             texts.CITATION,
         ),
@@ -166,12 +167,15 @@ def render(
     return document(f"boldreel: {dataset}", "".join(body)), table, judged
 
 
+_OF_CLIPS = ("model", "shuffled", "gray", "nearest_training", "true_features")
+
+
 def _per_clip(results: Results) -> dict[str, pd.DataFrame]:
     found = {s: results.table(f"sub-{s}/metrics.parquet", "clip_metrics") for s in results.subjects}
     out = {}
     for subject, table in found.items():
         if table is not None:
-            kept = table["condition"].isin(["model", "true_features"])
+            kept = table["condition"].isin(_OF_CLIPS)
             out[subject] = table[kept & (table["method"] == results.method)]
     return out
 

@@ -302,6 +302,50 @@ def minutes(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     return figure, pd.concat(list(tables.values()), ignore_index=True)
 
 
+def rois(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
+    """Two-way retrieval by each group of areas alone and without it, beside all areas and the control.
+
+    Parameters
+    ----------
+    tables : {subject: table "rois"}.
+    """
+    import pandas as pd
+
+    tints = {"all": ink.colour(0), "only": ink.colour(0), "without": ink.colour(1)}
+    hollow = {"all": 0.55, "only": 1.0, "without": 1.0, "control": 0.6}
+    figure, axes = _panels(len(tables), 3.1, 3.0, 3)
+    for axis, (subject, table) in zip(axes, tables.items(), strict=True):
+        shown = table[table["metric"] == "two_way_text"]
+        names: list[str] = []
+        for row in shown.itertuples():
+            names.append(_part(row.group, row.part, row.positions))
+            low, high = row.value - row.ci_low, row.ci_high - row.value
+            axis.barh(
+                len(names) - 1,
+                row.value,
+                xerr=[[max(low, 0)], [max(high, 0)]],
+                height=0.72,
+                color=tints.get(row.part, ink.MUTED),
+                alpha=hollow[row.part],
+                ecolor=ink.INK,
+                error_kw={"lw": 1},
+            )
+        axis.axvline(shown["chance"].iloc[0], color=ink.MUTED, ls=(0, (4, 3)), lw=1)
+        axis.set_yticks(range(len(names)), names)
+        axis.invert_yaxis()
+        axis.set_xlim(min(0.4, shown["ci_low"].min()), max(1.0, shown["ci_high"].max()))
+        axis.set_xlabel("two-way retrieval, text")
+        axis.set_title(wording.who(subject))
+        axis.grid(axis="x", lw=0.6)
+    return figure, pd.concat(list(tables.values()), ignore_index=True)
+
+
+def _part(group: str, part: str, positions: int) -> str:
+    """What a bar stands for, with how many positions were read."""
+    names = {"all": "all areas", "only": f"{group} alone", "without": f"all but {group}"}
+    return f"{names.get(part, f'{group}, not visual')} ({positions})"
+
+
 def repeats(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     """Retrieval against the number of test repeats averaged: the encoder and ridge.
 

@@ -239,7 +239,12 @@ def _marks(attributes: Mapping[str, str], values: Mapping[tuple, float], conditi
     return " ".join(out)
 
 
+_BESIDE = {"nearest_training": "nearest training clip", "shuffled": "shifted"}
+_SHARED = {"gray": "Gray", "true_features": "Upper bound"}
+
+
 def _clip_scores(known: Mapping[str, Mapping[tuple, float]], subjects: Mapping[str, str]) -> str:
+    """A clip's scores by subject, each over what the same subject's baselines got, and those of all."""
     keys = list(
         dict.fromkeys(
             (metric, definition)
@@ -252,12 +257,21 @@ def _clip_scores(known: Mapping[str, Mapping[tuple, float]], subjects: Mapping[s
     )
     if not keys:
         return ""
-    rows = [
-        [esc(_metric(key))]
-        + [wording.number(known.get(s, {}).get(("model", *key))) for s in subjects]
-        for key in keys
-    ]
-    head = ["Score of this clip", *map(esc, subjects.values())]
+    anyone = next(iter(known.values()))
+    shared = {c: name for c, name in _SHARED.items() if any(k[0] == c for k in anyone)}
+    rows = []
+    for key in keys:
+        row = [esc(_metric(key))]
+        for subject in subjects:
+            values = known.get(subject, {})
+            under = "".join(
+                f"<br><small>{esc(name)} {wording.number(values[condition, *key])}</small>"
+                for condition, name in _BESIDE.items()
+                if (condition, *key) in values
+            )
+            row.append(wording.number(values.get(("model", *key))) + under)
+        rows.append([*row, *(wording.number(anyone.get((c, *key))) for c in shared)])
+    head = ["Score of this clip", *map(esc, subjects.values()), *map(esc, shared.values())]
     return f"<details><summary>Scores</summary>{markup.table(head, rows, 'Scores of this clip')}</details>"
 
 

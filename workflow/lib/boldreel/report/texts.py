@@ -5,7 +5,7 @@ Takes the numbers that the run used; leaves HTML.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from boldreel.report import wording
@@ -146,17 +146,24 @@ def methods(
     )
 
 
-RESPONSIBLE = (
-    "<p>This page holds results of the people (or simulated subjects) listed above, and clips of "
-    "the movies that they watched. The method needs hours of willing, attentive viewing inside a "
-    "scanner for every single person, and works on no one else: it is not for reading anyone’s "
-    "mind, and must not be used on anyone without informed consent to this very use. "
-    "Reconstructions show what a generator, trained on similar movies, makes of a weak signal; "
-    "details that look sharp come from the generator and not from the brain. Nothing on this page "
-    "is blurred, hidden or picked by hand.</p>"
-    "<p>Before sharing the page, check that the consent of the subjects and the licence of the "
-    "movies allow it.</p>"
-)
+def responsible(dataset: str, subjects: Sequence[str], simulated: bool) -> str:
+    """Whose data the page holds, and what it must not be used for."""
+    whose = ", ".join(f"sub-{subject}" for subject in subjects)
+    kind = "simulated subjects, no person’s data" if simulated else "people"
+    return (
+        f"<p>This page holds what was computed from the brains of {esc(whose)} of the data set "
+        f"{esc(dataset)} ({kind}), and clips of the movies that they watched. All of a subject’s results "
+        f"are found and deleted by <code>make forget SUBJECT=sub-{esc(subjects[0])}</code>.</p>"
+        "<p>The method needs hours of willing, attentive viewing inside a "
+        "scanner for every single person, and works on no one else: it is not for reading anyone’s "
+        "mind, and must not be used on anyone without informed consent to this very use. "
+        "Reconstructions show what a generator, trained on similar movies, makes of a weak signal; "
+        "details that look sharp come from the generator and not from the brain. Nothing on this page "
+        "is blurred, hidden or picked by hand.</p>"
+        "<p>Before sharing the page, check that the consent of the subjects and the licence of the "
+        "movies allow it.</p>"
+    )
+
 
 CITATION = (
     "<p>Method: Z. Chen, J. Qing, J. H. Zhou, <cite>Cinematic Mindscapes: High-quality Video "

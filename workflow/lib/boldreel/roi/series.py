@@ -125,6 +125,44 @@ def regressors_of(source: Source, count: int, settings: Settings) -> np.ndarray:
         raise UserError(f"{source.confounds}: {error}") from None
 
 
+def write(source: Source, positions: Path, settings: Settings, output: Path) -> str:
+    """Writes the cleaned series of a run, and returns a line about it.
+
+    Raises
+    ------
+    UserError : no position has a signal, or what the section asks for cannot be had.
+    """
+    surface = source.bold.name.endswith(".dtseries.nii")
+    raw, real = (read_cifti if surface else read_volume)(positions, source.bold)
+    regressors = regressors_of(source, len(raw), settings)
+    series = cleaning.clean(raw, regressors)
+    absent = np.flatnonzero((series == 0).all(0) & real)
+    if len(absent) == int(real.sum()):
+        raise UserError(
+            f"{source.bold}: none of the {len(absent)} positions of {positions} has a "
+            "signal; check that the run's field of view covers the areas of roi.groups"
+        )
+    label = bids.run_label(source.segment, source.repeat)
+    arrays.save(
+        output,
+        series,
+        kind="series",
+        t_r=source.t_r,
+        start_time=source.start_time,
+        run=label,
+        segment=source.segment,
+        repeat=source.repeat,
+        units="z over the run",
+        regressors=regressors.shape[1],
+        absent=absent.tolist(),
+        source=str(source.bold),
+    )
+    return (
+        f"{label}: {series.shape[0]} volumes, {int(real.sum()) - len(absent)} positions present, "
+        f"{len(absent)} absent, {regressors.shape[1]} regressors taken out"
+    )
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     started = time.time()
@@ -146,31 +184,7 @@ def main(argv: list[str] | None = None) -> None:
         if arguments.bold
         else source_of(arguments.runs, arguments.segment, arguments.repeat)
     )
-    surface = source.bold.name.endswith(".dtseries.nii")
-    raw, real = (read_cifti if surface else read_volume)(arguments.positions, source.bold)
-    regressors = regressors_of(source, len(raw), settings)
-    series = cleaning.clean(raw, regressors)
-    absent = np.flatnonzero((series == 0).all(0) & real)
-    if len(absent) == int(real.sum()):
-        raise UserError(
-            f"{source.bold}: none of the {len(absent)} positions of {arguments.positions} has a "
-            "signal; check that the run's field of view covers the areas of roi.groups"
-        )
-    label = bids.run_label(source.segment, source.repeat)
-    arrays.save(
-        arguments.output,
-        series,
-        kind="series",
-        t_r=source.t_r,
-        start_time=source.start_time,
-        run=label,
-        segment=source.segment,
-        repeat=source.repeat,
-        units="z over the run",
-        regressors=regressors.shape[1],
-        absent=absent.tolist(),
-        source=str(source.bold),
-    )
+    about = write(source, arguments.positions, settings, arguments.output)
     tables_read = [source.confounds] if source.confounds else []
     provenance.record(
         arguments.output,
@@ -178,10 +192,7 @@ def main(argv: list[str] | None = None) -> None:
         config=arguments.config,
         started=started,
     )
-    print(
-        f"{label}: {series.shape[0]} volumes, {int(real.sum()) - len(absent)} positions present, "
-        f"{len(absent)} absent, {regressors.shape[1]} regressors taken out"
-    )
+    print(about)
 
 
 def _stem(path: Path) -> str:

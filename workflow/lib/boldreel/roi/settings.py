@@ -14,6 +14,8 @@ from boldreel.section import read
 
 CONFOUNDS = ("none", "motion6", "motion24", "compcor")
 SELECTIONS = ("all", "reliability")
+# Groups of named atlases where a film has nothing to say, with or without sound.
+CONTROL = {"visual-centres": ("control",), "hcp-mmp": ("somatomotor",)}
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Settings:
         labels (.nii, with a .tsv beside it) or of a dlabel.nii
     mask : a NIfTI or CIFTI file; places outside it are left out; None for none
     groups : groups of areas of the atlas that are used
+    control : groups of areas where nothing visual is expected, on which ridge regression is fitted beside;
+        None for those that are known of the atlas
     grey_matter : probability of grey matter (template) above which a voxel is a place
     patch_size : positions a patch; areas are padded to whole patches
     detrend_order : order of the polynomial that is taken out of each run, -1 for none
@@ -37,6 +41,7 @@ class Settings:
     atlas: str = "visual-centres"
     mask: str | None = None
     groups: tuple[str, ...] = ("early", "ventral", "dorsal", "motion")
+    control: tuple[str, ...] | None = None
     grey_matter: float = 0.3
     patch_size: int = 16
     detrend_order: int = 4
@@ -50,8 +55,9 @@ class Settings:
     def from_config(cls, section: Mapping[str, Any]) -> Settings:
         """Settings from the `roi` section; UserError on an unknown key or an impossible value."""
         given = dict(section)
-        if "groups" in given:
-            given["groups"] = tuple(given["groups"])
+        for key in ("groups", "control"):
+            if given.get(key) is not None:
+                given[key] = tuple(given[key])
         settings = read(cls, given, "roi")
         for key, allowed in (("confounds", CONFOUNDS), ("selection", SELECTIONS)):
             value = getattr(settings, key)
@@ -59,8 +65,18 @@ class Settings:
                 raise UserError(f"config: roi.{key} is {value!r}; choose {' or '.join(allowed)}")
         if not settings.groups:
             raise UserError("config: roi.groups is empty; name at least one group of the atlas")
+        both = sorted(set(settings.groups) & set(settings.control or ()))
+        if both:
+            raise UserError(
+                f"config: {both[0]!r} is in roi.groups and roi.control; take it out of one"
+            )
         if settings.patch_size < 1:
             raise UserError(f"config: roi.patch_size is {settings.patch_size}; give 1 or more")
         if not 0.0 < settings.fraction <= 1.0:
             raise UserError(f"config: roi.fraction is {settings.fraction}; give above 0, up to 1")
         return settings
+
+    @property
+    def control_groups(self) -> tuple[str, ...]:
+        """Groups of the control; () for none."""
+        return CONTROL.get(self.atlas, ()) if self.control is None else self.control

@@ -1,14 +1,18 @@
 """The positions table, from atlas and grid alone.
 
 Takes the `roi` section and the grid (of a preprocessed run, or of the `bold` section's resolution and
-box); leaves positions.parquet: the areas of the atlas on that grid, cut to grey matter and to a mask.
+box); leaves positions.parquet: the areas of the atlas on that grid, cut to grey matter and to a mask; with
+--control instead those where nothing visual is expected, as far as the grid has them, whatever the mask.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from boldreel import step
 from boldreel.bold import template as bold_template
@@ -67,6 +71,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = step.parser(__doc__)
     parser.add_argument("--reference", type=Path, help="a preprocessed run; default: from config")
     parser.add_argument("--runs", type=Path, help="table of preprocessed runs; its first is taken")
+    parser.add_argument("--control", action="store_true", help="positions of roi.control")
     parser.add_argument("--output", type=Path, required=True, help="positions.parquet")
     arguments = parser.parse_args(argv)
     section = dict(arguments.config)
@@ -79,7 +84,15 @@ def main(argv: list[str] | None = None) -> None:
     where = cells_of(reference, space, grid_section)
     found, source = areas_on(where, settings)
     inside = parcels.inside_mask(Path(settings.mask), where) if settings.mask else None
-    frame = positions.table(where, found, settings, inside)
+    if arguments.control:
+        inside = np.ones(len(where.grey), dtype=bool)
+        settings = replace(settings, groups=settings.control_groups, control=())
+    try:
+        frame = positions.table(where, found, settings, inside)
+    except UserError as error:
+        if arguments.control:
+            raise UserError(f"roi.control: {error}; or set roi.control: []") from None
+        raise
     tables.write(arguments.output, frame, "positions")
     inputs = [path for path in (source, settings.mask and Path(settings.mask)) if path]
     provenance.record(arguments.output, inputs=inputs, config=arguments.config, started=started)

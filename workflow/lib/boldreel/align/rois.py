@@ -1,0 +1,113 @@
+"""Step: what each group of areas tells alone, what is lost without it, and what a control tells.
+
+Takes windows, series, voxels, clips and features of one subject, and the series of areas where nothing visual
+is expected, if there are any; leaves a table of retrieval on the test clips by ridge
+regression on all positions ("all"), on each group of areas alone ("only"), on all others ("without") and on
+the control's areas ("control"). Penalties are chosen anew for each. Ridge is what the encoder stands on, and
+fits in seconds. Validation segments stay out as they do where epochs are chosen; test windows are scored and
+never fitted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boldreel.align import settings
+from boldreel.align.minutes import segment_of
+from boldreel.data import provenance, tables
+from boldreel.errors import UserError
+from boldreel.step import parser, run
+from boldreel.training.progress import Progress
+
+if TYPE_CHECKING:
+    from boldreel.align.data import Trials
+
+CONTROL = "control"
+
+
+def parts(groups: np.ndarray, used: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
+    """(group, part, positions that are read as bool (V,)): all, each alone, all but each.
+
+    groups : name of each position's group (V,). used : bool (V,), positions that are there. A group of which
+    nothing is there is left out, and where one is all that there is, what it would leave.
+    """
+    yield "", "all", used
+    for group in dict.fromkeys(groups[used]):
+        own = used & (groups == group)
+        yield str(group), "only", own
+        if (used & ~own).any():
+            yield str(group), "without", used & ~own
+
+
+def main(argv: list[str] | None = None) -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--subject", required=True)
+    arguments.add_argument("--windows", type=Path, required=True)
+    arguments.add_argument("--series-dir", type=Path, required=True)
+    arguments.add_argument("--voxels", type=Path, required=True)
+    arguments.add_argument("--clips", type=Path, required=True)
+    arguments.add_argument("--features", type=Path, nargs="+", required=True)
+    arguments.add_argument("--control-positions", type=Path, help="positions of control areas")
+    arguments.add_argument("--control-series", type=Path, help="folder of their series")
+    arguments.add_argument("--output", type=Path, required=True)
+    args = arguments.parse_args(argv)
+    started = time.time()
+    config = settings.complete(args.config)
+    if (args.control_positions is None) != (args.control_series is None):
+        raise UserError("give both --control-positions and --control-series, or neither")
+
+    import pandas as pd
+    import torch
+
+    from boldreel.align import retrieve
+    from boldreel.align.data import load_trials, used_positions
+    from boldreel.align.fit import fit_ridge
+    from boldreel.training import loop
+
+    loop.set_threads()
+    window = int(tables.read(args.windows, "windows")["window"].iloc[0])
+    groups = tables.read(args.voxels, "voxels")["group"].to_numpy(str)
+    used = used_positions(args.voxels, config["voxels"])
+
+    def load(series: Path, split: str) -> Trials:
+        return load_trials(args.windows, series, args.clips, args.features, split, window)
+
+    pair = load(args.series_dir, "train"), load(args.series_dir, "test")
+    asked = [(*part, *pair) for part in parts(groups, used)]
+    if args.control_series:
+        pair = load(args.control_series, "train"), load(args.control_series, "test")
+        names = tables.read(args.control_positions, "positions")["group"].to_numpy(str)
+        there = (pair[0].x != 0).any(axis=(0, 1))
+        label = ", ".join(dict.fromkeys(names[there]))
+        asked.append((label, CONTROL, there, *pair))
+
+    progress = Progress(len(asked), "areas", unit="fits")
+    rows: list[dict[str, Any]] = []
+    for group, part, chosen, training, test in asked:
+        linear, _, _ = fit_ridge(training, chosen, config, torch.device("cpu"))
+        found = retrieve.summaries(
+            linear,
+            test.averaged(),
+            test.features,
+            segment_of(test),
+            retrieve.METRICS,
+            config["seed"],
+        )
+        about = {"subject": args.subject, "group": group, "part": part}
+        rows += [{**about, "positions": int(chosen.sum()), **score} for score in found]
+        progress.update()
+    tables.write(args.output, pd.DataFrame(rows), "rois")
+    known = [args.windows, args.voxels, args.clips, *args.features]
+    known += [path for path in (args.control_positions, args.control_series) if path]
+    provenance.record(
+        args.output, inputs=known, config=config, seed=config["seed"], started=started
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,58 @@
+"""Step: cleaned series of a subject where nothing visual is expected: the control for every area.
+
+Takes positions of the groups in `roi.control` and all preprocessed runs of a subject; leaves a folder with
+{run}.npy for each, cleaned exactly as the series of visual areas are. A run that covers none of these
+positions is an error, since scores of nothing would look like chance.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from boldreel import step
+from boldreel.data import atomic, bids, provenance
+from boldreel.errors import UserError
+from boldreel.roi import series
+from boldreel.roi.settings import Settings
+from boldreel.training.progress import Progress
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
+    started = time.time()
+    parser = step.parser(__doc__)
+    parser.add_argument("--positions", type=Path, required=True, help="positions of control areas")
+    parser.add_argument("--bold", type=Path, nargs="*", default=[], help="preprocessed runs")
+    parser.add_argument("--runs", type=Path, help="instead: table of preprocessed runs, .tsv")
+    parser.add_argument(
+        "--labels", nargs="*", default=[], help="with --runs: task-NAME_run-N of those to take"
+    )
+    parser.add_argument("--output", type=Path, required=True, help="folder of series")
+    arguments = parser.parse_args(argv)
+    settings = Settings.from_config(arguments.config)
+    if bool(arguments.bold) == bool(arguments.runs):
+        raise UserError("give either --bold or --runs with --labels")
+    sources = [series.source_beside(path) for path in arguments.bold]
+    if arguments.runs:
+        named = [bids.parse_label(Path(label)) for label in arguments.labels]
+        sources = [series.source_of(arguments.runs, *label) for label in named]
+    progress = Progress(len(sources), "control series", unit="runs")
+    with atomic.folder(arguments.output) as aside:
+        for source in sources:
+            label = bids.run_label(source.segment, source.repeat)
+            try:
+                series.write(source, arguments.positions, settings, aside / f"{label}.npy")
+            except UserError as error:
+                raise UserError(f"roi.control: {error}; or set roi.control: []") from None
+            progress.update()
+        provenance.record(
+            aside,
+            inputs=[arguments.positions, *(source.bold for source in sources)],
+            config=arguments.config,
+            started=started,
+        )
+
+
+if __name__ == "__main__":
+    step.run(main)
