@@ -9,13 +9,14 @@ export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: help env demo ablate test test-conda lint base-models envs config-page report forget clean
+.PHONY: help env demo ablate test test-conda test-cluster lint base-models envs config-page report forget clean
 
 help:
 	@echo "make demo         environment, then the pipeline on the embedded data set (results/demo)"
 	@echo "make ablate       after the demo: what each part of the encoder is worth, into the report (45 minutes)"
 	@echo "make test         environment, then linters and tests"
 	@echo "make test-conda   a tiny run with one environment per stage, by a stand-in for conda"
+	@echo "make test-cluster on a SLURM cluster that is started on this machine (root, Debian), and planned for Kubernetes"
 	@echo "make lint         ruff, snakefmt, snakemake --lint and types"
 	@echo "make base-models  train the demo's tiny base models anew (about two hours on two cores)"
 	@echo "make envs         write one pinned conda environment per stage from envs/*.in"
@@ -44,10 +45,13 @@ ablate: demo
 
 test: env lint
 	$(BIN)/python -m pytest --numprocesses 2 --ignore tests/pipeline
-	$(BIN)/python -m pytest tests/pipeline -m "not conda"
+	$(BIN)/python -m pytest tests/pipeline -m "not conda and not slurm and not kubernetes"
 
 test-conda: env
 	$(BIN)/python -m pytest tests/pipeline -m conda
+
+test-cluster: env
+	$(BIN)/python -m pytest tests/pipeline -m "slurm or kubernetes"
 
 lint: env
 	$(BIN)/ruff check .

@@ -1,16 +1,20 @@
-"""The small run that the workflow's tests share: stopped twice in every training stage, then finished."""
+"""The small run that the workflow's tests share: killed in every stage, then finished."""
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import torch
 
-from .workflow import Workspace, copy_of_repository
+from boldreel import verify
+from boldreel.data import atomic
+
+from .workflow import Watched, Workspace, copy_of_repository
 
 # (training state to wait for, target that must not be there when it is stopped)
 TRAININGS = [
@@ -21,6 +25,19 @@ TRAININGS = [
 ]
 # How, and the epoch that must have been saved before: SIGTERM saves on its way out, SIGKILL does not.
 SIGNALS = [(signal.SIGTERM, 0), (signal.SIGKILL, 1)]
+# (rule of a stage that keeps no state, what needs it): killed at work, before the trainings and after them.
+EARLY = [
+    ("insilico_bold", "sub-01/choice.json"),
+    ("bold_run", "corpus"),
+    ("roi_series", "corpus"),
+    ("stimuli_features", "sub-01/choice.json"),
+    ("windows_sweep", "sub-01/windows.parquet"),
+]
+LATE = [
+    ("reconstruct_sample", "sub-01/metrics.parquet"),
+    ("evaluate_score", "sub-01/metrics.parquet"),
+    ("report_page", "report.html"),
+]
 
 
 @dataclass
@@ -36,29 +53,16 @@ class SmallRun:
     """The finished run: its workspace, all that Snakemake printed, and how the stops went.
 
     stops : {(training, signal): what the stop left}
+    kills : {rule: whether what needs it was there after it was killed}
+    left : {rule: {file: its content}} of what looked finished then
     """
 
     workspace: Workspace
     log: str = ""
     code: int = -1
     stops: dict[tuple[str, signal.Signals], Stop] = field(default_factory=dict)
-
-
-class Watched:
-    """The state that a training keeps below a folder, read when it has changed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.seen, self.reached = folder, (0, 0), None
-
-    def look(self) -> tuple[int, int] | None:
-        """(epoch, step) that is saved, or None."""
-        for path in self.folder.rglob("last.pt"):
-            about = path.stat()
-            if (about.st_ino, about.st_mtime_ns) != self.seen:
-                state = torch.load(path, map_location="cpu", weights_only=True)
-                self.seen = about.st_ino, about.st_mtime_ns
-                self.reached = state["epoch"], state["step"]
-        return self.reached
+    kills: dict[str, bool] = field(default_factory=dict)
+    left: dict[str, dict[Path, str]] = field(default_factory=dict)
 
 
 def _wait_for_state(process, state: Watched, epoch: int, seconds: float = 900) -> str:
@@ -77,10 +81,68 @@ def _wait_for_state(process, state: Watched, epoch: int, seconds: float = 900) -
     return f"{seconds:g} s went by"
 
 
+def _wait_for_work(process, log: Path, rule: str, results: Path, seconds: float = 600) -> str:
+    """Wait until a rule's job is writing, or has been at work for two seconds; what is wrong, or nothing."""
+    deadline = time.monotonic() + seconds
+    begun, before = None, set(verify.left_over(results))
+    while time.monotonic() < deadline:
+        if begun is None and f"rule {rule}:" in log.read_text(errors="replace"):
+            begun = time.monotonic()
+        if begun and (set(verify.left_over(results)) - before or time.monotonic() > begun + 2):
+            return ""
+        if process.poll() is not None:
+            return "Snakemake ended"
+        time.sleep(0.02)
+    return f"{seconds:g} s went by"
+
+
+def content(path: Path) -> str:
+    """A hash of what a file holds; of a compressed one, of what is packed, since packing notes the time."""
+    data = path.read_bytes() if path.is_file() else b""
+    if path.suffix == ".gz":
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError):
+            data = b"half: " + data
+    return hashlib.blake2b(data).hexdigest()
+
+
+def _finished(results: Path, since: float) -> dict[Path, str]:
+    """Results written since then under their own names, but for those that note times."""
+    times = ("provenance.json", ".html", ".snakemake_timestamp")
+    found = {}
+    for path in results.rglob("*"):
+        own = path.relative_to(results)
+        unfinished = any(map(atomic.is_unfinished, (own, *own.parents)))
+        if unfinished or own.parts[0] == "benchmarks" or path.name.endswith(times):
+            continue
+        if path.is_file() and path.stat().st_mtime >= since:
+            found[path] = content(path)
+    return found
+
+
+def _kill(run: SmallRun, rule: str, target: str) -> None:
+    """Kill everything while a rule is at work."""
+    workspace = run.workspace
+    since = time.time()
+    log = workspace.root / f"{rule}-killed.log"
+    process = workspace.start(f"results/demo/{target}", log=log)
+    try:
+        wrong = _wait_for_work(process, log, rule, workspace.results)
+    finally:
+        workspace.stop(process, signal.SIGKILL)
+    run.log += log.read_text(errors="replace")
+    assert not wrong, f"{rule}: {wrong}:\n{run.log[-3000:]}"
+    run.kills[rule] = (workspace.results / target).exists()
+    run.left[rule] = _finished(workspace.results, since)
+
+
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory) -> SmallRun:
     workspace = copy_of_repository(tmp_path_factory.mktemp("boldreel"))
     run = SmallRun(workspace)
+    for rule, target in EARLY:
+        _kill(run, rule, target)
     for training, output in TRAININGS:
         state = Watched(workspace.root / "state" / "demo" / training)
         for how, epoch in SIGNALS:
@@ -94,6 +156,8 @@ def small_run(tmp_path_factory) -> SmallRun:
             assert not wrong, f"{training}, {how.name}: {wrong}:\n{run.log[-3000:]}"
             left = Stop(state.look() or (0, 0), (workspace.results / output).exists())
             run.stops[training, how] = left
+    for rule, target in LATE:
+        _kill(run, rule, target)
     log = workspace.root / "finished.log"
     process = workspace.make("demo", log)
     try:

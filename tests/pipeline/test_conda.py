@@ -24,7 +24,7 @@ STAND_IN = ROOT / "tests" / "tools" / "conda" / "bin"
 def conda_run(tmp_path_factory):
     """(workspace, what a run with --use-conda printed, its exit status)."""
     workspace = copy_of_repository(tmp_path_factory.mktemp("conda"))
-    workspace.configuration = "tests/pipeline/conda.yaml"
+    workspace.configuration = "tests/pipeline/tiny.yaml tests/pipeline/conda.yaml"
     # the stand-in runs on the Python of the tests, which has pip
     workspace.path = f"{STAND_IN}:{Path(sys.executable).parent}"
     plain = workspace.planned()

@@ -13,6 +13,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 ROOT = Path(__file__).parents[2]
 SMALL = "tests/pipeline/small.yaml"
 
@@ -131,6 +133,23 @@ class Workspace:
                 words = shlex.split(line.split(" 2>&1 |")[0])
                 return words[words.index("python") :]
         raise AssertionError(f"{module} ({containing}) was never run")
+
+
+class Watched:
+    """The state that a training keeps below a folder, read when it has changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.seen, self.reached = folder, (0, 0), None
+
+    def look(self) -> tuple[int, int] | None:
+        """(epoch, step) that is saved, or None."""
+        for path in self.folder.rglob("last.pt"):
+            about = path.stat()
+            if (about.st_ino, about.st_mtime_ns) != self.seen:
+                state = torch.load(path, map_location="cpu", weights_only=True)
+                self.seen = about.st_ino, about.st_mtime_ns
+                self.reached = state["epoch"], state["step"]
+        return self.reached
 
 
 def copy_of_repository(target: Path) -> Workspace:

@@ -1,5 +1,6 @@
 """The configuration: unknown keys, defaults, lists of subjects."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,12 @@ def test_subjects(tmp_path):
         ("name\n01\n", "column 'subject'"),
         ("subject\n01\n01\n", "twice"),
         ("subject\n$(rm x)\n", "letters and digits"),
+        ("subject\n../../etc\n", "letters and digits"),
+        ("subject\n01; touch x\n", "letters and digits"),
+        ("subject\n-rf\n", "letters and digits"),
+        ("subject\n'01'\n", "letters and digits"),
+        ("subject\nJosé\n", "letters and digits"),
+        ("subject\n\u0661\n", "letters and digits"),  # a digit, of another alphabet
         ("subject\texclude\n01\ttrue\n", "no subject is left"),
     ],
 )
@@ -58,6 +65,69 @@ def test_bad_lists_of_subjects(tmp_path, text, word):
     table.write_text(text)
     with pytest.raises(UserError, match=word.replace("$", r"\$")):
         configuration.subjects(table)
+
+
+def test_a_table_with_a_million_rows_is_none_of_subjects(tmp_path):
+    """It is put down after the first ten thousand."""
+    table = tmp_path / "subjects.tsv"
+    with table.open("w") as lines:
+        lines.write("subject\n")
+        lines.writelines(f"{number:07d}\n" for number in range(1_000_000))
+    tracemalloc.start()
+    with pytest.raises(UserError, match="more than 10,000 subjects"):
+        configuration.subjects(table)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10e6
+
+
+def test_a_list_of_subjects_that_is_no_text(tmp_path):
+    table = tmp_path / "subjects.tsv"
+    table.write_bytes(bytes(range(256)))
+    with pytest.raises(UserError, match="not a readable table"):
+        configuration.subjects(table)
+    table.write_text("\ufeffsubject\n01\n", encoding="utf-8")  # as spreadsheets save it
+    assert configuration.subjects(table) == ["01"]
+
+
+@pytest.mark.parametrize("name", ["-rf", "{subject}", "two\nlines", ".hidden"])
+def test_movies_whose_names_could_not_be_folders(tmp_path, name):
+    events = tmp_path / "events.tsv"
+    text = f'"{name}.mp4"' if "\n" in name else f"{name}.mp4"
+    events.write_text(f"onset\tduration\tstim_file\n0\t2\t{text}\n")
+    with pytest.raises(UserError) as caught:
+        configuration.movies_shown([events])
+    assert "\n" not in str(caught.value)
+
+
+def test_movies_may_have_any_other_name(tmp_path):
+    name = 'it\'s; $(touch owned) "é" & `x`'
+    events = tmp_path / "events.tsv"
+    events.write_text(f"onset\tduration\tstim_file\n0\t2\t../stimuli/{name}.mp4\n")
+    assert configuration.movies_shown([events]) == {name: f"../stimuli/{name}.mp4"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"bids": "-rf"},
+        {"results": "results/{subject}"},
+        {"state": "st\ate"},
+        {"models": {"clip": "-x"}},
+    ],
+)
+def test_paths_that_would_be_read_as_something_else(changed, tmp_path):
+    config = configuration.complete({"dataset": "x", **COHORT, **changed})
+    with pytest.raises(UserError, match="configuration: ") as caught:
+        configuration.check_paths(config, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_paths_may_have_blanks_quotes_and_letters_of_any_alphabet(tmp_path):
+    config = configuration.complete(
+        {"dataset": "x", **COHORT, "bids": '/data/it\'s $(x); "日本" -y'}
+    )
+    configuration.check_paths(config, tmp_path)
 
 
 def _defaults(section: str) -> dict:

@@ -29,3 +29,17 @@ def test_config_must_be_a_json_object():
     done = run("from boldreel import step\nstep.parser('x').parse_args(['--config', '[1]'])")
     assert done.returncode == 2
     assert "JSON object" in done.stderr
+
+
+def test_what_the_disk_says_is_one_line():
+    for code, word in (
+        ("ENOSPC", "no space is left"),
+        ("EACCES", "no permission to read or write"),
+    ):
+        done = run(
+            "import errno\nfrom boldreel import step\n"
+            f"def main(): raise OSError(errno.{code}, 'x', '/data/run.nii')\nstep.run(main)"
+        )
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: /data/run.nii: ") and word in done.stderr
+        assert done.stderr.count("\n") == 1

@@ -44,6 +44,7 @@ rule ablate_train:
         ),
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject),
+        sidecars=lambda wildcards: sidecars(responses(wildcards.subject)),
         voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features(),
@@ -115,6 +116,9 @@ rule ablate_minutes:
         pool=f"{R}/align/without-{{subject}}",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "train", "test"),
+        sidecars=lambda wildcards: sidecars(
+            responses(wildcards.subject, "train", "test")
+        ),
         voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features(),

@@ -13,6 +13,11 @@ rule align_pool:
             for subject in members(wildcards.pool)
             for path in responses(subject, "train", "validation")
         ],
+        sidecars=lambda wildcards: [
+            path
+            for subject in members(wildcards.pool)
+            for path in sidecars(responses(subject, "train", "validation"))
+        ],
         voxels=lambda wildcards: expand(
             f"{R}/sub-{{subject}}/roi/voxels.parquet", subject=members(wildcards.pool)
         ),
@@ -55,6 +60,9 @@ rule align_train:
         pretrained=PRETRAINED,
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "train", "validation"),
+        sidecars=lambda wildcards: sidecars(
+            responses(wildcards.subject, "train", "validation")
+        ),
         voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features("train", "validation"),
@@ -97,6 +105,7 @@ rule align_retrieve:
         ridge=f"{R}/sub-{{subject}}/align/ridge",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "test"),
+        sidecars=lambda wildcards: sidecars(responses(wildcards.subject, "test")),
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features(),
     output:
@@ -136,6 +145,7 @@ rule align_repeats:
         ridge=f"{R}/sub-{{subject}}/align/ridge",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "test"),
+        sidecars=lambda wildcards: sidecars(responses(wildcards.subject, "test")),
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features(),
     output:
@@ -169,6 +179,9 @@ rule align_scaling:
     input:
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "train", "test"),
+        sidecars=lambda wildcards: sidecars(
+            responses(wildcards.subject, "train", "test")
+        ),
         voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features(),
@@ -200,6 +213,9 @@ rule align_rois:
         unpack(control_series),
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "train", "test"),
+        sidecars=lambda wildcards: sidecars(
+            responses(wildcards.subject, "train", "test")
+        ),
         voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features(),
@@ -242,6 +258,11 @@ rule align_cross:
         series=lambda wildcards: [
             path for subject in SUBJECTS for path in responses(subject, "test")
         ],
+        sidecars=lambda wildcards: [
+            path
+            for subject in SUBJECTS
+            for path in sidecars(responses(subject, "test"))
+        ],
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features(),
     output:
@@ -265,7 +286,9 @@ rule align_cross:
         ),
         code=code("align.cross"),
         subjects=SUBJECTS,
-        folders=[f"{R}/sub-{subject}/align" for subject in SUBJECTS],
+        folders=lambda wildcards, input: [
+            str(Path(path).parent) for path in input.model
+        ],
         series=lambda wildcards, input: list(
             dict.fromkeys(str(Path(path).parent) for path in input.series)
         ),
@@ -283,6 +306,7 @@ rule align_attention:
         cotrained=f"{R}/sub-{{subject}}/cotrain",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "test"),
+        sidecars=lambda wildcards: sidecars(responses(wildcards.subject, "test")),
         positions=f"{R}/atlas/positions.parquet",
     output:
         positions=f"{R}/sub-{{subject}}/align/attention.parquet",

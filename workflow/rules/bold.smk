@@ -2,12 +2,18 @@
 
 # What the embedded engine reads of its section: the rest is for fMRIPrep and adopted derivatives.
 EMBEDDED_ENGINE = section("bold", leave_out=["derivatives", "space", "fmriprep"])
+ANAT = f"{DERIVATIVES}/sub-{{subject}}/anat/sub-{{subject}}_"
+# What stands beside a preprocessed run.
+RUN = f"{DERIVATIVES}/sub-{{subject}}/func/sub-{{subject}}_task-{{segment}}_run-{{repeat}}_"
 
 
 rule bold_check:
     """Refuse raw data that cannot be right, before anything long starts."""
     input:
         bold=lambda wildcards: [path for _, _, path in RAW[wildcards.subject]],
+        sidecars=lambda wildcards: sidecars(
+            path for _, _, path in RAW[wildcards.subject]
+        ),
         events=lambda wildcards: events(
             wildcards.subject, "train", "validation", "test"
         ),
@@ -38,12 +44,21 @@ rule bold_anatomy:
     input:
         t1w=lambda wildcards: t1w(wildcards.subject),
     output:
-        t1w=f"{DERIVATIVES}/sub-{{subject}}/anat/sub-{{subject}}_desc-preproc_T1w.nii.gz",
-        mask=f"{DERIVATIVES}/sub-{{subject}}/anat/sub-{{subject}}_desc-brain_mask.nii.gz",
-        xfm=(
-            f"{DERIVATIVES}/sub-{{subject}}/anat/"
-            "sub-{subject}_from-T1w_to-MNI152NLin2009aSym_mode-image_xfm.txt"
-        ),
+        t1w=f"{ANAT}desc-preproc_T1w.nii.gz",
+        sidecar=f"{ANAT}desc-preproc_T1w.json",
+        mask=f"{ANAT}desc-brain_mask.nii.gz",
+        target=f"{ANAT}res-2_desc-brain_T1w.nii",
+        xfm=[
+            f"{ANAT}from-T1w_to-MNI152NLin2009aSym_mode-image_xfm.txt",
+            f"{ANAT}from-MNI152NLin2009aSym_to-T1w_mode-image_xfm.txt",
+        ],
+        on_grid=[
+            f"{ANAT}{SPACE}_{name}.nii.gz"
+            for name in (
+                *("label-GM_probseg", "label-WM_probseg", "label-CSF_probseg"),
+                "desc-brain_mask",
+            )
+        ],
     log:
         f"{LOGS}/bold/anatomy-{{subject}}.log",
     benchmark:
@@ -68,17 +83,21 @@ rule bold_run:
     """One run: slice timing, motion, coregistration, one interpolation to MNI, confounds."""
     input:
         bold=raw,
+        sidecars=lambda wildcards: sidecars([raw(wildcards)]),
         checked=f"{R}/sub-{{subject}}/checked.json",
         t1w=rules.bold_anatomy.output.t1w,
-        mask=rules.bold_anatomy.output.mask,
-        xfm=rules.bold_anatomy.output.xfm,
+        anatomy=staged(rules.bold_anatomy.output),
     output:
         bold=preprocessed("{subject}", "{segment}", "{repeat}"),
         sidecar=preprocessed("{subject}", "{segment}", "{repeat}")[:-4] + ".json",
-        confounds=(
-            f"{DERIVATIVES}/sub-{{subject}}/func/"
-            "sub-{subject}_task-{segment}_run-{repeat}_desc-confounds_timeseries.tsv"
-        ),
+        confounds=f"{RUN}desc-confounds_timeseries.tsv",
+        about=f"{RUN}desc-confounds_timeseries.json",
+        mask=f"{RUN}{SPACE}_desc-brain_mask.nii.gz",
+        boldref=f"{RUN}{SPACE}_boldref.nii.gz",
+        xfm=[
+            f"{RUN}from-orig_to-boldref_mode-image_desc-hmc_xfm.txt",
+            f"{RUN}from-boldref_to-T1w_mode-image_desc-coreg_xfm.txt",
+        ],
     log:
         f"{LOGS}/bold/run-{{subject}}-{{segment}}-{{repeat}}.log",
     benchmark:
@@ -109,6 +128,14 @@ rule bold_qc:
                 preprocessed(wildcards.subject, *run)
                 for run in runs_of(wildcards.subject)
             ]
+        ),
+        beside=lambda wildcards: (
+            []
+            if adopted(wildcards.subject)
+            else staged(beside_runs(wildcards.subject))
+        ),
+        anatomy=lambda wildcards: (
+            [] if adopted(wildcards.subject) else staged(rules.bold_anatomy.output)
         ),
         raw=lambda wildcards: [path for _, _, path in RAW[wildcards.subject]],
     output:
@@ -172,6 +199,9 @@ rule bold_fmriprep:
     """fMRIPrep of one subject in a container; its work directory is kept, so that it goes on."""
     input:
         bold=lambda wildcards: [path for _, _, path in RAW[wildcards.subject]],
+        sidecars=lambda wildcards: sidecars(
+            path for _, _, path in RAW[wildcards.subject]
+        ),
         checked=f"{R}/sub-{{subject}}/checked.json",
     output:
         f"{R}/sub-{{subject}}/bold.tsv",
@@ -213,6 +243,9 @@ rule bold_adopt:
     """Preprocessed runs of a subject that are there already: where they lie, held against raw data."""
     input:
         bold=lambda wildcards: [path for _, _, path in RAW[wildcards.subject]],
+        sidecars=lambda wildcards: sidecars(
+            path for _, _, path in RAW[wildcards.subject]
+        ),
         events=lambda wildcards: (
             []
             if foreign(wildcards.subject)

@@ -1,12 +1,17 @@
 # What the stages' files share: configuration, names of files, lists of runs, parameters of a
 # step. The only file with Snakemake functions.
+import gc
 import json
 import sys
 from functools import lru_cache
+from os.path import lexists
 from pathlib import Path
+from shlex import quote
 
 from snakemake import benchmark
 from snakemake.exceptions import WorkflowError
+from snakemake.io import flag
+from snakemake.path_modifier import PATH_MODIFIER_FLAG
 
 ROOT = Path(workflow.basedir).parent
 LIB = ROOT / "workflow" / "lib"
@@ -24,6 +29,9 @@ from boldreel.windows import modes
 # Snakemake measures the memory of young jobs twice a second, for which hundreds of short jobs pay with
 # a quarter of a core.
 benchmark.BENCHMARK_INTERVAL_SHORT = 2.0
+# A plan of many subjects is millions of objects that all stay: to look through them for garbage as often as
+# Python does by itself takes a tenth of the time.
+gc.set_threshold(200_000, 50, 100)
 
 
 def told(function, *arguments):
@@ -47,7 +55,17 @@ def located(path):
     return str(path)
 
 
+def given(path):
+    """A file that was there before: with results in remote storage it is read where it is mounted.
+
+    Flagged like a path that has its storage: jobs with a `local` file would all run where Snakemake does.
+    """
+    told(bids.check_source, path)
+    return flag(str(path), PATH_MODIFIER_FLAG)
+
+
 config = told(configuration.complete, config)
+told(configuration.check_paths, config, ROOT)
 
 DATASET = config["dataset"]
 R = f"{config['results']}/{DATASET}"
@@ -95,10 +113,10 @@ def prefix():
     here = (
         ""
         if "conda" in deployed
-        else f"export PATH='{Path(sys.executable).parent}':\"$PATH\"; "
+        else f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"; '
     )
     return (
-        f"set -euo pipefail; {here}export PYTHONPATH='{LIB}' PYTHONNOUSERSITE=1 "
+        f"set -euo pipefail; {here}export PYTHONPATH={quote(str(LIB))} PYTHONNOUSERSITE=1 "
         "PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE= TOKENIZERS_PARALLELISM=false MPLBACKEND=Agg; "
     )
 
@@ -129,9 +147,9 @@ def weights(*names):
     for name in names:
         place = Path(MODELS.get(name, ""))
         if name in MODELS and place.is_dir():
-            found += sorted(str(path) for path in place.rglob("*.safetensors"))
+            found += [given(path) for path in sorted(place.rglob("*.safetensors"))]
         elif name in MODELS and place.is_file():
-            found.append(str(place))
+            found.append(given(place))
     return found
 
 
@@ -167,11 +185,9 @@ def drawn_controls():
     return [*kept, *(f"seed-{number}" for number in range(1, seeds))]
 
 
-def of_control(wildcards):
-    """What a control takes beside what a reconstruction does."""
-    if wildcards.control == "caption":
-        return {"training_features": features("train", "validation")}
-    return of_other(wildcards.subject) if wildcards.control == "other" else {}
+def own_controls():
+    """Those of them that no other subject takes part in."""
+    return [name for name in drawn_controls() if name != "other"]
 
 
 def of_other(subject):
@@ -180,6 +196,7 @@ def of_other(subject):
     return {
         "other_windows": f"{R}/sub-{other}/windows.parquet",
         "other_series": responses(other, "test"),
+        "other_sidecars": sidecars(responses(other, "test")),
     }
 
 
@@ -187,13 +204,6 @@ def other_options(input):
     """The same as words of the command line."""
     series = str(Path(input.other_series[0]).parent)
     return ["--other-windows", input.other_windows, "--other-series", series]
-
-
-def control_options(wildcards, input):
-    """The same as words of the command line."""
-    if wildcards.control == "caption":
-        return ["--training-features", *input.training_features]
-    return other_options(input) if wildcards.control == "other" else []
 
 
 def method_controls(method):
@@ -212,7 +222,8 @@ def method_control_inputs(wildcards):
     """What these controls take beside what a reconstruction does."""
     names = drawn_controls()
     fitted = responses(wildcards.subject, "train", "validation")
-    mean = {"fitted": fitted} if "mean" in names else {}
+    about = {"fitted": fitted, "fitted_sidecars": sidecars(fitted)}
+    mean = about if "mean" in names else {}
     return mean | (of_other(wildcards.subject) if "other" in names else {})
 
 
@@ -246,7 +257,7 @@ def scored(name):
     return [f"{R}/sub-{{subject}}/methods/{method}/{name}" for method in OTHERS]
 
 
-def left_by(method, stage, kind=None):
+def left_by(method, stage, subject, kind=None):
     """What the rule of another method's stage leaves for a subject, or its output of one name.
 
     Nothing where there is no such rule: a method need not be fitted, or have controls.
@@ -255,16 +266,17 @@ def left_by(method, stage, kind=None):
     if not workflow.is_rule(name):
         return []
     output = getattr(rules, name).output
-    return list(output) if kind is None else list(output.get(kind, []))
+    paths = output if kind is None else output.get(kind, [])
+    return [path.apply_wildcards({"subject": subject}) for path in paths]
 
 
 def fits():
     """What the other methods' rules `{method}_train` leave."""
     return [
-        path.format(subject=subject)
+        path
         for name in OTHERS
-        for path in left_by(name, "train")
         for subject in SUBJECTS
+        for path in left_by(name, "train", subject)
     ]
 
 
@@ -297,7 +309,7 @@ def raw_runs(subject):
     if foreign(subject) or ENGINE == "derivatives":
         tree = COHORT_TREE if foreign(subject) else TREE
         found = told(derivatives.find, tree, subject, DERIVED_SPACE)
-        return [(run.segment, run.repeat, str(run.path)) for run in found]
+        return [(run.segment, run.repeat, given(run.path)) for run in found]
     if EMBEDDED:
         func = f"{BIDS}/sub-{subject}/func/sub-{subject}"
         return [
@@ -305,7 +317,7 @@ def raw_runs(subject):
             for segment, repeat in told(design.runs, config["insilico"], subject)
         ]
     return [
-        (run.segment, run.repeat, str(run.path))
+        (run.segment, run.repeat, given(run.path))
         for run in told(bids.find_runs, BIDS, subject)
     ]
 
@@ -337,6 +349,7 @@ def raw(wildcards):
     )
 
 
+@lru_cache(maxsize=None)
 def in_split(segment, *splits):
     """Whether a segment belongs to one of the splits (validation is taken out of train)."""
     return told(split_of, segment, config["segments"]) in splits
@@ -366,6 +379,20 @@ def preprocessed(subject, segment, repeat):
     )
 
 
+def beside_runs(subject):
+    """What tells of the quality of a subject's preprocessed runs, beside their BOLD."""
+    beside = (
+        f"_{SPACE}_desc-preproc_bold.json",
+        f"_{SPACE}_desc-brain_mask.nii.gz",
+        f"_{SPACE}_boldref.nii.gz",
+        "_desc-confounds_timeseries.tsv",
+    )
+    stems = [
+        preprocessed(subject, *run).split(f"_{SPACE}")[0] for run in runs_of(subject)
+    ]
+    return [stem + ending for stem in stems for ending in beside]
+
+
 def run_table(subject):
     """The table of where a subject's adopted runs lie."""
     return f"{R}/sub-{subject}/bold.tsv"
@@ -385,10 +412,10 @@ def of_positions(wildcards):
 
 
 def files_of_run(*run):
-    """The preprocessed BOLD and the confounds of a run (subject, segment, repeat)."""
+    """The preprocessed BOLD of a run (subject, segment, repeat), its sidecar and its confounds."""
     bold = preprocessed(*run)
     confounds = bold.split(f"_{SPACE}")[0] + "_desc-confounds_timeseries.tsv"
-    return {"bold": bold, "confounds": confounds}
+    return {"bold": bold, "sidecars": sidecars([bold]), "confounds": confounds}
 
 
 def control_runs(wildcards):
@@ -399,7 +426,11 @@ def control_runs(wildcards):
         files_of_run(wildcards.subject, *run)
         for run in runs_of(wildcards.subject, "train", "test")
     ]
-    return {key: [files[key] for files in found] for key in ("bold", "confounds")}
+    return {
+        "bold": [files["bold"] for files in found],
+        "sidecars": [path for files in found for path in files["sidecars"]],
+        "confounds": [files["confounds"] for files in found],
+    }
 
 
 def control_run_options(wildcards, input):
@@ -436,6 +467,7 @@ def series(subject, *splits):
     return series_of(subject, runs_of(subject, *splits))
 
 
+@lru_cache(maxsize=None)
 def responses(subject, *splits):
     """What windows are cut from: a subject's cleaned series, or those deconvolved."""
     folder = "activity" if DECONVOLVED else "series"
@@ -455,7 +487,33 @@ def evidence():
         f"{R}/group/ablation.tsv",
         *(f"{R}/sub-{subject}/align/minutes.tsv" for subject in SUBJECTS),
     ]
-    return [path for path in made if Path(path).exists()]
+    return [path for path in made if exists(path)]
+
+
+def remote():
+    """Whether results lie in remote storage."""
+    return workflow.storage_settings.default_storage_provider is not None
+
+
+def staged(paths):
+    """Files of the results that a step finds by their names beside others.
+
+    Where results lie in remote storage a job gets only what it names; elsewhere they would make plans of many
+    subjects longer for nothing.
+    """
+    return list(paths) if remote() else []
+
+
+def sidecars(paths):
+    """The JSON beside each array or BOLD file, without which steps do not read it.
+
+    Beside own data it need not be: what it would say can stand further up in the tree.
+    """
+    stems = [path.split(".nii")[0].removesuffix(".dtseries") for path in paths]
+    beside = [stem.removesuffix(".npy") + ".json" for stem in stems]
+    made = staged(path for path in beside if path.startswith(f"{R}/"))
+    own = (path for path in beside if not path.startswith(f"{R}/"))
+    return made + [given(path) for path in own if lexists(path)]
 
 
 def events(subject, *splits):
@@ -471,13 +529,14 @@ def events(subject, *splits):
 def events_of(subject, segment, repeat, path):
     """The events file of a run: beside its raw BOLD, or where the raw data set has it."""
     if subject not in SHOWN:
-        return path.split("_bold.nii")[0] + "_events.tsv"
+        found = path.split("_bold.nii")[0] + "_events.tsv"
+        return found if EMBEDDED else given(found)
     if (segment, repeat) not in SHOWN[subject]:
         sys.exit(
             f"error: {BIDS}/sub-{subject}: no events file for {bids.run_label(segment, repeat)}; "
             "write its _events.tsv, or take its task out of `segments`"
         )
-    return str(SHOWN[subject][segment, repeat])
+    return given(SHOWN[subject][segment, repeat])
 
 
 @lru_cache(maxsize=None)
@@ -501,7 +560,9 @@ def movie_files(*splits):
     """The movie files of the splits."""
     if EMBEDDED:
         return [f"{BIDS}/stimuli/{name}.mp4" for name in movies(*splits)]
-    return [told(configuration.movie_file, BIDS, name) for name in movies(*splits)]
+    return [
+        given(told(configuration.movie_file, BIDS, name)) for name in movies(*splits)
+    ]
 
 
 def movie_file(wildcards):
@@ -523,19 +584,21 @@ def annotations(*names):
     """Annotation tables beside the movies (all, or those named), where there are any."""
     files = dict(zip(movies(), movie_files(), strict=True))
     tables = [str(Path(files[name]).with_suffix(".tsv")) for name in names or files]
-    return [path for path in tables if EMBEDDED or Path(path).exists()]
+    if EMBEDDED:
+        return tables
+    return [given(path) for path in tables if lexists(path)]
 
 
 def t1w(subject):
     """A subject's T1w image."""
     if EMBEDDED:
         return f"{BIDS}/sub-{subject}/anat/sub-{subject}_T1w.nii.gz"
-    found = sorted(Path(BIDS, f"sub-{subject}").glob("**/anat/*_T1w.nii*"))
+    found = sorted(Path(BIDS, f"sub-{subject}").glob("**/anat/sub-*_T1w.nii*"))
     if not found:
         sys.exit(
             f"error: {BIDS}/sub-{subject}: no anat/*_T1w.nii.gz; bold.engine embedded needs one"
         )
-    return str(found[0])
+    return given(found[0])
 
 
 def check_container():

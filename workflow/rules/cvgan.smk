@@ -6,11 +6,20 @@ rule cvgan_train:
     input:
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "train", "validation"),
+        sidecars=lambda wildcards: sidecars(
+            responses(wildcards.subject, "train", "validation")
+        ),
         clips=f"{R}/clips.parquet",
         frames=[
             f"{R}/stimuli/{movie}/frames.npy"
             for movie in movies("train", "validation")
         ],
+        frames_sidecars=staged(
+            [
+                f"{R}/stimuli/{movie}/frames.json"
+                for movie in movies("train", "validation")
+            ]
+        ),
     output:
         directory(f"{R}/sub-{{subject}}/methods/cvgan/fit"),
     log:
@@ -44,6 +53,7 @@ rule cvgan_reconstruct:
         fit=f"{R}/sub-{{subject}}/methods/cvgan/fit",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "test"),
+        sidecars=lambda wildcards: sidecars(responses(wildcards.subject, "test")),
     output:
         clips=directory(f"{R}/sub-{{subject}}/reconstruction/cvgan/shard-0"),
         controls=[directory(folder) for folder in method_controls("cvgan")],

@@ -6,6 +6,7 @@ rule evaluate_reference:
     input:
         upper=[f"{R}/reconstruction/true_features/shard-{shard}" for shard in shards()],
         frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
+        sidecars=staged([f"{R}/stimuli/{movie}/frames.json" for movie in movies()]),
         clips=f"{R}/clips.parquet",
         weights=weights(*JUDGES.values()),
     output:
@@ -34,6 +35,34 @@ rule evaluate_reference:
         "{params.judges:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
+rule evaluate_shard:
+    """What the judges see in one of a subject's shards: each can look on a GPU of its own."""
+    input:
+        reconstruction=f"{R}/sub-{{subject}}/reconstruction/{METHOD}/shard-{{shard}}",
+        weights=weights(*JUDGES.values()),
+    output:
+        directory(f"{R}/sub-{{subject}}/evaluation/shard-{{shard}}"),
+    log:
+        f"{LOGS}/evaluate/shard-{{subject}}-{{shard}}.log",
+    benchmark:
+        f"{R}/benchmarks/evaluate/shard-{{subject}}-{{shard}}.tsv"
+    priority: 15
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=240,
+        gpu=1,
+    params:
+        cfg=section("evaluate", leave_out=set(config["evaluate"]) - {"batch_size"}),
+        code=code("evaluate.shard"),
+        judges=judges(),
+    shell:
+        "python -m boldreel.evaluate.shard --reconstruction {input.reconstruction:q} {params.judges:q} "
+        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
 rule evaluate_score:
     """Score a subject's reconstructions clip by clip, and over clips with intervals and chance."""
     input:
@@ -41,16 +70,28 @@ rule evaluate_score:
             f"{R}/sub-{{subject}}/reconstruction/{METHOD}/shard-{shard}"
             for shard in shards()
         ],
+        # gathered where there are several; a single job looks itself
+        readings=[
+            f"{R}/sub-{{subject}}/evaluation/shard-{shard}"
+            for shard in shards()
+            if len(shards()) > 1
+        ],
         upper=[f"{R}/reconstruction/true_features/shard-{shard}" for shard in shards()],
         controls=[
             f"{R}/sub-{{subject}}/reconstruction/control-{control}"
             for control in drawn_controls()
         ],
         frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
+        frames_sidecars=staged(
+            [f"{R}/stimuli/{movie}/frames.json" for movie in movies()]
+        ),
         clips=f"{R}/clips.parquet",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(
             wildcards.subject, "train", "validation", "test"
+        ),
+        sidecars=lambda wildcards: sidecars(
+            responses(wildcards.subject, "train", "validation", "test")
         ),
         reference=f"{R}/evaluation/reference",
         weights=weights(*JUDGES.values()),
@@ -82,7 +123,7 @@ rule evaluate_score:
         ),
     shell:
         "python -m boldreel.evaluate.score --reconstruction {input.reconstruction:q} "
-        "--upper-bound {input.upper:q} {params.controls:q} "
+        "--readings {input.readings:q} --upper-bound {input.upper:q} {params.controls:q} "
         "--stimuli {params.stimuli:q} --clips {input.clips:q} "
         "--windows {input.windows:q} {params.judges:q} --method {params.method} "
         "--series-dir {params.series:q} --reference {input.reference:q} "
@@ -95,16 +136,21 @@ rule evaluate_method:
     """Score a subject's reconstructions by another method: same clips, judges, baselines and tests."""
     input:
         reconstruction=f"{R}/sub-{{subject}}/reconstruction/{{method}}/shard-0",
-        controls=lambda wildcards: [
-            path.format(subject=wildcards.subject)
-            for path in left_by(wildcards.method, "reconstruct", "controls")
-        ],
+        controls=lambda wildcards: left_by(
+            wildcards.method, "reconstruct", wildcards.subject, "controls"
+        ),
         upper=[f"{R}/reconstruction/true_features/shard-{shard}" for shard in shards()],
         frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
+        frames_sidecars=staged(
+            [f"{R}/stimuli/{movie}/frames.json" for movie in movies()]
+        ),
         clips=f"{R}/clips.parquet",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(
             wildcards.subject, "train", "validation", "test"
+        ),
+        sidecars=lambda wildcards: sidecars(
+            responses(wildcards.subject, "train", "validation", "test")
         ),
         reference=f"{R}/evaluation/reference",
         weights=weights(*JUDGES.values()),

@@ -8,6 +8,12 @@ rule generator_latents:
             f"{R}/stimuli/{movie}/frames.npy"
             for movie in movies("train", "validation")
         ],
+        sidecars=staged(
+            [
+                f"{R}/stimuli/{movie}/frames.json"
+                for movie in movies("train", "validation")
+            ]
+        ),
         weights=weights("diffusion"),
     output:
         latents=[
@@ -47,6 +53,12 @@ rule generator_tune:
             f"{R}/generator/latents/{movie}.npy"
             for movie in movies("train", "validation")
         ],
+        sidecars=staged(
+            [
+                f"{R}/generator/latents/{movie}.json"
+                for movie in movies("train", "validation")
+            ]
+        ),
         features=lambda wildcards: features("train", "validation"),
         clips=f"{R}/clips.parquet",
         weights=weights("diffusion"),
@@ -87,12 +99,21 @@ rule generator_cotrain:
         encoder=f"{R}/sub-{{subject}}/align/model",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "train", "validation"),
+        sidecars=lambda wildcards: sidecars(
+            responses(wildcards.subject, "train", "validation")
+        ),
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features("train", "validation"),
         latents=[
             f"{R}/generator/latents/{movie}.npy"
             for movie in movies("train", "validation")
         ],
+        latents_sidecars=staged(
+            [
+                f"{R}/generator/latents/{movie}.json"
+                for movie in movies("train", "validation")
+            ]
+        ),
         weights=weights("diffusion"),
     output:
         directory(f"{R}/sub-{{subject}}/cotrain"),

@@ -83,7 +83,7 @@ rule insilico_drive:
 rule insilico_anatomy:
     """One subject's head: T1w image, and the truth about its brain."""
     input:
-        atlas=ROOT / "resources" / "atlas" / "visual_centres.tsv",
+        atlas=given(ROOT / "resources" / "atlas" / "visual_centres.tsv"),
     output:
         t1w=f"{R}/bids/sub-{{subject}}/anat/sub-{{subject}}_T1w.nii.gz",
         truth=f"{TRUTH}/sub-{{subject}}/anatomy.json",
@@ -114,7 +114,7 @@ rule insilico_bold:
         anatomy=f"{TRUTH}/sub-{{subject}}/anatomy.json",
         encoding=f"{TRUTH}/sub-{{subject}}/encoding.npz",
         epi=f"{TRUTH}/sub-{{subject}}/epi.npz",
-        spectrum=ROOT / "resources" / "insilico" / "noise_spectrum.json",
+        spectrum=given(ROOT / "resources" / "insilico" / "noise_spectrum.json"),
         drive=f"{TRUTH}/drive",
     output:
         bold=simulated(FUNC, "_bold.nii"),

@@ -6,11 +6,20 @@ rule linear_train:
     input:
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "train", "validation"),
+        sidecars=lambda wildcards: sidecars(
+            responses(wildcards.subject, "train", "validation")
+        ),
         clips=f"{R}/clips.parquet",
         frames=[
             f"{R}/stimuli/{movie}/frames.npy"
             for movie in movies("train", "validation")
         ],
+        frames_sidecars=staged(
+            [
+                f"{R}/stimuli/{movie}/frames.json"
+                for movie in movies("train", "validation")
+            ]
+        ),
         weights=weights("image_classifier"),
     output:
         directory(f"{R}/sub-{{subject}}/methods/linear/fit"),
@@ -45,11 +54,18 @@ rule linear_reconstruct:
         fit=f"{R}/sub-{{subject}}/methods/linear/fit",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "test"),
+        sidecars=lambda wildcards: sidecars(responses(wildcards.subject, "test")),
         clips=f"{R}/clips.parquet",
         frames=[
             f"{R}/stimuli/{movie}/frames.npy"
             for movie in movies("train", "validation")
         ],
+        frames_sidecars=staged(
+            [
+                f"{R}/stimuli/{movie}/frames.json"
+                for movie in movies("train", "validation")
+            ]
+        ),
     output:
         clips=directory(f"{R}/sub-{{subject}}/reconstruction/linear/shard-0"),
         controls=[directory(folder) for folder in method_controls("linear")],

@@ -11,6 +11,11 @@ rule pretrain_corpus:
             for subject in COHORT
             for path in series_of(subject, untested(subject))
         ],
+        sidecars=[
+            path
+            for subject in COHORT
+            for path in sidecars(series_of(subject, untested(subject)))
+        ],
         positions=f"{R}/atlas/positions.parquet",
     output:
         directory(CORPUS),

@@ -7,6 +7,7 @@ rule reconstruct_sample:
         cotrain=f"{R}/sub-{{subject}}/cotrain",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "test"),
+        sidecars=lambda wildcards: sidecars(responses(wildcards.subject, "test")),
         clips=f"{R}/clips.parquet",
         weights=weights("diffusion"),
     output:
@@ -72,39 +73,87 @@ rule reconstruct_true_features:
         "--output {output:q} --state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
-rule reconstruct_control:
-    """The co-trained model fed something else than the subject's responses, or other noise to start from."""
-    input:
-        unpack(of_control),
-        cotrain=f"{R}/sub-{{subject}}/cotrain",
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(wildcards.subject, "test"),
-        clips=f"{R}/clips.parquet",
-        weights=weights("diffusion"),
-    output:
-        directory(f"{R}/sub-{{subject}}/reconstruction/control-{{control}}"),
-    log:
-        f"{LOGS}/reconstruct/control-{{subject}}-{{control}}.log",
-    benchmark:
-        f"{R}/benchmarks/reconstruct/control-{{subject}}-{{control}}.tsv"
-    priority: 20
-    conda:
-        "../../envs/reconstruct.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(4000),
-        runtime=240,
-        gpu=1,
-    params:
-        cfg=section("reconstruct", leave_out=["controls", "seeds"]),
-        code=code("reconstruct.sample"),
-        series=folder_of("series"),
-        diffusion=model("diffusion"),
-        state=f"{STATE}/reconstruct/sub-{{subject}}-{{control}}",
-        more=control_options,
-    shell:
-        "python -m boldreel.reconstruct.sample --control {wildcards.control} "
-        "--encoder {input.cotrain:q}/encoder --generator {input.cotrain:q}/generator "
-        "--diffusion-model {params.diffusion:q} --windows {input.windows:q} "
-        "--series-dir {params.series:q} --clips {input.clips:q} {params.more:q} --output {output:q} "
-        "--state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+if own_controls():
+
+    rule reconstruct_controls:
+        """The co-trained model fed what says nothing of the responses, or other noise to start from."""
+        input:
+            training_features=(
+                features("train", "validation") if "caption" in own_controls() else []
+            ),
+            cotrain=f"{R}/sub-{{subject}}/cotrain",
+            windows=f"{R}/sub-{{subject}}/windows.parquet",
+            series=lambda wildcards: responses(wildcards.subject, "test"),
+            sidecars=lambda wildcards: sidecars(responses(wildcards.subject, "test")),
+            clips=f"{R}/clips.parquet",
+            weights=weights("diffusion"),
+        output:
+            [
+                directory(f"{R}/sub-{{subject}}/reconstruction/control-{control}")
+                for control in own_controls()
+            ],
+        log:
+            f"{LOGS}/reconstruct/controls-{{subject}}.log",
+        benchmark:
+            f"{R}/benchmarks/reconstruct/controls-{{subject}}.tsv"
+        priority: 20
+        conda:
+            "../../envs/reconstruct.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(4000),
+            runtime=1440,
+            gpu=1,
+        params:
+            cfg=section("reconstruct", leave_out=["controls", "seeds"]),
+            code=code("reconstruct.sample"),
+            series=folder_of("series"),
+            diffusion=model("diffusion"),
+            state=f"{STATE}/reconstruct/sub-{{subject}}-controls",
+        shell:
+            "python -m boldreel.reconstruct.sample --encoder {input.cotrain:q}/encoder "
+            "--generator {input.cotrain:q}/generator --diffusion-model {params.diffusion:q} "
+            "--windows {input.windows:q} --series-dir {params.series:q} --clips {input.clips:q} "
+            "--training-features {input.training_features:q} --controls {output:q} "
+            "--state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+if "other" in drawn_controls():
+
+    rule reconstruct_other:
+        """The co-trained model fed another subject's responses to the same clips."""
+        input:
+            unpack(lambda wildcards: of_other(wildcards.subject)),
+            cotrain=f"{R}/sub-{{subject}}/cotrain",
+            windows=f"{R}/sub-{{subject}}/windows.parquet",
+            series=lambda wildcards: responses(wildcards.subject, "test"),
+            sidecars=lambda wildcards: sidecars(responses(wildcards.subject, "test")),
+            clips=f"{R}/clips.parquet",
+            weights=weights("diffusion"),
+        output:
+            directory(f"{R}/sub-{{subject}}/reconstruction/control-other"),
+        log:
+            f"{LOGS}/reconstruct/other-{{subject}}.log",
+        benchmark:
+            f"{R}/benchmarks/reconstruct/other-{{subject}}.tsv"
+        priority: 20
+        conda:
+            "../../envs/reconstruct.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(4000),
+            runtime=240,
+            gpu=1,
+        params:
+            cfg=section("reconstruct", leave_out=["controls", "seeds"]),
+            code=code("reconstruct.sample"),
+            series=folder_of("series"),
+            diffusion=model("diffusion"),
+            state=f"{STATE}/reconstruct/sub-{{subject}}-other",
+            more=lambda wildcards, input: other_options(input),
+        shell:
+            "python -m boldreel.reconstruct.sample --encoder {input.cotrain:q}/encoder "
+            "--generator {input.cotrain:q}/generator --diffusion-model {params.diffusion:q} "
+            "--windows {input.windows:q} --series-dir {params.series:q} --clips {input.clips:q} "
+            "{params.more:q} --controls {output:q} --state {params.state:q} --config {params.cfg:q} "
+            "2>&1 | tee {log:q}"

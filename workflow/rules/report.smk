@@ -91,10 +91,11 @@ rule report_page:
         qc=expand(f"{R}/sub-{{subject}}/qc.tsv", subject=list(RAW)),
         twins=f"{R}/twins.json",
         choice=expand(f"{R}/sub-{{subject}}/choice.json", subject=SUBJECTS),
-        published=ROOT / "resources" / "published.tsv",
-        captions=sorted(
-            str(path) for path in (ROOT / "workflow" / "report").glob("*.rst")
-        ),
+        published=given(ROOT / "resources" / "published.tsv"),
+        captions=[
+            given(path)
+            for path in sorted((ROOT / "workflow" / "report").glob("*.rst"))
+        ],
     output:
         report(
             f"{R}/report.html", caption="../report/page.rst", category="The whole page"

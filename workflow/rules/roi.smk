@@ -6,7 +6,7 @@ ATLAS = {
 # The files behind the atlas: own ones with the table beside a volume of labels, or what the name stands for.
 BUILT_IN = {"visual-centres": "visual_centres.tsv", "hcp-mmp": "hcp_mmp.tsv"}
 ATLAS_FILES = [
-    str(path)
+    given(path)
     for value in ATLAS.values()
     if value
     for path in (Path(value), Path(value.split(".nii")[0] + ".tsv"))
@@ -14,7 +14,7 @@ ATLAS_FILES = [
 ]
 if config["roi"]["atlas"] in BUILT_IN:
     ATLAS_FILES.append(
-        str(ROOT / "resources" / "atlas" / BUILT_IN[config["roi"]["atlas"]])
+        given(ROOT / "resources" / "atlas" / BUILT_IN[config["roi"]["atlas"]])
     )
 
 
@@ -147,6 +147,9 @@ rule roi_voxels:
     input:
         positions=f"{R}/atlas/positions.parquet",
         series=lambda wildcards: series(wildcards.subject, "train", "validation"),
+        sidecars=lambda wildcards: sidecars(
+            series(wildcards.subject, "train", "validation")
+        ),
     output:
         f"{R}/sub-{{subject}}/roi/voxels.parquet",
     log:

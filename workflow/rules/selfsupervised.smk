@@ -8,7 +8,7 @@ def further_videos():
     if not _FURTHER:
         return []
     return sorted(
-        str(path)
+        given(path)
         for path in Path(_FURTHER).rglob("*")
         if path.is_file() and not path.name.startswith(".")
     )
@@ -22,6 +22,9 @@ if _FURTHER:
             videos=further_videos(),
             clips=f"{R}/clips.parquet",
             test=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies("test")],
+            sidecars=staged(
+                [f"{R}/stimuli/{movie}/frames.json" for movie in movies("test")]
+            ),
         output:
             directory(f"{R}/methods/selfsupervised/videos"),
         log:
@@ -49,11 +52,20 @@ rule selfsupervised_train:
     input:
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "train", "validation"),
+        sidecars=lambda wildcards: sidecars(
+            responses(wildcards.subject, "train", "validation")
+        ),
         clips=f"{R}/clips.parquet",
         frames=[
             f"{R}/stimuli/{movie}/frames.npy"
             for movie in movies("train", "validation")
         ],
+        frames_sidecars=staged(
+            [
+                f"{R}/stimuli/{movie}/frames.json"
+                for movie in movies("train", "validation")
+            ]
+        ),
         videos=[f"{R}/methods/selfsupervised/videos"] if _FURTHER else [],
         weights=weights("image_classifier"),
     output:
@@ -91,6 +103,7 @@ rule selfsupervised_reconstruct:
         fit=f"{R}/sub-{{subject}}/methods/selfsupervised/fit",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
         series=lambda wildcards: responses(wildcards.subject, "test"),
+        sidecars=lambda wildcards: sidecars(responses(wildcards.subject, "test")),
     output:
         clips=directory(f"{R}/sub-{{subject}}/reconstruction/selfsupervised/shard-0"),
         controls=[directory(folder) for folder in method_controls("selfsupervised")],

@@ -38,6 +38,7 @@ rule stimuli_clips:
     """Cut every movie into clips; say of which shot each is, and what is to be seen."""
     input:
         frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
+        sidecars=staged([f"{R}/stimuli/{movie}/frames.json" for movie in movies()]),
         shots=[f"{R}/stimuli/{movie}/shots.tsv" for movie in movies()],
         annotations=lambda wildcards: annotations(),
     output:
@@ -71,6 +72,7 @@ rule stimuli_features:
     """Features of all movies' frames and captions: loading the base models takes longer than a movie."""
     input:
         frames=expand(f"{R}/stimuli/{{movie}}/frames.npy", movie=movies()),
+        sidecars=staged(expand(f"{R}/stimuli/{{movie}}/frames.json", movie=movies())),
         clips=f"{R}/clips.parquet",
         weights=weights("clip", "diffusion"),
     output:

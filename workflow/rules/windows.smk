@@ -7,6 +7,9 @@ rule windows_kernels:
     input:
         voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
         series=lambda wildcards: series(wildcards.subject, "train") if LEARNT else [],
+        sidecars=lambda wildcards: (
+            sidecars(series(wildcards.subject, "train")) if LEARNT else []
+        ),
         events=lambda wildcards: events(wildcards.subject, "train") if LEARNT else [],
         clips=f"{R}/clips.parquet" if LEARNT else [],
         features=lambda wildcards: features("train") if LEARNT else [],
@@ -43,6 +46,7 @@ rule windows_deconvolve:
     """The activity of one run: its series deconvolved with each area's response."""
     input:
         series=f"{R}/sub-{{subject}}/series/task-{{segment}}_run-{{repeat}}.npy",
+        sidecar=f"{R}/sub-{{subject}}/series/task-{{segment}}_run-{{repeat}}.json",
         voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
         hrf=f"{R}/sub-{{subject}}/hrf.tsv",
     output:
@@ -71,6 +75,9 @@ rule windows_sweep:
     """Choose lag and window for a subject on held-out training segments; no test run is read."""
     input:
         series=lambda wildcards: responses(wildcards.subject, "train", "validation"),
+        sidecars=lambda wildcards: sidecars(
+            responses(wildcards.subject, "train", "validation")
+        ),
         events=lambda wildcards: events(wildcards.subject, "train", "validation"),
         voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
         clips=f"{R}/clips.parquet",
@@ -106,6 +113,9 @@ rule windows_build:
         series=lambda wildcards: responses(
             wildcards.subject, "train", "validation", "test"
         ),
+        sidecars=lambda wildcards: sidecars(
+            responses(wildcards.subject, "train", "validation", "test")
+        ),
         events=lambda wildcards: events(
             wildcards.subject, "train", "validation", "test"
         ),
@@ -139,6 +149,9 @@ rule windows_ceiling:
         series=lambda wildcards: responses(
             wildcards.subject, "train", "validation", "test"
         ),
+        sidecars=lambda wildcards: sidecars(
+            responses(wildcards.subject, "train", "validation", "test")
+        ),
     output:
         f"{R}/sub-{{subject}}/noise_ceiling.parquet",
     log:
@@ -166,6 +179,7 @@ rule windows_audit:
         clips=f"{R}/clips.parquet",
         windows=expand(f"{R}/sub-{{subject}}/windows.parquet", subject=SUBJECTS),
         frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
+        sidecars=staged([f"{R}/stimuli/{movie}/frames.json" for movie in movies()]),
         features=features(),
     output:
         f"{R}/audit.json",

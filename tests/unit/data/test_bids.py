@@ -146,3 +146,46 @@ def test_repeats_are_counted_through_sessions(tmp_path):
     events = bids.find_events(tmp_path, "01")
     assert [events[bids.run_key(run.path)] for run in runs] == [run.events for run in runs]
     assert bids.has_bold(tmp_path, "01") and not bids.has_bold(tmp_path, "02")
+
+
+def test_links_that_lead_nowhere_and_dates_to_come(tmp_path: Path) -> None:
+    """Of a data set under git-annex without its content, and of a machine whose clock is wrong."""
+    path = tmp_path / "movie.mp4"
+    bids.check_source(path)  # who misses it says so
+    path.symlink_to("../.git/annex/objects/x")
+    with pytest.raises(UserError, match=r"a link that leads nowhere .*annex/objects/x"):
+        bids.check_source(path)
+    path.unlink()
+    path.touch()
+    bids.check_source(path)
+    now = path.stat().st_mtime
+    bids.check_source(path, now - 30)
+    with pytest.raises(UserError, match=r"dated 2\.0 hours in the future"):
+        bids.check_source(path, now - 7200)
+
+
+def test_a_million_events(tmp_path: Path) -> None:
+    """Read as quickly as they can be, and all of them."""
+    path = tmp_path / "events.tsv"
+    with path.open("w") as lines:
+        lines.write("onset\tduration\tstim_file\n")
+        lines.writelines(f"{k}\t1\t{k % 3}.mp4\n" for k in range(1_000_000))
+    assert sorted(set(bids.stim_files(path))) == ["0.mp4", "1.mp4", "2.mp4"]
+
+
+def test_hidden_files_are_none_of_the_data_set(tmp_path: Path) -> None:
+    """What a killed step left beside a run, or another system beside its files."""
+    func = tmp_path / "sub-01" / "func"
+    func.mkdir(parents=True)
+    stem = "sub-01_task-movie_run-1"
+    (func / f"{stem}_bold.nii").touch()
+    (func / f"{stem}_events.tsv").touch()
+    (func / f"{stem}_bold.json").write_text('{"RepetitionTime": 2}')
+    for before in (".0123abcd.", "._"):
+        (func / f"{before}{stem}_bold.nii").touch()
+        (func / f"{before}{stem}_events.tsv").touch()
+        (func / f"{before}{stem}_bold.json").write_text("half of it")
+    (run,) = bids.find_runs(tmp_path, "01")
+    assert run.path.name == f"{stem}_bold.nii"
+    assert list(bids.find_events(tmp_path, "01").values()) == [run.events]
+    assert bids.read_sidecar(run.path) == {"RepetitionTime": 2}

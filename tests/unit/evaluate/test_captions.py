@@ -43,8 +43,10 @@ def test_captions_are_stored_and_read(tmp_path):
     texts = np.array(["a cat", "", "ein Bär läuft"])
     readings = Readings(flow=np.zeros((3, 1, 2, 4, 4), np.float16), caption=texts)
     stored.save(tmp_path / "truth", readings, ["x", "y", "z"])
-    back = stored.Stored(tmp_path, ["flow", "caption"]).take("truth", ["z", "x"])
+    back = stored.Stored([tmp_path], ["flow", "caption"]).take("truth", ["z", "x"])
     assert back is not None and list(back.caption) == ["ein Bär läuft", "a cat"]
+    with pytest.raises(UserError, match="clip x stands in another folder too"):
+        stored.Stored([tmp_path, tmp_path], ["flow", "caption"])
 
 
 def test_without_a_describer_there_are_no_captions():

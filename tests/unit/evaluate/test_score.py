@@ -8,7 +8,7 @@ import pytest
 
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
-from boldreel.evaluate import baselines, clips, group, reference, score
+from boldreel.evaluate import baselines, clips, group, reference, score, shard
 from boldreel.evaluate.readings import Judges
 
 CONFIG = {"seed": 3, "dataset": "demo", "resamples": 200, "permutations": 300, "n_way": [2, 10]}
@@ -195,6 +195,36 @@ def test_one_still_for_all_scores_as_its_copies():
     for one, other in zip(once, copies, strict=True):
         assert one.values.shape == (1, 5)
         np.testing.assert_allclose(one.values, other.values, atol=1e-12)
+
+
+def test_shards_are_looked_at_one_by_one_and_gathered(tree, judges, tmp_path, monkeypatch):
+    models = [
+        *("--image-classifier", str(judges / "image"), "--video-classifier", str(judges / "video")),
+        *("--clip-model", str(judges / "clip")),
+    ]
+    made, readings = tree / "sub-01" / "reconstruction" / "mindvideo", []
+    for number in (1, 0):  # names decide, not places
+        readings.append(tmp_path / f"seen-{number}")
+        shard.main(
+            [
+                *("--reconstruction", str(made / f"shard-{number}"), "--output", str(readings[-1])),
+                *("--config", json.dumps(CONFIG), *models),
+            ]
+        )
+    out = {}
+    for name, given in (("alone", []), ("gathered", ["--readings", *map(str, readings)])):
+        real, judged = Judges.read, []
+
+        def listening(self, shown, what, *rest, real=real, judged=judged):
+            judged.append(what.split(" of ")[0])
+            return real(self, shown, what, *rest)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Judges, "read", listening)
+            score.main(arguments(tree, "01", tmp_path / name, *models, *given))
+        assert ("model" in judged) == (name == "alone")
+        out[name] = tables.read(tmp_path / name / "01.tsv", "metrics")
+    pd.testing.assert_frame_equal(out["alone"], out["gathered"], check_exact=False, atol=1e-4)
 
 
 def test_judges_and_reference_agree(tree, judges, tmp_path, monkeypatch):

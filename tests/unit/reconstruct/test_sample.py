@@ -82,7 +82,7 @@ def test_goes_on_by_clip_after_a_stop(run, tmp_path: Path, monkeypatch) -> None:
         with pytest.raises(KeyboardInterrupt):
             run("cut", "--state", str(state), batch=2)
     assert not (tmp_path / "out" / "cut").exists()
-    assert len(list(state.glob("*.npz"))) == 4
+    assert len(list(state.rglob("*.npz"))) == 4
     monkeypatch.setattr(
         sample.sampling,
         "sample",
@@ -113,21 +113,29 @@ def test_from_brain(  # type: ignore[no-untyped-def]
 ) -> None:
     paths = {"encoder": encoder_folder, "windows": dataset.windows, "series-dir": dataset.series}
     common = ["--generator", str(generator_folder), "--diffusion-model", str(base_folder)]
-    common += ["--clips", str(dataset.clips), "--output", str(tmp_path / "out")]
+    common += ["--clips", str(dataset.clips)]
     brain = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
-    sample.main([*common, *brain, "--config", json.dumps(CONFIG)])
+    out = ["--output", str(tmp_path / "out")]
+    sample.main([*common, *brain, *out, "--config", json.dumps(CONFIG)])
     assert sorted(_frames(tmp_path / "out")) == [f"test01-{i:04d}" for i in range(6)]
     other = ["--other-windows", str(dataset.windows), "--other-series", str(dataset.series)]
     captions = ["--training-features", *(str(dataset.features(m)) for m in ("train01", "train02"))]
-    found = {}
-    for control in ("mean", "noise", "other", "caption", "seed-1"):
-        options = ["--control", control, "--output", str(tmp_path / f"control-{control}")]
-        config = json.dumps({**CONFIG, "control_clips": 4, "samples": 2, "continuous": {}})
-        more = {"other": other, "caption": captions}.get(control, [])
-        sample.main([*common, *brain, *options, *more, "--config", config])
-        found[control] = drawn = _frames(tmp_path / f"control-{control}")
-        assert list(drawn) == [f"test01-{i:04d}" for i in (0, 2, 3, 5)]
-        assert not (tmp_path / f"control-{control}" / "samples.npy").exists()
+    names = ("mean", "noise", "other", "caption", "seed-1")
+    folders = {name: tmp_path / f"control-{name}" for name in names}
+    options = ["--controls", *map(str, folders.values())]
+    config = json.dumps({**CONFIG, "control_clips": 4, "samples": 2, "continuous": {}})
+    sample.main([*common, *brain, *options, *other, *captions, "--config", config])
+    found = {name: _frames(folder) for name, folder in folders.items()}
+    for name, folder in folders.items():
+        assert list(found[name]) == [f"test01-{i:04d}" for i in (0, 2, 3, 5)]
+        assert not (folder / "samples.npy").exists()
+        inputs = json.loads((folder / "provenance.json").read_text())["inputs"]
+        assert (str(dataset.features("train01")) in inputs) == (name == "caption")
+    # each as if it had been asked for alone
+    alone = ["--controls", str(tmp_path / "alone" / "control-noise")]
+    sample.main([*common, *brain, *alone, "--config", config])
+    for clip, frames in _frames(tmp_path / "alone" / "control-noise").items():
+        assert np.array_equal(frames, found["noise"][clip])
     # This subject's own responses given as another's are what it was reconstructed from, so are other seeds'
     # conditions; a further seed is the further sample of a clip.
     own = _frames(tmp_path / "out")
@@ -138,16 +146,19 @@ def test_from_brain(  # type: ignore[no-untyped-def]
     for clip, frames in found["seed-1"].items():
         assert np.array_equal(frames, samples[meta["clips"].index(clip), 1])
         assert not np.array_equal(frames, own[clip])
-    with pytest.raises(UserError, match="--other-windows"):
-        sample.main([*common, *brain, "--control", "other"])
-    with pytest.raises(UserError, match="--training-features"):
-        sample.main([*common, *brain, "--control", "caption"])
-    with pytest.raises(SystemExit):
-        sample.main([*common, *brain, "--control", "seed-0"])
-    with pytest.raises(UserError, match="either"):
-        sample.main([*common, *brain[:2]])
-    with pytest.raises(UserError, match="either"):
-        sample.main([*common, *brain, "--true-features", str(dataset.features("test01"))])
+    for asked, word in (
+        ("control-other", "--other-windows"),
+        ("control-caption", "--training-features"),
+        ("control-seed-0", "no such control"),
+        ("mean", "no such control"),
+    ):
+        with pytest.raises(UserError, match=word):
+            sample.main([*common, *brain, "--controls", str(tmp_path / "new" / asked)])
+    truth = ["--true-features", str(dataset.features("test01"))]
+    for options in ([*brain, *out, *truth], [*brain[:2], *out], brain, [*brain, *out, *alone]):
+        with pytest.raises(UserError, match="either"):
+            sample.main([*common, *options])
+    assert not (tmp_path / "new").exists()
 
 
 def test_out_of_memory_halves_the_batch(run, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]

@@ -9,8 +9,9 @@ from __future__ import annotations
 import copy
 import difflib
 import importlib
+import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from boldreel.errors import UserError
 from boldreel.section import read
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
+MOST_SUBJECTS = 10_000  # more than anybody plans in one run; a list that is none has millions
 _VIDEO = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".gif")
 
 
@@ -159,44 +161,110 @@ def check_methods(config: Mapping[str, Any], root: Path) -> None:
         read(settings.Settings, config["method_options"].get(name, {}), f"method_options.{name}")
 
 
+def check_paths(config: Mapping[str, Any], root: Path) -> None:
+    """UserError for a path that commands or Snakemake would read as something else.
+
+    Blanks, quotes, semicolons, dollar signs and letters of any alphabet are left as they are: every path is
+    quoted where a shell sees it.
+    """
+    named = {key: config[key] for key in ("results", "state", "subjects", "bids")}
+    named |= {f"models.{key}": value for key, value in config["models"].items()}
+    named |= {f"roi.{key}": config["roi"][key] for key in ("atlas", "mask")}
+    named |= {f"{key}.derivatives": config[key]["derivatives"] for key in ("bold", "pretrain")}
+    for key, value in {"the repository": str(root), **named}.items():
+        fault = _fault(value or "")
+        if key == "the repository" and ":" in value:
+            fault = "has a colon, at which Python parts its paths; move it elsewhere"
+        if fault:
+            raise UserError(f"configuration: {key}: the path {value!r} {fault}")
+
+
+def check_writable(folders: Iterable[str | Path]) -> None:
+    """UserError for a folder that nothing can be written to, or in which it could not be made."""
+    for folder in map(Path, folders):
+        above = (folder.absolute(), *folder.absolute().parents)
+        # Path.exists would raise below a folder that is closed to us
+        place = next(path for path in above if os.path.exists(path))  # noqa: PTH110
+        if not place.is_dir():
+            raise UserError(f"{place}: a file, where the folder {folder} is to be; move it away")
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise UserError(
+                f"{folder}: cannot be written ({place} is read-only, or somebody else's); set `results` and "
+                "`state` in the configuration to folders elsewhere, or make it writable"
+            )
+
+
+def _fault(name: str) -> str:
+    """What keeps a path or a movie's name from being used, or nothing."""
+    if name.startswith("-"):
+        return "begins with a dash, like an option; give the whole path, or another name"
+    if set("{}") & set(name):
+        return "has braces, which are wildcards for Snakemake; give it another name"
+    if not name.isprintable():
+        return "has characters that cannot be seen; give it another name"
+    return ""
+
+
 def subjects(path: str | Path) -> list[str]:
     """Labels (without "sub-") of the subjects in a TSV with a column `subject`.
 
     Rows whose column `exclude` is true are left out. Raises UserError if there is no such file or
-    column, or a label is not letters and digits, or stands twice.
+    column, a label is not letters and digits, or stands twice, or there are more rows than can be planned.
     """
     path = Path(path)
-    if not path.exists():
+    if not path.is_file():
         raise UserError(f"{path}: list of subjects not found; set `subjects` in the configuration")
-    rows = [
-        line.split("\t")
-        for line in path.read_text(encoding="utf-8").splitlines()
-        if line.strip() and not line.startswith("#")
-    ]
-    if not rows or "subject" not in rows[0]:
-        raise UserError(f"{path}: no column 'subject'; the first line must name the columns")
-    names = rows[0]
-    labels: list[str] = []
-    for number, row in enumerate(rows[1:], start=2):
+    labels: dict[str, bool] = {}
+    names: list[str] = []
+    for number, row in _rows(path):
+        if not names:
+            names = row
+            if "subject" not in names:
+                break
+            continue
         values = dict(zip(names, [*row, *[""] * len(names)], strict=False))
-        label = values["subject"].strip().removeprefix("sub-")
-        if not re.fullmatch(r"[A-Za-z0-9]+", label):
-            raise UserError(
-                f"{path}: line {number}: label {label!r} is not letters and digits alone"
-            )
+        label = _label(values["subject"], f"{path}: line {number}")
         if label in labels:
             raise UserError(f"{path}: line {number}: subject {label!r} stands there twice")
-        if values.get("exclude", "").strip().lower() not in ("true", "yes", "1"):
-            labels.append(label)
-    if not labels:
+        labels[label] = values.get("exclude", "").strip().lower() not in ("true", "yes", "1")
+        if len(labels) > MOST_SUBJECTS:
+            raise UserError(
+                f"{path}: more than {MOST_SUBJECTS:,} subjects, whose jobs nobody could plan in one run; "
+                "is it the list of subjects? Else part it"
+            )
+    if "subject" not in names:
+        raise UserError(f"{path}: no column 'subject'; the first line must name the columns")
+    kept = [label for label, included in labels.items() if included]
+    if not kept:
         raise UserError(f"{path}: no subject is left; add a row")
-    return labels
+    return kept
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """(number, cells) of the lines of a table that are neither empty nor comments."""
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip() and not line.startswith("#"):
+                    yield number, line.rstrip("\r\n").split("\t")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a readable table ({error}); save it as UTF-8") from None
+
+
+def _label(text: str, where: str) -> str:
+    """A subject's label without "sub-"."""
+    label = text.strip().removeprefix("sub-")
+    if not re.fullmatch(r"[A-Za-z0-9]+", label):
+        raise UserError(
+            f"{where}: label {label!r} is not letters and digits alone, as BIDS wants; rename the subject"
+        )
+    return label
 
 
 def cohort(named: str | list[str], located: Callable[[str], str]) -> list[str]:
     """Labels of the pretraining cohort: a list, or the path of a table as `subjects` reads it."""
     if not isinstance(named, str):
-        return [str(label) for label in named]
+        return [_label(str(label), "configuration: pretrain.subjects") for label in named]
     found = subjects(located(named))
     if len(found) < 2:
         raise UserError(f"{named}: {len(found)} subject, at least 2 needed, since one is held out")
@@ -204,13 +272,19 @@ def cohort(named: str | list[str], located: Callable[[str], str]) -> list[str]:
 
 
 def movies_shown(events: Iterable[str | Path]) -> dict[str, str]:
-    """{movie name: stim_file} of everything that the events files show, by name."""
+    """{movie name: stim_file} of everything that the events files show, by name.
+
+    Raises UserError where two movies have one name, or a name could not be that of a folder.
+    """
     from boldreel.data.bids import stim_files
 
     shown: dict[str, str] = {}
     for path in events:
         for value in stim_files(path):
             name = Path(value).stem
+            fault = "begins with a dot" if name.startswith(".") else _fault(name)
+            if fault:
+                raise UserError(f"{path}: stim_file {value!r} {fault}")
             if shown.setdefault(name, value) != value:
                 raise UserError(f"{path}: two movies are named {name!r}: {shown[name]} and {value}")
     return shown
@@ -220,7 +294,7 @@ def movie_file(bids: str | Path, name: str) -> str:
     """The path of a movie under `stimuli/`; UserError if it is missing."""
     for suffix in _VIDEO:
         path = Path(bids) / "stimuli" / f"{name}{suffix}"
-        if path.exists():
+        if os.path.lexists(path):  # a link that leads nowhere is told as such
             return str(path)
     raise UserError(
         f"{bids}/stimuli: movie {name!r} is named by the events but is not there; copy it or mend stim_file"

@@ -8,20 +8,17 @@ tables anew without the subject. Raw data elsewhere, and what others copied, are
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from boldreel.data import atomic
+from boldreel.data import atomic, provenance
 from boldreel.errors import UserError
 from boldreel.step import parser, run
 
-_SUFFIX = ".provenance.json"
 _TEXT = {".json", ".tsv", ".csv", ".txt", ".log", ".html", ".svg", ".rst", ".md"}
 _LARGEST = 200_000_000  # bytes of a text that is searched
 
@@ -55,19 +52,8 @@ def _mentions(text: str, label: str) -> bool:
 
 def artefacts(root: Path) -> Iterator[Artefact]:
     """Everything below `root` that has a provenance; UserError where one cannot be read."""
-    for path in sorted([*root.rglob(f"*{_SUFFIX}"), *root.rglob("provenance.json")]):
-        try:
-            entry: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            inputs = tuple(Path(name) for name in entry["inputs"])
-            command = tuple(map(str, entry["command"]))
-        except (ValueError, KeyError, TypeError):
-            raise UserError(
-                f"{path}: not a provenance; what it stands beside cannot be judged: delete both by hand"
-            ) from None
-        own = path.parent
-        if path.name != "provenance.json":
-            own = path.with_name(path.name.removesuffix(_SUFFIX))
-        yield Artefact(own, inputs, command)
+    for path, entry in provenance.find(root):
+        yield Artefact(path, tuple(map(Path, entry["inputs"])), tuple(map(str, entry["command"])))
 
 
 def derived(found: Iterable[Artefact], label: str) -> list[Artefact]:
@@ -119,7 +105,9 @@ def plan(results: Path, state: Path, logs: Path, label: str) -> Plan:
     """All that is derived from a subject; UserError if there is nothing."""
     reached = derived(artefacts(results), label)
     chosen = {a.path for a in reached if a.path.exists()}
-    chosen |= {a.path.with_name(a.path.name + _SUFFIX) for a in reached if not a.path.is_dir()}
+    chosen |= {
+        a.path.with_name(a.path.name + provenance.SUFFIX) for a in reached if not a.path.is_dir()
+    }
     for artefact in reached:
         kept = artefact.option("--state")
         if kept is not None:

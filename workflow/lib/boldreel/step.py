@@ -1,20 +1,22 @@
 """How a step starts and ends when Snakemake, or a person, runs `python -m boldreel.<stage>.<step>`.
 
-Takes a `main(argv)`; leaves an exit code: 0, 2 after a user's mistake (one line on standard error)
-or 143 after SIGTERM (training steps save their state on the way out).
+Takes a `main(argv)`; leaves an exit code: 0, 2 after a user's mistake or where the disk takes nothing (one
+line on standard error), or 143 after SIGTERM (training steps save their state on the way out).
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from boldreel.errors import UserError
+from boldreel.errors import UserError, unwritten
 
 
 class Stopped(SystemExit):
@@ -57,7 +59,17 @@ def run(main: Callable[[], None]) -> None:
     """Call `main()` and leave the process with its exit code; never a traceback for a UserError."""
     signal.signal(signal.SIGTERM, _stop)
     try:
-        main()
+        try:
+            main()
+        except OSError as error:
+            # Most is written through data.atomic, which names the result; this is for the rest.
+            place = error.filename if isinstance(error.filename, str) else "."
+            if error.errno == errno.EACCES:  # of reading or of writing: nothing tells which
+                raise UserError(f"{place}: no permission to read or write it; ask for it") from None
+            reason = unwritten(error, Path(place))
+            if reason is None:
+                raise
+            raise reason from None
     except UserError as error:
         if os.environ.get("RANK", "0") != "0":
             # Of processes that train together the first one says it, and its end ends the others.

@@ -56,7 +56,7 @@ def _finer(values: np.ndarray, to_voxel: np.ndarray, grid: template.Grid) -> np.
 
 def find_runs(derivatives: Path) -> list[Path]:
     """The preprocessed runs in a subject's derivatives folder; UserError if there are none."""
-    files = (derivatives / "func").glob(f"*{BOLD_ENDING}")
+    files = (derivatives / "func").glob(f"sub-*{BOLD_ENDING}")
     found = sorted(files, key=lambda path: natural(path.name))
     if not found:
         raise UserError(f"{derivatives}: no func/*{BOLD_ENDING}; run the bold stage")

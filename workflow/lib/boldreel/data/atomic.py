@@ -1,16 +1,22 @@
 """Write aside, then rename: a result is there whole or not at all.
 
-Takes the final path; leaves the file or folder in one step, or nothing if the block raised.
+Takes the final path; leaves the file or folder in one step, or nothing if the block raised. A disk that is
+full or read-only is told in one line.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from boldreel.errors import UserError, unwritten
+
+_UNFINISHED = re.compile(r"\.[0-9a-f]{8}\.(?=.)")
 
 
 def _aside(path: Path) -> Path:
@@ -18,42 +24,70 @@ def _aside(path: Path) -> Path:
     return path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
 
 
+def final_name(path: Path) -> str:
+    """The name that an unfinished file or folder will have; that of any other is its own."""
+    return _UNFINISHED.sub("", path.name, count=1) if is_unfinished(path) else path.name
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether it has the name of what is being written, or was when its step was killed."""
+    return _UNFINISHED.match(path.name) is not None
+
+
+@contextmanager
+def _told(path: Path, aside: Path) -> Iterator[None]:
+    """Says of `path` what keeps it from being written aside."""
+    try:
+        yield
+    except Exception as error:
+        # of a part of a folder it has been told already, under the folder's name aside
+        reason = error if isinstance(error, UserError) else unwritten(error, aside)
+        if reason is None:
+            raise
+        raise UserError(str(reason).replace(str(aside), str(path))) from None
+
+
 @contextmanager
 def file(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path; when the block ends without error it becomes `path`."""
+    """Yield a temporary path; when the block ends without error it becomes `path`.
+
+    Raises UserError where the disk is full or may not be written to.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = _aside(path)
-    try:
-        yield aside
-        with open(aside, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with _told(path, aside):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield aside
+            with open(aside, "rb") as written:
+                os.fsync(written.fileno())
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
 
 
 @contextmanager
 def folder(path: str | Path) -> Iterator[Path]:
     """Yield a temporary folder; when the block ends without error it becomes `path`.
 
-    A folder that was there before is replaced.
+    A folder that was there before is replaced. Raises UserError as `file` does.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = _aside(path)
-    aside.mkdir()
-    try:
-        yield aside
-        if path.exists():
-            old = _aside(path)
-            os.replace(path, old)
-            os.replace(aside, path)
-            shutil.rmtree(old)
-        else:
-            os.replace(aside, path)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    with _told(path, aside):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.mkdir()
+        try:
+            yield aside
+            if path.exists():
+                old = _aside(path)
+                os.replace(path, old)
+                os.replace(aside, path)
+                shutil.rmtree(old)
+            else:
+                os.replace(aside, path)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

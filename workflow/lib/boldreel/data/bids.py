@@ -7,8 +7,11 @@ follow BIDS' inheritance: a JSON higher up applies to every file that has its en
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 _BOLD = (".nii", ".nii.gz")
 _FUNC = ("func", "ses-*/func")
+_CLOCK_TOLERANCE = 60.0  # s by which clocks may differ
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,38 @@ class Run:
     def events(self) -> Path:
         """Where the events file of this run lies."""
         return self.path.with_name(_stem(self.path).removesuffix("_bold") + "_events.tsv")
+
+
+def check_source(path: Path | str, now: float | None = None) -> None:
+    """Whether a file that no rule makes can be read, and is not dated in the future.
+
+    Snakemake compares dates: what is made from a file of tomorrow would be older than it, and fail.
+
+    Raises
+    ------
+    UserError : a link that leads nowhere, a file that may not be read or is dated in the future. A file
+        that is not there at all is left to others, who know what it is.
+    """
+    path = Path(path)
+    try:
+        dated = path.stat().st_mtime
+    except OSError as error:
+        if error.errno == errno.EACCES:
+            raise UserError(f"{path}: no permission to look at it; ask for it") from None
+        if path.is_symlink():
+            raise UserError(
+                f"{path}: a link that leads nowhere ({path.readlink()}); fetch what it stands for "
+                "(datalad get, git annex get) or mend the link"
+            ) from None
+        return
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{path}: no permission to read it; chmod u+r, or ask for it")
+    now = time.time() if now is None else now
+    if dated > now + _CLOCK_TOLERANCE:
+        raise UserError(
+            f"{path}: dated {(dated - now) / 3600:.1f} hours in the future; set this machine's clock right, "
+            "or the file's date: touch it"
+        )
 
 
 def run_label(segment: str, repeat: int) -> str:
@@ -93,7 +129,7 @@ def find_runs(bids_root: Path | str, subject: str) -> list[Run]:
         raise UserError(
             f"{root}: no subject sub-{label}; check config/subjects.tsv and the data set"
         )
-    every = sorted(path for pattern in _FUNC for path in folder.glob(f"{pattern}/*_bold.nii*"))
+    every = sorted(path for pattern in _FUNC for path in folder.glob(f"{pattern}/sub-*_bold.nii*"))
     paths = [
         path
         for path in every
@@ -111,7 +147,7 @@ def find_runs(bids_root: Path | str, subject: str) -> list[Run]:
 def has_bold(bids_root: Path | str, subject: str) -> bool:
     """Whether the data set holds raw BOLD of a subject (shared derivatives often come without)."""
     folder = Path(bids_root) / f"sub-{subject.removeprefix('sub-')}"
-    return any(True for pattern in _FUNC for _ in folder.glob(f"{pattern}/*_bold.nii*"))
+    return any(True for pattern in _FUNC for _ in folder.glob(f"{pattern}/sub-*_bold.nii*"))
 
 
 def run_key(path: Path) -> tuple[str, str, int]:
@@ -132,7 +168,7 @@ def run_key(path: Path) -> tuple[str, str, int]:
 def find_events(bids_root: Path | str, subject: str) -> dict[tuple[str, str, int], Path]:
     """{run_key: events file} of a subject."""
     folder = Path(bids_root) / f"sub-{subject.removeprefix('sub-')}"
-    paths = sorted(path for pattern in _FUNC for path in folder.glob(f"{pattern}/*_events.tsv"))
+    paths = sorted(path for pattern in _FUNC for path in folder.glob(f"{pattern}/sub-*_events.tsv"))
     return {run_key(path): path for path in paths}
 
 
@@ -273,7 +309,8 @@ def read_sidecar(path: Path | str) -> dict[str, Any]:
         applying = [
             candidate
             for candidate in folder.glob("*.json")
-            if _stem(candidate).rsplit("_", 1)[-1] == suffix
+            if not candidate.name.startswith(".")
+            and _stem(candidate).rsplit("_", 1)[-1] == suffix
             and parse_entities(candidate.name).items() <= entities.items()
         ]
         for candidate in sorted(applying, key=lambda c: len(parse_entities(c.name))):

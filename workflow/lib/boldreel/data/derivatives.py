@@ -9,6 +9,7 @@ A space is named as fMRIPrep's --output-spaces does: ``MNI152NLin2009cAsym``, ``
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def parse_space(space: str) -> tuple[str, dict[str, str]]:
 def _find_fmriprep(folder: Path, space: str) -> list[Found]:
     name, wanted = parse_space(space)
     ending = _ENDINGS[name == SURFACE]
-    every = sorted([*folder.glob(f"func/*{ending}"), *folder.glob(f"ses-*/func/*{ending}")])
+    every = sorted([*folder.glob(f"func/sub-*{ending}"), *folder.glob(f"ses-*/func/sub-*{ending}")])
     every = [path for path in every if path.name.endswith((".nii", ".nii.gz"))]
     found: list[tuple[Path, dict[str, str]]] = []
     for path in every:
@@ -138,6 +139,10 @@ def hcp_segment(folder: str) -> str:
     """
     _, *parts = folder.split("_")
     joined = "".join(part for part in parts if part not in ("3T", "7T"))
+    if not re.fullmatch(r"[A-Za-z0-9]+", joined):
+        raise UserError(
+            f"{folder}: the name of a run is letters, digits and underscores; rename the folder"
+        )
     return joined.replace("REST", "rest", 1) if joined.startswith("REST") else joined
 
 

@@ -1,4 +1,4 @@
-"""Where an artefact came from: hashes of its inputs, config, code, versions, seed, device, cost.
+"""Where an artefact came from: hashes of itself, its inputs, config, code, versions, seed, device, cost.
 
 Takes the target and what went into it; leaves `provenance.json` in a folder target, or
 `<file>.provenance.json` beside a file target.
@@ -12,14 +12,18 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import boldreel
 from boldreel.data import atomic
+from boldreel.errors import UserError
 
+SUFFIX = ".provenance.json"
+# Snakemake dates the folders with it that a rule leaves.
+_TIMESTAMP = ".snakemake_timestamp"
 _PACKAGES = [
     "numpy",
     "scipy",
@@ -40,14 +44,20 @@ _PACKAGES = [
 def digest(path: str | Path) -> str:
     """BLAKE2b (128 bit, hex) of a file's bytes, or of the names and bytes of a folder's files.
 
-    Provenance files in a folder do not count: they hold times, which differ between equal results.
+    An array's file is taken with its JSON sidecar, without which it says nothing.
+
+    Provenance files in a folder do not count: they hold times, which differ between equal results. Nor
+    does what Snakemake adds to a folder.
     """
     path = Path(path)
     state = hashlib.blake2b(digest_size=16)
     files = [path]
     if path.is_dir():
         found = (p for p in path.rglob("*") if p.is_file())
-        files = sorted(p for p in found if not p.name.endswith("provenance.json"))
+        left_out = ("provenance.json", _TIMESTAMP)
+        files = sorted(p for p in found if not p.name.endswith(left_out))
+    elif path.suffix == ".npy" and path.with_suffix(".json").exists():
+        files.append(path.with_suffix(".json"))
     for member in files:
         if path.is_dir():
             state.update(str(member.relative_to(path)).encode() + b"\0")
@@ -90,7 +100,8 @@ def record(
         if package.replace("scikit-image", "skimage") in sys.modules:
             versions[package] = metadata.version(package)
     entry = {
-        "target": target.name,
+        "target": atomic.final_name(target),
+        "hash": digest(target) if target.exists() else None,
         "boldreel": boldreel.__version__,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "inputs": {str(path): digest(path) for path in inputs if Path(path).exists()},
@@ -105,8 +116,27 @@ def record(
         **(extra or {}),
     }
     where = (
-        target / "provenance.json"
-        if target.is_dir()
-        else target.with_name(target.name + ".provenance.json")
+        target / "provenance.json" if target.is_dir() else target.with_name(target.name + SUFFIX)
     )
     atomic.write_text(where, json.dumps(entry, indent=1, default=str) + "\n")
+
+
+def find(root: str | Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """(artefact, its provenance) of everything below `root`; UserError where one cannot be read."""
+    root = Path(root)
+    for path in sorted([*root.rglob(f"*{SUFFIX}"), *root.rglob("provenance.json")]):
+        if any(map(atomic.is_unfinished, (path, *path.relative_to(root).parents))):
+            continue
+        try:
+            entry = json.loads(path.read_text(encoding="utf-8"))
+            readable = isinstance(entry["inputs"], dict) and isinstance(entry["command"], list)
+        except (ValueError, KeyError, TypeError):
+            readable = False
+        if not readable:
+            raise UserError(
+                f"{path}: not a provenance; what it stands beside cannot be judged: delete both by hand"
+            )
+        if path.name == "provenance.json":
+            yield path.parent, entry
+        else:
+            yield path.with_name(path.name.removesuffix(SUFFIX)), entry

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from boldreel.data.unreadable import reason
 from boldreel.errors import UserError
 
 if TYPE_CHECKING:
@@ -35,10 +36,9 @@ def read(file: str | Path) -> dict[str, Tensor]:
         if Path(file).suffix == ".safetensors":
             return load_file(file)
         found = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as reason:
-        short = (str(reason).strip().splitlines() or ["damaged"])[0][:120]
+    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise UserError(
-            f"{file}: unreadable weights ({short}); give the checkpoint again"
+            f"{file}: unreadable weights ({reason(error)}); give the checkpoint again"
         ) from None
     if isinstance(found, dict):
         holder = next((name for name in _HOLDERS if isinstance(found.get(name), dict)), None)

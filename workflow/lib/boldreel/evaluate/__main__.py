@@ -228,7 +228,7 @@ def main(argv: list[str] | None = None) -> None:
         for note in notes:
             print(f"note: {note}", file=sys.stderr, flush=True)
         pairs = Pairs(*sides, test, frames, size)
-        measured, collected = score(pairs, runs, judges, Stored(None, judges.parts), config)
+        measured, collected = score(pairs, runs, judges, Stored([], judges.parts), config)
 
     summary = Summary(runs, test["shot"].to_numpy(), None, config, seed)
     rows, by_clip = tabulate(measured, collected, summary, test, runs, args.name)

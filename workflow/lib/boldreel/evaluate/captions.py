@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from boldreel.data import unreadable
 from boldreel.errors import UserError
 
 if TYPE_CHECKING:
@@ -84,9 +85,9 @@ class ClipText:
 
         try:
             return cls(model, AutoTokenizer.from_pretrained(source))
-        except (OSError, ValueError) as error:
+        except unreadable.ERRORS as error:
             raise UserError(
-                f"models.clip: {source} has no tokenizer ({str(error).splitlines()[0]}), without which "
+                f"models.clip: {source} has no tokenizer ({unreadable.reason(error)}), without which "
                 "captions cannot be compared; name a complete folder or a hub id"
             ) from None
 
@@ -109,13 +110,13 @@ class Sentences:
         logging.disable_progress_bar()
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(source)
-            self.model = AutoModel.from_pretrained(source).eval().to(device)
-        except (OSError, ValueError) as error:
+            model = AutoModel.from_pretrained(source).eval()
+        except unreadable.ERRORS as error:
             raise UserError(
                 f"models.sentence: {source} is not a model of sentences "
-                f"({str(error).splitlines()[0]}); name a folder or a hub id, or null"
+                f"({unreadable.reason(error)}); name a folder or a hub id, or null"
             ) from None
-        self.device = device
+        self.model, self.device = model.to(device), device
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """float32 (n, D)."""

@@ -14,10 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from boldreel.data import unreadable
 from boldreel.errors import UserError
 from boldreel.evaluate import alexnet, captions, flow, layers
 from boldreel.evaluate.lpips import Lpips
 from boldreel.training.progress import Progress
+
+BATCH_SIZE = 8  # clips that are looked at at a time
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ class Readings:
         """The readings of some clips, in the order of `index`."""
         parts = (getattr(self, field.name) for field in fields(self))
         return Readings(*(None if part is None else part[index] for part in parts))
+
+    def joined(self, other: Readings) -> Readings:
+        """These readings and after them those of further clips by the same judges."""
+        pairs = ((getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+        return Readings(*(None if a is None else np.concatenate([a, b]) for a, b in pairs))
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,11 @@ class Judges:
     """
 
     def __init__(
-        self, models: Models, device: Any = "cpu", batch_size: int = 8, known: Sequence[str] = ()
+        self,
+        models: Models,
+        device: Any = "cpu",
+        batch_size: int = BATCH_SIZE,
+        known: Sequence[str] = (),
     ) -> None:
         self.device, self.batch_size = device, batch_size
         self.image = self._open("AutoModelForImageClassification", models.image_classifier)
@@ -137,9 +149,9 @@ class Judges:
             transformers.utils.logging.disable_progress_bar()
             model = getattr(transformers, kind).from_pretrained(source, dtype=torch.float32)
             processor = transformers.AutoImageProcessor.from_pretrained(source, backend="pil")
-        except (OSError, ValueError) as error:
+        except unreadable.ERRORS as error:
             raise UserError(
-                f"{source}: not a model that {kind} can load ({str(error).splitlines()[0]}); "
+                f"{source}: not a model that {kind} can load ({unreadable.reason(error)}); "
                 "name a folder or a hub id, or run once with network access"
             ) from None
         return model.to(self.device).eval(), processor

@@ -22,8 +22,8 @@ from boldreel.evaluate import baselines, clips, judge, statistics
 from boldreel.evaluate.frechet import Collected
 from boldreel.evaluate.lpips import Lpips
 from boldreel.evaluate.measures import Measure, Videos, measure, of_truth
-from boldreel.evaluate.readings import Judges, Models
-from boldreel.evaluate.stored import Stored
+from boldreel.evaluate.readings import BATCH_SIZE, Judges, Models
+from boldreel.evaluate.stored import MODEL, Stored
 from boldreel.evaluate.summary import Summary
 from boldreel.evaluate.table import tabulate
 from boldreel.step import parser, run
@@ -41,7 +41,7 @@ DEFAULTS: dict[str, Any] = {
     "permutations": 2000,
     "shifts": 40,
     "combination": ["object", "colour"],
-    "batch_size": 8,
+    "batch_size": BATCH_SIZE,
 }
 
 
@@ -115,7 +115,7 @@ class Material:
     def conditions(self, rows: np.ndarray) -> Iterator[Condition]:
         """Every condition for some test rows whose truth was asked for; one still for all as one clip."""
         names = list(self.test["clip"].iloc[rows])
-        yield Condition("model", self.model.frames(names))
+        yield Condition(MODEL, self.model.frames(names), MODEL, names)
         if self.upper is not None:
             shown = clips.as_size(self.upper.frames(names), self.frames, self.size)
             yield Condition("true_features", shown, "true_features", names)
@@ -187,7 +187,7 @@ def score(
             readings = judges.described(readings, condition.frames)
             seen = _spread(Videos(condition.frames, readings), count)
             collected.add(condition.name, rows, seen.readings.video)
-            plan = by if condition.name == "model" else by[:1]
+            plan = by if condition.name == MODEL else by[:1]
             pairing = statistics.shifted(count, plan)
             found = measure(truth, seen, pairing, shots[rows], own, factors, config, judges.lpips)
             out.setdefault(condition.name, []).append(found)
@@ -289,6 +289,9 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--controls", nargs="*", default=[], help="folders control-NAME")
     Models.ask(arguments)
     arguments.add_argument("--reference", type=Path, help="folder of evaluate.reference")
+    arguments.add_argument(
+        "--readings", nargs="*", default=[], type=Path, help="folders of evaluate.shard"
+    )
     arguments.add_argument("--dataset", help="name for the table (default: the config's, or none)")
     arguments.add_argument("--method", default="mindvideo")
     arguments.add_argument("--subject", required=True)
@@ -328,7 +331,8 @@ def main(argv: list[str] | None = None) -> None:
     with lease() as device:
         batch, known_captions = int(config["batch_size"]), list(training["caption"])
         judges = Judges(Models.told(args), device, batch, known_captions)
-        known = Stored(args.reference, judges.parts)
+        folders = [*([args.reference] if args.reference else []), *args.readings]
+        known = Stored(folders, judges.parts)
         measured, collected = score(material, runs, judges, known, config)
 
     seen = clips.seen(clips.attributes(test), clips.attributes(training), config["combination"])
@@ -339,6 +343,7 @@ def main(argv: list[str] | None = None) -> None:
     tables.write(args.output_clips, by_clip, "clip_metrics")
     tables.write(args.output_scores, rows, "metrics")
     inputs = [*args.reconstruction, *args.upper_bound, *args.controls, args.clips, args.windows]
+    inputs += folders
     targets = [args.output_clips, args.output_scores]
     if args.output_nearest and neighbours is not None:
         tables.write(args.output_nearest, neighbours, "nearest")

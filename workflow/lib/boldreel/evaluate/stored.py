@@ -1,6 +1,6 @@
-"""Readings on disk, so that what all subjects share is judged once.
+"""Readings on disk, so that what all subjects share is judged once, and a subject's clips by many jobs.
 
-Takes and leaves a folder with one folder per set of clips (truth, true_features, training), each
+Takes and leaves a folder with one folder per set of clips (truth, true_features, training, model), each
 with flow.npy, and image.npy, video.npy, embedding.npy, early.npy, late.npy and caption.npy as far as there
 are judges for them.
 """
@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from boldreel.data import arrays
+from boldreel.errors import UserError
 from boldreel.evaluate.readings import Readings
 
+MODEL = "model"  # the set, and the condition, that is the reconstruction
 _KINDS = {
     "image": "frame_readings",
     "video": "clip_readings",
@@ -37,14 +39,17 @@ def save(folder: Path, readings: Readings, clips: Sequence[str]) -> None:
 
 
 class Stored:
-    """Readings of named clips from a folder written by `save`; nothing without a folder.
+    """Readings of named clips from folders written by `save`; nothing without a folder.
+
+    A set that lies in several folders is one, its clips those of the first folder, the second, ...
+    Raises UserError for a clip that stands in two of them.
 
     parts : the readings wanted, see `Judges.parts`.
     """
 
-    def __init__(self, folder: Path | None, parts: Sequence[str]) -> None:
+    def __init__(self, folders: Sequence[Path], parts: Sequence[str]) -> None:
         self.sets: dict[str, tuple[Readings, dict[str, int]]] = {}
-        for inner in sorted(folder.iterdir()) if folder is not None else []:
+        for inner in (inner for folder in folders for inner in sorted(folder.iterdir())):
             if not inner.is_dir() or any(not (inner / f"{p}.npy").exists() for p in parts):
                 continue
             found = {p: arrays.load(inner / f"{p}.npy", kind=_KINDS[p]) for p in parts}
@@ -54,7 +59,18 @@ class Stored:
                 if "caption" in of:
                     of["caption"] = _texts(of["caption"])
                 readings = Readings(**of)
-                self.sets[inner.name] = (readings, {name: k for k, name in enumerate(names)})
+                rows: dict[str, int] = {}
+                if inner.name in self.sets:
+                    before, rows = self.sets[inner.name]
+                    readings = before.joined(readings)
+                twice = sorted(rows.keys() & set(names))
+                if twice:
+                    raise UserError(
+                        f"{inner}: clip {twice[0]} stands in another folder too; name each shard once, and "
+                        "none of another number of shards"
+                    )
+                rows = {**rows, **{name: len(rows) + k for k, name in enumerate(names)}}
+                self.sets[inner.name] = (readings, rows)
 
     def take(self, name: str, clips: Sequence[str]) -> Readings | None:
         """Readings of the named clips of a set, in that order; None if one is not there."""

@@ -10,6 +10,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from boldreel.data import unreadable
 from boldreel.errors import UserError
 
 if TYPE_CHECKING:
@@ -69,10 +70,10 @@ def _load(kind: Any, folder: Path, part: str) -> Any:
 
     try:
         return kind.from_pretrained(folder, subfolder=part, torch_dtype=torch.float32)
-    except (OSError, ValueError, RuntimeError) as reason:
-        short = (str(reason).strip().splitlines() or ["unreadable"])[0][:160]
+    except unreadable.ERRORS as error:
         raise UserError(
-            f"{folder / part}: cannot be loaded ({short}); fill this folder with the weights again"
+            f"{folder / part}: cannot be loaded ({unreadable.reason(error)}); fill this folder with the "
+            "weights again"
         ) from None
 
 

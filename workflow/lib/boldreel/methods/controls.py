@@ -17,8 +17,7 @@ from boldreel.data.responses import load_responses, series_files
 from boldreel.errors import UserError
 from boldreel.methods import output
 from boldreel.reconstruct import standins
-
-PREFIX = "control-"
+from boldreel.reconstruct.settings import FOLDER, control_of
 
 Draw = Callable[[np.ndarray, Sequence[str]], dict[str, Any]]
 
@@ -33,21 +32,11 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="*",
         default=[],
-        help=f"folders to leave, {PREFIX}NAME with a name of {', '.join(standins.NAMES)}",
+        help=f"folders to leave, {FOLDER}NAME with a name of {', '.join(standins.NAMES)}",
     )
     arguments.add_argument("--control-clips", type=int, default=100, help="test clips of a control")
     arguments.add_argument("--other-windows", type=Path, help="windows of another subject")
     arguments.add_argument("--other-series", type=Path, help="series of another subject")
-
-
-def name_of(folder: Path) -> str:
-    """The control that a folder is for; UserError where there is none of that name."""
-    name = folder.name.removeprefix(PREFIX)
-    if folder.name != PREFIX + name or name not in standins.NAMES:
-        raise UserError(
-            f"{folder}: no such control; name it {PREFIX} and one of {', '.join(standins.NAMES)}"
-        )
-    return name
 
 
 def write_all(args: argparse.Namespace, draw: Draw, seed: int, **about: Any) -> None:
@@ -63,7 +52,7 @@ def write_all(args: argparse.Namespace, draw: Draw, seed: int, **about: Any) -> 
     ------
     UserError : before anything is drawn, for a control of unknown name or without another subject.
     """
-    names = {folder: name_of(folder) for folder in args.controls}
+    names = {folder: control_of(folder, standins.NAMES) for folder in args.controls}
     if "other" in names.values() and not (args.other_windows and args.other_series):
         raise UserError(
             "control other: no other subject; give --other-windows and --other-series, or leave it out"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from boldreel.data import unreadable
 from boldreel.errors import UserError
 from boldreel.evaluate.layers import as_maps
 from boldreel.training.progress import Progress
@@ -28,14 +29,14 @@ class Network:
         transformers.utils.logging.disable_progress_bar()
         try:
             kind = transformers.AutoModelForImageClassification
-            self.model = kind.from_pretrained(source, dtype=torch.float32).to(device).eval()
+            model = kind.from_pretrained(source, dtype=torch.float32).eval()
             self.processor = transformers.AutoImageProcessor.from_pretrained(source, backend="pil")
-        except (OSError, ValueError) as error:
+        except unreadable.ERRORS as error:
             raise UserError(
-                f"models.image_classifier: {source} cannot be loaded ({str(error).splitlines()[0]}); "
+                f"models.image_classifier: {source} cannot be loaded ({unreadable.reason(error)}); "
                 "name a folder or a hub id"
             ) from None
-        self.device = device
+        self.model, self.device = model.to(device), device
 
     @property
     def labels(self) -> list[str]:

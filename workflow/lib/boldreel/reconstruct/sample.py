@@ -1,17 +1,17 @@
 """Step: reconstruct the video of test clips.
 
 Takes a generator folder and either a subject's encoder with windows and series, or the features of the
-test movies (--true-features, the upper bound), or what stands in for responses (--control); leaves
-`frames.npy` (clips, frames, height, width, 3) and `video/{clip}.mp4` for one shard of the clips; with
-several samples of each clip also `samples.npy` (clips, samples, frames, height, width, 3) and
-`video/{clip}_sample-{k}.mp4`, with continuous movies `movie/{first clip}.mp4` and `movie/cuts.tsv`. A
-clip's frames depend on (seed, clip, condition) alone, and where clips go on from each other on the clips
-before it. Finished clips are kept in --state until the shard is complete, so a stopped job goes on.
+test movies (--true-features, the upper bound); leaves `frames.npy` (clips, frames, height, width, 3) and
+`video/{clip}.mp4` for one shard of the clips; with several samples of each clip also `samples.npy` (clips,
+samples, frames, height, width, 3) and `video/{clip}_sample-{k}.mp4`, with continuous movies
+`movie/{first clip}.mp4` and `movie/cuts.tsv`. With --controls it leaves such a folder for each thing that
+stands in for the responses. A clip's frames depend on (seed, clip, condition) alone, and where clips go on
+from each other on the clips before it. Finished clips are kept in --state until all is complete, so a stopped
+job goes on.
 """
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 import time
@@ -24,12 +24,12 @@ import torch
 
 from boldreel import step
 from boldreel.data import arrays, atomic, provenance, video
-from boldreel.data.responses import series_files
 from boldreel.errors import UserError
 from boldreel.generator import base, sampling, saving
-from boldreel.reconstruct import conditions, continuous, plan, shards
+from boldreel.reconstruct import continuous, plan, shards
 from boldreel.reconstruct.partial import PartialClips
-from boldreel.reconstruct.settings import CONTROLS, SEED, ReconstructSettings
+from boldreel.reconstruct.settings import FOLDER, ReconstructSettings
+from boldreel.reconstruct.wanted import wanted
 from boldreel.section import read
 from boldreel.training import precision
 from boldreel.training.device import lease
@@ -139,38 +139,6 @@ def write_shard(
         )
 
 
-def control(args: argparse.Namespace, chosen: ReconstructSettings) -> dict[str, np.ndarray]:
-    """The conditions of a control."""
-    count = chosen.control_clips
-    if args.control == "mean":
-        return conditions.from_mean(args.generator, args.windows, count)
-    brain = (args.encoder, args.windows, args.series_dir, chosen.repeats)
-    if args.control == "other":
-        if not (args.other_windows and args.other_series):
-            raise UserError("--control other: give --other-windows and --other-series as well")
-        other = (args.other_windows, args.other_series)
-        return conditions.from_other(args.encoder, args.windows, chosen.repeats, *other, count)
-    if args.control == "caption":
-        if not args.training_features:
-            raise UserError("--control caption: give --training-features as well")
-        known = (args.clips, args.training_features)
-        return conditions.from_nearest_caption(*brain, *known, count)
-    if args.control.startswith(SEED):
-        own = conditions.from_brain(*brain)
-        return {clip: own[clip] for clip in conditions.some_test_clips(args.windows, count)}
-    return conditions.from_noise(*brain, count, chosen.seed)
-
-
-def controlled(text: str) -> str:
-    """The name of a control as the command line gives it."""
-    number = text.removeprefix(SEED)
-    if text in CONTROLS or (number != text and number.isdigit() and int(number) > 0):
-        return text
-    raise argparse.ArgumentTypeError(
-        f"{text!r} is none of {', '.join(CONTROLS)} and {SEED}N with N from 1 on"
-    )
-
-
 def main(argv: list[str] | None = None) -> None:
     """Command line of the step."""
     parser = step.parser(__doc__)
@@ -181,61 +149,51 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--windows", type=Path)
     parser.add_argument("--series-dir", type=Path)
     parser.add_argument("--true-features", type=Path, nargs="+")
-    parser.add_argument("--control", type=controlled, help="in place of the test responses")
-    parser.add_argument("--other-windows", type=Path, help="of the other subject, --control other")
-    parser.add_argument("--other-series", type=Path, help="of the other subject, --control other")
     parser.add_argument(
-        "--training-features", type=Path, nargs="+", help="folders, for --control caption"
+        "--other-windows", type=Path, help="of the other subject, for control-other"
+    )
+    parser.add_argument("--other-series", type=Path, help="of the other subject, for control-other")
+    parser.add_argument(
+        "--training-features", type=Path, nargs="*", help="folders, for control-caption"
     )
     parser.add_argument("--shard", type=int, default=0)
     parser.add_argument("--shards", type=int, default=1)
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--output", type=Path, help="folder to leave")
+    parser.add_argument(
+        "--controls",
+        type=Path,
+        nargs="+",
+        help=f"folders to leave in its place, {FOLDER}NAME: what stands in for the test responses",
+    )
     parser.add_argument("--state", type=Path, help="finished clips; default: beside the output")
     args = parser.parse_args(argv)
     started = time.time()
     set_threads()
     chosen = read(ReconstructSettings, args.config, "reconstruct")
-    folder = base.find_base(args.diffusion_model)
-    brain = [args.encoder, args.windows, args.series_dir]
-    if args.true_features and not any(brain):
-        known = conditions.from_captions(args.clips, args.true_features)
-        inputs = [args.clips, *args.true_features]
-    elif all(brain) and args.control and not args.true_features:
+    if args.controls:
         # a control is for comparison: as many clips as a comparison needs, one sample, each alone
         chosen = replace(chosen, samples=1, continuous=None)
-        known = control(args, chosen)
-        inputs = [args.encoder, args.windows]
-        inputs += series_files(args.windows, args.series_dir, "test")
-    elif all(brain) and not args.true_features:
-        known = conditions.from_brain(args.encoder, args.windows, args.series_dir, chosen.repeats)
-        inputs = [args.encoder, args.windows]
-        inputs += series_files(args.windows, args.series_dir, "test")
-    else:
-        raise UserError(
-            "give either --true-features, or all of --encoder, --windows and --series-dir"
-        )
-    if args.control == "caption":
-        inputs += [args.clips, *args.training_features]
-    if args.control == "other":
-        inputs += [args.other_windows]
-        inputs += series_files(args.other_windows, args.other_series, "test")
-    sample = int((args.control or "").removeprefix(SEED)) if SEED in (args.control or "") else 0
-    whole = (
-        shards.chains(args.clips, list(known)) if chosen.continuous else shards.alone(list(known))
-    )
-    chains = shards.part(whole, args.shard, args.shards)
+    folder = base.find_base(args.diffusion_model)
+    every = wanted(args, chosen)
     networks = [args.generator, *base.parts(folder)]
-    inputs += networks
     # Clips that an interrupted run has drawn are taken over only if everything they came from is the same.
     shared = {k: v for k, v in vars(chosen).items() if k not in LAYOUT}
-    shared["inputs"] = [provenance.digest(path) for path in inputs]
-    state = args.state or args.output.with_name(f".{args.output.name}.partial")
+    beside = args.output or args.controls[0]
+    state = args.state or beside.with_name(f".{beside.name}.partial")
     with State(state), lease() as device:
         draw = sampler(args.generator, folder, chosen, device)
-        units = plan.units(chains, known, chosen.samples, sample)
-        drawn = plan.draw_all(units, draw, PartialClips(state, shared), chosen.batch)
-        rate = saving.load_shape(args.generator).frame_rate
-        write_shard(args.output, chains, drawn, rate, chosen, inputs, started, sample)
+        for each in every:
+            clips = list(each.known)
+            whole = shards.chains(args.clips, clips) if chosen.continuous else shards.alone(clips)
+            chains = shards.part(whole, args.shard, args.shards)
+            inputs = [*each.inputs, *networks]
+            shared["inputs"] = [provenance.digest(path) for path in inputs]
+            units = plan.units(chains, each.known, chosen.samples, each.sample)
+            kept = PartialClips(state / each.folder.name, shared)
+            drawn = plan.draw_all(units, draw, kept, chosen.batch)
+            rate = saving.load_shape(args.generator).frame_rate
+            write_shard(each.folder, chains, drawn, rate, chosen, inputs, started, each.sample)
+            started = time.time()
         shutil.rmtree(state, ignore_errors=True)
 
 

@@ -1,8 +1,11 @@
-"""The config section `reconstruct`: keys, units and defaults."""
+"""The config section `reconstruct`: keys, units and defaults; names of controls."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from boldreel.errors import UserError
@@ -11,6 +14,20 @@ from boldreel.training import precision
 
 CONTROLS = ("mean", "noise", "other", "caption")
 SEED = "seed-"  # and the number of the sample: the control that only draws other noise
+FOLDER = "control-"  # and the control's name: the folder of what was drawn
+
+
+def control_of(folder: Path, known: Sequence[str] = (*CONTROLS, SEED)) -> str:
+    """The control that a folder is for; UserError where there is none of that name.
+
+    known : names; to one that ends in a dash belongs a number from 1 on.
+    """
+    name = folder.name.removeprefix(FOLDER)
+    plain = re.sub(r"(?<=-)[1-9][0-9]*$", "", name)
+    if folder.name != FOLDER + name or plain not in known or name.endswith("-"):
+        told = (f"{other}N with N from 1 on" if other.endswith("-") else other for other in known)
+        raise UserError(f"{folder}: no such control; name it {FOLDER} and one of {', '.join(told)}")
+    return name
 
 
 @dataclass(frozen=True)

@@ -91,11 +91,7 @@ def _these(names: list[str]) -> str:
 
 def _configs(root: Path) -> dict[str, dict[str, Any]]:
     """{artefact below the root: the options that its step was given}."""
-    found = {}
-    for path in root.rglob("*provenance.json"):
-        entry = json.loads(path.read_text(encoding="utf-8"))
-        found[str(path.relative_to(root))] = entry["config"]
-    return found
+    return {str(path.relative_to(root)): entry["config"] for path, entry in provenance.find(root)}
 
 
 def _flat(value: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from boldreel.data import unreadable
 from boldreel.errors import UserError
 
 if TYPE_CHECKING:
@@ -91,10 +92,9 @@ def _load(kind: Any, name: str | Path, key: str, **options: Any) -> Any:
             options["revision"] = revision
     try:
         return kind.from_pretrained(source, **options)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+    except unreadable.ERRORS as error:
         part = f"/{options['subfolder']}" if "subfolder" in options else ""
         raise UserError(
-            f"{key}: {name}{part} cannot be loaded as {kind.__name__} ({reason}); name a complete "
-            "folder, or download the model while online"
+            f"{key}: {name}{part} cannot be loaded as {kind.__name__} ({unreadable.reason(error)}); name a "
+            "complete folder, or download the model while online"
         ) from None

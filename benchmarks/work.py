@@ -1,0 +1,516 @@
+"""Kinds of work in the pipeline: of what a job's cost is made, and how much of it studies hold.
+
+Takes finished results (for how much one job did) or a configuration (for how much a study needs); leaves
+numbers of units. `scaling.py` sets them against measured seconds.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+GRAYORDINATES = 91_282
+
+
+class Run:
+    """Finished results of a data set."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def shape(self, array: str) -> tuple[int, ...]:
+        """The shape of a .npy by its sidecar."""
+        return tuple(json.loads((self.root / array).with_suffix(".json").read_text())["shape"])
+
+    def about(self, target: str) -> dict[str, Any]:
+        """Provenance of a file or folder, {} where there is none."""
+        path = self.root / target
+        beside = path / "provenance.json" if path.is_dir() else Path(f"{path}.provenance.json")
+        return json.loads(beside.read_text()) if beside.exists() else {}
+
+    def size(self, target: str) -> int:
+        """Bytes of a file with its sidecar, or of a folder."""
+        path = self.root / target
+        if path.is_dir():
+            return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+        beside = path.with_suffix(".json")
+        return sum(p.stat().st_size for p in {path, beside} if p.exists())
+
+    @cached_property
+    def movies(self) -> list[str]:
+        return sorted(path.parent.name for path in self.root.glob("stimuli/*/frames.npy"))
+
+    def frames(self, *movies: str) -> int:
+        """Frames of some movies, or of all."""
+        return sum(self.shape(f"stimuli/{name}/frames.npy")[0] for name in movies or self.movies)
+
+    def pixels(self, movie: str) -> float:
+        """Millions of pixels that were decoded of a movie, at the size that is kept."""
+        count, height, width, _ = self.shape(f"stimuli/{movie}/frames.npy")
+        return count * height * width / 1e6
+
+    def volumes(self, subject: str, segment: str = "*", repeat: str = "*") -> int:
+        """Volumes of a subject's runs."""
+        names = f"sub-{subject}/series/task-{segment}_run-{repeat}.npy"
+        return sum(self.shape(str(p.relative_to(self.root)))[0] for p in self.root.glob(names))
+
+    def voxels(self, subject: str) -> int:
+        """Voxels of a volume of the raw data."""
+        return _voxels(next(self.root.glob(f"bids/sub-{subject}/func/*_bold.nii")))
+
+    def preprocessed(self, subject: str) -> int:
+        """Voxels of a preprocessed volume."""
+        func = f"derivatives/embedded/sub-{subject}/func"
+        return _voxels(next(self.root.glob(f"{func}/*_desc-preproc_bold.nii")))
+
+    def trials(self, subject: str, *splits: str) -> int:
+        """Windows of a subject, of some splits or of all."""
+        import pandas as pd
+
+        split = pd.read_parquet(self.root / f"sub-{subject}/windows.parquet")["split"]
+        return int(split.isin(splits).sum()) if splits else len(split)
+
+    def segments(self) -> int:
+        """Segments of the pretraining corpus."""
+        import pandas as pd
+
+        return int(pd.read_parquet(self.root / "corpus/manifest.parquet")["n"].sum())
+
+    def epochs(self, table: str) -> int:
+        """Epochs that a training ran for."""
+        import pandas as pd
+
+        return int(pd.read_csv(self.root / table, sep="\t")["epoch"].max())
+
+    def drawn(self, folder: str) -> tuple[int, dict[str, Any]]:
+        """(clips in a folder of reconstructions, the section `reconstruct` they were drawn with)."""
+        return self.shape(f"{folder}/frames.npy")[0], self.about(folder)["config"]
+
+
+def _voxels(path: Path) -> int:
+    import nibabel as nib
+
+    x, y, z = nib.load(path).shape[:3]
+    return x * y * z
+
+
+def passes(config: dict[str, Any]) -> float:
+    """Passes of the denoiser for one clip: two where a step is guided."""
+    guided = config["guided_share"] if config["guidance"] != 1 else 0
+    return config["samples"] * config["steps"] * (1 + guided)
+
+
+@dataclass(frozen=True)
+class Study:
+    """How much there is of everything; see `studies` for those that are told of.
+
+    volumes : of one subject's runs; cohort_volumes : of one subject at rest
+    trials : training windows of one subject, repeats counted; clips : test clips
+    """
+
+    name: str
+    subjects: int
+    volumes: int
+    movie_seconds: float
+    trials: int
+    clips: int
+    cohort: int
+    cohort_volumes: int
+    segments: int
+    positions: int
+    config: dict[str, Any]
+
+    @property
+    def frames(self) -> float:
+        return self.movie_seconds * self.config["stimuli"]["frame_rate"]
+
+    @property
+    def all_volumes(self) -> float:
+        """Volumes of all subjects' runs."""
+        return self.subjects * self.volumes + self.cohort * self.cohort_volumes
+
+
+def configuration(*overlays: str) -> dict[str, Any]:
+    """The complete configuration of the demo with files of config/ laid over it."""
+    from boldreel.configuration import complete
+
+    merged: dict[str, Any] = {}
+    for name in ("config.yaml", *overlays):
+        _lay(merged, yaml.safe_load((ROOT / "config" / name).read_text()))
+    return complete(merged)
+
+
+def _lay(under: dict[str, Any], over: dict[str, Any]) -> None:
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(under.get(key), dict):
+            _lay(under[key], value)
+        else:
+            under[key] = copy.deepcopy(value)
+
+
+def studies() -> list[Study]:
+    """cc2017 as distributed, the same with pretraining on the HCP's S1200, and a hundred times both.
+
+    Counts: shared by Wen et al. (2018): 18 training segments twice, 5 test segments ten times, 480 s each, of
+    which 240 volumes and 4,320 + 1,200 clips are used; 1,096 subjects of the HCP with four runs of 1,200
+    volumes, about 600,000 segments (Chen et al. 2023). Positions: the early areas of both hemispheres up to
+    6,016, the published count of subject 1.
+    """
+    alone = configuration("cc2017.yaml")
+    with_hcp = configuration("cc2017.yaml", "hcp.yaml")
+    own = {"subjects": 3, "volumes": 86 * 245, "movie_seconds": 23 * 480.0, "trials": 2 * 4320}
+    own |= {"clips": 1200, "positions": 6016}
+    hundred = own | {"subjects": 300, "movie_seconds": 100 * 23 * 480.0}
+    return [
+        Study("cc2017", cohort=0, cohort_volumes=0, segments=3 * 36 * 240, config=alone, **own),
+        Study(
+            "cc2017 + HCP",
+            cohort=1096,
+            cohort_volumes=4 * 1200,
+            segments=600_000,
+            config=with_hcp,
+            **own,
+        ),
+        Study(
+            "100 times both",
+            cohort=109_600,
+            cohort_volumes=4 * 1200,
+            segments=60_000_000,
+            config=with_hcp,
+            **hundred,
+        ),
+    ]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One kind of job.
+
+    stage, job : folder and pattern (with named groups) of its benchmark files
+    unit : of what its cost is made; done(run, **groups) : how much of it a job did
+    left(run, **groups) : what it leaves, below the results
+    needed(study) : how much of it a study holds, in all jobs together
+    jobs(study) : into how many jobs that is parted
+    bound, growth : the resource that bounds it, and why it grows linearly, in words
+    network : the one that does the work, see `networks.py`
+    written(study) : bytes that a study leaves, where they do not grow as the units do
+    """
+
+    stage: str
+    job: str
+    unit: str
+    done: Callable[..., float]
+    left: Callable[..., list[str]]
+    needed: Callable[[Study], float]
+    jobs: Callable[[Study], float]
+    bound: str
+    growth: str
+    network: str = ""
+    written: Callable[[Study], float] | None = None
+
+
+def _watchers(study: Study) -> float:
+    return study.subjects
+
+
+def _everybody(study: Study) -> float:
+    return study.subjects + study.cohort
+
+
+KINDS: list[Work] = [
+    Work(
+        "stimuli",
+        r"decode-(?P<movie>.+)",
+        "million pixels kept",
+        lambda run, movie: run.pixels(movie),
+        lambda run, movie: [f"stimuli/{movie}/frames.npy"],
+        lambda s: s.frames * s.config["stimuli"]["size"] ** 2 / 1e6,
+        lambda s: s.movie_seconds / 480,
+        "processor (decoding)",
+        "each movie is read once, from its beginning to its end, and a piece at a time is held",
+    ),
+    Work(
+        "stimuli",
+        r"features",
+        "frame",
+        lambda run: run.frames(),
+        lambda run: [f"stimuli/{movie}/features" for movie in run.movies],
+        lambda s: s.frames,
+        lambda s: 1,
+        "GPU",
+        "frames go through frozen CLIP in batches of one size, each once",
+        "clip",
+    ),
+    Work(
+        "bold",
+        r"run-(?P<subject>\w+)-(?P<segment>\w+)-(?P<repeat>\d+)",
+        "million voxels read",
+        lambda run, **of: run.volumes(**of) * run.voxels(of["subject"]) / 1e6,
+        lambda run, subject, segment, repeat: [
+            f"derivatives/embedded/sub-{subject}/func/sub-{subject}_task-{segment}_run-{repeat}_"
+            "space-MNI152NLin2009aSym_desc-preproc_bold.nii"
+        ],
+        lambda s: 0,  # these studies' runs are preprocessed
+        lambda s: 0,
+        "processor (interpolation)",
+        "a job a run; each volume is estimated against one reference and interpolated once",
+    ),
+    Work(
+        "bold",
+        r"qc-(?P<subject>\w+)",
+        "thousand volumes",
+        lambda run, subject: run.volumes(subject) / 1e3,
+        lambda run, subject: [f"sub-{subject}/qc.tsv", f"sub-{subject}/qc.html"],
+        lambda s: s.all_volumes / 1e3,
+        _everybody,
+        "disk (reading)",
+        "a job a subject, a run at a time",
+    ),
+    Work(
+        "roi",
+        r"series-(?P<subject>\w+)-(?P<segment>\w+)-(?P<repeat>\d+)",
+        "million values read",
+        lambda run, **of: run.volumes(**of) * run.preprocessed(of["subject"]) / 1e6,
+        lambda run, subject, segment, repeat: [
+            f"sub-{subject}/series/task-{segment}_run-{repeat}.npy"
+        ],
+        lambda s: s.all_volumes * GRAYORDINATES / 1e6,
+        lambda s: s.subjects * 86 + s.cohort * 4,
+        "disk (reading)",
+        "a job a run; one projection takes out all regressors",
+        written=lambda s: s.all_volumes * s.positions * 4,
+    ),
+    Work(
+        "windows",
+        r"sweep-(?P<subject>\w+)",
+        "million values of trials",
+        lambda run, subject: (
+            run.trials(subject, "train", "validation") * _positions(run, subject) / 1e6
+        ),
+        lambda run, subject: [f"sub-{subject}/sweep.tsv", f"sub-{subject}/choice.json"],
+        lambda s: s.subjects * s.trials * s.positions / 1e6,
+        _watchers,
+        "processor (kernels), memory (trials² of one subject)",
+        "a job a subject; the kernels of one subject grow with the square of its trials, not with subjects",
+    ),
+    Work(
+        "windows",
+        r"build-(?P<subject>\w+)",
+        "trial",
+        lambda run, subject: run.trials(subject),
+        lambda run, subject: [f"sub-{subject}/windows.parquet"],
+        lambda s: s.subjects * (s.trials + 10 * s.clips),
+        _watchers,
+        "processor",
+        "a row a trial",
+    ),
+    Work(
+        "windows",
+        r"ceiling-(?P<subject>\w+)",
+        "million values of trials",
+        lambda run, subject: run.trials(subject) * _positions(run, subject) / 1e6,
+        lambda run, subject: [f"sub-{subject}/noise_ceiling.parquet"],
+        lambda s: s.subjects * (s.trials + 10 * s.clips) * s.positions / 1e6,
+        _watchers,
+        "disk (reading)",
+        "sums over repeats, position by position",
+    ),
+    Work(
+        "pretrain",
+        r"corpus",
+        "million values",
+        lambda run: run.segments() * _positions(run, "rest01") / 1e6,
+        lambda run: ["corpus"],
+        lambda s: s.segments * s.positions / 1e6,
+        lambda s: 1,
+        "disk (writing)",
+        "runs are read one by one and written into shards of one size",
+    ),
+    Work(
+        "pretrain",
+        r"train",
+        "sample",
+        lambda run: run.epochs("pretrain/rest/history.tsv") * run.segments(),
+        lambda run: ["pretrain/rest"],
+        lambda s: s.config["pretrain"]["epochs"] * s.segments,
+        lambda s: 1,
+        "GPU",
+        "a step takes a batch of one size from mapped shards; epochs are set",
+        "autoencoder",
+    ),
+    Work(
+        "align",
+        r"train-(?P<subject>\w+)",
+        "sample",
+        lambda run, subject: (
+            run.epochs(f"sub-{subject}/align/history.tsv") * run.trials(subject, "train")
+        ),
+        lambda run, subject: [f"sub-{subject}/align/model", f"sub-{subject}/align/ridge"],
+        lambda s: s.subjects * s.config["align"]["epochs"] * s.trials,
+        _watchers,
+        "GPU",
+        "a job a subject, which knows no other one",
+        "encoder",
+    ),
+    Work(
+        "align",
+        r"retrieve-(?P<subject>\w+)",
+        "test clip",
+        lambda run, subject: _clips(run),
+        lambda run, subject: [f"sub-{subject}/align/test"],
+        lambda s: s.subjects * s.clips,
+        _watchers,
+        "processor (clips² of one subject)",
+        "a job a subject; pools grow with the square of its test clips, not with subjects",
+    ),
+    Work(
+        "generator",
+        r"latents",
+        "frame",
+        lambda run: run.frames(*(name for name in run.movies if name.startswith("train"))),
+        lambda run: ["generator/latents"],
+        lambda s: s.frames * 18 / 23,
+        lambda s: 1,
+        "GPU",
+        "each frame is coded once",
+        "coder",
+    ),
+    Work(
+        "generator",
+        r"tune",
+        "clip in a step",
+        lambda run: _clip_steps(run, "generator/history.tsv", "generator/model"),
+        lambda run: ["generator/model"],
+        lambda s: _asked(s.config["generator"]),
+        lambda s: 1,
+        "GPU",
+        "one network for all subjects; its steps are set, whatever the data",
+        "denoiser, trained",
+    ),
+    Work(
+        "generator",
+        r"cotrain-(?P<subject>\w+)",
+        "clip in a step",
+        lambda run, subject: _clip_steps(
+            run, f"sub-{subject}/cotrain/history.tsv", f"sub-{subject}/cotrain"
+        ),
+        lambda run, subject: [f"sub-{subject}/cotrain"],
+        lambda s: s.subjects * _asked(s.config["cotrain"]),
+        _watchers,
+        "GPU",
+        "a job a subject, steps are set",
+        "denoiser, trained",
+    ),
+    Work(
+        "reconstruct",
+        r"sample-(?P<subject>\w+)-(?P<shard>\d+)",
+        "pass of a clip",
+        lambda run, subject, shard: _passes(
+            run, f"sub-{subject}/reconstruction/mindvideo/shard-{shard}"
+        ),
+        lambda run, subject, shard: [f"sub-{subject}/reconstruction/mindvideo/shard-{shard}"],
+        lambda s: s.subjects * s.clips * passes(s.config["reconstruct"]),
+        lambda s: s.subjects * s.config["reconstruct"]["shards"],
+        "GPU",
+        "clips are drawn in batches of one size, spread over shards",
+        "denoiser",
+    ),
+    Work(
+        "reconstruct",
+        r"controls-(?P<subject>\w+)",
+        "pass of a clip",
+        lambda run, subject: sum(_passes(run, folder) for folder in _drawn(run, subject)),
+        lambda run, subject: _drawn(run, subject),
+        lambda s: (
+            s.subjects
+            * _controls(s)
+            * _control_clips(s)
+            * passes(s.config["reconstruct"] | {"samples": 1})
+        ),
+        _watchers,
+        "GPU",
+        "so many clips of each subject, however many there are",
+        "denoiser",
+    ),
+    Work(
+        "evaluate",
+        r"score-(?P<subject>\w+)",
+        "test clip",
+        lambda run, subject: _clips(run),
+        lambda run, subject: [f"sub-{subject}/metrics.parquet", f"sub-{subject}/scores.tsv"],
+        lambda s: s.subjects * s.clips * (s.config["stimuli"]["size"] / 64) ** 2,
+        _watchers,
+        "processor (optical flow, similarity), GPU (judges)",
+        "a job a subject, clips in blocks; units are of 64 x 64 pixels",
+    ),
+    Work(
+        "report",
+        r"figures",
+        "subject",
+        lambda run: len(list(run.root.glob("sub-*/scores.tsv"))),
+        lambda run: ["group/figures"],
+        lambda s: s.subjects,
+        lambda s: 1,
+        "processor (drawing)",
+        "a figure a subject, and the group's",
+    ),
+    Work(
+        "report",
+        r"page",
+        "subject",
+        lambda run: len(list(run.root.glob("sub-*/scores.tsv"))),
+        lambda run: ["report.html"],
+        lambda s: s.subjects,
+        lambda s: 1,
+        "processor, and whoever reads it",
+        "a section a subject; clips shown of each are as many as before",
+    ),
+]
+
+
+def _positions(run: Run, subject: str) -> int:
+    path = next(run.root.glob(f"sub-{subject}/series/*.npy"))
+    return run.shape(str(path.relative_to(run.root)))[1]
+
+
+def _clips(run: Run) -> int:
+    """Test clips, by the upper bound that is drawn for each of them."""
+    found = run.root.glob("reconstruction/true_features/shard-*/frames.npy")
+    return sum(run.shape(str(path.relative_to(run.root)))[0] for path in found)
+
+
+def _clip_steps(run: Run, history: str, target: str) -> float:
+    config = run.about(target)["config"]
+    return run.epochs(history) * config["steps_per_epoch"] * config["batch"]
+
+
+def _asked(section: dict[str, Any]) -> float:
+    return section["epochs"] * section["steps_per_epoch"] * section["batch"]
+
+
+def _passes(run: Run, folder: str) -> float:
+    count, config = run.drawn(folder)
+    return count * passes(config)
+
+
+def _drawn(run: Run, subject: str) -> list[str]:
+    """Folders of a subject's controls but for the one of another subject, which is a job of its own."""
+    found = run.root.glob(f"sub-{subject}/reconstruction/control-*")
+    return sorted(str(p.relative_to(run.root)) for p in found if p.name != "control-other")
+
+
+def _controls(study: Study) -> int:
+    section = study.config["reconstruct"]
+    return len(section["controls"]) + section["seeds"] - 1
+
+
+def _control_clips(study: Study) -> int:
+    return min(study.clips, study.config["reconstruct"]["control_clips"])

@@ -1,0 +1,50 @@
+"""The plan of many subjects: how many jobs, in how much memory, and that each further one costs the same.
+
+`benchmarks/plan.py` lays the subjects out and plans them; docs/scaling.md has its seconds.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from types import ModuleType
+
+import pytest
+
+from .workflow import ROOT
+
+pytestmark = pytest.mark.pipeline
+FEW, MANY = 100, 1000
+
+
+@pytest.fixture(scope="module")
+def planning() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("plan", ROOT / "benchmarks" / "plan.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_thousand_resting_subjects_are_planned_in_little_memory(planning):
+    """A pretraining cohort of the HCP's size. Processor time is compared with that for fewer subjects."""
+    none, few, many = (planning.planned(3, count) for count in (2, FEW, MANY))
+    for name, a_subject in (("bold_adopt", 1), ("bold_qc", 1), ("roi_series", 4)):
+        assert many.jobs[name] - few.jobs[name] == a_subject * (MANY - FEW)
+    assert many.jobs["total"] - few.jobs["total"] == 6 * (MANY - FEW), "and no job else"
+    assert many.peak_mb < 2000
+    of_few = (few.cpu_seconds - none.cpu_seconds) / (FEW - 2)
+    of_many = (many.cpu_seconds - few.cpu_seconds) / (MANY - FEW)
+    assert of_many < 2 * of_few
+
+
+def test_subjects_who_watch_are_planned_one_by_one(planning):
+    """Each has its own chain; what all share is there once."""
+    few, more = planning.planned(5, 2), planning.planned(55, 2)
+    rules = set(few.jobs) - {"total"}
+    growth = {rule: (more.jobs[rule] - few.jobs[rule]) / 50 for rule in rules}
+    assert set(more.jobs) - {"total"} == rules
+    assert growth.pop("roi_series") == 5
+    assert {rule for rule, by in growth.items() if by == 0} >= {
+        *("generator_tune", "pretrain_train", "stimuli_decode", "evaluate_group", "report_page"),
+    }
+    assert set(growth.values()) == {0, 1}

@@ -1,0 +1,98 @@
+"""Results that are no longer what their provenance says are found, and told once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from boldreel import verify
+from boldreel.data import atomic, provenance
+from boldreel.errors import UserError
+
+
+def made(path: Path, *inputs: Path) -> Path:
+    atomic.write_text(path, f"{path.name} of {len(inputs)}")
+    if path.suffix == ".npy":
+        atomic.write_text(path.with_suffix(".json"), '{"units": "gray"}')
+    provenance.record(path, inputs=inputs, config={})
+    return path
+
+
+@pytest.fixture
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """movie -> frames -> model (a folder) -> score."""
+    monkeypatch.chdir(tmp_path)
+    root = Path("results/demo")
+    Path("movie").write_text("raw")
+    frames = made(root / "frames.npy", Path("movie"))
+    with atomic.folder(root / "model") as folder:
+        (folder / "weights").write_text("1 2 3")
+        provenance.record(folder, inputs=[frames], config={})
+    made(root / "score.tsv", root / "model", frames)
+    return root
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
+    code = 0
+    try:
+        verify.main([])
+    except SystemExit as end:
+        code = int(end.code or 0)
+    return code, capsys.readouterr().out.splitlines()
+
+
+def test_nothing_differs(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (results / "model" / ".snakemake_timestamp").touch()
+    assert told(capsys) == (0, ["3 artefacts and 3 inputs compared, 0 differ"])
+
+
+@pytest.mark.parametrize("name", ["frames.npy", "frames.json", "model/weights", "score.tsv"])
+def test_a_flipped_bit_is_found_and_told_once(
+    results: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = results / name
+    content = bytearray(path.read_bytes())
+    content[3] ^= 1
+    path.write_bytes(content)
+    code, lines = told(capsys)
+    assert code == 1 and len(lines) == 2
+    artefact = results / name.split("/")[0].replace(".json", ".npy")
+    assert lines[0].startswith(f"{artefact}: its bytes are not those that its step left")
+    assert lines[1].endswith(", 1 differ")
+
+
+def test_raw_data_that_changed_make_stale_what_was_made_of_them(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("movie").write_text("another")
+    code, lines = told(capsys)
+    assert code == 1
+    assert lines[0].startswith(f"movie: not what {results / 'frames.npy'} was made from")
+
+
+def test_what_is_gone_and_what_was_left_over(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (results / "score.tsv").unlink()
+    (results / ".0123abcd.report.html").write_text("half")
+    (results / ".0123abcd.model").mkdir()
+    (results / ".0123abcd.model" / "provenance.json").write_text("{")
+    (results / ".89abcdef.x.tsv.provenance.json").write_text("{")
+    Path("movie").unlink()
+    code, lines = told(capsys)
+    assert code == 1 and len(lines) == 6
+    assert lines[0].startswith(f"{results / 'score.tsv'}: not there")
+    for line, name in zip(
+        lines[1:4],
+        (".0123abcd.model", ".0123abcd.report.html", ".89abcdef.x.tsv.provenance.json"),
+        strict=True,
+    ):
+        assert line.startswith(f"{results / name}: left by a step")
+    assert lines[4].startswith("1 inputs are not there")
+
+
+def test_no_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="no such results"):
+        verify.main([])

@@ -1,0 +1,45 @@
+"""Step: what the judges see in one shard of a subject's reconstruction.
+
+Takes a shard's clips and the frozen judges; leaves a folder of their readings. `score --readings` gathers
+those of all shards, so that looking at a subject's reconstructions is spread over jobs and GPUs.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from boldreel.data import atomic, provenance
+from boldreel.evaluate import clips, stored
+from boldreel.evaluate.readings import BATCH_SIZE, Judges, Models
+from boldreel.step import parser, run
+from boldreel.training.device import lease
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the step."""
+    started = time.time()
+    arguments = parser(__doc__)
+    arguments.add_argument("--reconstruction", required=True, help="folder of a shard")
+    Models.ask(arguments)
+    arguments.add_argument("--output", required=True, type=Path, help="folder")
+    args = arguments.parse_args(argv)
+    config = {"batch_size": BATCH_SIZE, **args.config}
+
+    shard = clips.Reconstruction([args.reconstruction])
+    names = list(shard.names)
+    with lease() as device, atomic.folder(args.output) as folder:
+        judges = Judges(Models.told(args), device, int(config["batch_size"]))
+        seen = judges.read(shard.frames(names), Path(args.reconstruction).name)
+        stored.save(folder / stored.MODEL, seen, names)
+        provenance.record(
+            folder,
+            inputs=[args.reconstruction],
+            config=config,
+            seed=int(config.get("seed", 0)),
+            started=started,
+        )
+
+
+if __name__ == "__main__":
+    run(main)
