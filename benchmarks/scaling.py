@@ -62,7 +62,8 @@ def measured(kind: work.Work, runs: list[work.Run]) -> Cost:
     x, y = np.array(units), np.array(seconds)
     (start, unit), rest = nnls(np.column_stack([np.ones_like(x), x]), y)
     spread = ((y - y.mean()) ** 2).sum()
-    explained = 1 - rest**2 / spread if spread > 0 else float("nan")
+    # a line through two points says nothing
+    explained = 1 - rest**2 / spread if len(x) > 2 and spread > 0 else float("nan")
     return Cost(start, unit, explained, max(peaks), sum(left) / x.sum(), len(x))
 
 
@@ -121,7 +122,9 @@ def main() -> None:
         cells = []
         for study in studies:
             needed = kind.needed(study)
-            if kind.network:
+            if not needed:
+                cells.append("–")
+            elif kind.network:
                 pflop = needed * full[kind.network] / 1e6
                 hours = pflop * 1e3 / args.tflops / 3600
                 totals[study.name][1] += hours
