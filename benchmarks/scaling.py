@@ -130,13 +130,14 @@ def main() -> None:
                 totals[study.name][1] += hours
                 cells.append(f"{short(pflop)} PFLOP, {short(hours)} GPU h")
             else:
-                hours = (kind.jobs(study) * cost.start + needed * cost.unit) / 3600
+                seconds = kind.jobs(study) * cost.start + needed * kind.pixels(study) * cost.unit
+                hours = seconds / 3600
                 totals[study.name][0] += hours
                 left = kind.written(study) if kind.written else needed * cost.left
                 cells.append(f"{short(hours)} core h, {short(left / 1e9)} GB")
         print(row(named(kind), *cells))
     sums = [f"{short(core)} core h, {short(gpu)} GPU h" for core, gpu in totals.values()]
-    print(row("**all**", *sums))
+    print(row("**rows above**", *sums))
 
 
 if __name__ == "__main__":

@@ -202,6 +202,7 @@ class Work:
     bound, growth : the resource that bounds it, and why it grows linearly, in words
     network : the one that does the work, see `networks.py`
     written(study) : bytes that a study leaves, where they do not grow as the units do
+    pixels(study) : how many times the seconds of the demo's units a study's take
     """
 
     stage: str
@@ -215,6 +216,17 @@ class Work:
     growth: str
     network: str = ""
     written: Callable[[Study], float] | None = None
+    pixels: Callable[[Study], float] = lambda study: 1.0
+
+
+def _pixels(study: Study) -> float:
+    """How many times the pixels of the demo's frames a study's have."""
+    return float(study.config["stimuli"]["size"] / 64) ** 2
+
+
+def _shared_clips(study: Study) -> float:
+    """Test clips, those that several subjects saw counted once: 5 of the 23 movies of a subject."""
+    return study.clips * study.movie_seconds / (23 * 480)
 
 
 def _watchers(study: Study) -> float:
@@ -266,10 +278,10 @@ KINDS: list[Work] = [
     Work(
         "bold",
         r"qc-(?P<subject>\w+)",
-        "thousand volumes",
-        lambda run, subject: run.volumes(subject) / 1e3,
+        "million values read",
+        lambda run, subject: run.volumes(subject) * run.preprocessed(subject) / 1e6,
         lambda run, subject: [f"sub-{subject}/qc.tsv", f"sub-{subject}/qc.html"],
-        lambda s: s.all_volumes / 1e3,
+        lambda s: s.all_volumes * GRAYORDINATES / 1e6,
         _everybody,
         "disk (reading)",
         "a job a subject, a run at a time",
@@ -298,8 +310,8 @@ KINDS: list[Work] = [
         lambda run, subject: [f"sub-{subject}/sweep.tsv", f"sub-{subject}/choice.json"],
         lambda s: s.subjects * s.trials * s.positions / 1e6,
         _watchers,
-        "processor (kernels), memory (trials² of one subject)",
-        "a job a subject; the kernels of one subject grow with the square of its trials, not with subjects",
+        "processor (kernels), memory (clips² of one subject, `windows.max_clips` at most)",
+        "a job a subject, which knows no other one",
     ),
     Work(
         "windows",
@@ -441,15 +453,40 @@ KINDS: list[Work] = [
         "denoiser",
     ),
     Work(
+        "reconstruct",
+        r"true-(?P<shard>\d+)",
+        "pass of a clip",
+        lambda run, shard: _passes(run, f"reconstruction/true_features/shard-{shard}"),
+        lambda run, shard: [f"reconstruction/true_features/shard-{shard}"],
+        lambda s: _shared_clips(s) * passes(s.config["reconstruct"]),
+        lambda s: s.config["reconstruct"]["shards"],
+        "GPU",
+        "as many clips as were shown, whoever saw them",
+        "denoiser",
+    ),
+    Work(
+        "evaluate",
+        r"reference",
+        "test clip",
+        lambda run: _clips(run),
+        lambda run: ["evaluation/reference"],
+        _shared_clips,
+        lambda s: 1,
+        "GPU (judges)",
+        "as many clips as were shown, whoever saw them",
+        pixels=_pixels,
+    ),
+    Work(
         "evaluate",
         r"score-(?P<subject>\w+)",
         "test clip",
         lambda run, subject: _clips(run),
         lambda run, subject: [f"sub-{subject}/metrics.parquet", f"sub-{subject}/scores.tsv"],
-        lambda s: s.subjects * s.clips * (s.config["stimuli"]["size"] / 64) ** 2,
+        lambda s: s.subjects * s.clips,
         _watchers,
         "processor (optical flow, similarity), GPU (judges)",
-        "a job a subject, clips in blocks; units are of 64 x 64 pixels",
+        "a job a subject, clips in blocks; a clip costs as many pixels as it has, 64 x 64 in the demo",
+        pixels=_pixels,
     ),
     Work(
         "report",

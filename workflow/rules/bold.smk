@@ -150,9 +150,7 @@ rule bold_qc:
         "../../envs/bold.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: (
-            (8000 if adopted(wildcards.subject) else 2000) * 2 ** (attempt - 1)
-        ),
+        mem_mb=memory(2000),
         runtime=120,
     params:
         cfg=EMBEDDED_ENGINE,
@@ -220,7 +218,7 @@ rule bold_fmriprep:
         "../../envs/bold.yaml"
     threads: config["bold"]["fmriprep"]["threads"]
     resources:
-        mem_mb=memory(config["bold"]["fmriprep"]["memory"]),
+        mem_mb=memory(config["bold"]["fmriprep"]["memory"], own=1),
         runtime=2880,
     params:
         cfg=json.dumps(

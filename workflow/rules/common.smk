@@ -136,9 +136,10 @@ def code(step):
     return imports.fingerprint(f"boldreel.{step}")
 
 
-def memory(mb):
-    """Megabytes that double with each attempt."""
-    return lambda wildcards, attempt: mb * 2 ** (attempt - 1)
+def memory(mb, own=4):
+    """Megabytes that double with each attempt; own data, larger than the demo's, get `own` times as many."""
+    first = mb if EMBEDDED else mb * own
+    return lambda wildcards, attempt: first * 2 ** (attempt - 1)
 
 
 def weights(*names):
@@ -587,6 +588,11 @@ def annotations(*names):
     if EMBEDDED:
         return tables
     return [given(path) for path in tables if lexists(path)]
+
+
+def captioned():
+    """How many GPUs captioning wants: none where annotations say what is shown."""
+    return int("caption" in MODELS and len(annotations()) < len(movies()))
 
 
 def t1w(subject):

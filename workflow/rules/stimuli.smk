@@ -54,6 +54,7 @@ rule stimuli_clips:
     resources:
         mem_mb=memory(2000),
         runtime=240,
+        gpu=captioned(),
     params:
         cfg=section("stimuli", caption=MODELS.get("caption")),
         code=code("stimuli.clips"),
