@@ -9,14 +9,15 @@ export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: help env demo ablate test test-conda test-cluster lint base-models envs config-page report forget clean
+.PHONY: help env demo ablate test test-conda test-slurm test-kubernetes lint base-models envs config-page report forget clean
 
 help:
 	@echo "make demo         environment, then the pipeline on the embedded data set (results/demo)"
 	@echo "make ablate       after the demo: what each part of the encoder is worth, into the report (45 minutes)"
 	@echo "make test         environment, then linters and tests"
 	@echo "make test-conda   a tiny run with one environment per stage, by a stand-in for conda"
-	@echo "make test-cluster on a SLURM cluster that is started on this machine (root, Debian), and planned for Kubernetes"
+	@echo "make test-slurm   on a SLURM cluster that is started on this machine (root, Debian)"
+	@echo "make test-kubernetes  planned for Kubernetes, and first stages run in a stand-in for its pods"
 	@echo "make lint         ruff, snakefmt, snakemake --lint and types"
 	@echo "make base-models  train the demo's tiny base models anew (about two hours on two cores)"
 	@echo "make envs         write one pinned conda environment per stage from envs/*.in"
@@ -50,8 +51,11 @@ test: env lint
 test-conda: env
 	$(BIN)/python -m pytest tests/pipeline -m conda
 
-test-cluster: env
-	$(BIN)/python -m pytest tests/pipeline -m "slurm or kubernetes"
+test-slurm: env
+	$(BIN)/python -m pytest tests/pipeline -m slurm -rs
+
+test-kubernetes: env
+	$(BIN)/python -m pytest tests/pipeline -m kubernetes -rs
 
 lint: env
 	$(BIN)/ruff check .

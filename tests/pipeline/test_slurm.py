@@ -23,7 +23,7 @@ from .workflow import ROOT, Watched, Workspace, copy_of_repository
 pytestmark = pytest.mark.slurm
 CLUSTER = ROOT / "tests" / "tools" / "slurm.sh"
 MODEL = "results/demo/pretrain/rest"
-EPOCHS = 20  # of slurm.yaml
+EPOCHS = 40  # of slurm.yaml
 # What suits a cluster that answers at once and has nodes of one processor; the rest is the profile.
 QUICK = [
     *("--workflow-profile", "workflow/profiles/slurm", "--cores", "1"),
