@@ -23,9 +23,11 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import finished
 import networks
 import numpy as np
 import pandas as pd
+import studies
 import work
 from scipy.optimize import nnls
 
@@ -41,7 +43,7 @@ class Cost(NamedTuple):
     jobs: int
 
 
-def measured(kind: work.Work, runs: list[work.Run]) -> Cost:
+def measured(kind: work.Work, runs: list[finished.Run]) -> Cost:
     """Fit a kind of job to what was measured of it."""
     units, seconds, left, peaks = [], [], [], [0.0]
     for run in runs:
@@ -100,7 +102,7 @@ def main() -> None:
     parser.add_argument("results", type=Path, nargs="+", help="folders, the demo's first")
     parser.add_argument("--tflops", type=float, default=50.0, help="sustained by a GPU, assumed")
     args = parser.parse_args()
-    runs = [work.Run(path) for path in args.results]
+    runs = [finished.Run(path) for path in args.results]
     small, full = networks.of_demo(args.results[0]), networks.of_publication()
     costs = [measured(kind, runs) for kind in work.KINDS]
 
@@ -115,12 +117,12 @@ def main() -> None:
     for kind in work.KINDS:
         print(row(named(kind), kind.bound, kind.growth))
 
-    studies = work.studies()
-    print("\n" + head("job", *(study.name for study in studies)))
-    totals = {study.name: [0.0, 0.0] for study in studies}
+    known = studies.studies()
+    print("\n" + head("job", *(study.name for study in known)))
+    totals = {study.name: [0.0, 0.0] for study in known}
     for kind, cost in zip(work.KINDS, costs, strict=True):
         cells = []
-        for study in studies:
+        for study in known:
             needed = kind.needed(study)
             if not needed:
                 cells.append("–")

@@ -1,193 +1,19 @@
-"""Kinds of work in the pipeline: of what a job's cost is made, and how much of it studies hold.
+"""Kinds of work in the pipeline: of what a job's cost is made, what bounds it, how much of it studies hold.
 
-Takes finished results (for how much one job did) or a configuration (for how much a study needs); leaves
-numbers of units. `scaling.py` sets them against measured seconds.
+Takes finished results (for how much one job did) or a study; leaves numbers of units. `scaling.py` sets them
+against measured seconds.
 """
 
 from __future__ import annotations
 
-import copy
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-import yaml
+from finished import Run, passes
+from studies import Study
 
-ROOT = Path(__file__).parents[1]
 GRAYORDINATES = 91_282
-
-
-class Run:
-    """Finished results of a data set."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def shape(self, array: str) -> tuple[int, ...]:
-        """The shape of a .npy by its sidecar."""
-        return tuple(json.loads((self.root / array).with_suffix(".json").read_text())["shape"])
-
-    def about(self, target: str) -> dict[str, Any]:
-        """Provenance of a file or folder, {} where there is none."""
-        path = self.root / target
-        beside = path / "provenance.json" if path.is_dir() else Path(f"{path}.provenance.json")
-        return json.loads(beside.read_text()) if beside.exists() else {}
-
-    def size(self, target: str) -> int:
-        """Bytes of a file with its sidecar, or of a folder."""
-        path = self.root / target
-        if path.is_dir():
-            return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
-        beside = path.with_suffix(".json")
-        return sum(p.stat().st_size for p in {path, beside} if p.exists())
-
-    @cached_property
-    def movies(self) -> list[str]:
-        return sorted(path.parent.name for path in self.root.glob("stimuli/*/frames.npy"))
-
-    def frames(self, *movies: str) -> int:
-        """Frames of some movies, or of all."""
-        return sum(self.shape(f"stimuli/{name}/frames.npy")[0] for name in movies or self.movies)
-
-    def pixels(self, movie: str) -> float:
-        """Millions of pixels that were decoded of a movie, at the size that is kept."""
-        count, height, width, _ = self.shape(f"stimuli/{movie}/frames.npy")
-        return count * height * width / 1e6
-
-    def volumes(self, subject: str, segment: str = "*", repeat: str = "*") -> int:
-        """Volumes of a subject's runs."""
-        names = f"sub-{subject}/series/task-{segment}_run-{repeat}.npy"
-        return sum(self.shape(str(p.relative_to(self.root)))[0] for p in self.root.glob(names))
-
-    def voxels(self, subject: str) -> int:
-        """Voxels of a volume of the raw data."""
-        return _voxels(next(self.root.glob(f"bids/sub-{subject}/func/*_bold.nii")))
-
-    def preprocessed(self, subject: str) -> int:
-        """Voxels of a preprocessed volume."""
-        func = f"derivatives/embedded/sub-{subject}/func"
-        return _voxels(next(self.root.glob(f"{func}/*_desc-preproc_bold.nii")))
-
-    def trials(self, subject: str, *splits: str) -> int:
-        """Windows of a subject, of some splits or of all."""
-        import pandas as pd
-
-        split = pd.read_parquet(self.root / f"sub-{subject}/windows.parquet")["split"]
-        return int(split.isin(splits).sum()) if splits else len(split)
-
-    def segments(self) -> int:
-        """Segments of the pretraining corpus."""
-        import pandas as pd
-
-        return int(pd.read_parquet(self.root / "corpus/manifest.parquet")["n"].sum())
-
-    def epochs(self, table: str) -> int:
-        """Epochs that a training ran for."""
-        import pandas as pd
-
-        return int(pd.read_csv(self.root / table, sep="\t")["epoch"].max())
-
-    def drawn(self, folder: str) -> tuple[int, dict[str, Any]]:
-        """(clips in a folder of reconstructions, the section `reconstruct` they were drawn with)."""
-        return self.shape(f"{folder}/frames.npy")[0], self.about(folder)["config"]
-
-
-def _voxels(path: Path) -> int:
-    import nibabel as nib
-
-    x, y, z = nib.load(path).shape[:3]
-    return x * y * z
-
-
-def passes(config: dict[str, Any]) -> float:
-    """Passes of the denoiser for one clip: two where a step is guided."""
-    guided = config["guided_share"] if config["guidance"] != 1 else 0
-    return config["samples"] * config["steps"] * (1 + guided)
-
-
-@dataclass(frozen=True)
-class Study:
-    """How much there is of everything; see `studies` for those that are told of.
-
-    volumes : of one subject's runs; cohort_volumes : of one subject at rest
-    trials : training windows of one subject, repeats counted; clips : test clips
-    """
-
-    name: str
-    subjects: int
-    volumes: int
-    movie_seconds: float
-    trials: int
-    clips: int
-    cohort: int
-    cohort_volumes: int
-    segments: int
-    positions: int
-    config: dict[str, Any]
-
-    @property
-    def frames(self) -> float:
-        return self.movie_seconds * self.config["stimuli"]["frame_rate"]
-
-    @property
-    def all_volumes(self) -> float:
-        """Volumes of all subjects' runs."""
-        return self.subjects * self.volumes + self.cohort * self.cohort_volumes
-
-
-def configuration(*overlays: str) -> dict[str, Any]:
-    """The complete configuration of the demo with files of config/ laid over it."""
-    from boldreel.configuration import complete
-
-    merged: dict[str, Any] = {}
-    for name in ("config.yaml", *overlays):
-        _lay(merged, yaml.safe_load((ROOT / "config" / name).read_text()))
-    return complete(merged)
-
-
-def _lay(under: dict[str, Any], over: dict[str, Any]) -> None:
-    for key, value in over.items():
-        if isinstance(value, dict) and isinstance(under.get(key), dict):
-            _lay(under[key], value)
-        else:
-            under[key] = copy.deepcopy(value)
-
-
-def studies() -> list[Study]:
-    """cc2017 as distributed, the same with pretraining on the HCP's S1200, and a hundred times both.
-
-    Counts: shared by Wen et al. (2018): 18 training segments twice, 5 test segments ten times, 480 s each, of
-    which 240 volumes and 4,320 + 1,200 clips are used; 1,096 subjects of the HCP with four runs of 1,200
-    volumes, about 600,000 segments (Chen et al. 2023). Positions: the early areas of both hemispheres up to
-    6,016, the published count of subject 1.
-    """
-    alone = configuration("cc2017.yaml")
-    with_hcp = configuration("cc2017.yaml", "hcp.yaml")
-    own = {"subjects": 3, "volumes": 86 * 245, "movie_seconds": 23 * 480.0, "trials": 2 * 4320}
-    own |= {"clips": 1200, "positions": 6016}
-    hundred = own | {"subjects": 300, "movie_seconds": 100 * 23 * 480.0}
-    return [
-        Study("cc2017", cohort=0, cohort_volumes=0, segments=3 * 36 * 240, config=alone, **own),
-        Study(
-            "cc2017 + HCP",
-            cohort=1096,
-            cohort_volumes=4 * 1200,
-            segments=600_000,
-            config=with_hcp,
-            **own,
-        ),
-        Study(
-            "100 times both",
-            cohort=109_600,
-            cohort_volumes=4 * 1200,
-            segments=60_000_000,
-            config=with_hcp,
-            **hundred,
-        ),
-    ]
 
 
 @dataclass(frozen=True)

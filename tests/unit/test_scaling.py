@@ -16,7 +16,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 @pytest.fixture
 def scaling(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    for name in ("scaling", "work", "networks"):
+    for name in ("scaling", "work", "networks", "finished", "studies"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     return importlib.import_module("scaling")
 
@@ -42,7 +42,7 @@ def test_seconds_to_start_and_for_a_unit_are_told_apart(
     decoded(tmp_path / "small", {"a": 100, "b": 200}, 2.0, 0.5)
     decoded(tmp_path / "large", {"a": 1000, "c": 3000}, 2.0, 0.5)
     (kind,) = (k for k in scaling.work.KINDS if k.job.startswith("decode"))
-    runs = [scaling.work.Run(tmp_path / name) for name in ("small", "large")]
+    runs = [scaling.finished.Run(tmp_path / name) for name in ("small", "large")]
     cost = scaling.measured(kind, runs)
     assert cost.start == pytest.approx(2.0) and cost.unit == pytest.approx(0.5)
     assert cost.explained == pytest.approx(1) and cost.jobs == 4
@@ -54,7 +54,7 @@ def test_seconds_to_start_and_for_a_unit_are_told_apart(
 
 
 def test_studies_hold_what_is_published_of_them(scaling: ModuleType) -> None:
-    cc2017, with_hcp, hundred = scaling.work.studies()
+    cc2017, with_hcp, hundred = scaling.studies.studies()
     needed = {k.stage + k.job: k.needed for k in scaling.work.KINDS}
     assert cc2017.trials == 2 * 18 * 240 and cc2017.clips == 5 * 240
     assert needed["pretraintrain"](with_hcp) == 500 * 600_000
