@@ -590,9 +590,10 @@ def annotations(*names):
     return [given(path) for path in tables if lexists(path)]
 
 
-def captioned():
-    """How many GPUs captioning wants: none where annotations say what is shown."""
-    return int("caption" in MODELS and len(annotations()) < len(movies()))
+def captioning():
+    """What captioning asks for besides: a GPU, unless annotations say what is shown."""
+    needed = "caption" in MODELS and len(annotations()) < len(movies())
+    return {"gpu": 1} if needed else {}
 
 
 def t1w(subject):

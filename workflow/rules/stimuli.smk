@@ -52,9 +52,9 @@ rule stimuli_clips:
         "../../envs/stimuli.yaml"
     threads: 1
     resources:
+        **captioning(),
         mem_mb=memory(2000),
         runtime=240,
-        gpu=captioned(),
     params:
         cfg=section("stimuli", caption=MODELS.get("caption")),
         code=code("stimuli.clips"),
