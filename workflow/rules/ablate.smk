@@ -39,12 +39,11 @@ rule ablate_pretrain:
 rule ablate_train:
     """Train a subject's encoder without one part, and score it on the test clips."""
     input:
+        unpack(own_responses()),
         pretrained=lambda wildcards: (
             SHUFFLED if wildcards.condition == "shuffled_voxels" else PRETRAINED
         ),
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(wildcards.subject),
-        sidecars=lambda wildcards: sidecars(responses(wildcards.subject)),
         voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features(),
@@ -113,12 +112,9 @@ rule ablate_table:
 rule ablate_minutes:
     """Retrieval of a subject against minutes of its data, with the others' encoder and without."""
     input:
+        unpack(own_responses("train", "test")),
         pool=f"{R}/align/without-{{subject}}",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(wildcards.subject, "train", "test"),
-        sidecars=lambda wildcards: sidecars(
-            responses(wildcards.subject, "train", "test")
-        ),
         voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features(),

@@ -57,12 +57,9 @@ rule align_pool:
 rule align_train:
     """Train the spatiotemporal encoder on training windows, images and captions."""
     input:
+        unpack(own_responses("train", "validation")),
         pretrained=PRETRAINED,
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(wildcards.subject, "train", "validation"),
-        sidecars=lambda wildcards: sidecars(
-            responses(wildcards.subject, "train", "validation")
-        ),
         voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features("train", "validation"),
@@ -99,61 +96,22 @@ rule align_train:
 
 
 rule align_retrieve:
-    """Retrieval of test clips from test windows, with ridge beside the encoder, and chance."""
+    """Retrieval of test clips, from all repeats and from fewer, with ridge beside the encoder, and chance."""
     input:
+        unpack(own_responses("test")),
         model=f"{R}/sub-{{subject}}/align/model",
         ridge=f"{R}/sub-{{subject}}/align/ridge",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(wildcards.subject, "test"),
-        sidecars=lambda wildcards: sidecars(responses(wildcards.subject, "test")),
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features(),
     output:
         table=f"{R}/sub-{{subject}}/align/retrieval.tsv",
         test=directory(f"{R}/sub-{{subject}}/align/test"),
+        repeats=f"{R}/sub-{{subject}}/align/repeats.tsv",
     log:
         f"{LOGS}/align/retrieve-{{subject}}.log",
     benchmark:
         f"{R}/benchmarks/align/retrieve-{{subject}}.tsv"
-    conda:
-        "../../envs/align.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(2000),
-        runtime=120,
-    params:
-        cfg=section(
-            "align",
-            leave_out=["subjects", "pool"],
-            dataset=DATASET,
-            method=METHOD,
-            combination=config["evaluate"]["combination"],
-        ),
-        code=code("align.retrieve"),
-        series=folder_of("series"),
-        folder=folder_of("model"),
-    shell:
-        "python -m boldreel.align.retrieve --align {params.folder:q} --windows {input.windows:q} "
-        "--series-dir {params.series:q} --clips {input.clips:q} --features {input.features:q} "
-        "--subject {wildcards.subject} --output {output.table:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
-
-
-rule align_repeats:
-    """Retrieval against the number of test repeats that are averaged."""
-    input:
-        model=f"{R}/sub-{{subject}}/align/model",
-        ridge=f"{R}/sub-{{subject}}/align/ridge",
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(wildcards.subject, "test"),
-        sidecars=lambda wildcards: sidecars(responses(wildcards.subject, "test")),
-        clips=f"{R}/clips.parquet",
-        features=lambda wildcards: features(),
-    output:
-        f"{R}/sub-{{subject}}/align/repeats.tsv",
-    log:
-        f"{LOGS}/align/repeats-{{subject}}.log",
-    benchmark:
-        f"{R}/benchmarks/align/repeats-{{subject}}.tsv"
     conda:
         "../../envs/align.yaml"
     threads: 1
@@ -164,67 +122,39 @@ rule align_repeats:
         cfg=section(
             "align",
             leave_out=["subjects", "pool"],
+            dataset=DATASET,
+            method=METHOD,
+            combination=config["evaluate"]["combination"],
         ),
-        code=code("align.repeats"),
+        code=code("align.retrieve", "align.repeats"),
         series=folder_of("series"),
         folder=folder_of("model"),
     shell:
+        "python -m boldreel.align.retrieve --align {params.folder:q} --windows {input.windows:q} "
+        "--series-dir {params.series:q} --clips {input.clips:q} --features {input.features:q} "
+        "--subject {wildcards.subject} --output {output.table:q} --config {params.cfg:q} 2>&1 | tee {log:q} && "
         "python -m boldreel.align.repeats --align {params.folder:q} --windows {input.windows:q} "
         "--series-dir {params.series:q} --clips {input.clips:q} --features {input.features:q} "
-        "--subject {wildcards.subject} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+        "--subject {wildcards.subject} --output {output.repeats:q} --config {params.cfg:q} 2>&1 "
+        "| tee -a {log:q}"
 
 
-rule align_scaling:
-    """Retrieval against minutes of the subject's own training data."""
-    input:
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(wildcards.subject, "train", "test"),
-        sidecars=lambda wildcards: sidecars(
-            responses(wildcards.subject, "train", "test")
-        ),
-        voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
-        clips=f"{R}/clips.parquet",
-        features=lambda wildcards: features(),
-    output:
-        f"{R}/sub-{{subject}}/align/scaling.tsv",
-    log:
-        f"{LOGS}/align/scaling-{{subject}}.log",
-    benchmark:
-        f"{R}/benchmarks/align/scaling-{{subject}}.tsv"
-    conda:
-        "../../envs/align.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(4000),
-        runtime=240,
-    params:
-        cfg=section("align", leave_out=["subjects", "pool"]),
-        code=code("align.scaling"),
-        series=folder_of("series"),
-    shell:
-        "python -m boldreel.align.scaling --subject {wildcards.subject} --windows {input.windows:q} "
-        "--series-dir {params.series:q} --voxels {input.voxels:q} --clips {input.clips:q} "
-        "--features {input.features:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
-
-
-rule align_rois:
-    """Retrieval by each group of areas alone, without each, and by areas where nothing is expected."""
+rule align_parts:
+    """Retrieval by ridge on parts of the data: groups of areas, areas of control, minutes of training."""
     input:
         unpack(control_series),
+        unpack(own_responses("train", "test")),
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(wildcards.subject, "train", "test"),
-        sidecars=lambda wildcards: sidecars(
-            responses(wildcards.subject, "train", "test")
-        ),
         voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features(),
     output:
-        f"{R}/sub-{{subject}}/align/rois.tsv",
+        rois=f"{R}/sub-{{subject}}/align/rois.tsv",
+        scaling=f"{R}/sub-{{subject}}/align/scaling.tsv",
     log:
-        f"{LOGS}/align/rois-{{subject}}.log",
+        f"{LOGS}/align/parts-{{subject}}.log",
     benchmark:
-        f"{R}/benchmarks/align/rois-{{subject}}.tsv"
+        f"{R}/benchmarks/align/parts-{{subject}}.tsv"
     conda:
         "../../envs/align.yaml"
     threads: 1
@@ -233,7 +163,7 @@ rule align_rois:
         runtime=240,
     params:
         cfg=section("align", leave_out=["subjects", "pool"]),
-        code=code("align.rois"),
+        code=code("align.rois", "align.scaling"),
         series=folder_of("series"),
         control=lambda wildcards, input: (
             [
@@ -246,8 +176,12 @@ rule align_rois:
     shell:
         "python -m boldreel.align.rois --subject {wildcards.subject} --windows {input.windows:q} "
         "--series-dir {params.series:q} --voxels {input.voxels:q} --clips {input.clips:q} "
-        "--features {input.features:q} {params.control:q} --output {output:q} --config {params.cfg:q} "
-        "2>&1 | tee {log:q}"
+        "--features {input.features:q} {params.control:q} --output {output.rois:q} --config {params.cfg:q} "
+        "2>&1 | tee {log:q} && "
+        "python -m boldreel.align.scaling --subject {wildcards.subject} --windows {input.windows:q} "
+        "--series-dir {params.series:q} --voxels {input.voxels:q} --clips {input.clips:q} "
+        "--features {input.features:q} --output {output.scaling:q} --config {params.cfg:q} 2>&1 "
+        "| tee -a {log:q}"
 
 
 rule align_cross:
@@ -301,12 +235,11 @@ rule align_cross:
 rule align_attention:
     """Where a subject's encoder looks, before and after its trainings, beside encoders with random weights."""
     input:
+        unpack(own_responses("test")),
         pretrained=PRETRAINED,
         aligned=f"{R}/sub-{{subject}}/align/model",
         cotrained=f"{R}/sub-{{subject}}/cotrain",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(wildcards.subject, "test"),
-        sidecars=lambda wildcards: sidecars(responses(wildcards.subject, "test")),
         positions=f"{R}/atlas/positions.parquet",
     output:
         positions=f"{R}/sub-{{subject}}/align/attention.parquet",

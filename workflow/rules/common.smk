@@ -4,7 +4,7 @@ import gc
 import json
 import sys
 from functools import lru_cache
-from os.path import lexists
+from os.path import dirname, lexists
 from pathlib import Path
 from shlex import quote
 
@@ -131,9 +131,9 @@ def section(name, leave_out=(), **more):
     return json.dumps({"seed": config["seed"], **kept, **more}, sort_keys=True)
 
 
-def code(step):
-    """Hash of the modules that a step imports: `params.code`, so that a change reruns the stage."""
-    return imports.fingerprint(f"boldreel.{step}")
+def code(*steps):
+    """Hash of the modules that steps import: `params.code`, so that a change reruns the stage."""
+    return " ".join(imports.fingerprint(f"boldreel.{step}") for step in steps)
 
 
 def memory(mb, own=4):
@@ -475,6 +475,17 @@ def responses(subject, *splits):
     return series_of(subject, runs_of(subject, *splits), folder)
 
 
+def own_responses(*splits):
+    """A subject's responses in these splits, as inputs of a rule: for `unpack`."""
+
+    def found(wildcards):
+        own = responses(wildcards.subject, *splits)
+        beside = {"sidecars": sidecars(own)} if remote() else {}
+        return {"series": own, **beside}
+
+    return found
+
+
 def members(pool):
     """Subjects of a pooled encoder: `pool`, or all `without-XX`."""
     if pool == "pool":
@@ -657,7 +668,9 @@ def folder_of(name, up=1):
     def found(wildcards, input, output):
         holder = output if hasattr(output, name) else input
         value = getattr(holder, name)
-        first = value if isinstance(value, str) else value[0]
-        return str(Path(first).parents[up - 1])
+        folder = value if isinstance(value, str) else value[0]
+        for _ in range(up):  # thousands of jobs ask: a Path takes ten times as long
+            folder = dirname(folder)
+        return folder
 
     return found

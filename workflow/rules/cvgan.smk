@@ -4,11 +4,8 @@
 rule cvgan_train:
     """Train a subject's encoder and video GAN on training segments."""
     input:
+        unpack(own_responses("train", "validation")),
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(wildcards.subject, "train", "validation"),
-        sidecars=lambda wildcards: sidecars(
-            responses(wildcards.subject, "train", "validation")
-        ),
         clips=f"{R}/clips.parquet",
         frames=[
             f"{R}/stimuli/{movie}/frames.npy"
@@ -50,10 +47,9 @@ rule cvgan_reconstruct:
     """Test clips by the video GAN."""
     input:
         unpack(method_control_inputs),
+        unpack(own_responses("test")),
         fit=f"{R}/sub-{{subject}}/methods/cvgan/fit",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(wildcards.subject, "test"),
-        sidecars=lambda wildcards: sidecars(responses(wildcards.subject, "test")),
     output:
         clips=directory(f"{R}/sub-{{subject}}/reconstruction/cvgan/shard-0"),
         controls=[directory(folder) for folder in method_controls("cvgan")],

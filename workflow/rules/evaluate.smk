@@ -66,6 +66,7 @@ rule evaluate_shard:
 rule evaluate_score:
     """Score a subject's reconstructions clip by clip, and over clips with intervals and chance."""
     input:
+        unpack(own_responses("train", "validation", "test")),
         reconstruction=[
             f"{R}/sub-{{subject}}/reconstruction/{METHOD}/shard-{shard}"
             for shard in shards()
@@ -87,12 +88,6 @@ rule evaluate_score:
         ),
         clips=f"{R}/clips.parquet",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(
-            wildcards.subject, "train", "validation", "test"
-        ),
-        sidecars=lambda wildcards: sidecars(
-            responses(wildcards.subject, "train", "validation", "test")
-        ),
         reference=f"{R}/evaluation/reference",
         weights=weights(*JUDGES.values()),
     output:
@@ -135,6 +130,7 @@ rule evaluate_score:
 rule evaluate_method:
     """Score a subject's reconstructions by another method: same clips, judges, baselines and tests."""
     input:
+        unpack(own_responses("train", "validation", "test")),
         reconstruction=f"{R}/sub-{{subject}}/reconstruction/{{method}}/shard-0",
         controls=lambda wildcards: left_by(
             wildcards.method, "reconstruct", wildcards.subject, "controls"
@@ -146,12 +142,6 @@ rule evaluate_method:
         ),
         clips=f"{R}/clips.parquet",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(
-            wildcards.subject, "train", "validation", "test"
-        ),
-        sidecars=lambda wildcards: sidecars(
-            responses(wildcards.subject, "train", "validation", "test")
-        ),
         reference=f"{R}/evaluation/reference",
         weights=weights(*JUDGES.values()),
     output:

@@ -95,13 +95,10 @@ rule generator_tune:
 rule generator_cotrain:
     """Tune a subject's encoder and the generator together, end to end."""
     input:
+        unpack(own_responses("train", "validation")),
         generator=f"{R}/generator/model",
         encoder=f"{R}/sub-{{subject}}/align/model",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(wildcards.subject, "train", "validation"),
-        sidecars=lambda wildcards: sidecars(
-            responses(wildcards.subject, "train", "validation")
-        ),
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features("train", "validation"),
         latents=[

@@ -4,11 +4,8 @@
 rule linear_train:
     """Fit a subject's linear maps on training segments."""
     input:
+        unpack(own_responses("train", "validation")),
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(wildcards.subject, "train", "validation"),
-        sidecars=lambda wildcards: sidecars(
-            responses(wildcards.subject, "train", "validation")
-        ),
         clips=f"{R}/clips.parquet",
         frames=[
             f"{R}/stimuli/{movie}/frames.npy"
@@ -51,10 +48,9 @@ rule linear_reconstruct:
     """Test clips by the linear maps."""
     input:
         unpack(method_control_inputs),
+        unpack(own_responses("test")),
         fit=f"{R}/sub-{{subject}}/methods/linear/fit",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(wildcards.subject, "test"),
-        sidecars=lambda wildcards: sidecars(responses(wildcards.subject, "test")),
         clips=f"{R}/clips.parquet",
         frames=[
             f"{R}/stimuli/{movie}/frames.npy"

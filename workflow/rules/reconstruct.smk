@@ -4,10 +4,9 @@
 rule reconstruct_sample:
     """Sample one shard of a subject's test clips from its co-trained model."""
     input:
+        unpack(own_responses("test")),
         cotrain=f"{R}/sub-{{subject}}/cotrain",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(wildcards.subject, "test"),
-        sidecars=lambda wildcards: sidecars(responses(wildcards.subject, "test")),
         clips=f"{R}/clips.parquet",
         weights=weights("diffusion"),
     output:
@@ -78,13 +77,12 @@ if own_controls():
     rule reconstruct_controls:
         """The co-trained model fed what says nothing of the responses, or other noise to start from."""
         input:
+            unpack(own_responses("test")),
             training_features=(
                 features("train", "validation") if "caption" in own_controls() else []
             ),
             cotrain=f"{R}/sub-{{subject}}/cotrain",
             windows=f"{R}/sub-{{subject}}/windows.parquet",
-            series=lambda wildcards: responses(wildcards.subject, "test"),
-            sidecars=lambda wildcards: sidecars(responses(wildcards.subject, "test")),
             clips=f"{R}/clips.parquet",
             weights=weights("diffusion"),
         output:
@@ -124,10 +122,9 @@ if "other" in drawn_controls():
         """The co-trained model fed another subject's responses to the same clips."""
         input:
             unpack(lambda wildcards: of_other(wildcards.subject)),
+            unpack(own_responses("test")),
             cotrain=f"{R}/sub-{{subject}}/cotrain",
             windows=f"{R}/sub-{{subject}}/windows.parquet",
-            series=lambda wildcards: responses(wildcards.subject, "test"),
-            sidecars=lambda wildcards: sidecars(responses(wildcards.subject, "test")),
             clips=f"{R}/clips.parquet",
             weights=weights("diffusion"),
         output:

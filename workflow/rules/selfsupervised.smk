@@ -50,11 +50,8 @@ if _FURTHER:
 rule selfsupervised_train:
     """Train a subject's encoder from video and decoder from BOLD on training segments."""
     input:
+        unpack(own_responses("train", "validation")),
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(wildcards.subject, "train", "validation"),
-        sidecars=lambda wildcards: sidecars(
-            responses(wildcards.subject, "train", "validation")
-        ),
         clips=f"{R}/clips.parquet",
         frames=[
             f"{R}/stimuli/{movie}/frames.npy"
@@ -100,10 +97,9 @@ rule selfsupervised_reconstruct:
     """Test clips by the decoder."""
     input:
         unpack(method_control_inputs),
+        unpack(own_responses("test")),
         fit=f"{R}/sub-{{subject}}/methods/selfsupervised/fit",
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(wildcards.subject, "test"),
-        sidecars=lambda wildcards: sidecars(responses(wildcards.subject, "test")),
     output:
         clips=directory(f"{R}/sub-{{subject}}/reconstruction/selfsupervised/shard-0"),
         controls=[directory(folder) for folder in method_controls("selfsupervised")],

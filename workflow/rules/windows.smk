@@ -74,10 +74,7 @@ rule windows_deconvolve:
 rule windows_sweep:
     """Choose lag and window for a subject on held-out training segments; no test run is read."""
     input:
-        series=lambda wildcards: responses(wildcards.subject, "train", "validation"),
-        sidecars=lambda wildcards: sidecars(
-            responses(wildcards.subject, "train", "validation")
-        ),
+        unpack(own_responses("train", "validation")),
         events=lambda wildcards: events(wildcards.subject, "train", "validation"),
         voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
         clips=f"{R}/clips.parquet",
@@ -109,13 +106,8 @@ rule windows_sweep:
 rule windows_build:
     """One row per clip and run: the volumes that answer it, and the split it belongs to."""
     input:
+        unpack(own_responses("train", "validation", "test")),
         choice=f"{R}/sub-{{subject}}/choice.json",
-        series=lambda wildcards: responses(
-            wildcards.subject, "train", "validation", "test"
-        ),
-        sidecars=lambda wildcards: sidecars(
-            responses(wildcards.subject, "train", "validation", "test")
-        ),
         events=lambda wildcards: events(
             wildcards.subject, "train", "validation", "test"
         ),
@@ -145,13 +137,8 @@ rule windows_build:
 rule windows_ceiling:
     """The noise ceiling of every voxel, from repeats."""
     input:
+        unpack(own_responses("train", "validation", "test")),
         windows=f"{R}/sub-{{subject}}/windows.parquet",
-        series=lambda wildcards: responses(
-            wildcards.subject, "train", "validation", "test"
-        ),
-        sidecars=lambda wildcards: sidecars(
-            responses(wildcards.subject, "train", "validation", "test")
-        ),
     output:
         f"{R}/sub-{{subject}}/noise_ceiling.parquet",
     log:
