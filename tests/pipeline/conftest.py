@@ -31,7 +31,7 @@ EARLY = [
     ("bold_run", "corpus"),
     ("roi_series", "corpus"),
     ("stimuli_features", "sub-01/choice.json"),
-    ("windows_sweep", "sub-01/windows.parquet"),
+    ("windows_sweep", "sub-01/noise_ceiling.parquet"),
 ]
 LATE = [
     ("reconstruct_sample", "sub-01/metrics.parquet"),
@@ -82,13 +82,16 @@ def _wait_for_state(process, state: Watched, epoch: int, seconds: float = 900) -
 
 
 def _wait_for_work(process, log: Path, rule: str, results: Path, seconds: float = 600) -> str:
-    """Wait until a rule's job is writing, or has been at work for two seconds; what is wrong, or nothing."""
+    """Wait until a rule's job is writing, or has been at work for a second; what is wrong, or nothing.
+
+    A small step ends within two; where Python alone takes a second to start, a job is killed at that.
+    """
     deadline = time.monotonic() + seconds
     begun, before = None, set(verify.left_over(results))
     while time.monotonic() < deadline:
         if begun is None and f"rule {rule}:" in log.read_text(errors="replace"):
             begun = time.monotonic()
-        if begun and (set(verify.left_over(results)) - before or time.monotonic() > begun + 2):
+        if begun and (set(verify.left_over(results)) - before or time.monotonic() > begun + 1):
             return ""
         if process.poll() is not None:
             return "Snakemake ended"

@@ -70,3 +70,12 @@ def test_every_rule_names_its_environment(stage):
     for needed in ("conda:", "log:", "benchmark:", "threads:", "resources:", '    """'):
         assert text.count(f"    {needed}" if needed != '    """' else needed) >= rules, needed
     assert f'"../../envs/{stage}.yaml"' in text
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_rule_hashes_the_code_of_the_steps_that_it_runs(stage):
+    text = (ROOT / "workflow" / "rules" / f"{stage}.smk").read_text()
+    for rule in re.split(r"^ *rule ", text, flags=re.MULTILINE)[1:]:
+        run = set(re.findall(r"-m boldreel\.([a-z_.]+)", rule)) - {"training.launch"}
+        hashed = re.search(r"code=code\(([^)]+)\)", rule)
+        assert hashed and set(re.findall(r'"([a-z_.]+)"', hashed[1])) == run, rule.split(":")[0]
