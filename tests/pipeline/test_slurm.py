@@ -6,6 +6,7 @@ go on from what it had saved, and end with exactly the weights of the undisturbe
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from .workflow import ROOT, Watched, Workspace, copy_of_repository
@@ -139,6 +141,24 @@ class Cluster:
         until("saved epochs", lambda: self.saved(5))
         return until("a job that trains", lambda: running("pretrain_train"))
 
+    @contextlib.contextmanager
+    def paused(self):
+        """The training that runs is held up: it keeps what it holds and does nothing meanwhile."""
+        trainers = [
+            process
+            for process in psutil.process_iter(["cwd", "cmdline"])
+            if process.info["cwd"] == str(self.workspace.root)
+            and "boldreel.pretrain.train" in (process.info["cmdline"] or [])
+        ]
+        assert trainers, "no process trains"
+        for process in trainers:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in trainers:
+                process.resume()
+
     def ends_the_same(self, process: subprocess.Popen, log: Path) -> None:
         """Wait for Snakemake, while the state must never fall back; then compare the weights."""
         reached = self.state.look() or (0, 0)
@@ -241,12 +261,16 @@ def test_a_killed_snakemake_leaves_a_job_that_the_next_one_does_not_disturb(clus
     first = cluster.wait_for_training()
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    cluster.workspace.run("--unlock")
-    second, log = cluster.start("--retries", "0", anew=False)
-    assert second.wait(timeout=120) != 0
+    # Were it to end while the second fails, Snakemake would remove its result as the failed job's.
+    with cluster.paused():
+        cluster.workspace.run("--unlock")
+        second, log = cluster.start("--retries", "0", anew=False)
+        assert second.wait(timeout=120) != 0
     assert "another process is training with this state" in log.read_text(errors="replace")
     until("the first's end", lambda: job(first.number).state == "COMPLETED", 300)
     assert cluster.saved(EPOCHS), "the first went on to its end"
+    cluster.ends_the_same(*cluster.start(anew=False))
+    shutil.rmtree(cluster.workspace.root / MODEL)  # as Snakemake would have
     cluster.ends_the_same(*cluster.start(anew=False))
 
 

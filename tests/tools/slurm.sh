@@ -114,8 +114,14 @@ start() {
 
 stop() {
     if [ -f "$config" ]; then scancel --user="$(id -un)" 2>/dev/null || true; fi
+    local pid daemons=()
     for pid in "$root"/run/*.pid; do
-        if [ -f "$pid" ]; then kill "$(cat "$pid")" 2>/dev/null || true; fi
+        if [ -f "$pid" ]; then daemons+=("$(cat "$pid")"); fi
+    done
+    # The controller writes its state before it ends.
+    for pid in "${daemons[@]}"; do
+        kill "$pid" 2>/dev/null || true
+        for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
     done
     # With a configuration and no daemon every later call of snakemake would wait for the controller.
     for name in slurm gres cgroup; do
