@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,9 +83,12 @@ def lay_out(root: Path, watching: int, resting: int) -> Path:
     return root / "many.yaml"
 
 
-def plan(root: Path, configuration: Path, *more: str) -> Plan:
-    """Dry-run the whole workflow in `root`, with further options of Snakemake's before the others."""
-    words = [sys.executable, "-m", "snakemake", "--dry-run", *more, "--cores", "2"]
+def plan(root: Path, configuration: Path, *more: str, under: Sequence[str] = ()) -> Plan:
+    """Dry-run the whole workflow in `root`, with further options of Snakemake's before the others.
+
+    under : options of Python's, such as `-m cProfile -o FILE`.
+    """
+    words = [sys.executable, *under, "-m", "snakemake", "--dry-run", *more, "--cores", "2"]
     words += ["--snakefile", str(ROOT / "workflow" / "Snakefile"), "--directory", str(root)]
     words += ["--configfile", str(ROOT / "config" / "config.yaml"), str(configuration)]
     started = time.monotonic()
@@ -102,11 +106,11 @@ def plan(root: Path, configuration: Path, *more: str) -> Plan:
     return Plan(jobs, seconds, usage.ru_utime + usage.ru_stime, peak)
 
 
-def planned(watching: int, resting: int, *more: str) -> Plan:
+def planned(watching: int, resting: int, *more: str, under: Sequence[str] = ()) -> Plan:
     """Lay out so many subjects and plan them."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        return plan(root, lay_out(root, watching, resting), *more)
+        return plan(root, lay_out(root, watching, resting), *more, under=under)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+import pstats
 from types import ModuleType
 
 import pytest
@@ -13,7 +14,6 @@ import pytest
 from .workflow import ROOT
 
 pytestmark = pytest.mark.pipeline
-FEW, MANY = 100, 1000
 
 
 @pytest.fixture(scope="module")
@@ -25,19 +25,27 @@ def planning() -> ModuleType:
     return module
 
 
+def count(kind: str, subjects: int) -> tuple[int, int]:
+    """(subjects who watch, subjects at rest), so many of the one kind and a few of the other."""
+    return (3, subjects) if kind == "rest" else (subjects, 2)
+
+
 @pytest.mark.parametrize("kind", ["rest", "watch"])
 def test_a_thousand_subjects_are_planned_in_little_memory(planning, kind):
-    """Each further one costs the same: processor time is compared with that for fewer of them."""
+    assert planning.planned(*count(kind, 1000), "--quiet").peak_mb < 2000
 
-    def plan(count: int):
-        watching, resting = (3, count) if kind == "rest" else (count, 2)
-        return planning.planned(watching, resting, "--quiet")
 
-    none, few, many = map(plan, (3, FEW, MANY))
-    assert many.peak_mb < 2000
-    of_few = (few.cpu_seconds - none.cpu_seconds) / (FEW - 3)
-    of_many = (many.cpu_seconds - few.cpu_seconds) / (MANY - FEW)
-    assert of_many < 2 * of_few
+@pytest.mark.parametrize("kind", ["rest", "watch"])
+def test_each_further_subject_costs_the_same(planning, kind, tmp_path):
+    """In calls of Python functions, which no other load on the machine changes."""
+
+    def calls(subjects: int) -> int:
+        file = str(tmp_path / "profile")
+        planning.planned(*count(kind, subjects), "--quiet", under=("-m", "cProfile", "-o", file))
+        return pstats.Stats(file).total_calls
+
+    few, more, many = map(calls, (20, 60, 180))
+    assert (many - more) / 120 < 1.05 * (more - few) / 40
 
 
 def test_a_resting_subject_is_read_and_no_more(planning):
