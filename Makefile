@@ -46,8 +46,7 @@ ablate: demo
 
 test: env lint
 	$(BIN)/python -m pytest --numprocesses 2 --ignore tests/pipeline
-	$(BIN)/python -m pytest tests/pipeline -m "not conda and not slurm and not kubernetes" \
-		--numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest tests/pipeline -m "not conda and not slurm and not kubernetes"
 
 test-conda: env
 	$(BIN)/python -m pytest tests/pipeline -m conda

@@ -140,13 +140,6 @@ def _kill(run: SmallRun, rule: str, target: str) -> None:
     run.left[rule] = _finished(workspace.results, since)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of several workers one makes the small run and has all its tests; others have the rest meanwhile."""
-    for item in items:
-        if "small_run" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("small_run"))
-
-
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory) -> SmallRun:
     workspace = copy_of_repository(tmp_path_factory.mktemp("boldreel"))
