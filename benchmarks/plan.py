@@ -30,12 +30,10 @@ SPACE = "space-fsLR_den-91k_bold.dtseries.nii"
 
 
 class Plan(NamedTuple):
-    """What a dry run printed and took: jobs by rule (none where it is quiet), wall and CPU seconds, peak
-    resident MB."""
+    """What a dry run printed and took: jobs by rule (none where it is quiet), seconds, peak resident MB."""
 
     jobs: dict[str, int]
     seconds: float
-    cpu_seconds: float
     peak_mb: float
 
 
@@ -103,7 +101,7 @@ def plan(root: Path, configuration: Path, *more: str, under: Sequence[str] = ())
     lines = table[1].splitlines() if table else []
     jobs = {name: int(count) for name, count in map(str.split, lines)}
     peak = usage.ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
-    return Plan(jobs, seconds, usage.ru_utime + usage.ru_stime, peak)
+    return Plan(jobs, seconds, peak)
 
 
 def planned(watching: int, resting: int, *more: str, under: Sequence[str] = ()) -> Plan:

@@ -31,21 +31,18 @@ def count(kind: str, subjects: int) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("kind", ["rest", "watch"])
-def test_a_thousand_subjects_are_planned_in_little_memory(planning, kind):
-    assert planning.planned(*count(kind, 1000), "--quiet").peak_mb < 2000
+def test_a_thousand_subjects_are_planned_in_little_memory(planning, kind, tmp_path):
+    """Each further one costs the same, in calls of functions, which no other load on the machine changes."""
 
-
-@pytest.mark.parametrize("kind", ["rest", "watch"])
-def test_each_further_subject_costs_the_same(planning, kind, tmp_path):
-    """In calls of Python functions, which no other load on the machine changes."""
-
-    def calls(subjects: int) -> int:
+    def plan(subjects: int) -> tuple[int, float]:
         file = str(tmp_path / "profile")
-        planning.planned(*count(kind, subjects), "--quiet", under=("-m", "cProfile", "-o", file))
-        return pstats.Stats(file).total_calls
+        under = ("-m", "cProfile", "-o", file)
+        found = planning.planned(*count(kind, subjects), "--quiet", under=under)
+        return pstats.Stats(file).total_calls, found.peak_mb
 
-    few, more, many = map(calls, (20, 60, 180))
-    assert (many - more) / 120 < 1.05 * (more - few) / 40
+    (few, _), (more, _), (many, peak_mb) = map(plan, (20, 100, 1000))
+    assert peak_mb < 2000
+    assert (many - more) / 900 < 1.05 * (more - few) / 80
 
 
 def test_a_resting_subject_is_read_and_no_more(planning):

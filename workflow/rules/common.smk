@@ -480,8 +480,7 @@ def own_responses(*splits):
 
     def found(wildcards):
         own = responses(wildcards.subject, *splits)
-        beside = {"sidecars": sidecars(own)} if remote() else {}
-        return {"series": own, **beside}
+        return {"series": own, "sidecars": sidecars(own)}
 
     return found
 
@@ -669,7 +668,7 @@ def folder_of(name, up=1):
         holder = output if hasattr(output, name) else input
         value = getattr(holder, name)
         folder = value if isinstance(value, str) else value[0]
-        for _ in range(up):  # thousands of jobs ask: a Path takes ten times as long
+        for _ in range(up):  # not by a Path, which takes longer: thousands of jobs ask
             folder = dirname(folder)
         return folder
 
