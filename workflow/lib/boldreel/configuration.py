@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from boldreel.config_values import typed
 from boldreel.errors import UserError
 from boldreel.section import read
 
@@ -38,7 +39,7 @@ def complete(config: Mapping[str, Any], rules: dict[str, Any] | None = None) -> 
     import jsonschema
 
     rules = rules or schema()
-    filled = copy.deepcopy(dict(config))
+    filled = typed(config, rules)
     _fill(filled, rules)
     validator = jsonschema.Draft202012Validator(rules)
     errors = sorted(validator.iter_errors(filled), key=lambda e: len(list(e.absolute_path)))
