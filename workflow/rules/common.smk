@@ -17,7 +17,7 @@ ROOT = Path(workflow.basedir).parent
 LIB = ROOT / "workflow" / "lib"
 sys.path.insert(0, str(LIB))
 
-from boldreel import configuration, imports
+from boldreel import configuration, forgotten, imports
 from boldreel.align import conditions
 from boldreel.data import bids, derivatives
 from boldreel.data.splits import SPLITS, check_enough, split_of
@@ -82,8 +82,10 @@ DERIVED_SPACE = config["bold"]["space"] or derivatives.VOLUME
 MODELS = {name: located(path) for name, path in config["models"].items() if path}
 if EMBEDDED:
     told(design.check, config["insilico"])
-SUBJECTS = told(configuration.subjects, located(config["subjects"]))
-COHORT = told(configuration.cohort, config["pretrain"]["subjects"], located)
+GONE = told(forgotten.read, R)
+SUBJECTS = told(configuration.subjects, located(config["subjects"]), GONE)
+COHORT = told(configuration.cohort, config["pretrain"]["subjects"], located, GONE)
+told(configuration.check_holdout, config, COHORT)
 METHOD = "mindvideo"
 # The other methods: each is a rule file and a package of its own.
 OTHERS = [name for name in config["methods"] if name != METHOD]

@@ -80,7 +80,7 @@ def test_page_of_scores_without_subject(same):
     assert "Too few clips to tell Copy" in page, "19 shifts, two metrics: no p could pass"
     assert not re.search(r'(?:src|href)="(?!data:|#)', page)
     trace = json.loads((root / "out" / "provenance.json").read_text())
-    assert trace["target"] == "out" and trace["seed"] == 3
+    assert trace["target"] == str(root / "out") and trace["seed"] == 3
 
 
 def test_gif_pair_is_the_array_pair(tmp_path):

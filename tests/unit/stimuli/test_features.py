@@ -113,7 +113,7 @@ def test_step(movie: Path, models: Path) -> None:
     np.testing.assert_allclose(np.linalg.norm(image, axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(text, axis=1), 1, atol=1e-5)
     assert meta["frame_rate"] == 3.0 and about["clips"] == ["m-0000", "m-0001"]
-    assert json.loads((out / "provenance.json").read_text())["target"] == "features"
+    assert json.loads((out / "provenance.json").read_text())["target"] == str(out)
 
 
 def test_training_movies_get_variants_and_others_none(movie: Path, models: Path) -> None:
