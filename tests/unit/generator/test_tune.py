@@ -92,6 +92,7 @@ def test_stopped_and_resumed_is_bit_equal(
 def test_two_processes_train_like_one(dataset, base_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     movies = ["train01", "train02"]
     config = {**CONFIG, "strip": STRIP, "batch": 4, "image_above": 400, "condition_dropout": 0.5}
+    config["gradient_checkpointing"] = True
     for processes in (1, 2):
         subprocess.run(
             [
@@ -116,6 +117,24 @@ def test_two_processes_train_like_one(dataset, base_folder: Path, tmp_path: Path
         pd.read_csv(tmp_path / f"with{processes}" / "history.tsv", sep="\t") for processes in (1, 2)
     ]
     pd.testing.assert_frame_equal(*histories, rtol=1e-4)
+
+
+def test_gradient_checkpointing_trains_alike(dataset, base_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """As the configurations for real data set it, with single frames above a timestep."""
+    for name, recompute in (("plain", False), ("less", True)):
+        _run(
+            dataset,
+            base_folder,
+            tmp_path / name,
+            tmp_path / f"{name}-state",
+            image_above=400,
+            gradient_checkpointing=recompute,
+        )
+    plain, less = (
+        load_file(tmp_path / name / "model" / "model.safetensors") for name in ("plain", "less")
+    )
+    for name, tensor in plain.items():
+        torch.testing.assert_close(less[name], tensor, rtol=1e-3, atol=2e-5, msg=name)
 
 
 def test_learns_to_predict_what_is_asked_for(dataset, base_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

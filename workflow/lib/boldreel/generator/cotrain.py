@@ -188,7 +188,7 @@ def main(argv: list[str] | None = None) -> None:
     targets = load_targets(material, args.clips, args.features, encoder)
     network = saving.from_pretrained(args.generator, folder)
     if chosen.gradient_checkpointing:
-        network.unet.enable_gradient_checkpointing()
+        network.enable_gradient_checkpointing()
     print(network.describe_trainable(network.train_only(list(chosen.train))), file=sys.stderr)
     inputs = [*base.parts(folder), args.encoder, args.generator, args.windows, args.clips]
     inputs += [*args.latents, *args.features]

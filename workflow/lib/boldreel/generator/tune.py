@@ -144,7 +144,7 @@ def main(argv: list[str] | None = None) -> None:
     torch.manual_seed(chosen.seed)
     network = VideoUNet(base.load_unet(folder), chosen.inflation)
     if chosen.gradient_checkpointing:
-        network.unet.enable_gradient_checkpointing()
+        network.enable_gradient_checkpointing()
     print(network.describe_trainable(network.train_only(list(chosen.train))), file=sys.stderr)
     shown = tuning.spread_rows(rows[1], chosen.strip.clips)
     artist = strip.Artist(
