@@ -14,11 +14,11 @@ import torch
 from torch.nn.functional import normalize
 
 from boldreel.align.encoder import SpatioTemporalEncoder, SpatioTemporalEncoderConfig
+from boldreel.base_models.diffusion import load_scheduler
 from boldreel.data import arrays
 from boldreel.data.responses import load_responses
 from boldreel.errors import UserError
 from boldreel.generator import cotrain, saving
-from boldreel.generator.base import load_scheduler
 from boldreel.generator.joint import JointBatch, JointModel, joint_losses
 from boldreel.generator.losses import LossOptions
 from boldreel.generator.video_unet import Inflation, VideoUNet

@@ -12,8 +12,8 @@ from diffusers import UNet2DConditionModel
 from torch.nn.functional import normalize
 
 from boldreel.align.encoder import SpatioTemporalEncoder, SpatioTemporalEncoderConfig
+from boldreel.base_models.diffusion import load_scheduler
 from boldreel.generator.attention import MODES
-from boldreel.generator.base import load_scheduler
 from boldreel.generator.joint import JointBatch, JointModel, joint_losses
 from boldreel.generator.losses import LossOptions, video_loss
 from boldreel.generator.video_unet import Inflation, VideoUNet
