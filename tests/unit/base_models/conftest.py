@@ -127,7 +127,9 @@ def _stable_diffusion(hub: Hub, name: str, tmp: Path) -> None:
                 key = key.replace(f".{new}.", f".{before}.")
         renamed[key] = value
     hub.add_weights(name, f"vae/{stem}.safetensors", renamed, tmp)
-    tensors = {f"text_model.{k.removeprefix('text_model.')}": v for k, v in text.state_dict().items()}
+    tensors = {
+        f"text_model.{k.removeprefix('text_model.')}": v for k, v in text.state_dict().items()
+    }
     tensors["text_model.embeddings.position_ids"] = torch.arange(8)[None]
     hub.add_weights(name, "text_encoder/model.safetensors", tensors, tmp)
     hub.add_json(
@@ -202,7 +204,9 @@ def _videomae(hub: Hub, name: str, tmp: Path) -> None:
     tensors = {}
     for key, value in model.state_dict().items():
         for letter, long in (("q", "query"), ("v", "value")):
-            key = key.replace(f"attention.attention.{long}.bias", f"attention.attention.{letter}_bias")
+            key = key.replace(
+                f"attention.attention.{long}.bias", f"attention.attention.{letter}_bias"
+            )
         tensors[key] = value
     hub.add_weights(name, "pytorch_model.bin", tensors, tmp)
     processor = {"crop_size": {"height": 16, "width": 16}, "do_center_crop": True, **MEAN}
