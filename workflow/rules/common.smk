@@ -19,6 +19,8 @@ sys.path.insert(0, str(LIB))
 
 from boldreel import configuration, forgotten, imports
 from boldreel.align import conditions
+from boldreel.base_models import check as models_check
+from boldreel.base_models import resolve
 from boldreel.data import bids, derivatives
 from boldreel.data.splits import SPLITS, check_enough, split_of
 from boldreel.errors import UserError
@@ -145,12 +147,16 @@ def memory(mb, own=4):
 
 
 def weights(*names):
-    """Weight files of the named base models where they are local folders: inputs of their users."""
+    """What is read of the named base models where they are local: inputs of their users.
+
+    Of a model of the hub nothing is: its name, in which `@revision` fixes a version, is a parameter, and
+    the hub's cache may be another one where the job runs.
+    """
     found = []
     for name in names:
         place = Path(MODELS.get(name, ""))
         if name in MODELS and place.is_dir():
-            found += [given(path) for path in sorted(place.rglob("*.safetensors"))]
+            found += [given(path) for path in resolve.files(name, place)]
         elif name in MODELS and place.is_file():
             found.append(given(place))
     return found
@@ -630,6 +636,37 @@ def check_container():
             ENGINE,
             fmriprep.Settings.from_config(config["bold"]["fmriprep"]),
         )
+
+
+def absent_models():
+    """Base models of the hub that are not in its cache here; anything else that is not there is an error.
+
+    Jobs plan again, and need not: the run that started them has looked. Where results lie in remote storage,
+    folders may be mounted where jobs run, and only there.
+    """
+    if not workflow.is_main_process:
+        return {}
+    named = {
+        name: place
+        for name, place in MODELS.items()
+        if not (remote() and Path(place).is_absolute())
+    }
+    absent = told(models_check.check_named, named)
+    if absent:
+        print(f"warning: {models_check.absent_line(absent)}", file=sys.stderr)
+    return absent
+
+
+def check_models():
+    """Whether base models that are not here can be had, of those that commands to be run name."""
+    one_of_each = {job.rule.name: job for job in workflow.dag.needrun_jobs()}
+    commands = " ".join(str(job.shellcmd) for job in one_of_each.values())
+    needed = {name: found for name, found in ABSENT.items() if MODELS[name] in commands}
+    for line in told(models_check.check_hub, needed, not workflow.local_exec):
+        print(f"warning: {line}", file=sys.stderr)
+
+
+ABSENT = absent_models()
 
 
 def check_headers():

@@ -238,7 +238,7 @@ def test_mistakes_leave_nothing(tmp_path):
     refused("has a partner of the same name", folder, other)
     refused("--frames is 0", folder, folder, "--frames", 0)
     refused("table not found", folder, folder, "--clips", tmp_path / "no.tsv")
-    refused("not a model", folder, folder, "--clip-model", tmp_path)
+    refused(r"models\.clip: .*config\.json is missing", folder, folder, "--clip-model", tmp_path)
     (folder / "clip2.npy").write_bytes(b"broken")
     refused("clip2.npy: not a readable array", folder, folder)
 
