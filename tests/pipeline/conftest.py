@@ -112,7 +112,7 @@ def content(path: Path) -> str:
 
 def _finished(results: Path, since: float) -> dict[Path, str]:
     """Results written since then under their own names, but for those that note times."""
-    times = ("provenance.json", ".html", ".snakemake_timestamp")
+    times = ("provenance.json", ".html", ".snakemake_timestamp", ".lock")
     found = {}
     for path in results.rglob("*"):
         own = path.relative_to(results)
