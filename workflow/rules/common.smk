@@ -155,12 +155,13 @@ def memory(mb, own=4):
 
 
 def weights(*names):
-    """Weight files of the named base models where they are local folders: inputs of their users."""
+    """Files of the named base models where they are local: inputs of their users."""
     found = []
     for name in names:
         place = Path(MODELS.get(name, ""))
         if name in MODELS and place.is_dir():
-            found += [given(path) for path in sorted(place.rglob("*.safetensors"))]
+            files = (path for path in sorted(place.rglob("*")) if path.is_file())
+            found += [given(path) for path in files if not path.name.startswith(".")]
         elif name in MODELS and place.is_file():
             found.append(given(place))
     return found

@@ -41,6 +41,7 @@ rule stimuli_clips:
         sidecars=staged([f"{R}/stimuli/{movie}/frames.json" for movie in movies()]),
         shots=[f"{R}/stimuli/{movie}/shots.tsv" for movie in movies()],
         annotations=lambda wildcards: annotations(),
+        weights=weights("caption"),
     output:
         f"{R}/clips.parquet",
     log:
