@@ -14,6 +14,7 @@ import pytest
 from boldreel import verify
 from boldreel.data import atomic
 
+from . import tracing
 from .workflow import Watched, Workspace, copy_of_repository
 
 # (training state to wait for, target that must not be there when it is stopped)
@@ -112,7 +113,7 @@ def content(path: Path) -> str:
 
 def _finished(results: Path, since: float) -> dict[Path, str]:
     """Results written since then under their own names, but for those that note times."""
-    times = ("provenance.json", ".html", ".snakemake_timestamp")
+    times = ("provenance.json", ".html", ".snakemake_timestamp", ".lock")
     found = {}
     for path in results.rglob("*"):
         own = path.relative_to(results)
@@ -143,6 +144,7 @@ def _kill(run: SmallRun, rule: str, target: str) -> None:
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory) -> SmallRun:
     workspace = copy_of_repository(tmp_path_factory.mktemp("boldreel"))
+    tracing.record(workspace)
     run = SmallRun(workspace)
     for rule, target in EARLY:
         _kill(run, rule, target)

@@ -20,6 +20,7 @@ from boldreel import imports
 from boldreel.data import provenance
 from boldreel.report import page
 
+from . import tracing
 from .conftest import SIGNALS, TRAININGS
 from .workflow import ROOT, environment
 
@@ -74,6 +75,25 @@ def test_what_is_shown_can_be_traced_to_its_inputs(small_run, trace, monkeypatch
 def test_nothing_is_left_to_do(small_run):
     done = small_run.workspace.run("--dry-run")
     assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_a_moved_checkout_has_nothing_to_do(small_run):
+    """Moved under another name, with its results and Snakemake's records; every rule has run."""
+    workspace = small_run.workspace
+    moved = replace(workspace, root=workspace.root.with_name("moved and renamed"))
+    workspace.root.rename(moved.root)
+    try:
+        done = moved.run("--dry-run")
+    finally:
+        moved.root.rename(workspace.root)
+    assert "Nothing to be done" in done.stdout + done.stderr, done.stdout[-3000:]
+
+
+def test_every_rule_declares_what_its_step_reads(small_run):
+    """With results in remote storage a job finds nothing else."""
+    rules, undeclared = tracing.undeclared(small_run.workspace)
+    assert len(rules) >= 40 and {"report_figures", "report_page"} <= rules
+    assert not undeclared
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ rule bold_check:
         sidecars=lambda wildcards: sidecars(
             path for _, _, path in RAW[wildcards.subject]
         ),
+        # simulated runs at rest have events files too
         events=lambda wildcards: events(
-            wildcards.subject, "train", "validation", "test"
+            wildcards.subject, *([] if EMBEDDED else SPLITS)
         ),
         movies=lambda wildcards: movie_files(),
     output:

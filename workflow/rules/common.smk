@@ -8,16 +8,19 @@ from os.path import dirname, lexists
 from pathlib import Path
 from shlex import quote
 
-from snakemake import benchmark
 from snakemake.exceptions import WorkflowError
-from snakemake.io import flag
-from snakemake.path_modifier import PATH_MODIFIER_FLAG
+from snakemake.logging import logger
 
-ROOT = Path(workflow.basedir).parent
 LIB = ROOT / "workflow" / "lib"
 sys.path.insert(0, str(LIB))
 
-from boldreel import configuration, forgotten, imports
+from boldreel import (
+    configuration,
+    forgotten,
+    imports,
+    run_lock,
+    snakemake_internals,
+)
 from boldreel.align import conditions
 from boldreel.base_models import check as models_check
 from boldreel.base_models import resolve
@@ -28,12 +31,14 @@ from boldreel.insilico import design
 from boldreel.roi import settings as roi_settings
 from boldreel.windows import modes
 
-# Snakemake measures the memory of young jobs twice a second, for which hundreds of short jobs pay with
-# a quarter of a core.
-benchmark.BENCHMARK_INTERVAL_SHORT = 2.0
+snakemake_internals.measure_memory_seldom()
 # A plan of many subjects is millions of objects that all stay: to look through them for garbage as often as
 # Python does by itself takes a tenth of the time.
 gc.set_threshold(200_000, 50, 100)
+
+
+class shell(shell):
+    """Snakemake's own, with a prefix for the rules of this workflow and not of one that imports it."""
 
 
 def told(function, *arguments):
@@ -46,24 +51,37 @@ def told(function, *arguments):
         )  # a WorkflowError would print lines of the Snakefile as well
 
 
+def seen(path):
+    """A path as it is seen from the working directory, so that a folder that moves as a whole is the same.
+
+    Where the repository lies elsewhere, Snakemake notes its files by their names in it.
+    """
+    path, here = Path(path), Path.cwd()
+    shown = str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+    name = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else shown
+    return shown if name == shown else snakemake_internals.Named(shown, name)
+
+
 def located(path):
     """A path from the configuration: as seen from the working directory, else from the repository.
 
     A name that is neither is left alone: a Hugging Face hub id.
     """
-    for base in (Path(), ROOT):
-        if (base / path).exists():
-            return str(path) if base == Path() else str(base / path)
+    for place in (Path(path), ROOT / path):
+        if place.exists():
+            return seen(place)
     return str(path)
 
 
 def given(path):
-    """A file that was there before: with results in remote storage it is read where it is mounted.
-
-    Flagged like a path that has its storage: jobs with a `local` file would all run where Snakemake does.
-    """
+    """A file that was there before: with results in remote storage it is read where it is mounted."""
     told(bids.check_source, path)
-    return flag(str(path), PATH_MODIFIER_FLAG)
+    return snakemake_internals.as_it_lies(seen(path))
+
+
+def placed(path):
+    """A path of results, states or logs, with the prefix of a module."""
+    return snakemake_internals.prefixed(workflow, path)
 
 
 config = told(configuration.complete, config)
@@ -72,7 +90,7 @@ told(configuration.check_paths, config, ROOT)
 DATASET = config["dataset"]
 R = f"{config['results']}/{DATASET}"
 LOGS = f"logs/{DATASET}"
-STATE = f"{config['state']}/{DATASET}"
+STATE = placed(f"{config['state']}/{DATASET}")
 EMBEDDED = config["bids"] is None
 ENGINE = config["bold"]["engine"]
 BIDS = f"{R}/bids" if EMBEDDED else located(config["bids"])
@@ -245,8 +263,8 @@ def method_control_options(wildcards, input, output):
     return [*words, "--controls", *output.controls]
 
 
-def judges():
-    """Command-line options of the models that look at reconstructions."""
+def judges(wildcards):
+    """Command-line options of the models that look at reconstructions, as a parameter."""
     return [
         word
         for option, name in JUDGES.items()
@@ -272,7 +290,7 @@ def left_by(method, stage, subject, kind=None):
     Nothing where there is no such rule: a method need not be fitted, or have controls.
     """
     name = f"{method}_{stage}"
-    if not workflow.is_rule(name):
+    if not rules.has(name):
         return []
     output = getattr(rules, name).output
     paths = output if kind is None else output.get(kind, [])
@@ -506,7 +524,7 @@ def evidence():
         f"{R}/group/ablation.tsv",
         *(f"{R}/sub-{subject}/align/minutes.tsv" for subject in SUBJECTS),
     ]
-    return [path for path in made if exists(path)]
+    return [path for path in made if exists(placed(path))]
 
 
 def remote():
@@ -667,6 +685,24 @@ def check_models():
 
 
 ABSENT = absent_models()
+WRITTEN = [placed(R), STATE, placed(LOGS)]
+HELD = []  # folders of these that no other run may write to meanwhile
+if snakemake_internals.is_main_process(workflow) and not remote():
+    THIS_RUN = run_lock.about(ROOT, config)
+    if difference := run_lock.difference(WRITTEN[0], THIS_RUN):
+        logger.warning(f"warning: {difference}")
+
+
+def before_jobs():
+    """What is looked at, and held, before the first job; a dry run does without."""
+    snakemake_internals.lift_rate_limit(workflow)
+    if workflow.local_exec:
+        check_container()
+    check_models()
+    if not remote():
+        told(configuration.check_writable, WRITTEN)
+        check_headers()
+        HELD.extend(told(run_lock.hold, folder, THIS_RUN) for folder in WRITTEN[:2])
 
 
 def check_headers():

@@ -28,7 +28,7 @@ rule evaluate_reference:
         code=code("evaluate.reference"),
         stimuli=folder_of("frames", 2),
         training=movies("train", "validation"),
-        judges=judges(),
+        judges=judges,
     shell:
         "python -m boldreel.evaluate.reference --upper-bound {input.upper:q} "
         "--stimuli {params.stimuli:q} --clips {input.clips:q} --training-movies {params.training:q} "
@@ -57,7 +57,7 @@ rule evaluate_shard:
     params:
         cfg=section("evaluate", leave_out=set(config["evaluate"]) - {"batch_size"}),
         code=code("evaluate.shard"),
-        judges=judges(),
+        judges=judges,
     shell:
         "python -m boldreel.evaluate.shard --reconstruction {input.reconstruction:q} {params.judges:q} "
         "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
@@ -110,7 +110,7 @@ rule evaluate_score:
         cfg=section("evaluate", dataset=DATASET),
         code=code("evaluate.score"),
         stimuli=folder_of("frames", 2),
-        judges=judges(),
+        judges=judges,
         method=METHOD,
         series=folder_of("series"),
         controls=lambda wildcards, input: (
@@ -163,7 +163,7 @@ rule evaluate_method:
         cfg=section("evaluate", dataset=DATASET),
         code=code("evaluate.score"),
         stimuli=folder_of("frames", 2),
-        judges=judges(),
+        judges=judges,
         series=folder_of("series"),
         controls=lambda wildcards, input: (
             ["--controls", *input.controls] if input.controls else []

@@ -86,6 +86,7 @@ rule insilico_anatomy:
         atlas=given(ROOT / "resources" / "atlas" / "visual_centres.tsv"),
     output:
         t1w=f"{R}/bids/sub-{{subject}}/anat/sub-{{subject}}_T1w.nii.gz",
+        sidecar=f"{R}/bids/sub-{{subject}}/anat/sub-{{subject}}_T1w.json",
         truth=f"{TRUTH}/sub-{{subject}}/anatomy.json",
         encoding=f"{TRUTH}/sub-{{subject}}/encoding.npz",
         epi=f"{TRUTH}/sub-{{subject}}/epi.npz",

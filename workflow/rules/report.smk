@@ -12,6 +12,10 @@ rule report_figures:
     input:
         metrics=f"{R}/group/metrics.tsv",
         clips=f"{R}/clips.parquet",
+        frames=expand(f"{R}/stimuli/{{movie}}/frames.npy", movie=movies("test")),
+        sidecars=staged(
+            expand(f"{R}/stimuli/{{movie}}/frames.json", movie=movies("test"))
+        ),
         positions=f"{R}/atlas/positions.parquet",
         pretrain=PRETRAINED,
         generator=f"{R}/generator/history.tsv",
@@ -77,11 +81,29 @@ rule report_page:
     input:
         figures=f"{R}/group/figures",
         metrics=f"{R}/group/metrics.tsv",
-        clip_metrics=expand(
+        subject_files=expand(
             f"{R}/sub-{{subject}}/{{name}}",
             subject=SUBJECTS,
-            name=["metrics.parquet", "nearest.tsv"],
+            name=[
+                *("metrics.parquet", "nearest.tsv", "windows.parquet"),
+                *("align/history.tsv", "choice.json"),
+            ],
         ),
+        clips=f"{R}/clips.parquet",
+        # of the nearest training clips too
+        frames=expand(f"{R}/stimuli/{{movie}}/frames.npy", movie=movies()),
+        sidecars=staged(expand(f"{R}/stimuli/{{movie}}/frames.json", movie=movies())),
+        reconstruction=expand(
+            f"{R}/sub-{{subject}}/reconstruction/{METHOD}/shard-{{shard}}",
+            subject=SUBJECTS,
+            shard=shards(),
+        ),
+        controls=expand(
+            f"{R}/sub-{{subject}}/reconstruction/control-{{control}}",
+            subject=SUBJECTS,
+            control=drawn_controls(),
+        ),
+        upper=[f"{R}/reconstruction/true_features/shard-{shard}" for shard in shards()],
         between=expand(
             f"{R}/sub-{{subject}}/between.tsv", subject=SUBJECTS if OTHERS else []
         ),
@@ -90,7 +112,6 @@ rule report_page:
         evidence=evidence(),
         qc=expand(f"{R}/sub-{{subject}}/qc.tsv", subject=list(RAW)),
         twins=f"{R}/twins.json",
-        choice=expand(f"{R}/sub-{{subject}}/choice.json", subject=SUBJECTS),
         published=given(ROOT / "resources" / "published.tsv"),
         captions=[
             given(path)

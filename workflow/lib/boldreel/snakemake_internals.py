@@ -1,0 +1,102 @@
+"""All that goes past Snakemake's documented interface, in one place.
+
+Takes Snakemake's objects; changes them or returns flagged paths. A version of Snakemake that lacks one of
+these attributes runs all the same, without what the attribute was used for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from snakemake import benchmark
+from snakemake.io import flag
+
+_UNCHANGED = "path_modified"  # Snakemake's flag of paths that have their prefix and storage
+_RECORDED_AS = "sourcecache_entry"  # its flag of workflow sources, by their original names
+
+
+class Named(str):
+    """A path that Snakemake records under another name: `params` are compared by their repr.
+
+    Parameters
+    ----------
+    path : where it lies. name : what is recorded.
+    """
+
+    name: str
+
+    def __new__(cls, path: str, name: str) -> Named:
+        made = super().__new__(cls, path)
+        made.name = name
+        return made
+
+    def __repr__(self) -> str:
+        return repr(self.name)
+
+
+def as_it_lies(path: str) -> str:
+    """An input without a module's prefix and without remote storage; a `Named` path is recorded so.
+
+    Snakemake's own flag for that, `local`, would keep every job with such an input on the machine where
+    Snakemake runs.
+    """
+    flagged = flag(str(path), _UNCHANGED)
+    return flag(flagged, _RECORDED_AS, path.name) if isinstance(path, Named) else flagged
+
+
+def prefixed(workflow: Any, path: str) -> str:
+    """A path with the `prefix:` of the module that is being read, as its inputs and outputs get it."""
+    modifier = getattr(workflow.modifier, "path_modifier", None)
+    return str(modifier.replace_prefix(path)) if hasattr(modifier, "replace_prefix") else path
+
+
+def is_main_process(workflow: Any) -> bool:
+    """Whether this is the Snakemake that was started, and not one that it started for a job."""
+    return getattr(workflow, "is_main_process", True)
+
+
+def measure_memory_seldom() -> None:
+    """Measure the memory of young jobs every two seconds.
+
+    Snakemake does so twice a second, for which hundreds of short jobs pay with a quarter of a core.
+    """
+    if hasattr(benchmark, "BENCHMARK_INTERVAL_SHORT"):
+        benchmark.BENCHMARK_INTERVAL_SHORT = 2.0
+
+
+def lift_rate_limit(workflow: Any) -> None:
+    """Submit jobs without a limit of their rate, where all run on this machine.
+
+    At each start and end of a job Snakemake's limit sets a timer that sets the next one: after hundreds of
+    jobs they take half a processor.
+    """
+    if getattr(workflow, "local_exec", False) and hasattr(workflow.scheduler, "job_rate_limiter"):
+        workflow.scheduler.job_rate_limiter = None
+
+
+def before_jobs_of_importer(workflow: Any, function: Callable[[], None]) -> None:
+    """Call a function before the first job of a workflow that uses this one as a module.
+
+    Snakemake runs the `onstart` of the main Snakefile alone. It may stand before the module or after it.
+    """
+    if workflow.modifier.is_main_snakefile() or not hasattr(workflow, "_onstart"):
+        return
+    register = workflow.onstart
+
+    def both() -> None:
+        own = workflow._onstart
+
+        def start(log: Any) -> None:
+            function()
+            own(log)
+
+        workflow._onstart = start
+
+    def onstart(own: Callable[[Any], None]) -> None:
+        register(own)
+        if workflow.modifier.is_main_snakefile():
+            both()
+
+    both()
+    workflow.onstart = onstart
