@@ -151,7 +151,7 @@ def test_what_cannot_be_had_is_told(fmriprep, tmp_path):
     with pytest.raises(UserError, match=r"fetch the table's \.json"):
         confounds.load(fmriprep, COUNT, wanted, fmriprep=True)
     bare = write(tmp_path / "bare" / fmriprep.name, {"trans_x": np.zeros(COUNT)})
-    with pytest.raises(UserError, match="no column trans_y, which roi.confounds: motion6 needs"):
+    with pytest.raises(UserError, match=r"no column trans_y, which roi.confounds: motion6 needs"):
         confounds.load(bare, COUNT, Settings(), fmriprep=True)
     with pytest.raises(UserError, match=r"bare.*fetch the table's \.json"):
         confounds.load(bare, COUNT, wanted, fmriprep=True)

@@ -14,7 +14,6 @@ import numpy as np
 
 from boldreel.errors import UserError
 
-
 # fMRIPrep's names, the present one and that of versions up to 20.1.
 _ENDINGS = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv")
 
