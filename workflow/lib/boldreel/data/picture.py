@@ -60,13 +60,7 @@ def changes(picture: Any) -> list[str]:
         found.append(f"{kind} colours mapped to a standard display (BT.709, {hdr.WHITE:g} cd/m2)")
     if picture.interlaced_frame:
         found.append("interlaced, one field of each picture kept")
-    if _transparent(picture):
-        found.append("transparent pixels shown white")
     return found
-
-
-def _transparent(picture: Any) -> bool:
-    return any(component.is_alpha for component in picture.format.components)
 
 
 def _rgb(picture: Any, size: int | None) -> np.ndarray:
@@ -85,7 +79,7 @@ def _rgb(picture: Any, size: int | None) -> np.ndarray:
         )
         code = wide.astype(np.float32) / _WIDE_WHITE
         return hdr.to_standard(code, kind, hdr.has_wide_primaries(picture))
-    if _transparent(picture):
+    if any(component.is_alpha for component in picture.format.components):
         layers = _convert(picture, "rgba").astype(np.float32)
         opaque = layers[..., 3:] / 255
         return np.round(layers[..., :3] * opaque + _PAGE * (1 - opaque)).astype(np.uint8)

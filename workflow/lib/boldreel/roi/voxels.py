@@ -87,21 +87,22 @@ def main(argv: list[str] | None = None) -> None:
         "--series", type=Path, nargs="+", required=True, help="series of the training runs, .npy"
     )
     parser.add_argument(
-        "--events", type=Path, nargs="+", required=True, help="their _events.tsv, in the same order"
+        "--events", type=Path, nargs="+", required=True, help="events of the same runs"
     )
     parser.add_argument("--output", type=Path, required=True, help="voxels.parquet")
     arguments = parser.parse_args(argv)
     settings = Settings.from_config(arguments.config)
     positions = tables.read(arguments.positions, "positions")
     series = [arrays.load(path, kind="series") for path in arguments.series]
-    if len(arguments.events) != len(series):
-        raise UserError(
-            f"{len(series)} series and {len(arguments.events)} events files; give one for each run"
-        )
-    shown = [
-        repeats.shown(bids.read_events(path), len(values), meta["t_r"], meta["start_time"])
-        for path, (values, meta) in zip(arguments.events, series, strict=True)
-    ]
+    labels = bids.count_repeats(arguments.events)
+    events = dict(zip(labels, arguments.events, strict=True))
+    shown = []
+    for values, meta in series:
+        path = events.get((meta["segment"], meta["repeat"]))
+        if path is None:
+            raise UserError(f"no events file for {meta['run']}; give its _events.tsv")
+        table = bids.read_events(path)
+        shown.append(repeats.shown(table, len(values), meta["t_r"], meta["start_time"]))
     groups = repeats.groups(shown)
     frame = build(positions, series, groups, settings)
     tables.write(arguments.output, frame, "voxels")
