@@ -662,7 +662,7 @@ def absent_models():
     Jobs plan again, and need not: the run that started them has looked. Where results lie in remote storage,
     folders may be mounted where jobs run, and only there.
     """
-    if not workflow.is_main_process:
+    if not snakemake_internals.is_main_process(workflow):
         return {}
     named = {
         name: place
