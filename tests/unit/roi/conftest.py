@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from boldreel.bold import template as bold_template
-from boldreel.bold.settings import Settings as BoldSettings
+from tests.fixtures_settings import settings as chosen
 from boldreel.data import nifti
 from boldreel.roi import template
 
@@ -19,7 +19,7 @@ COUNT, T_R = 60, 2.0
 
 @pytest.fixture(scope="session")
 def grid() -> bold_template.Grid:
-    return bold_template.output_grid(BoldSettings())
+    return bold_template.output_grid(chosen("bold"))
 
 
 @pytest.fixture(scope="session")

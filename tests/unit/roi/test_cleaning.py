@@ -6,7 +6,7 @@ from nilearn import signal
 
 from boldreel.errors import UserError
 from boldreel.roi import cleaning
-from boldreel.roi.settings import Settings
+from tests.fixtures_settings import settings as chosen
 
 COUNT = 80
 
@@ -76,14 +76,14 @@ def columns():
     [("none", False, 4), ("motion6", False, 10), ("motion24", False, 28), ("compcor", True, 17)],
 )
 def test_declared_confounds_are_taken(choice, high_pass, count):
-    found = cleaning.regressors(columns(), COUNT, Settings(confounds=choice, high_pass=high_pass))
+    found = cleaning.regressors(columns(), COUNT, chosen("roi", confounds=choice, high_pass=high_pass))
     assert found.shape == (COUNT, count)
     assert np.isfinite(found).all()
 
 
 def test_missing_column_and_too_many_regressors():
     with pytest.raises(UserError, match="no column trans_x"):
-        cleaning.regressors({}, COUNT, Settings())
+        cleaning.regressors({}, COUNT, chosen("roi"))
     short = {name: values[:30] for name, values in columns().items()}
     with pytest.raises(UserError, match="28 regressors for 30 volumes"):
-        cleaning.regressors(short, 30, Settings(confounds="motion24"))
+        cleaning.regressors(short, 30, chosen("roi", confounds="motion24"))

@@ -10,7 +10,7 @@ import pytest
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
 from boldreel.roi import control, series, template
-from boldreel.roi.settings import Settings
+from tests.fixtures_settings import settings as chosen
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +57,9 @@ def test_runs_that_do_not_cover_them_end_in_a_line_that_says_how_to_go_on(
 
 
 def test_named_atlases_have_a_control_and_a_group_is_not_both():
-    assert Settings.from_config({}).control_groups == ("control",)
-    assert Settings.from_config({"atlas": "hcp-mmp"}).control_groups == ("somatomotor",)
-    assert Settings.from_config({"atlas": "own.dlabel.nii"}).control_groups == ()
-    assert Settings.from_config({"control": []}).control_groups == ()
+    assert chosen("roi").control_groups == ("control",)
+    assert chosen("roi", **{"atlas": "hcp-mmp"}).control_groups == ("somatomotor",)
+    assert chosen("roi", **{"atlas": "own.dlabel.nii"}).control_groups == ()
+    assert chosen("roi", **{"control": []}).control_groups == ()
     with pytest.raises(UserError, match=r"'motion' is in roi\.groups and roi\.control"):
-        Settings.from_config({"control": ["motion"]})
+        chosen("roi", **{"control": ["motion"]})

@@ -9,7 +9,7 @@ from boldreel.errors import UserError
 from boldreel.roi import areas, atlas, template
 from boldreel.roi import cells as cells_module
 from boldreel.roi import positions as positions_module
-from boldreel.roi.settings import Settings
+from tests.fixtures_settings import settings as chosen
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_control_is_there_when_asked_for_and_moves_no_border(frame, grid):
     centres = atlas.load(atlas.locate("visual-centres"))
     parcels = areas.Parcels(centres, atlas.assign(cells.places, centres))
     more = positions_module.table(
-        cells, parcels, Settings(groups=("early", "ventral", "dorsal", "motion", "control"))
+        cells, parcels, chosen("roi", groups=("early", "ventral", "dorsal", "motion", "control"))
     )
     assert set(more["group"]) - set(frame["group"]) == {"control"}
     shared = more[more["group"] != "control"].reset_index(drop=True)
@@ -103,4 +103,4 @@ def test_an_area_outside_the_box_is_refused(tmp_path):
 )
 def test_bad_settings_are_refused(section, message):
     with pytest.raises(UserError, match=message):
-        Settings.from_config(section)
+        chosen("roi", **section)

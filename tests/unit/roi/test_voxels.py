@@ -6,7 +6,7 @@ import pytest
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
 from boldreel.roi import reliability, voxels
-from boldreel.roi.settings import Settings
+from tests.fixtures_settings import settings as chosen
 
 COUNT = 100
 
@@ -57,7 +57,7 @@ def test_p_values_are_uniform_without_signal_and_small_with_it():
 
 def test_reliability_of_repeated_runs(frame):
     share = np.where(np.arange(len(frame)) % 2, 0.5, 0.0)
-    table = voxels.build(frame, runs(frame, share), Settings())
+    table = voxels.build(frame, runs(frame, share), chosen("roi"))
     real = (frame["i"] >= 0).to_numpy()
     assert (table["present"] == real).all() and (table["selected"] == real).all()
     assert table["reliability"][~real].isna().all()
@@ -69,11 +69,11 @@ def test_reliability_of_repeated_runs(frame):
 def test_selection_by_reliability_keeps_the_best(frame):
     share = np.where(np.arange(len(frame)) < 320, 0.7, 0.0)
     many = tuple(f"train{k:02d}" for k in range(8))
-    settings = Settings(selection="reliability", threshold=0.05, fraction=0.5)
+    settings = chosen("roi", selection="reliability", threshold=0.05, fraction=0.5)
     table = voxels.build(frame, runs(frame, share, many), settings)
     assert set(np.flatnonzero(table["selected"])) <= set(range(320))
     everything = voxels.build(
-        frame, runs(frame, share, many), Settings(selection="reliability", threshold=0.05)
+        frame, runs(frame, share, many), chosen("roi", selection="reliability", threshold=0.05)
     )
     assert table["selected"].sum() == np.ceil(everything["selected"].sum() / 2)
     assert table["position"].tolist() == frame["position"].tolist()
@@ -82,7 +82,7 @@ def test_selection_by_reliability_keeps_the_best(frame):
 def test_absent_in_one_run_is_absent(frame):
     given = runs(frame, np.zeros(len(frame)))
     given[3][0][:, 5] = 0.0
-    table = voxels.build(frame, given, Settings())
+    table = voxels.build(frame, given, chosen("roi"))
     assert not table["present"][5] and not table["selected"][5]
     assert np.isnan(table["reliability"][5])
 
@@ -90,19 +90,19 @@ def test_absent_in_one_run_is_absent(frame):
 @pytest.mark.parametrize(("segment", "number"), [("rest", 2), ("train01", 1)])
 def test_without_repeats_of_a_movie_nothing_is_known(frame, segment, number):
     given = runs(frame, np.zeros(len(frame)), (segment,), number)
-    table = voxels.build(frame, given, Settings())
+    table = voxels.build(frame, given, chosen("roi"))
     assert table["reliability"].isna().all()
     assert (table["selected"] == table["present"]).all() and table["present"].any()
     with pytest.raises(UserError, match="fewer than two training segments"):
-        voxels.build(frame, given, Settings(selection="reliability"))
+        voxels.build(frame, given, chosen("roi", selection="reliability"))
 
 
 def test_nothing_reliable_and_another_atlas_are_refused(frame):
     given = runs(frame, np.zeros(len(frame)))
     with pytest.raises(UserError, match="no position is reliable"):
-        voxels.build(frame, given, Settings(selection="reliability", threshold=1e-9))
+        voxels.build(frame, given, chosen("roi", selection="reliability", threshold=1e-9))
     with pytest.raises(UserError, match="run the series step again"):
-        voxels.build(frame.iloc[:32], given, Settings())
+        voxels.build(frame.iloc[:32], given, chosen("roi"))
 
 
 def test_step_reads_and_writes(frame, positions, tmp_path):

@@ -15,7 +15,7 @@ import pytest
 
 from boldreel.data import arrays, bids, nifti
 from boldreel.roi import cleaning, series
-from boldreel.roi.settings import Settings
+from tests.fixtures_settings import settings as chosen
 from boldreel.windows import ridge, runs, sweep
 
 HERE = Path(os.environ.get("BOLDREEL_HAXBY", Path(__file__).parents[4] / "shared/data/haxby2001"))
@@ -57,7 +57,7 @@ def study(tmp_path_factory):
             features.append([float(label == kind) for kind in kinds])
     table = pd.DataFrame(clips, columns=["clip", "movie", "index", "start", "duration", "shot"])
     inside = np.stack(np.nonzero(nifti.values(nifti.load(HERE / "mask.nii.gz")) > 0))
-    settings = Settings(confounds="none", detrend_order=2)
+    settings = chosen("roi", confounds="none", detrend_order=2)
     made, events = [], []
     for run in bids.find_runs(root / "bids", "01"):
         raw = series.extract(nifti.values(nifti.load(run.path)), inside)

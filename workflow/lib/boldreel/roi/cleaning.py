@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from boldreel.errors import UserError
-from boldreel.roi.settings import Settings
+from boldreel.roi.settings import RoiSettings
 
 _MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 _MOTION24 = ("", "_derivative1", "_power2", "_derivative1_power2")
@@ -48,7 +48,7 @@ def clean(series: np.ndarray, regressors: np.ndarray) -> np.ndarray:
     return np.where(good, values / np.where(good, spread, 1.0), 0.0).astype(np.float32)
 
 
-def regressors(confounds: dict[str, np.ndarray], count: int, settings: Settings) -> np.ndarray:
+def regressors(confounds: dict[str, np.ndarray], count: int, settings: RoiSettings) -> np.ndarray:
     """The regressors (count, k) that the `roi` section declares.
 
     Parameters
@@ -74,7 +74,7 @@ def regressors(confounds: dict[str, np.ndarray], count: int, settings: Settings)
     return joined
 
 
-def confound_names(confounds: dict[str, np.ndarray], settings: Settings) -> list[str]:
+def confound_names(confounds: dict[str, np.ndarray], settings: RoiSettings) -> list[str]:
     """Names of the columns that the `roi` section declares."""
     names: list[str] = []
     if settings.confounds in ("motion6", "compcor"):

@@ -16,7 +16,8 @@ from boldreel import step
 from boldreel.data import arrays, provenance, tables
 from boldreel.errors import UserError
 from boldreel.roi import reliability
-from boldreel.roi.settings import Settings
+from boldreel.roi.settings import RoiSettings
+from boldreel.settings import read
 
 if TYPE_CHECKING:
     import pandas
@@ -25,7 +26,7 @@ _REST = "rest"  # BIDS' task label of resting runs: their repeats saw nothing in
 
 
 def build(
-    positions: pandas.DataFrame, series: list[tuple[np.ndarray, dict]], settings: Settings
+    positions: pandas.DataFrame, series: list[tuple[np.ndarray, dict]], settings: RoiSettings
 ) -> pandas.DataFrame:
     """The voxel table (schema "voxels", and reliability_p).
 
@@ -90,7 +91,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--output", type=Path, required=True, help="voxels.parquet")
     arguments = parser.parse_args(argv)
-    settings = Settings.from_config(arguments.config)
+    settings = read(RoiSettings, arguments.config, "roi")
     positions = tables.read(arguments.positions, "positions")
     series = [arrays.load(path, kind="series") for path in arguments.series]
     frame = build(positions, series, settings)

@@ -12,6 +12,7 @@ and with that mean: the square roots of the reliabilities, 0 where those are neg
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from boldreel import step
 from boldreel.data import arrays, provenance, responses, tables
 from boldreel.data.bids import natural
 from boldreel.errors import UserError
+from boldreel.settings import read
+from boldreel.windows.settings import WindowsSettings
 
 SPLIT_HALVES = 20
 
@@ -143,6 +146,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
+    settings = read(WindowsSettings, args.config, "windows")
     frames = []
     for split in ("test", "train"):
         blocks = repeat_blocks(args.windows, args.series_dir, split)
@@ -161,7 +165,7 @@ def main(argv: list[str] | None = None) -> None:
                     "split_half": np.where(
                         np.isnan(reliability),
                         np.nan,
-                        split_half(blocks, args.config.get("seed", 0)),
+                        split_half(blocks, settings.seed),
                     ),
                     "split": split,
                 }
@@ -173,7 +177,7 @@ def main(argv: list[str] | None = None) -> None:
             "segments several times, or take the ceiling out of the targets"
         )
     tables.write(args.output, pd.concat(frames, ignore_index=True), "noise_ceiling")
-    provenance.record(args.output, inputs=[args.windows], config=args.config, started=started)
+    provenance.record(args.output, inputs=[args.windows], config=asdict(settings), started=started)
 
 
 if __name__ == "__main__":
