@@ -17,7 +17,7 @@ ROOT = Path(workflow.basedir).parent
 LIB = ROOT / "workflow" / "lib"
 sys.path.insert(0, str(LIB))
 
-from boldreel import configuration, imports
+from boldreel import configuration, imports, resolved
 from boldreel.align import conditions
 from boldreel.data import bids, derivatives
 from boldreel.data.splits import SPLITS, check_enough, split_of
@@ -66,7 +66,8 @@ def given(path):
     return flag(str(path), PATH_MODIFIER_FLAG)
 
 
-config = told(configuration.complete, config)
+GIVEN = config
+config = told(configuration.complete, GIVEN)
 told(configuration.check_paths, config, ROOT)
 
 DATASET = config["dataset"]
@@ -620,6 +621,18 @@ def t1w(subject):
             f"error: {BIDS}/sub-{subject}: no anat/*_T1w.nii.gz; bold.engine embedded needs one"
         )
     return given(found[0])
+
+
+def begin():
+    """Say what runs, and write down every value of the configuration next to the results."""
+    runs = {
+        split: sum(len(runs_of(subject, split)) for subject in SUBJECTS)
+        for split in SPLITS
+    }
+    for line in resolved.summary(GIVEN, config, SUBJECTS, runs):
+        print(line, file=sys.stderr)
+    if not remote():
+        told(resolved.write, R, GIVEN, config)
 
 
 def check_container():
