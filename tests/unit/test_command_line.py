@@ -72,11 +72,19 @@ def test_the_schema_is_one(mine, capsys):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("a: [", "no YAML"), ("- a", "no configuration"), ("sed: 1", "did you mean 'seed'")],
+    [("a: [", "no YAML"), ("- a", "no configuration"), (MINE + "sed: 1", "did you mean 'seed'")],
 )
 def test_a_file_that_is_no_configuration(mine, capsys, text, words):
     mine.write_text(text)
     assert words in failed(capsys, "config", "--configfile", mine)
+
+
+def test_without_a_data_set_it_is_the_demo(mine, capsys):
+    (mine.parent / "config").mkdir()
+    (mine.parent / "config" / "config.yaml").write_text((ROOT / "config/config.yaml").read_text())
+    mine.write_text("align: {epochs: 9}\n")
+    found = yaml.safe_load(said(capsys, "config", "--configfile", mine))
+    assert found["dataset"] == found["preset"] == "demo" and found["align"]["epochs"] == 9
 
 
 def test_a_file_that_is_missing(mine, capsys):

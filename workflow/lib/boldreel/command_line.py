@@ -32,30 +32,44 @@ def snakefile() -> Path:
     )
 
 
+DEMO = Path("config/config.yaml")
+
+
 def configured(files: Sequence[Path], settings: Sequence[str] = ()) -> dict[str, Any]:
     """What the user named: the files, later ones winning, then `key=value` settings, as Snakemake merges them.
 
-    Without a file, config/config.yaml. Raises UserError for a file that is missing or no YAML.
+    Where none of them names a data set, config/config.yaml comes first, as in the Snakefile. Raises UserError
+    for a file that is missing or no YAML.
     """
     import yaml
 
-    merged: dict[str, Any] = {}
-    for path in files or [Path("config/config.yaml")]:
-        if not path.is_file():
-            raise UserError(f"{path}: configuration not found; name one with --configfile")
-        try:
-            found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: no YAML ({' '.join(str(error).split())})") from None
-        if not isinstance(found, dict):
-            raise UserError(f"{path}: no configuration; it must hold `key: value` lines")
-        _merge(merged, found)
+    named: dict[str, Any] = {}
+    for path in files:
+        _merge(named, _read(path))
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
             raise UserError(f"--config {setting}: write key=value")
-        _merge(merged, {key: yaml.safe_load(value)})
+        _merge(named, {key: yaml.safe_load(value)})
+    if named.get("bids"):
+        return named
+    merged = _read(DEMO)
+    _merge(merged, named)
     return merged
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import yaml
+
+    if not path.is_file():
+        raise UserError(f"{path}: configuration not found; name one with --configfile")
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: no YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: no configuration; it must hold `key: value` lines")
+    return found
 
 
 def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
@@ -143,7 +157,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="configurations; of several later ones win (default: config/config.yaml)",
+        help="configurations; of several later ones win (default: the demo's, config/config.yaml)",
     )
     shared.add_argument(
         "--config",
