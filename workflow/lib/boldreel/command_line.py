@@ -36,7 +36,7 @@ DEMO = Path("config/config.yaml")
 
 
 def configured(files: Sequence[Path], settings: Sequence[str] = ()) -> dict[str, Any]:
-    """What the user named: the files, later ones winning, then `key=value` settings, as Snakemake merges them.
+    """What the user named: files, later ones winning, then `key=value` settings, merged as Snakemake does.
 
     Where none of them names a data set, config/config.yaml comes first, as in the Snakefile. Raises UserError
     for a file that is missing or no YAML.
