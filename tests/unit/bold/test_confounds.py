@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from nilearn.glm.first_level.design_matrix import create_cosine_drift
+from tests.fixtures_settings import settings as chosen
 
 from boldreel.bold import confounds
-from tests.fixtures_settings import settings as chosen
 
 N, P, T_R = 60, 200, 2.0
 

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from tests.fixtures_settings import settings as chosen
 
 from boldreel.bold import run, template, transforms
 from boldreel.bold.naming import AnatomyFiles, RunFiles
-from tests.fixtures_settings import settings as chosen
 from boldreel.data import nifti
 from boldreel.errors import UserError
 

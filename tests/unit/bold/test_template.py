@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from tests.fixtures_settings import settings as chosen
 
 from boldreel.bold import template
-from tests.fixtures_settings import settings as chosen
 from boldreel.errors import UserError
 
 

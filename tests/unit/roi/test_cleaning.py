@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from nilearn import signal
+from tests.fixtures_settings import settings as chosen
 
 from boldreel.errors import UserError
 from boldreel.roi import cleaning
-from tests.fixtures_settings import settings as chosen
 
 COUNT = 80
 
@@ -76,7 +76,9 @@ def columns():
     [("none", False, 4), ("motion6", False, 10), ("motion24", False, 28), ("compcor", True, 17)],
 )
 def test_declared_confounds_are_taken(choice, high_pass, count):
-    found = cleaning.regressors(columns(), COUNT, chosen("roi", confounds=choice, high_pass=high_pass))
+    found = cleaning.regressors(
+        columns(), COUNT, chosen("roi", confounds=choice, high_pass=high_pass)
+    )
     assert found.shape == (COUNT, count)
     assert np.isfinite(found).all()
 

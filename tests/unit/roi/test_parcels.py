@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 import nibabel as nib
 import numpy as np
 import pytest
 from tests.fixtures_cifti import N_VERTICES, write_dense
+from tests.fixtures_settings import settings as chosen
+from tests.fixtures_settings import words as words_of
 
 from boldreel.bold.template import Grid
 from boldreel.data import arrays, bold_runs, nifti, tables
 from boldreel.errors import UserError
 from boldreel.roi import areas, cells, packages, parcels, positions, series, template
-from tests.fixtures_settings import settings as chosen
 
 SPACE = "MNI152NLin2009cAsym"
 VISUAL = ("early", "dorsal", "ventral", "motion")
@@ -217,7 +216,7 @@ def test_series_of_a_dense_run(tmp_path, dense):
         *("movie", 1, str(dense), "", "", "fsLR", float("nan"), "cifti", 40, 2.0, 0.5, "fmriprep")
     )
     bold_runs.write(tmp_path / "bold.tsv", [run])
-    section = json.dumps({"atlas": "hcp-mmp", "groups": ["early"], "confounds": "none"})
+    section = words_of("roi", atlas="hcp-mmp", groups=["early"], confounds="none")
     shared = ["--runs", str(tmp_path / "bold.tsv"), "--config"]
     template.main([*shared, section, "--output", str(tmp_path / "positions.parquet")])
     output = tmp_path / "task-movie_run-1.npy"

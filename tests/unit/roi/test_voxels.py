@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from tests.fixtures_settings import settings as chosen
+from tests.fixtures_settings import words
 
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
 from boldreel.roi import reliability, voxels
-from tests.fixtures_settings import settings as chosen
 
 COUNT = 100
 
@@ -112,7 +113,8 @@ def test_step_reads_and_writes(frame, positions, tmp_path):
         arrays.save(path, values.astype("f4"), kind="series", t_r=2.0, start_time=1.0, **meta)
         paths.append(str(path))
     output = tmp_path / "voxels.parquet"
-    voxels.main(["--positions", str(positions), "--series", *paths, "--output", str(output)])
+    arguments = ["--positions", str(positions), "--series", *paths, "--output", str(output)]
+    voxels.main([*arguments, "--config", words("roi")])
     table = tables.read(output, "voxels")
     assert table["present"].sum() == (frame["i"] >= 0).sum()
     assert table["reliability"].median() > 0.2
