@@ -25,10 +25,11 @@ from corpus import write_runs
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from boldreel import presets
 from boldreel.pretrain.corpus import Corpus, build
 from boldreel.pretrain.layers import LAYER_NORM_EPS, sincos_positions
 from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
-from boldreel.pretrain.presets import preset
+from boldreel.pretrain.settings import network
 from boldreel.training import precision
 from boldreel.training.optimizer import adamw
 
@@ -205,7 +206,8 @@ def main() -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(0)
-    config = MaskedAutoencoderConfig(num_voxels=VOXELS, patch_size=PATCH, **preset("mindvideo"))
+    sizes = network(presets.load("mindvideo")["pretrain"])
+    config = MaskedAutoencoderConfig(num_voxels=VOXELS, patch_size=PATCH, **sizes)
     where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
     print(f"{where}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}")
 

@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from boldreel import presets
 from boldreel.align.trunk import Trunk
 from boldreel.generator import published
 from boldreel.generator.video_unet import VideoUNet
 from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
-from boldreel.pretrain.presets import preset
+from boldreel.pretrain.settings import network
 
 EMBEDDED = Path(__file__).parents[1] / "resources" / "insilico"
 FRAMES = 6
@@ -123,7 +124,7 @@ def of_demo(results: Path) -> dict[str, float]:
 
 def of_publication() -> dict[str, float]:
     """The same at the sizes of the publication: 6,016 voxels, two volumes, 256 x 256 pixels."""
-    sizes = MaskedAutoencoderConfig(VOXELS, **preset("mindvideo"))
+    sizes = MaskedAutoencoderConfig(VOXELS, **network(presets.load("mindvideo")["pretrain"]))
     once = denoiser(None, SIDE // 8, 77)
     return {
         "clip": clip(LARGE_CLIP),

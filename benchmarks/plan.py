@@ -47,7 +47,7 @@ def labels(count: int) -> list[str]:
 
 
 def lay_out(root: Path, watching: int, resting: int) -> Path:
-    """Trees of empty files; the configuration that is to be laid over the demo's."""
+    """Write trees of empty files, and return the configuration for them."""
     for segment in dict(SHOWN):
         write(root / f"bids/stimuli/{segment}.mp4")
     for subject in labels(watching):
@@ -76,6 +76,7 @@ def lay_out(root: Path, watching: int, resting: int) -> Path:
         },
         "roi": {"atlas": "hcp-mmp", "confounds": "none"},
         "pretrain": {"derivatives": str(root / "hcp"), "subjects": str(root / "cohort.tsv")},
+        "reconstruct": {"shards": 1},
     }
     write(root / "many.yaml", json.dumps(changed))
     return root / "many.yaml"
@@ -88,7 +89,7 @@ def plan(root: Path, configuration: Path, *more: str, under: Sequence[str] = ())
     """
     words = [sys.executable, *under, "-m", "snakemake", "--dry-run", *more, "--cores", "2"]
     words += ["--snakefile", str(ROOT / "workflow" / "Snakefile"), "--directory", str(root)]
-    words += ["--configfile", str(ROOT / "config" / "config.yaml"), str(configuration)]
+    words += ["--configfile", str(configuration)]
     started = time.monotonic()
     with (root / "printed").open("w") as log:
         process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT, cwd=root)

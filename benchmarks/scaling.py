@@ -12,7 +12,7 @@ they are in hours of one processor core like the one that was measured, and in w
 
     .venv/bin/snakemake --cores all
     .venv/bin/snakemake --cores all --config dataset=tiny \\
-        --configfile config/config.yaml tests/pipeline/tiny.yaml
+        --configfile tests/pipeline/tiny.yaml
     .venv/bin/python benchmarks/scaling.py results/demo results/tiny
 """
 

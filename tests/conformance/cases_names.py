@@ -11,10 +11,11 @@ import torch
 from comparison import Comparison
 from torch import nn
 
+from boldreel import presets
 from boldreel.align.published import PublishedEncoder, PublishedEncoderConfig
 from boldreel.generator import published
 from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
-from boldreel.pretrain.presets import preset
+from boldreel.pretrain.settings import network
 
 Shapes = Mapping[str, list[int]]
 
@@ -26,8 +27,8 @@ def _model(name: str, shapes: Shapes) -> nn.Module:
     patches = shapes["pos_embed"][1] - 1
     patch_size = shapes["patch_embed.proj.weight"][2]
     if name.startswith("mae_pretrain"):
-        sizes = MaskedAutoencoderConfig(patches * patch_size, **preset("mindvideo"))
-        return MaskedAutoencoder(sizes)
+        sizes = network(presets.load("mindvideo")["pretrain"])
+        return MaskedAutoencoder(MaskedAutoencoderConfig(patches * patch_size, **sizes))
     if name.startswith("fmri_encoder"):
         mixed = shapes["proj_head.channel_mapper.weight"][1]
         return PublishedEncoder(

@@ -28,7 +28,7 @@ def own(small_run, tmp_path):
 
     def check(*more: str):
         shutil.rmtree(workspace.root / "results" / "own", ignore_errors=True)
-        done = workspace.run("results/own/sub-01/checked.json", "--config", *settings, *more)
+        done = workspace.own().run("results/own/sub-01/checked.json", "--config", *settings, *more)
         return done.returncode, done.stdout + done.stderr
 
     return bids, check
@@ -98,6 +98,6 @@ def test_a_mistake_is_told_before_the_first_job(small_run, own):
     path = bids / FUNC.format("train01", 1, "bold.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"RepetitionTime": 1.5}))
     settings = ["dataset=early", f"bids={bids}"]
-    done = small_run.workspace.run("results/early/clips.parquet", "--config", *settings)
+    done = small_run.workspace.own().run("results/early/clips.parquet", "--config", *settings)
     told(done.returncode, done.stdout + done.stderr, "train01", "1.5")
     assert not (small_run.workspace.root / "results" / "early").exists()

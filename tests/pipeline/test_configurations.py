@@ -19,7 +19,7 @@ pytestmark = pytest.mark.pipeline
 # Some of its segments, seen by the demo's models: none is there to be fetched.
 SMALL_CC2017 = """
 segments: {train: [seg1, seg2, seg3], validation: [seg3], test: [test1]}
-models: {clip: resources/insilico/clip, diffusion: resources/insilico/diffusion, caption: null}
+models: {clip: base_models/clip, diffusion: base_models/diffusion, caption: null}
 stimuli: {size: 64, frame_rate: 1.0}
 roi: {groups: [early]}
 windows: {windows: [1], permutations: 100}
@@ -43,14 +43,13 @@ def workspace(tmp_path, cc2017_archive) -> Workspace:
 
 def test_cc2017(workspace):
     workspace.configuration = "config/cc2017.yaml"
-    cohort = "pretrain={subjects: [01, 03]}"
-    jobs = workspace.planned("--config", cohort)
+    jobs = workspace.planned()
     rules = [rule for rule, _ in jobs]
     # 36 training and 50 test runs of each, without the late one of subject 3
     assert rules.count("roi_series") == 86 + 85
     assert rules.count("bold_adopt") == 2 and "bold_run" not in rules
     assert rules.count("reconstruct_sample") == 2 * 8
-    corpus = workspace.planned("results/cc2017/corpus", "--config", cohort)
+    corpus = workspace.planned("results/cc2017/corpus")
     assert not [wildcards for _, wildcards in corpus if "segment=test" in wildcards]
 
 
@@ -78,6 +77,7 @@ def test_cc2017_and_hcp_as_far_as_a_cpu_goes(tmp_path, cc2017_headers):
         results = tmp_path / "data/hcp" / subject / "MNINonLinear/Results"
         fixtures_cc2017.resting(results / "rfMRI_REST1_LR", number)
     (tmp_path / "config" / "small.yaml").write_text(SMALL_CC2017)
+    (tmp_path / "base_models").symlink_to("resources/insilico")
     workspace.configuration = "config/cc2017.yaml config/hcp.yaml config/small.yaml"
     made = tmp_path / "results" / "cc2017"
     targets = ["sub-01/noise_ceiling.parquet", "audit.json", "corpus"]
@@ -115,4 +115,4 @@ def test_own_bids(workspace):
     workspace.configuration = "config/bids.yaml"
     done = workspace.run("--dry-run")
     text = done.stdout + done.stderr
-    assert done.returncode != 0 and "Traceback" not in text and "config/mine.tsv" in text
+    assert done.returncode != 0 and "Traceback" not in text and "data/mine" in text

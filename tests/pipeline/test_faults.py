@@ -43,7 +43,7 @@ def finished(small_run) -> Workspace:
 
 @pytest.fixture
 def own(finished, tmp_path):
-    """(BIDS copy, its list of subjects, function that runs targets of it through Snakemake)."""
+    """(BIDS copy, its list of subjects, function that makes words of Snakemake's command line)."""
     bids, subjects = tmp_path / "bids", tmp_path / "subjects.tsv"
     shutil.copytree(finished.results / "bids", bids)
     subjects.write_text("subject\n01\n")
@@ -152,12 +152,12 @@ def test_results_that_cannot_be_written_are_told_before_the_first_job(finished, 
 def test_of_two_snakemakes_at_once_the_second_is_refused(finished, own, tmp_path):
     *_, command = own
     log = tmp_path / "first.log"
-    first = finished.start(*command("sub-01/roi/voxels.parquet"), log=log)
+    first = finished.own().start(*command("sub-01/roi/voxels.parquet"), log=log)
     try:
         deadline = time.monotonic() + 60
         while "rule " not in log.read_text() and time.monotonic() < deadline:
             time.sleep(0.05)
-        code, text = ran(finished, *command("sub-01/roi/voxels.parquet"))
+        code, text = ran(finished.own(), *command("sub-01/roi/voxels.parquet"))
         assert code != 0 and "Traceback" not in text and "cannot be locked" in text, text[-3000:]
         assert first.wait(timeout=300) == 0, log.read_text()[-3000:]
     finally:
@@ -168,7 +168,7 @@ def test_data_of_tomorrow_are_refused(finished, own):
     bids, _, command = own
     late = time.time() + 86_400
     os.utime(bids / "stimuli" / "train01.mp4", (late, late))
-    code, text = ran(finished, *command("sub-01/checked.json"))
+    code, text = ran(finished.own(), *command("sub-01/checked.json"))
     assert code != 0
     one_line(text, "train01.mp4", "24.0 hours in the future", "touch")
 
@@ -181,7 +181,7 @@ def test_a_link_that_leads_nowhere_is_told_before_the_first_job(finished, own, k
         path = bids / "sub-01" / "func" / "sub-01_task-train01_run-1_bold.nii"
     path.unlink()
     path.symlink_to("../.git/annex/objects/absent")
-    code, text = ran(finished, *command("sub-01/checked.json"))
+    code, text = ran(finished.own(), *command("sub-01/checked.json"))
     assert code != 0 and not (finished.root / "results" / "own").exists()
     one_line(text, path.name, "a link that leads nowhere", "annex")
 
@@ -192,7 +192,7 @@ def test_a_subject_removed_in_mid_run_is_told_and_goes_with_its_row(finished, ow
     subjects.write_text("subject\n01\n03\n")
     log = tmp_path / "removed.log"
     wanted = [f"sub-{s}/series/task-train01_run-1.npy" for s in ("01", "03")]
-    process = finished.start(*command(*wanted), "--keep-going", log=log)
+    process = finished.own().start(*command(*wanted), "--keep-going", log=log)
     try:
         deadline = time.monotonic() + 120
         while "rule bold_anatomy:" not in log.read_text() and time.monotonic() < deadline:
@@ -206,11 +206,11 @@ def test_a_subject_removed_in_mid_run_is_told_and_goes_with_its_row(finished, ow
     assert re.search(r"(Missing files|error: )[\s\S]*sub-03", text), text[-4000:]
     made = finished.root / "results" / "own"
     assert not any((made / "sub-03").rglob("*.npy"))
-    code, text = ran(finished, *command(wanted[0]))
+    code, text = ran(finished.own(), *command(wanted[0]))
     assert code != 0
     one_line(text, "sub-03")
     subjects.write_text("subject\n01\n")
-    code, text = ran(finished, *command(wanted[0]))
+    code, text = ran(finished.own(), *command(wanted[0]))
     assert code == 0 and (made / wanted[0]).exists(), text[-3000:]
 
 
@@ -219,7 +219,7 @@ def test_no_name_is_run_by_a_shell_or_leads_out_of_the_results(finished, tmp_pat
     outside = tmp_path / "outside"
     outside.mkdir()
     workspace = copy_of_repository(outside / HOSTILE)
-    workspace.configuration = finished.configuration
+    workspace = workspace.own()
     bids = outside / f"data {HOSTILE}"
     shutil.copytree(finished.results / "bids", bids)
     cell = '"{}.mp4"'.format(HOSTILE.replace('"', '""'))
@@ -252,7 +252,7 @@ def test_no_name_is_run_by_a_shell_or_leads_out_of_the_results(finished, tmp_pat
 def test_labels_that_are_none_are_refused_before_anything(finished, own, label):
     _, subjects, command = own
     subjects.write_text(f"subject\n{label}\n")
-    code, text = ran(finished, "--dry-run", *command("sub-01/checked.json"))
+    code, text = ran(finished.own(), "--dry-run", *command("sub-01/checked.json"))
     assert code != 0 and not (finished.root / "owned").exists()
     one_line(text, repr(label), "letters and digits")
 

@@ -38,7 +38,7 @@ def test_pretraining_on_those_who_watch_reads_no_test_run(small_run):
     """The cohort may be the subjects themselves; their test runs are not in its corpus."""
     assert small_run.code == 0, small_run.log[-3000:]
     settings = ["dataset=own", "bids=results/demo/bids", "pretrain={subjects: [01, 03]}"]
-    jobs = small_run.workspace.planned("results/own/corpus", "--config", *settings)
+    jobs = small_run.workspace.own().planned("results/own/corpus", "--config", *settings)
     read = [wildcards for rule, wildcards in jobs if rule == "roi_series"]
     for subject in ("01", "03"):
         segments = {
@@ -59,7 +59,7 @@ def voxels_and_series(root: Path, dataset: str) -> tuple[pd.DataFrame, np.ndarra
 
 def test_derivatives_are_adopted_where_they_lie(small_run, tree):
     """Series at a parcellation's voxels, from runs that were preprocessed elsewhere."""
-    workspace = small_run.workspace
+    workspace = small_run.workspace.own()
     settings = ["dataset=adopted", *OWN, f"bold={{engine: derivatives, derivatives: {tree}}}"]
     done = workspace.run("results/adopted/sub-01/roi/voxels.parquet", "--config", *settings)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
@@ -77,7 +77,7 @@ def test_derivatives_are_adopted_where_they_lie(small_run, tree):
 
 def test_the_whole_way_is_planned_from_derivatives(small_run, tree):
     settings = ["dataset=adopted", *OWN, f"bold={{engine: derivatives, derivatives: {tree}}}"]
-    rules = {rule for rule, _ in small_run.workspace.planned("--config", *settings)}
+    rules = {rule for rule, _ in small_run.workspace.own().planned("--config", *settings)}
     assert {"windows_sweep", "generator_cotrain", "bold_qc", "report_page"} <= rules
     assert not {"bold_run", "bold_fmriprep"} & rules
 
@@ -90,7 +90,7 @@ def test_fmriprep_runs_in_a_container(small_run, tree, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{CONTAINERS}:{os.environ['PATH']}")
     licence = f"{{licence: {tmp_path}/licence.txt}}"
     settings = ["dataset=prep", *OWN, f"bold={{engine: fmriprep-docker, fmriprep: {licence}}}"]
-    done = small_run.workspace.run("results/prep/sub-01/bold.tsv", "--config", *settings)
+    done = small_run.workspace.own().run("results/prep/sub-01/bold.tsv", "--config", *settings)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     runs = pd.read_csv(small_run.workspace.root / "results/prep/sub-01/bold.tsv", sep="\t")
     made = list(tree.glob("sub-01/func/*_desc-preproc_bold.nii"))
@@ -108,7 +108,7 @@ def test_a_missing_licence_is_told_before_anything_starts(small_run, tmp_path, m
     monkeypatch.setenv("PATH", f"{CONTAINERS}:{os.environ['PATH']}")
     monkeypatch.delenv("FS_LICENSE", raising=False)
     settings = ["dataset=prep2", *OWN, "bold={engine: fmriprep-docker}"]
-    done = small_run.workspace.run("results/prep2/sub-01/bold.tsv", "--config", *settings)
+    done = small_run.workspace.own().run("results/prep2/sub-01/bold.tsv", "--config", *settings)
     text = done.stdout + done.stderr
     assert done.returncode != 0 and "Traceback" not in text
     assert "error: config: bold.fmriprep.licence is not set" in text
@@ -124,6 +124,9 @@ def test_a_missing_licence_is_told_before_anything_starts(small_run, tmp_path, m
     ],
 )
 def test_engines_that_cannot_be(small_run, settings, message):
-    done = small_run.workspace.run("--dry-run", "--config", "dataset=none", *settings)
+    workspace = (
+        small_run.workspace.own() if any("bids=" in s for s in settings) else small_run.workspace
+    )
+    done = workspace.run("--dry-run", "--config", "dataset=none", *settings)
     text = done.stdout + done.stderr
     assert done.returncode != 0 and "Traceback" not in text and message in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import shlex
@@ -10,13 +11,16 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+import yaml
+
+from boldreel import presets
 
 ROOT = Path(__file__).parents[2]
-SMALL = "tests/pipeline/small.yaml"
+SMALL, OWN = "tests/pipeline/small.yaml", "own.yaml"
 
 
 def environment() -> dict[str, str]:
@@ -31,7 +35,7 @@ class Workspace:
     """The copy, and Snakemake in it on a configuration for tests."""
 
     root: Path
-    configuration: str = SMALL  # files laid over the first, with blanks between
+    configuration: str = SMALL  # files, of which later ones win, with blanks between
     path: str = ""  # put before PATH
 
     @property
@@ -39,12 +43,30 @@ class Workspace:
         return self.root / "results" / "demo"
 
     def command(self, *arguments: str, cores: int = 2) -> list[str]:
-        configuration = ["--configfile", "config/config.yaml", *self.configuration.split()]
+        configuration = ["--configfile", *self.configuration.split()]
         return [
             *(sys.executable, "-m", "snakemake", "--cores", str(cores), "--printshellcmds"),
             *arguments,
             *configuration,
         ]
+
+    def own(self) -> Workspace:
+        """The same place with a configuration for own data: what the small one says, every size named.
+
+        Own data refuse the demo's base models, so these go by another name.
+        """
+        sizes = copy.deepcopy(presets.load("demo"))
+        small = yaml.safe_load((self.root / SMALL).read_text())
+        for name in ("dataset", "insilico", "methods", "method_options"):
+            del small[name]
+        for key, value in small.items():
+            sizes[key] = sizes[key] | value if isinstance(sizes.get(key), dict) else value
+        for name, folder in sizes["models"].items():
+            sizes["models"][name] = folder and f"base_models/{Path(folder).name}"
+        if not (self.root / "base_models").exists():
+            (self.root / "base_models").symlink_to("resources/insilico")
+        (self.root / OWN).write_text(yaml.safe_dump(sizes | {"preset": "base"}))
+        return replace(self, configuration=OWN)
 
     def environment(self) -> dict[str, str]:
         """The newcomer's environment, with the tools of `path` first."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 from snakemake.cli import parse_config
+from tests.fixtures_settings import ASKED
 
 from boldreel import configuration
 from boldreel.config_values import typed
 from boldreel.errors import UserError
-
-COHORT = {"pretrain": {"subjects": ["01", "02"]}}
 
 
 @pytest.mark.parametrize(
@@ -69,14 +68,14 @@ def test_each_section_as_snakemake_hands_it_on():
         "method_options={cvgan: {epochs: 2, mixed_precision: no}}",
         "bids=null",
     ]
-    found = configuration.complete(parse_config(words))
+    found = configuration.complete({**ASKED, **parse_config(words)})
     assert found["align"]["epochs"] == 7 and found["align"]["learning_rate"] == 1e-4
     assert found["align"]["pool"] == ["01", "02"] and found["pretrain"]["subjects"] == ["01", "02"]
     assert found["bold"]["output_box"] == [[-72, 72], [-108, -36], [-32, 44]]
     assert found["generator"]["feed_forward"] is False
     assert found["generator"]["image_above"] is None
     assert found["generator"]["strip"]["clips"] == 5
-    assert found["generator"]["strip"]["steps"] == 12  # what is not named keeps its default
+    assert found["generator"]["strip"]["steps"] == 8  # what is not named keeps its value
     assert found["insilico"]["explainable_variance"] == {"01": 0.05}
     assert found["reconstruct"]["repeats"] == 3
     assert found["reconstruct"]["scheduler_options"] == {
@@ -98,4 +97,4 @@ def test_each_section_as_snakemake_hands_it_on():
 )
 def test_what_does_not_fit_is_refused_as_before(word, told):
     with pytest.raises(UserError, match=told):
-        configuration.complete({**COHORT, **parse_config([word])})
+        configuration.complete({**ASKED, **parse_config([word])})

@@ -5,20 +5,102 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+import yaml
+from tests.fixtures_settings import ASKED, settings
 
-from boldreel import configuration, forgotten
+from boldreel import configuration, forgotten, presets
 from boldreel.errors import UserError
-from boldreel.generator.settings import CotrainSettings
+from boldreel.settings import leaves
 
-COHORT = {"pretrain": {"subjects": ["01", "02"]}}  # the only key without a usable default
+ROOT = Path(__file__).parents[2]
+OWN = {
+    "dataset": "mine",
+    "bids": "data/mine",
+    "segments": {"train": ["film*"], "validation": ["film03"], "test": ["probe*"]},
+}
 
 
-def test_defaults_are_filled_and_values_kept():
-    given = {"dataset": "mine", "segments": {"test": ["probe*"]}}
-    config = configuration.complete({**given, **COHORT})
-    assert config["dataset"] == "mine"
-    assert config["segments"]["test"] == ["probe*"]
-    assert config["segments"]["train"] == ["train*"]
+def values(config: dict) -> dict:
+    """{dotted key: value} of a configuration."""
+    nothing = object()
+    found = {
+        key: configuration.value_of(config, key, nothing)
+        for key, _ in leaves(configuration.schema())
+    }
+    return {key: value for key, value in found.items() if value is not nothing}
+
+
+def test_what_is_not_named_comes_from_the_preset_then_from_the_defaults():
+    given = {**OWN, "align": {"epochs": 7}}
+    config = configuration.complete(given)
+    assert config["segments"]["test"] == ["probe*"] and config["preset"] == "base"
+    assert config["align"]["epochs"] == 7
+    assert config["align"]["batch_size"] == presets.load("base")["align"]["batch_size"]
+    assert config["align"]["learning_rate"] == 1e-4
+    assert given == {**OWN, "align": {"epochs": 7}}, "what was given is not changed"
+    origins = configuration.origins(given)
+    assert origins["align.epochs"] == "yours"
+    assert origins["align.batch_size"] == "preset base"
+    assert origins["align.learning_rate"] == "default"
+
+
+def test_the_demo_needs_no_more_than_its_file():
+    demo = configuration.complete(yaml.safe_load((ROOT / "config" / "config.yaml").read_text()))
+    for key, _ in leaves(configuration.schema()):
+        wanted = configuration.value_of(presets.load("demo"), key)
+        if wanted is not None:
+            assert configuration.value_of(demo, key) == wanted, key
+
+
+MINIMAL = {
+    "embedded": {**OWN, "bold": {"engine": "embedded"}, "roi": {"atlas": "visual-centres"}},
+    "fmriprep": OWN,
+    "derivatives": {**OWN, "bold": {"engine": "derivatives", "derivatives": "prep"}},
+    "mindvideo": {**OWN, "preset": "mindvideo"},
+    **{
+        name: yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
+        for name in ("bids", "cc2017")
+    },
+}
+
+
+@pytest.mark.parametrize("name", MINIMAL)
+def test_own_data_meet_nothing_of_the_demo(name):
+    """No value that only the demo has, unless the user named it."""
+    given = MINIMAL[name]
+    chosen = values(configuration.complete(given))
+    base = values(configuration.complete({**OWN, "preset": given.get("preset")}))
+    assert "insilico.volumes" not in chosen
+    assert not [key for key, value in chosen.items() if "insilico" in str(value)]
+    named = values(given)
+    # Equal to the demo's by chance only where a preset for own data says so itself.
+    for key, value in values(presets.load("demo")).items():
+        if key not in named and chosen[key] == value:
+            assert base[key] == value and key in values(presets.load(given.get("preset") or "base"))
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({**OWN, "preset": "demo"}, ["preset demo", "embedded data set", "name base"]),
+        (
+            {**OWN, "models": {"clip": "resources/insilico/clip"}},
+            ["models.clip", "remove the line"],
+        ),
+        ({**OWN, "models": {"clip": "/x/resources/insilico/clip"}}, ["models.clip"]),
+        ({**OWN, "insilico": {"volumes": 60}}, ["insilico", "remove one"]),
+        ({**OWN, "preset": "tiny"}, ["'tiny'", "demo, base, mindvideo"]),
+        ({"dataset": "x", "bids": "y"}, ["segments.train", "segments.test"]),
+        ({**OWN, "generator": {"noise_correlation": 0.5}}, ["noise_correlation", "image_above"]),
+    ],
+)
+def test_what_does_not_go_together_is_one_line(config, words):
+    with pytest.raises(UserError) as caught:
+        configuration.complete(config)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
 
 
 @pytest.mark.parametrize(
@@ -28,7 +110,9 @@ def test_defaults_are_filled_and_values_kept():
         ({"segments": {"tset": []}}, ["segments.tset", "test"]),
         ({"seed": "one"}, ["seed", "integer"]),
         ({"dataset": "../x"}, ["dataset"]),
-        ({}, ["pretrain.subjects", "0 given, at least 2 needed"]),
+        ({}, ["dataset", "segments.train"]),
+        ({**OWN, "pretrain": {"subjects": ["01"]}}, ["pretrain.subjects"]),
+        ({**OWN, "generator": {"batch": 4}}, ["generator.batch", "did you mean 'batch_size'"]),
     ],
 )
 def test_mistakes_are_one_clear_line(config, words):
@@ -111,118 +195,52 @@ def test_movies_may_have_any_other_name(tmp_path):
 @pytest.mark.parametrize(
     "changed",
     [
-        {"bids": "-rf"},
+        {"bids": "-rf", "insilico": {}},
         {"results": "results/{subject}"},
         {"state": "st\ate"},
         {"models": {"clip": "-x"}},
     ],
 )
 def test_paths_that_would_be_read_as_something_else(changed, tmp_path):
-    config = configuration.complete({"dataset": "x", **COHORT, **changed})
+    config = configuration.complete({**ASKED, **changed})
     with pytest.raises(UserError, match="configuration: ") as caught:
         configuration.check_paths(config, tmp_path)
     assert "\n" not in str(caught.value)
 
 
 def test_paths_may_have_blanks_quotes_and_letters_of_any_alphabet(tmp_path):
-    config = configuration.complete(
-        {"dataset": "x", **COHORT, "bids": '/data/it\'s $(x); "日本" -y'}
-    )
+    config = configuration.complete({**OWN, "bids": '/data/it\'s $(x); "日本" -y'})
     configuration.check_paths(config, tmp_path)
-
-
-def _defaults(section: str) -> dict:
-    """Defaults that the library's own code holds for a section, for steps run by hand."""
-    import dataclasses
-
-    from boldreel.align import retrieve
-    from boldreel.align import settings as align
-    from boldreel.bold.settings import Settings as Bold
-    from boldreel.evaluate import score
-    from boldreel.generator.settings import CotrainSettings, GeneratorSettings
-    from boldreel.pretrain import corpus
-    from boldreel.pretrain import train as pretrain
-    from boldreel.reconstruct.settings import ReconstructSettings
-    from boldreel.report import figures
-    from boldreel.roi.settings import Settings as Roi
-    from boldreel.windows import audit, sweep
-
-    sources = {
-        "bold": [Bold()],
-        "roi": [Roi()],
-        "windows": [sweep.DEFAULTS, audit.DEFAULTS],
-        "pretrain": [corpus.DEFAULTS, pretrain.DEFAULTS],
-        "align": [retrieve.DEFAULTS, align.DEFAULTS],
-        "generator": [GeneratorSettings()],
-        "cotrain": [CotrainSettings()],
-        "reconstruct": [ReconstructSettings()],
-        "evaluate": [score.DEFAULTS],
-        "report": [figures.DEFAULTS],
-    }[section]
-    merged: dict = {}
-    for source in sources:
-        merged |= dataclasses.asdict(source) if dataclasses.is_dataclass(source) else source
-    given = {"seed", "preset", "dataset", "method", "combination", "segments"}  # from elsewhere
-    return {key: value for key, value in merged.items() if key not in given}
-
-
-@pytest.mark.parametrize(
-    "section",
-    [
-        "bold",
-        "roi",
-        "windows",
-        "pretrain",
-        "align",
-        "generator",
-        "cotrain",
-        "reconstruct",
-        "evaluate",
-        "report",
-    ],
-)
-def test_schema_and_code_agree_on_defaults(section):
-    def plain(value):
-        """Lists for tuples; numbers rounded, since YAML writes them in decimals."""
-        if isinstance(value, float):
-            return float(f"{value:.9g}")
-        if isinstance(value, (list, tuple)):
-            return [plain(item) for item in value]
-        return {k: plain(v) for k, v in value.items()} if isinstance(value, dict) else value
-
-    schema = configuration.complete(COHORT)[section]
-    for key, value in _defaults(section).items():
-        assert key in schema, f"{section}.{key} is missing in the schema"
-        assert plain(schema[key]) == plain(value), f"{section}.{key}"
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"cotrain": {"epochs": 2, "steps_per_epoch": 10, "warmup": 20}}, r"cotrain\.warmup is 20"),
         (
-            {"pretrain": COHORT["pretrain"] | {"epochs": 2, "warmup_epochs": 2}},
+            {"cotrain": {"epochs": 2, "warmup_epochs": 2}},
+            r"cotrain\.warmup_epochs is 2 of 2 epochs",
+        ),
+        (
+            {"pretrain": {"epochs": 2, "warmup_epochs": 2}},
             r"pretrain\.warmup_epochs is 2 of 2 epochs",
         ),
     ],
 )
 def test_a_training_that_ends_in_its_warmup_is_refused(changed, message):
-    whole = configuration.complete(COHORT | changed)
     with pytest.raises(UserError, match=message):
-        configuration.check_warmup(whole)
+        configuration.complete(ASKED | changed)
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"generator": {"processes": 3}}, r"generator\.batch is 8; it must be a multiple"),
+        ({"generator": {"processes": 3}}, r"generator\.batch_size is 8; it must be a multiple"),
         ({"align": {"batch_size": 31, "processes": 2}}, r"align\.batch_size is 31"),
     ],
 )
 def test_a_batch_that_processes_cannot_part_is_refused(changed, message):
-    whole = configuration.complete(COHORT | changed)
     with pytest.raises(UserError, match=message):
-        configuration.check_processes(whole)
+        configuration.complete(ASKED | changed)
 
 
 @pytest.mark.parametrize("epochs", [0, 1, 4])
@@ -230,8 +248,8 @@ def test_the_warmup_of_the_generator_follows_its_length(epochs):
     changed = {
         section: {"epochs": epochs, "steps_per_epoch": 10} for section in ("generator", "cotrain")
     }
-    configuration.check_warmup(configuration.complete(COHORT | changed))
-    assert CotrainSettings(epochs=epochs, steps_per_epoch=10).warmup_steps == epochs
+    configuration.complete(ASKED | changed)
+    assert settings("cotrain", epochs=epochs, steps_per_epoch=10).warmup_steps == epochs
 
 
 @pytest.mark.parametrize(
@@ -245,7 +263,7 @@ def test_the_warmup_of_the_generator_follows_its_length(epochs):
     ],
 )
 def test_a_pool_needs_one_window_and_its_subjects(align, window, subjects, message):
-    whole = configuration.complete(COHORT | {"align": align, "windows": {"window": window}})
+    whole = configuration.complete(ASKED | {"align": align, "windows": {"window": window}})
     if message is None:
         configuration.check_pool(whole, subjects)
     else:
@@ -254,7 +272,7 @@ def test_a_pool_needs_one_window_and_its_subjects(align, window, subjects, messa
 
 
 def test_methods_are_known_and_so_are_their_options():
-    root = Path(__file__).parents[2]
+    root = ROOT
     chosen = {"methods": ["mindvideo", "linear"], "method_options": {"linear": {"early": 5}}}
     configuration.check_methods(chosen, root)
     for wrong, said in (
@@ -267,7 +285,7 @@ def test_methods_are_known_and_so_are_their_options():
         with pytest.raises(UserError, match=said):
             configuration.check_methods(wrong, root)
     with pytest.raises(UserError, match="methods"):
-        configuration.complete({"methods": ["linear"]})
+        configuration.complete({**ASKED, "methods": ["linear"]})
 
 
 def test_who_was_forgotten_is_left_out_and_told(tmp_path, capsys):
@@ -280,14 +298,18 @@ def test_who_was_forgotten_is_left_out_and_told(tmp_path, capsys):
     assert gone == {"02": today}
     assert configuration.subjects(table, gone) == ["01", "03"]
     assert capsys.readouterr().err.startswith(f"sub-02 is left out: forgotten on {today}")
-    assert configuration.cohort(["sub-02", "01", "04"], str, gone) == ["01", "04"]
-    assert configuration.cohort(str(table), str, gone) == ["01", "03"]
+
+    def cohort(named, gone):
+        return configuration.cohort_of({"pretrain": {"subjects": named}}, str, ["01", "03"], gone)
+
+    assert cohort(["sub-02", "01", "04"], gone) == ["01", "04"]
+    assert cohort(str(table), gone) == cohort(None, gone) == ["01", "03"]
     forgotten.add(tmp_path, "01")
     gone = forgotten.read(tmp_path)
     assert sorted(gone) == ["01", "02"]
     for named in (["01", "02", "04"], str(table)):
         with pytest.raises(UserError, match="1 subject, at least 2 needed"):
-            configuration.cohort(named, str, gone)
+            cohort(named, gone)
     forgotten.add(tmp_path, "03")
     with pytest.raises(UserError, match="no subject is left"):
         configuration.subjects(table, forgotten.read(tmp_path))
@@ -302,7 +324,24 @@ def test_a_list_of_forgotten_subjects_that_cannot_be_read_stops_the_run(tmp_path
 
 
 def test_who_is_held_out_is_in_the_cohort():
-    config = configuration.complete({"pretrain": {"subjects": ["01", "02"], "holdout": ["02"]}})
+    config = configuration.complete(
+        {**ASKED, "pretrain": {"subjects": ["01", "02"], "holdout": ["02"]}}
+    )
     configuration.check_holdout(config, ["01", "02"])
     with pytest.raises(UserError, match=r"pretrain.holdout names 02, .*\(01, 03\)"):
         configuration.check_holdout(config, ["01", "03"])
+
+
+def test_subjects_of_own_data_are_all_of_the_tree(tmp_path):
+    """Where no table is named; whoever watches is the cohort where none is named."""
+    config = {"subjects": None, "bids": str(tmp_path), "pretrain": {"subjects": None}}
+    with pytest.raises(UserError, match="no folder sub-XX"):
+        configuration.subjects_of(config, str, {})
+    for name in ("sub-02", "sub-01", "stimuli"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "sub-03").write_text("no folder")
+    assert configuration.subjects_of(config, str, {}) == ["01", "02"]
+    assert configuration.cohort_of(config, str, ["01", "02"], {}) == ["01", "02"]
+    assert configuration.subjects_of(config, str, {"01": "2020-01-01"}) == ["02"]
+    with pytest.raises(UserError, match=r"pretrain\.subjects is not given.*1 subject, at least 2"):
+        configuration.cohort_of(config, str, ["02"], {})

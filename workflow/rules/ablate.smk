@@ -26,7 +26,7 @@ rule ablate_pretrain:
         runtime=2880,
         gpu=config["pretrain"]["processes"],
     params:
-        cfg=section("pretrain", preset=config["preset"], dataset=DATASET, method=METHOD),
+        cfg=section("pretrain", dataset=DATASET, method=METHOD),
         seed=config["seed"],
         code=code("pretrain.train"),
         state=f"{STATE}/ablate/pretrain",
@@ -66,7 +66,7 @@ rule ablate_train:
     params:
         cfg=section(
             "align",
-            leave_out=["subjects", "pool", "linear_path"],
+            leave_out=["subjects", "pool", "permutations", "linear_path"],
             epochs=config["ablate"]["epochs"],
             learning_rate=config["ablate"]["learning_rate"],
         ),
@@ -131,7 +131,7 @@ rule ablate_minutes:
         mem_mb=memory(4000),
         runtime=240,
     params:
-        cfg=section("align", leave_out=["subjects", "pool"]),
+        cfg=section("align", leave_out=["subjects", "pool", "permutations"]),
         code=code("align.minutes"),
         series=folder_of("series"),
     shell:

@@ -39,7 +39,7 @@ rule align_pool:
         runtime=2880,
         gpu=config["align"]["processes"],
     params:
-        cfg=section("align", leave_out=["subjects", "pool"], preset=config["preset"]),
+        cfg=section("align", leave_out=["subjects", "pool", "permutations"]),
         code=code("align.pool"),
         state=f"{STATE}/align/{{pool}}",
         subjects=lambda wildcards: members(wildcards.pool),
@@ -81,7 +81,7 @@ rule align_train:
         runtime=1440,
         gpu=config["align"]["processes"],
     params:
-        cfg=section("align", leave_out=["subjects", "pool"], preset=config["preset"]),
+        cfg=section("align", leave_out=["subjects", "pool", "permutations"]),
         code=code("align.train"),
         state=f"{STATE}/align/sub-{{subject}}",
         series=folder_of("series"),
@@ -121,7 +121,7 @@ rule align_retrieve:
     params:
         cfg=section(
             "align",
-            leave_out=["subjects", "pool"],
+            keep=["permutations"],
             dataset=DATASET,
             method=METHOD,
             combination=config["evaluate"]["combination"],
@@ -162,7 +162,7 @@ rule align_parts:
         mem_mb=memory(4000),
         runtime=240,
     params:
-        cfg=section("align", leave_out=["subjects", "pool"]),
+        cfg=section("align", leave_out=["subjects", "pool", "permutations"]),
         code=code("align.rois", "align.scaling"),
         series=folder_of("series"),
         control=lambda wildcards, input: (
@@ -214,7 +214,7 @@ rule align_cross:
     params:
         cfg=section(
             "align",
-            leave_out=["subjects", "pool"],
+            keep=["permutations"],
             dataset=DATASET,
             method=METHOD,
         ),

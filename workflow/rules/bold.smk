@@ -219,7 +219,7 @@ rule bold_fmriprep:
         "../../envs/bold.yaml"
     threads: config["bold"]["fmriprep"]["threads"]
     resources:
-        mem_mb=memory(config["bold"]["fmriprep"]["memory"], own=1),
+        mem_mb=memory(config["bold"]["fmriprep"]["memory"], factor=1),
         runtime=2880,
     params:
         cfg=json.dumps(

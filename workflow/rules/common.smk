@@ -18,6 +18,7 @@ from boldreel import (
     configuration,
     forgotten,
     imports,
+    resolved,
     run_lock,
     snakemake_internals,
 )
@@ -28,7 +29,9 @@ from boldreel.data import bids, derivatives
 from boldreel.data.splits import SPLITS, check_enough, split_of
 from boldreel.errors import UserError
 from boldreel.insilico import design
-from boldreel.roi import settings as roi_settings
+from boldreel.insilico.settings import InsilicoSettings
+from boldreel.roi.settings import RoiSettings
+from boldreel.settings import read
 from boldreel.windows import modes
 
 snakemake_internals.measure_memory_seldom()
@@ -84,7 +87,8 @@ def placed(path):
     return snakemake_internals.prefixed(workflow, path)
 
 
-config = told(configuration.complete, config)
+GIVEN = config
+config = told(configuration.complete, GIVEN)
 told(configuration.check_paths, config, ROOT)
 
 DATASET = config["dataset"]
@@ -100,25 +104,22 @@ DERIVATIVES = (
 SPACE = "space-MNI152NLin2009aSym"
 DERIVED_SPACE = config["bold"]["space"] or derivatives.VOLUME
 MODELS = {name: located(path) for name, path in config["models"].items() if path}
-if EMBEDDED:
-    told(design.check, config["insilico"])
+INSILICO = read(InsilicoSettings, config["insilico"], "insilico") if EMBEDDED else None
 GONE = told(forgotten.read, R)
-SUBJECTS = told(configuration.subjects, located(config["subjects"]), GONE)
-COHORT = told(configuration.cohort, config["pretrain"]["subjects"], located, GONE)
+SUBJECTS = told(configuration.subjects_of, config, located, GONE)
+COHORT = told(configuration.cohort_of, config, located, SUBJECTS, GONE)
 told(configuration.check_holdout, config, COHORT)
 METHOD = "mindvideo"
 # The other methods: each is a rule file and a package of its own.
 OTHERS = [name for name in config["methods"] if name != METHOD]
 told(configuration.check_methods, config, ROOT)
-ROI = told(roi_settings.Settings.from_config, config["roi"])
+ROI = told(read, RoiSettings, config["roi"], "roi")
 DECONVOLVED = config["windows"]["hrf"]["mode"] in modes.DECONVOLVED
 TREE, COHORT_TREE = (
     located(path) if path else None
     for path in (config["bold"]["derivatives"], config["pretrain"]["derivatives"])
 )
 told(configuration.check_engine, config)
-told(configuration.check_warmup, config)
-told(configuration.check_processes, config)
 POOLED = config["align"]["subjects"] == "pooled"
 told(configuration.check_pool, config, SUBJECTS)
 
@@ -143,13 +144,18 @@ def prefix():
     )
 
 
-def section(name, leave_out=(), **more):
+def section(name, keep=None, leave_out=(), **more):
     """The JSON of one stage's section of the configuration, with the seed: `params.cfg`.
 
-    Any number of processes trains alike, so that another one is no reason to train again.
+    keep : the keys that the step reads, where it does not read the whole section: other ones do not run it
+        again. Any number of processes trains alike, so that another one is no reason to train again.
     """
     left_out = {"processes", *leave_out}
-    kept = {k: value for k, value in config[name].items() if k not in left_out}
+    kept = {
+        key: value
+        for key, value in config[name].items()
+        if key not in left_out and (keep is None or key in keep)
+    }
     return json.dumps({"seed": config["seed"], **kept, **more}, sort_keys=True)
 
 
@@ -158,10 +164,9 @@ def code(*steps):
     return " ".join(imports.fingerprint(f"boldreel.{step}") for step in steps)
 
 
-def memory(mb, own=4):
-    """Megabytes that double with each attempt; own data, larger than the demo's, get `own` times as many."""
-    first = mb if EMBEDDED else mb * own
-    return lambda wildcards, attempt: first * 2 ** (attempt - 1)
+def memory(mb, factor=config["memory_factor"]):
+    """Megabytes that double with each attempt: `factor` times what the demo needs."""
+    return lambda wildcards, attempt: int(mb * factor) * 2 ** (attempt - 1)
 
 
 def weights(*names):
@@ -309,11 +314,12 @@ def fits():
 
 def simulated(prefix, suffix, rest=False):
     """Files of all runs of a simulated subject: of the movies, or at rest."""
-    cfg = config["insilico"] if EMBEDDED else {}
+    if not EMBEDDED:
+        return []
     runs = [
         (segment, repeat + 1)
-        for segment in ([design.REST] if rest else design.segments(cfg))
-        for repeat in range(told(design.repeats, cfg, segment))
+        for segment in ([design.REST] if rest else design.segments(INSILICO))
+        for repeat in range(design.repeats(INSILICO, segment))
     ]
     return [f"{prefix}task-{segment}_run-{repeat}{suffix}" for segment, repeat in runs]
 
@@ -341,7 +347,7 @@ def raw_runs(subject):
         func = f"{BIDS}/sub-{subject}/func/sub-{subject}"
         return [
             (segment, repeat, f"{func}_task-{segment}_run-{repeat}_bold.nii")
-            for segment, repeat in told(design.runs, config["insilico"], subject)
+            for segment, repeat in design.runs(INSILICO, subject)
         ]
     return [
         (run.segment, run.repeat, given(run.path))
@@ -583,7 +589,7 @@ def movies(*splits):
     Rules ask for them again and again, and each asking would read every events file.
     """
     if EMBEDDED:
-        names = design.segments(config["insilico"])
+        names = design.segments(INSILICO)
         return [name for name in names if not splits or in_split(name, *splits)]
     shown = told(
         configuration.movies_shown,
@@ -648,11 +654,12 @@ def check_container():
     """Whether fMRIPrep can run on this machine; on a cluster each job asks for itself."""
     if ENGINE.startswith("fmriprep"):
         from boldreel.bold import fmriprep
+        from boldreel.bold.settings import FmriprepSettings
 
         told(
             fmriprep.check,
             ENGINE,
-            fmriprep.Settings.from_config(config["bold"]["fmriprep"]),
+            read(FmriprepSettings, config["bold"]["fmriprep"], "bold.fmriprep"),
         )
 
 
@@ -703,6 +710,13 @@ def before_jobs():
         told(configuration.check_writable, WRITTEN)
         check_headers()
         HELD.extend(told(run_lock.hold, folder, THIS_RUN) for folder in WRITTEN[:2])
+        told(resolved.write, WRITTEN[0], GIVEN, config)
+    runs = {
+        split: sum(len(runs_of(subject, split)) for subject in SUBJECTS)
+        for split in SPLITS
+    }
+    for line in resolved.summary(GIVEN, config, SUBJECTS, runs):
+        logger.info(line)
 
 
 def check_headers():

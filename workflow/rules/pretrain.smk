@@ -31,7 +31,7 @@ rule pretrain_corpus:
         mem_mb=memory(2000),
         runtime=240,
     params:
-        cfg=section("pretrain"),
+        cfg=section("pretrain", keep=["segment_duration", "shard_volumes"]),
         code=code("pretrain.corpus"),
     shell:
         "python -m boldreel.pretrain.corpus --series {input.series:q} --positions {input.positions:q} "
@@ -57,7 +57,7 @@ rule pretrain_train:
         runtime=2880,
         gpu=config["pretrain"]["processes"],
     params:
-        cfg=section("pretrain", preset=config["preset"], dataset=DATASET, method=METHOD),
+        cfg=section("pretrain", dataset=DATASET, method=METHOD),
         code=code("pretrain.train"),
         state=f"{STATE}/pretrain/{config['pretrain']['cohort']}",
     shell:

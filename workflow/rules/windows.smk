@@ -64,7 +64,7 @@ rule windows_deconvolve:
         mem_mb=memory(1000),
         runtime=20,
     params:
-        cfg=json.dumps({"hrf": config["windows"]["hrf"]}, sort_keys=True),
+        cfg=section("windows", keep=["hrf"]),
         code=code("windows.deconvolve"),
     shell:
         "python -m boldreel.windows.deconvolve --series {input.series:q} --voxels {input.voxels:q} "
@@ -126,7 +126,7 @@ rule windows_build:
         mem_mb=memory(1000),
         runtime=20,
     params:
-        cfg=section("windows", segments=config["segments"]),
+        cfg=section("windows", keep=[], segments=config["segments"]),
         code=code("windows.build"),
     shell:
         "python -m boldreel.windows.build --choice {input.choice:q} --series {input.series:q} "
@@ -152,7 +152,7 @@ rule windows_ceiling:
         mem_mb=memory(1000),
         runtime=20,
     params:
-        cfg=section("windows"),
+        cfg=section("windows", keep=[]),
         code=code("windows.ceiling"),
         series=folder_of("series"),
     shell:
@@ -183,7 +183,11 @@ rule windows_audit:
     params:
         cfg=section(
             "windows",
-            segments=config["segments"],
+            keep=[
+                "near_duplicate_caption",
+                "near_duplicate_clip",
+                "near_duplicate_pixels",
+            ],
             combination=config["evaluate"]["combination"],
         ),
         code=code("windows.audit"),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.fixtures_settings import settings
 from torch.nn import functional
 
 from boldreel.align import identify
@@ -14,8 +15,6 @@ from boldreel.align.decoder import Calibration, Targets
 from boldreel.align.features import ClipFeatures, load_features
 from boldreel.align.objective import Objective
 from boldreel.data import arrays
-
-CONFIG = {"image_weight": 0.5, "text_weight": 0.5, "condition_weight": 1.0}
 
 
 def unit(values: np.ndarray) -> np.ndarray:
@@ -41,7 +40,8 @@ def features() -> ClipFeatures:
 
 def objective(features: ClipFeatures) -> Objective:
     calibration = Calibration(Targets(3, 4, 6, 6), 0, 0.0)
-    return Objective(features, calibration, CONFIG)
+    weights = {"image_weight": 0.5, "text_weight": 0.5, "condition_weight": 1.0}
+    return Objective(features, calibration, settings("align", **weights))
 
 
 @pytest.mark.parametrize("name", ["image", "text"])

@@ -22,8 +22,8 @@ def test_unseen_combinations() -> None:
     assert unseen(TEST, TRAINING, ["object", "colour"]).tolist() == [False, True, False]
 
 
-def test_any_pair_without_a_named_combination() -> None:
-    assert unseen(TEST, TRAINING, None).tolist() == [True, True, False]
+def test_without_a_named_combination_nothing_is_unseen() -> None:
+    assert unseen(TEST, TRAINING, ()).tolist() == [False, False, False]
 
 
 def test_halves_of_the_repeats_are_every_other_showing() -> None:

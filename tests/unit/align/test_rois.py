@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.fixtures_settings import words
 
 from boldreel.align import fit, rois
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
-
-CONFIG = {"seed": 3}
 
 
 def with_groups(study: Any, folder: Path) -> Any:
@@ -44,7 +42,7 @@ def table(study: Any, output: Path, *more: str) -> Any:
             *("--subject", "01", "--windows", str(study.windows)),
             *("--series-dir", str(study.series), "--voxels", str(study.voxels)),
             *("--clips", str(study.clips), "--features", *map(str, study.features)),
-            *("--output", str(output), "--config", json.dumps(CONFIG), *more),
+            *("--output", str(output), "--config", words("align", seed=3), *more),
         ]
     )
     found = tables.read(output, "rois")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.fixtures_settings import section
 
 from boldreel.align import (
     ablate,
@@ -33,7 +34,9 @@ from boldreel.pretrain.checkpoint import read_tensors
 from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
 from boldreel.training import loop
 
-CONFIG = {"epochs": 2, "batch_size": 40, "depth": 1, "learning_rate": 1e-3, "permutations": 199}
+SEED = 20230507
+CONFIG = section("align", seed=SEED, epochs=2, batch_size=40, depth=1, learning_rate=1e-3)
+RETRIEVAL = {"seed": SEED, "permutations": 199}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +67,7 @@ def run_retrieve(study: Any, align: Path) -> Any:
             *("--align", str(align), "--windows", str(study.windows)),
             *("--series-dir", str(study.series), "--clips", str(study.clips)),
             *("--features", *map(str, study.features), "--subject", "01"),
-            *("--output", str(align / "retrieval.tsv"), "--config", json.dumps(CONFIG)),
+            *("--output", str(align / "retrieval.tsv"), "--config", json.dumps(RETRIEVAL)),
         ]
     )
     table = tables.read(align / "retrieval.tsv", "metrics")
@@ -77,7 +80,7 @@ def run_repeats(study: Any, align: Path) -> Any:
             *("--align", str(align), "--windows", str(study.windows)),
             *("--series-dir", str(study.series), "--clips", str(study.clips)),
             *("--features", *map(str, study.features), "--subject", "01"),
-            *("--output", str(align / "repeats.tsv"), "--config", json.dumps(CONFIG)),
+            *("--output", str(align / "repeats.tsv"), "--config", json.dumps(RETRIEVAL)),
         ]
     )
     table = tables.read(align / "repeats.tsv", "repeats")
@@ -150,7 +153,7 @@ def test_another_subjects_responses_are_read_as_ones_own_would_be(
                 *("--windows", str(study.windows), str(other.windows)),
                 *("--series-dir", str(study.series), str(other.series)),
                 *("--clips", str(study.clips), "--features", *map(str, study.features)),
-                *("--output", str(tmp_path / "cross.tsv"), "--config", json.dumps(CONFIG)),
+                *("--output", str(tmp_path / "cross.tsv"), "--config", json.dumps(RETRIEVAL)),
             ]
         )
         return tables.read(tmp_path / "cross.tsv", "metrics").set_index(["subject", "metric"])
@@ -424,6 +427,8 @@ def test_nothing_pooled_sees_test_runs(
 
 def run_ablation(study: Any, pretrained: Path, folder: Path, condition: str, seed: int) -> Path:
     output = folder / f"{condition}-{seed}.parquet"
+    config = {**CONFIG, "epochs": 6}
+    del config["linear_path"]  # the condition's own
     ablate.main(
         [
             *("--condition", condition, "--seed", str(seed), "--subject", "01"),
@@ -431,7 +436,7 @@ def run_ablation(study: Any, pretrained: Path, folder: Path, condition: str, see
             *("--series-dir", str(study.series), "--voxels", str(study.voxels)),
             *("--clips", str(study.clips), "--features", *map(str, study.features)),
             *("--output", str(output), "--state", str(folder / "state")),
-            *("--config", json.dumps({**CONFIG, "epochs": 6})),
+            *("--config", json.dumps(config)),
         ]
     )
     return output

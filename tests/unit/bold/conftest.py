@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import ndimage
+from tests.fixtures_settings import words
 
 from boldreel.bold import anatomy, run, template, transforms
 from boldreel.data import nifti
@@ -134,10 +135,11 @@ def subject(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Subje
 
     anatomy.main(
         ["--t1w", str(raw / "anat/sub-01_T1w.nii.gz"), "--output", str(derivatives / "anat")]
+        + ["--config", words("bold")]
     )
     bold = derivatives / (
         f"func/sub-01_task-train01_run-1_space-{template.SPACE}_desc-preproc_bold.nii"
     )
     arguments = ["--bold", str(path), "--anat", str(derivatives / "anat")]
-    run.main([*arguments, "--output-bold", str(bold)])
+    run.main([*arguments, "--output-bold", str(bold), "--config", words("bold")])
     return Subject(raw, derivatives, bold, poses, lying, t1w_to_template, course, spot)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.fixtures_settings import words
 
 from boldreel.bold import anatomy
 from boldreel.bold.intensity import WHITE_MATTER
@@ -46,5 +47,6 @@ def test_what_is_no_head_is_refused(tmp_path):
     with pytest.raises(UserError, match="could not be laid on the template"):
         anatomy.main(
             ["--t1w", str(tmp_path / "t1w.nii"), "--output", str(tmp_path / "sub-01/anat")]
+            + ["--config", words("bold")]
         )
     assert not list((tmp_path / "sub-01").rglob("*.nii*"))

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from tests.fixtures_settings import words
 
 from boldreel.bold import check, content
 from boldreel.data import nifti
@@ -146,6 +147,7 @@ def test_runs_that_differ_in_one_value_are_two(tmp_path):
 
 
 def test_step_lists_what_it_checked(bold, tmp_path, capsys):
-    check.main(["--bold", str(bold), "--output", str(tmp_path / "checked.json")])
+    arguments = ["--bold", str(bold), "--output", str(tmp_path / "checked.json")]
+    check.main([*arguments, "--config", words("bold")])
     assert json.loads((tmp_path / "checked.json").read_text()) == [bold.name]
     assert "1 runs checked" in capsys.readouterr().out

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from nilearn.glm.first_level.design_matrix import create_cosine_drift
+from tests.fixtures_settings import settings as chosen
 
 from boldreel.bold import confounds
-from boldreel.bold.settings import Settings
 
 N, P, T_R = 60, 200, 2.0
 
@@ -19,7 +19,7 @@ def table():
     parameters[40:, 0] += 2.0
     share = np.linspace(0, 1, P)
     tissue = confounds.Tissue(share, share[::-1], np.ones(P, bool))
-    return confounds.columns(parameters, series, tissue, T_R, Settings()), parameters, series
+    return confounds.columns(parameters, series, tissue, T_R, chosen("bold")), parameters, series
 
 
 def test_columns_are_fmripreps(table):

@@ -10,8 +10,10 @@ import pytest
 from tests.unit.bold.test_adopt import volume
 
 from boldreel.bold import fmriprep
+from boldreel.bold.settings import FmriprepSettings
 from boldreel.data import bold_runs
 from boldreel.errors import UserError
+from boldreel.settings import read
 
 TOOLS = Path(__file__).parents[2] / "tools" / "containers"
 STEM = "sub-01_task-movie"
@@ -40,7 +42,7 @@ def calls(place: Path) -> list[list[str]]:
 
 def check(place: Path, engine: str, **section) -> None:
     section = {"licence": str(place / "licence.txt"), **section}
-    fmriprep.check(engine, fmriprep.Settings.from_config(section))
+    fmriprep.check(engine, read(FmriprepSettings, section, "bold.fmriprep"))
 
 
 def run(place: Path, engine: str, *more: str, **section) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from tests.fixtures_cifti import write_dense
+from tests.fixtures_settings import words as words_of
 
 from boldreel.bold import qc, quality, template, twins
 from boldreel.data import bold_runs, nifti, tables
@@ -27,7 +28,7 @@ def call(subject, output, *more):
                 "--output-figures",
                 str(output / "figures"),
             ),
-            *("--output-page", str(output / "qc.html")),
+            *("--output-page", str(output / "qc.html"), "--config", words_of("bold")),
         ]
     )
 
@@ -86,6 +87,7 @@ def adopted(tmp_path, runs):
     words = ["--subject", "01", "--runs", str(tmp_path / "bold.tsv")]
     words += ["--output-table", str(tmp_path / "qc.tsv")]
     words += ["--output-page", str(tmp_path / "qc.html")]
+    words += ["--config", words_of("bold")]
     qc.main([*words, "--output-figures", str(tmp_path / "figures")])
     return tables.read(tmp_path / "qc.tsv", "qc"), {
         p.name for p in (tmp_path / "figures").iterdir()

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from tests.fixtures_settings import settings as chosen
 
 from boldreel.bold import run, template, transforms
 from boldreel.bold.naming import AnatomyFiles, RunFiles
-from boldreel.bold.settings import Settings
 from boldreel.data import nifti
 from boldreel.errors import UserError
 
@@ -52,7 +52,7 @@ def test_geometry_is_recovered_from_end_to_end(subject, brain_points):
 
 def test_output_grid_scale_and_mask(subject):
     image = nifti.load(subject.bold)
-    grid = template.output_grid(Settings())
+    grid = template.output_grid(chosen("bold"))
     assert image.shape == (*grid.shape, 40)
     np.testing.assert_allclose(image.affine, grid.affine)
     assert image.header.get_zooms()[3] == 2.0
@@ -88,23 +88,23 @@ def test_confounds_are_one_row_a_volume_with_missing_first_differences(subject):
 
 
 def test_another_grid_needs_another_anatomy(subject):
-    other = Settings(resolution=3.0)
+    other = chosen("bold", resolution=3.0)
     with pytest.raises(UserError, match="run the anatomy step again"):
         run.Anatomy.load(subject.derivatives / "anat", other)
 
 
 def test_a_run_that_is_no_head_is_refused(subject, phantom):
-    anatomy = run.Anatomy.load(subject.derivatives / "anat", Settings())
+    anatomy = run.Anatomy.load(subject.derivatives / "anat", chosen("bold"))
     noise = np.random.default_rng(0).uniform(1, 2, (6, *phantom.view.shape)).astype(np.float32)
     with pytest.raises(UserError, match="could not be laid on the T1w"):
-        run.preprocess(noise, phantom.view.affine, 2.0, None, anatomy, Settings())
+        run.preprocess(noise, phantom.view.affine, 2.0, None, anatomy, chosen("bold"))
 
 
 def test_an_empty_run_is_refused(subject, phantom):
-    anatomy = run.Anatomy.load(subject.derivatives / "anat", Settings())
+    anatomy = run.Anatomy.load(subject.derivatives / "anat", chosen("bold"))
     nothing = np.zeros((6, *phantom.view.shape), np.float32)
     with pytest.raises(UserError, match="the same value everywhere"):
-        run.preprocess(nothing, phantom.view.affine, 2.0, None, anatomy, Settings())
+        run.preprocess(nothing, phantom.view.affine, 2.0, None, anatomy, chosen("bold"))
 
 
 def test_an_output_of_another_name_is_refused():

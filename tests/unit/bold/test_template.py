@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
+from tests.fixtures_settings import settings as chosen
 
 from boldreel.bold import template
-from boldreel.bold.settings import Settings
 from boldreel.errors import UserError
 
 
 def test_grid_of_the_demo():
-    grid = template.output_grid(Settings())
+    grid = template.output_grid(chosen("bold"))
     assert grid.shape == (37, 19, 20)
     points = grid.points()
     assert points.min(1).tolist() == [-72, -108, -32]
@@ -17,7 +17,7 @@ def test_grid_of_the_demo():
 
 
 def test_tissues_add_up_inside_the_brain():
-    grid = template.output_grid(Settings())
+    grid = template.output_grid(chosen("bold"))
     total = sum(template.on_grid(tissue, grid) for tissue in template.TISSUES)
     brain = template.on_grid("brain", grid)
     np.testing.assert_allclose(total[brain > 0.999], 1.0, atol=0.05)
@@ -26,7 +26,7 @@ def test_tissues_add_up_inside_the_brain():
 
 def test_averaging_keeps_its_place():
     """The template is symmetric: its coarse version must be too, to the voxel."""
-    grid = template.output_grid(Settings())
+    grid = template.output_grid(chosen("bold"))
     grey = template.on_grid("GM", grid)
     assert np.abs(grey - grey[::-1]).max() < 0.02
 
@@ -40,7 +40,7 @@ def test_coarse_blocks_are_means_with_the_right_centre():
 
 
 def test_a_box_outside_the_template_is_refused():
-    grid = template.output_grid(Settings(output_box=((500, 520), (0, 20), (0, 20))))
+    grid = template.output_grid(chosen("bold", output_box=((500, 520), (0, 20), (0, 20))))
     with pytest.raises(UserError, match="outside the template"):
         template.on_grid("GM", grid)
 
@@ -56,4 +56,4 @@ def test_a_box_outside_the_template_is_refused():
 )
 def test_bad_settings_are_refused(section, message):
     with pytest.raises(UserError, match=message):
-        Settings.from_config(section)
+        chosen("bold", **section)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tests.fixtures_settings import section
 from torch.nn.functional import normalize
 
 from boldreel.align.encoder import SpatioTemporalEncoder, SpatioTemporalEncoderConfig
@@ -24,14 +25,15 @@ from boldreel.generator.losses import LossOptions
 from boldreel.generator.video_unet import Inflation, VideoUNet
 from boldreel.pretrain.checkpoint import read_tensors
 
-CONFIG = {
-    "epochs": 2,
-    "steps_per_epoch": 2,
-    "batch": 3,
-    "warmup": 1,
-    "condition_dropout": 0.3,
-    "strip": {"clips": 2, "steps": 2},
-}
+CONFIG = section(
+    "cotrain",
+    epochs=2,
+    steps_per_epoch=2,
+    batch_size=3,
+    warmup_epochs=0.5,  # one step
+    condition_dropout=0.3,
+    strip={"clips": 2, "steps": 2, "guidance": 2.0, "guided_share": 0.6},
+)
 
 
 def _run(data, base: Path, generator: Path, encoder: Path, output: Path, **config) -> None:  # type: ignore[no-untyped-def]
@@ -144,6 +146,7 @@ def test_missing_latents_are_named(
             + ["--clips", str(dataset.clips), "--features", str(dataset.features("train01"))]
             + ["--latents", str(dataset.latents("train01")), "--output", str(tmp_path / "out")]
             + ["--diffusion-model", str(base_folder), "--state", str(tmp_path / "state")]
+            + ["--config", json.dumps(CONFIG)]
         )
 
 
@@ -184,7 +187,7 @@ def test_two_processes_train_like_one(
                 *("--latents", *(str(dataset.latents(m)) for m in movies)),
                 *("--output", str(tmp_path / f"with{processes}")),
                 *("--state", str(tmp_path / f"state{processes}")),
-                *("--config", json.dumps({**CONFIG, "batch": 4, "condition_dropout": 0.5})),
+                *("--config", json.dumps({**CONFIG, "batch_size": 4, "condition_dropout": 0.5})),
             ],
             check=True,
         )

@@ -9,10 +9,10 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
+from tests.fixtures_settings import settings
 
 from boldreel.errors import UserError
 from boldreel.generator import published
-from boldreel.generator.settings import GeneratorSettings
 from boldreel.generator.video_unet import Inflation, VideoUNet
 
 KEYS = Path(__file__).parents[4] / "shared" / "conformance" / "published_keys.json"
@@ -80,11 +80,11 @@ def test_temporal_bias_starts_at_random_as_published(unet) -> None:  # type: ign
 
 
 def test_settings_switch_it_on_and_off() -> None:
-    assert GeneratorSettings().inflation.compat is None
-    assert GeneratorSettings().inflation.attention == "previous-two"
-    assert GeneratorSettings(compat="mindvideo").inflation == Inflation.published()
+    assert settings("generator").inflation.compat is None
+    assert settings("generator").inflation.attention == "previous-two"
+    assert settings("generator", compat="mindvideo").inflation == Inflation.published()
     with pytest.raises(UserError, match="mindvideo"):
-        GeneratorSettings(compat="mindvis")
+        settings("generator", compat="mindvis")
     with pytest.raises(ValueError, match="mindvideo"):
         Inflation(compat="mindvis")
 

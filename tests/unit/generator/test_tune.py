@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.fixtures_settings import section
 
 from boldreel.base_models import diffusion
 from boldreel.data import arrays
@@ -21,15 +22,16 @@ from boldreel.generator.material import load_material
 from boldreel.generator.video_unet import Inflation, VideoUNet
 
 SEGMENTS = {"train": ["train*"], "validation": ["train02"], "test": ["test*"]}
-CONFIG = {
-    "segments": SEGMENTS,
-    "epochs": 2,
-    "steps_per_epoch": 3,
-    "batch": 2,
-    "validation_clips": 4,
-    "warmup": 1,
-}
-STRIP = {"clips": 3, "steps": 2, "scheduler": "DDIM"}
+CONFIG = section(
+    "generator",
+    segments=SEGMENTS,
+    epochs=2,
+    steps_per_epoch=3,
+    batch_size=2,
+    validation_clips=4,
+    warmup_epochs=1 / 3,  # one step
+    strip={"clips": 3, "steps": 2, "scheduler": "DDIM", "guidance": 2.0, "guided_share": 0.6},
+)
 
 
 def _run(dataset, base_folder: Path, output: Path, state: Path, **config) -> None:  # type: ignore[no-untyped-def]
@@ -39,7 +41,7 @@ def _run(dataset, base_folder: Path, output: Path, state: Path, **config) -> Non
         + ["--latents", *(str(dataset.latents(m)) for m in movies)]
         + ["--features", *(str(dataset.features(m)) for m in movies)]
         + ["--output", str(output), "--state", str(state)]
-        + ["--config", json.dumps({**CONFIG, "strip": STRIP, **config})]
+        + ["--config", json.dumps({**CONFIG, **config})]
     )
 
 
@@ -92,7 +94,7 @@ def test_stopped_and_resumed_is_bit_equal(
 
 def test_two_processes_train_like_one(dataset, base_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     movies = ["train01", "train02"]
-    config = {**CONFIG, "strip": STRIP, "batch": 4, "image_above": 400, "condition_dropout": 0.5}
+    config = {**CONFIG, "batch_size": 4, "image_above": 400, "condition_dropout": 0.5}
     config["gradient_checkpointing"] = True
     for processes in (1, 2):
         subprocess.run(

@@ -131,7 +131,7 @@ def test_step(cohort: Cohort, tmp_path: Path) -> None:
     main(
         [
             *("--series", *map(str, series), "--positions", str(positions)),
-            *("--output", str(tmp_path / "corpus"), "--config", '{"cohort": "rest"}'),
+            *("--output", str(tmp_path / "corpus"), "--config", '{"shard_volumes": 20000}'),
         ]
     )
     assert len(Corpus.open(tmp_path / "corpus")) == 360

@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from boldreel import presets
 from boldreel.errors import UserError
 from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
-from boldreel.pretrain.presets import PRESETS, preset
+from boldreel.pretrain.settings import network
 
 SIZES = {
     "embed_dim": 16,
@@ -29,7 +30,9 @@ def model(voxels: int = 128, **changes: float) -> MaskedAutoencoder:
 
 def test_published_sizes() -> None:
     with torch.device("meta"):
-        made = MaskedAutoencoder(MaskedAutoencoderConfig(6016, **preset("mindvideo")))
+        made = MaskedAutoencoder(
+            MaskedAutoencoderConfig(6016, **network(presets.load("mindvideo")["pretrain"]))
+        )
     tensors = made.state_dict()
     assert len(tensors) == 398
     assert round(sum(t.numel() for t in tensors.values()) / 1e6, 1) == 165.0
@@ -107,9 +110,3 @@ def test_weights_that_do_not_fit_are_listed(tmp_path: Path) -> None:
         MaskedAutoencoder.from_pretrained(tmp_path / "model")
     with pytest.raises(UserError, match=r"no readable config\.json"):
         MaskedAutoencoder.from_pretrained(tmp_path)
-
-
-def test_presets() -> None:
-    assert list(PRESETS) == ["tiny", "base", "mindvideo"]
-    with pytest.raises(UserError, match=r"pretrain\.preset is 'huge'"):
-        preset("huge")

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.fixtures_settings import section
 
 from boldreel.data import tables
 from boldreel.errors import UserError
-from boldreel.pretrain import presets
 from boldreel.pretrain.checkpoint import read_tensors
 from boldreel.pretrain.corpus import build
 from boldreel.pretrain.model import MaskedAutoencoder
@@ -30,12 +30,15 @@ SMALL = {
     "decoder_depth": 1,
     "decoder_num_heads": 2,
 }
-CONFIG = {"epochs": 12, "warmup_epochs": 1, "batch_size": 30, "learning_rate": 3e-3}
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(presets.PRESETS, "tiny", SMALL)
+CONFIG = section(
+    "pretrain",
+    seed=20230507,
+    epochs=12,
+    warmup_epochs=1,
+    batch_size=30,
+    learning_rate=3e-3,
+    **SMALL,
+)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +133,7 @@ def test_it_resumes_to_the_bit(
 
 def test_wrong_settings(corpus: Path, tmp_path: Path) -> None:
     for config, message in (
-        ({"preset": "huge"}, r"pretrain\.preset is 'huge'"),
+        ({"preset": "huge"}, r"pretrain\.preset is not a key"),
         ({"holdout": ["nobody"]}, "no subject 'nobody'"),
         ({"batch_size": 0}, r"pretrain\.batch_size"),
     ):

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.fixtures_settings import section, words
+from tests.fixtures_settings import settings as chosen
 
 from boldreel.bold import template as bold_template
-from boldreel.bold.settings import Settings as BoldSettings
 from boldreel.data import nifti
 from boldreel.roi import template
 
@@ -19,13 +20,20 @@ COUNT, T_R = 60, 2.0
 
 @pytest.fixture(scope="session")
 def grid() -> bold_template.Grid:
-    return bold_template.output_grid(BoldSettings())
+    return bold_template.output_grid(chosen("bold"))
 
 
 @pytest.fixture(scope="session")
-def positions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def with_grid() -> str:
+    """The section and the output grid, as the step that makes positions gets them."""
+    bold = section("bold")
+    return words("roi", resolution=bold["resolution"], output_box=bold["output_box"])
+
+
+@pytest.fixture(scope="session")
+def positions(tmp_path_factory: pytest.TempPathFactory, with_grid: str) -> Path:
     path = tmp_path_factory.mktemp("atlas") / "positions.parquet"
-    template.main(["--output", str(path)])
+    template.main(["--output", str(path), "--config", with_grid])
     return path
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from nilearn import signal
+from tests.fixtures_settings import settings as chosen
 
 from boldreel.errors import UserError
 from boldreel.roi import cleaning
-from boldreel.roi.settings import Settings
 
 COUNT = 80
 
@@ -59,7 +59,7 @@ def test_constant_missing_and_explained_series_become_zero(data):
 
 def test_trend_and_confounds_are_taken_together():
     confounds = np.random.default_rng(1).normal(size=(COUNT, 6))
-    found = cleaning.regressors(confounds, Settings(detrend_order=3))
+    found = cleaning.regressors(confounds, chosen("roi", detrend_order=3))
     assert found.shape == (COUNT, 9)
     assert cleaning.degrees_of_freedom(found) == COUNT - 10
 
@@ -74,7 +74,7 @@ def test_regressors_that_leave_too_little_are_refused():
     with pytest.raises(
         UserError, match="206 regressors leave 38 degrees of freedom of 245 volumes"
     ):
-        cleaning.regressors(rng.normal(size=(245, 202)), Settings())
+        cleaning.regressors(rng.normal(size=(245, 202)), chosen("roi"))
     with pytest.raises(UserError, match="leave 1 degrees of freedom of 30 volumes"):
-        cleaning.regressors(rng.normal(size=(30, 24)), Settings())
-    assert cleaning.regressors(rng.normal(size=(245, 170)), Settings()).shape == (245, 174)
+        cleaning.regressors(rng.normal(size=(30, 24)), chosen("roi"))
+    assert cleaning.regressors(rng.normal(size=(245, 170)), chosen("roi")).shape == (245, 174)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
+from tests.fixtures_settings import settings as chosen
+from tests.fixtures_settings import words as words_of
 
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
 from boldreel.roi import control, series, template
-from boldreel.roi.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory):
+def places(tmp_path_factory, with_grid):
     path = tmp_path_factory.mktemp("control") / "control.parquet"
-    template.main(["--control", "--output", str(path)])
+    template.main(["--control", "--output", str(path), "--config", with_grid])
     return path
 
 
@@ -31,7 +30,7 @@ def test_no_place_of_the_control_is_a_position(places, positions):
 
 def test_series_are_cleaned_as_those_of_visual_areas(preprocessed, places, tmp_path):
     path = preprocessed()
-    about = json.dumps({"confounds": "motion6"})
+    about = words_of("roi", confounds="motion6")
     words = ["--positions", str(places), "--config", about]
     control.main([*words, "--bold", str(path), "--output", str(tmp_path / "control")])
     series.main([*words, "--bold", str(path), "--output", str(tmp_path / "one.npy")])
@@ -51,15 +50,16 @@ def test_runs_that_do_not_cover_them_end_in_a_line_that_says_how_to_go_on(
         values[cells] = 0
 
     words = ["--positions", str(places), "--bold", str(preprocessed(empty))]
+    words += ["--config", words_of("roi")]
     with pytest.raises(UserError, match=r"roi.control: \[\]"):
         control.main([*words, "--output", str(tmp_path / "control")])
     assert not (tmp_path / "control").exists()
 
 
 def test_named_atlases_have_a_control_and_a_group_is_not_both():
-    assert Settings.from_config({}).control_groups == ("control",)
-    assert Settings.from_config({"atlas": "hcp-mmp"}).control_groups == ("somatomotor",)
-    assert Settings.from_config({"atlas": "own.dlabel.nii"}).control_groups == ()
-    assert Settings.from_config({"control": []}).control_groups == ()
+    assert chosen("roi").control_groups == ("control",)
+    assert chosen("roi", atlas="hcp-mmp").control_groups == ("somatomotor",)
+    assert chosen("roi", atlas="own.dlabel.nii").control_groups == ()
+    assert chosen("roi", control=[]).control_groups == ()
     with pytest.raises(UserError, match=r"'motion' is in roi\.groups and roi\.control"):
-        Settings.from_config({"control": ["motion"]})
+        chosen("roi", control=["motion"])

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 import nibabel as nib
 import numpy as np
 import pytest
 from tests.fixtures_cifti import N_VERTICES, write_dense
+from tests.fixtures_settings import settings as chosen
+from tests.fixtures_settings import words as words_of
 
 from boldreel.bold.template import Grid
 from boldreel.data import arrays, bold_runs, nifti, tables
 from boldreel.errors import UserError
 from boldreel.roi import areas, cells, packages, parcels, positions, series, template
-from boldreel.roi.settings import Settings
 
 SPACE = "MNI152NLin2009cAsym"
 VISUAL = ("early", "dorsal", "ventral", "motion")
@@ -97,7 +96,7 @@ def test_volume_has_the_visual_areas(volume):
 @pytest.mark.parametrize("kind", ["surface", "volume"])
 def test_positions_are_pure_whole_patches(kind, request):
     where = request.getfixturevalue(kind)
-    settings = Settings(atlas="hcp-mmp", groups=VISUAL)
+    settings = chosen("roi", atlas="hcp-mmp", groups=VISUAL)
     frame = positions.table(where, parcels.assign("hcp-mmp", where), settings)
     assert len(frame) == 16 * frame["patch"].nunique()
     for name in ("area", "group", "hemisphere"):
@@ -107,7 +106,7 @@ def test_positions_are_pure_whole_patches(kind, request):
 
 def test_neighbours_stay_together_on_the_surface(surface):
     """A patch is a small piece of cortex: far smaller than as many vertices in the file's order."""
-    settings = Settings(atlas="hcp-mmp", groups=("early",))
+    settings = chosen("roi", atlas="hcp-mmp", groups=("early",))
     frame = positions.table(surface, parcels.assign("hcp-mmp", surface), settings)
     real = frame[frame["i"] >= 0].reset_index(drop=True)
 
@@ -203,7 +202,7 @@ def test_a_mask_cuts_areas(tmp_path, volume):
     nifti.save(path, mask, affine, dtype=np.uint8)
     inside = parcels.inside_mask(path, volume)
     found = parcels.assign("hcp-mmp", volume)
-    frame = positions.table(volume, found, Settings(atlas="hcp-mmp", groups=VISUAL), inside)
+    frame = positions.table(volume, found, chosen("roi", atlas="hcp-mmp", groups=VISUAL), inside)
     real = frame[frame["i"] >= 0]
     assert len(real) and (real["i"] < 20).all() and set(real["hemisphere"]) == {"L"}
     nifti.save(path, 0 * mask, affine, dtype=np.uint8)
@@ -217,7 +216,7 @@ def test_series_of_a_dense_run(tmp_path, dense):
         *("movie", 1, str(dense), "", "", "fsLR", float("nan"), "cifti", 40, 2.0, 0.5, "fmriprep")
     )
     bold_runs.write(tmp_path / "bold.tsv", [run])
-    section = json.dumps({"atlas": "hcp-mmp", "groups": ["early"], "confounds": "none"})
+    section = words_of("roi", atlas="hcp-mmp", groups=["early"], confounds="none")
     shared = ["--runs", str(tmp_path / "bold.tsv"), "--config"]
     template.main([*shared, section, "--output", str(tmp_path / "positions.parquet")])
     output = tmp_path / "task-movie_run-1.npy"
@@ -240,5 +239,5 @@ def test_confounds_that_are_not_there(tmp_path, dense):
     )
     source = series.Source(dense, "", "movie", 1, run.t_r, 0.0)
     with pytest.raises(UserError, match=r"no confounds table"):
-        series.regressors_of(source, 40, Settings())
-    assert series.regressors_of(source, 40, Settings(confounds="none")).shape == (40, 4)
+        series.regressors_of(source, 40, chosen("roi"))
+    assert series.regressors_of(source, 40, chosen("roi", confounds="none")).shape == (40, 4)

@@ -1,9 +1,8 @@
 """The series of one run: right voxels, right scale, missing ones zero and named."""
 
-import json
-
 import numpy as np
 import pytest
+from tests.fixtures_settings import words
 
 from boldreel.data import arrays, nifti, tables
 from boldreel.errors import UserError
@@ -15,7 +14,7 @@ def extract(preprocessed_path, positions, tmp_path, **config):
     series.main(
         [
             *("--positions", str(positions), "--bold", str(preprocessed_path)),
-            *("--output", str(output), "--config", json.dumps(config)),
+            *("--output", str(output), "--config", words("roi", **config)),
         ]
     )
     return arrays.load(output, kind="series")

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from tests.fixtures_settings import settings as chosen
+from tests.fixtures_settings import words
 
 from boldreel.bold import template as bold_template
 from boldreel.data import nifti, tables
@@ -9,7 +11,6 @@ from boldreel.errors import UserError
 from boldreel.roi import areas, atlas, template
 from boldreel.roi import cells as cells_module
 from boldreel.roi import positions as positions_module
-from boldreel.roi.settings import Settings
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_control_is_there_when_asked_for_and_moves_no_border(frame, grid):
     centres = atlas.load(atlas.locate("visual-centres"))
     parcels = areas.Parcels(centres, atlas.assign(cells.places, centres))
     more = positions_module.table(
-        cells, parcels, Settings(groups=("early", "ventral", "dorsal", "motion", "control"))
+        cells, parcels, chosen("roi", groups=("early", "ventral", "dorsal", "motion", "control"))
     )
     assert set(more["group"]) - set(frame["group"]) == {"control"}
     shared = more[more["group"] != "control"].reset_index(drop=True)
@@ -66,17 +67,18 @@ def test_grid_of_a_run_gives_the_same_table(frame, grid, tmp_path):
     run = tmp_path / f"sub-01_task-a_run-1_space-{bold_template.SPACE}_desc-preproc_bold.nii"
     nifti.save(run, np.zeros((*grid.shape, 2), np.float32), grid.affine, t_r=2.0)
     output = tmp_path / "positions.parquet"
-    template.main(["--reference", str(run), "--output", str(output)])
+    template.main(["--reference", str(run), "--output", str(output), "--config", words("roi")])
     assert tables.read(output, "positions").equals(frame)
 
 
 def test_a_run_of_another_space_is_refused(grid, tmp_path):
     run = tmp_path / "sub-01_task-a_space-MNI152NLin2009cAsym_desc-preproc_bold.nii.gz"
     nifti.save(run, np.zeros((*grid.shape, 2), np.float32), grid.affine, t_r=2.0)
+    arguments = ["--reference", str(run), "--output", str(tmp_path / "positions.parquet")]
     with pytest.raises(
         UserError, match=r"is in MNI152NLin2009aSym, the data are in MNI152NLin2009c"
     ):
-        template.main(["--reference", str(run), "--output", str(tmp_path / "positions.parquet")])
+        template.main([*arguments, "--config", words("roi")])
     assert not (tmp_path / "positions.parquet").exists()
 
 
@@ -86,7 +88,8 @@ def test_a_run_that_does_not_say_its_space_is_refused(tmp_path):
 
 
 def test_an_area_outside_the_box_is_refused(tmp_path):
-    config = '{"resolution": 4.0, "output_box": [[-72, 72], [-108, -80], [-32, 44]]}'
+    box = [[-72, 72], [-108, -80], [-32, 44]]
+    config = words("roi", resolution=4.0, output_box=box)
     with pytest.raises(UserError, match=r"holds no grey matter on the grid"):
         template.main(["--output", str(tmp_path / "p.parquet"), "--config", config])
 
@@ -96,11 +99,11 @@ def test_an_area_outside_the_box_is_refused(tmp_path):
     [
         ({"confound": "none"}, "roi.confound is not a key"),
         ({"confounds": "all"}, "roi.confounds is 'all'"),
-        ({"groups": []}, "roi.groups is empty"),
+        ({"groups": []}, "roi.groups: 0 given, at least 1 needed"),
         ({"fraction": 0}, "roi.fraction"),
         ({"patch_size": 0}, "roi.patch_size"),
     ],
 )
 def test_bad_settings_are_refused(section, message):
     with pytest.raises(UserError, match=message):
-        Settings.from_config(section)
+        chosen("roi", **section)

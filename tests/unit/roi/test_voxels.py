@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from tests.fixtures_settings import settings as chosen
 
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
 from boldreel.roi import reliability, voxels
 from boldreel.roi import repeats as repetition
-from boldreel.roi.settings import Settings
 
 COUNT = 100
 
@@ -70,7 +70,7 @@ def test_p_values_are_uniform_without_signal_and_small_with_it():
 
 def test_reliability_of_repeated_runs(frame):
     share = np.where(np.arange(len(frame)) % 2, 0.5, 0.0)
-    table = build(frame, runs(frame, share), Settings())
+    table = build(frame, runs(frame, share), chosen("roi"))
     real = (frame["i"] >= 0).to_numpy()
     assert (table["present"] == real).all() and (table["selected"] == real).all()
     assert table["reliability"][~real].isna().all()
@@ -82,11 +82,11 @@ def test_reliability_of_repeated_runs(frame):
 def test_selection_by_reliability_keeps_the_best(frame):
     share = np.where(np.arange(len(frame)) < 320, 0.7, 0.0)
     many = tuple(f"train{k:02d}" for k in range(8))
-    settings = Settings(selection="reliability", threshold=0.05, fraction=0.5)
+    settings = chosen("roi", selection="reliability", threshold=0.05, fraction=0.5)
     table = build(frame, runs(frame, share, many), settings)
     assert set(np.flatnonzero(table["selected"])) <= set(range(320))
     everything = build(
-        frame, runs(frame, share, many), Settings(selection="reliability", threshold=0.05)
+        frame, runs(frame, share, many), chosen("roi", selection="reliability", threshold=0.05)
     )
     assert table["selected"].sum() == np.ceil(everything["selected"].sum() / 2)
     assert table["position"].tolist() == frame["position"].tolist()
@@ -95,26 +95,26 @@ def test_selection_by_reliability_keeps_the_best(frame):
 def test_absent_in_one_run_is_absent(frame):
     given = runs(frame, np.zeros(len(frame)))
     given[3][0][:, 5] = 0.0
-    table = build(frame, given, Settings())
+    table = build(frame, given, chosen("roi"))
     assert not table["present"][5] and not table["selected"][5]
     assert np.isnan(table["reliability"][5])
 
 
 def test_without_repeats_of_a_movie_nothing_is_known(frame):
     given = runs(frame, np.zeros(len(frame)), ("train01",), 1)
-    table = build(frame, given, Settings())
+    table = build(frame, given, chosen("roi"))
     assert table["reliability"].isna().all()
     assert (table["selected"] == table["present"]).all() and table["present"].any()
     with pytest.raises(UserError, match="fewer than two films"):
-        build(frame, given, Settings(selection="reliability"))
+        build(frame, given, chosen("roi", selection="reliability"))
 
 
 def test_nothing_reliable_and_another_atlas_are_refused(frame):
     given = runs(frame, np.zeros(len(frame)))
     with pytest.raises(UserError, match="no position is reliable"):
-        build(frame, given, Settings(selection="reliability", threshold=1e-9))
+        build(frame, given, chosen("roi", selection="reliability", threshold=1e-9))
     with pytest.raises(UserError, match="run the series step again"):
-        build(frame.iloc[:32], given, Settings())
+        build(frame.iloc[:32], given, chosen("roi"))
 
 
 def step(folder, positions, given, shown):
@@ -131,7 +131,7 @@ def step(folder, positions, given, shown):
         events.append(str(table))
     output = folder / "voxels.parquet"
     words = ["--positions", str(positions), "--series", *paths, "--events", *events]
-    voxels.main([*words, "--output", str(output)])
+    voxels.main([*words, "--output", str(output), "--config", words("roi")])
     return tables.read(output, "voxels")
 
 

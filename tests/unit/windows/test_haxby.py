@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tests.fixtures_settings import settings
 
 from boldreel.data import arrays, bids, nifti
 from boldreel.roi import cleaning, series
-from boldreel.roi.settings import Settings
 from boldreel.windows import ridge, runs, sweep
 
 HERE = Path(os.environ.get("BOLDREEL_HAXBY", Path(__file__).parents[4] / "shared/data/haxby2001"))
@@ -57,11 +57,11 @@ def study(tmp_path_factory):
             features.append([float(label == kind) for kind in kinds])
     table = pd.DataFrame(clips, columns=["clip", "movie", "index", "start", "duration", "shot"])
     inside = np.stack(np.nonzero(nifti.values(nifti.load(HERE / "mask.nii.gz")) > 0))
-    settings = Settings(confounds="none", detrend_order=2)
+    asked = settings("roi", confounds="none", detrend_order=2)
     made, events = [], []
     for run in bids.find_runs(root / "bids", "01"):
         raw = series.extract(nifti.values(nifti.load(run.path)), inside)
-        cleaned = cleaning.clean(raw, cleaning.regressors({}, len(raw), settings))
+        cleaned = cleaning.clean(raw, cleaning.regressors({}, len(raw), asked))
         path = root / "series" / f"{run.label}.npy"
         about = {"t_r": T_R, "start_time": 0.0, "run": run.label, "repeat": run.repeat}
         arrays.save(path, cleaned, kind="series", segment=run.segment, **about)
@@ -77,9 +77,9 @@ def chosen(study, train: list[str]) -> tuple[float, int]:
     shown = runs.load_runs(made, events, table, patterns, splits=("train", "validation"))
     assert {run.segment for run in shown} == set(train)
     columns = np.arange(shown[0].values.shape[1])
-    problem = sweep.prepare(table, features, shown, columns, LAGS)
+    problem = sweep.prepare(table, features, shown, columns, LAGS, 2000)
     scores, finding = sweep.sweep(problem, LAGS, WINDOWS, ALPHAS, T_R, permutations=199)
-    choice = sweep.choose(scores, finding, sweep.DEFAULTS)
+    choice = sweep.choose(scores, finding, settings("windows"))
     assert choice["source"] == "sweep", choice
     return choice["lag"], choice["window"]
 

@@ -1,6 +1,6 @@
-"""The configuration: checked against its schema, completed by the schema's defaults.
+"""The configuration: checked against its definition, completed by its preset and the defaults.
 
-Takes what Snakemake read from the YAML files; leaves a complete dictionary. Also reads the list of
+Takes what Snakemake read from the YAML files; returns a complete dictionary. Also reads the list of
 subjects and finds which movies a data set's events name.
 """
 
@@ -12,53 +12,139 @@ import importlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from boldreel import forgotten
+from boldreel import forgotten, presets, settings
 from boldreel.config_values import typed
 from boldreel.errors import UserError
-from boldreel.section import read
+from boldreel.sections import SECTIONS, Configuration
 
-SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
+DEMO, OWN = (
+    "demo",
+    "base",
+)  # the presets of the embedded data set and, unless another is named, of own data
+EMBEDDED_MODELS = "resources/insilico"  # base models that know the demo's world alone
 MOST_SUBJECTS = 10_000  # more than anybody plans in one run; a list that is none has millions
 _VIDEO = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".gif")
 
 
+@cache
 def schema() -> dict[str, Any]:
-    """The JSON schema of the configuration."""
-    import yaml
-
-    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    """The JSON schema of the configuration: not to be changed."""
+    return settings.schema(Configuration)
 
 
-def complete(config: Mapping[str, Any], rules: dict[str, Any] | None = None) -> dict[str, Any]:
-    """`config` with defaults filled in.
+def preset_of(config: Mapping[str, Any]) -> str:
+    """The preset that a configuration starts from."""
+    return config.get("preset") or (OWN if config.get("bids") else DEMO)
 
-    Raises UserError at an unknown key (naming the nearest known one) or a value that does not fit.
+
+def complete(config: Mapping[str, Any]) -> dict[str, Any]:
+    """`config` with what it does not name: from its preset, else from the defaults.
+
+    Own data (`bids` is set) meet nothing of the demo.
+
+    Raises
+    ------
+    UserError : an unknown key (the nearest known one is named), one that is missing, a value that does not
+        fit, values that do not go together, or something of the demo with own data.
     """
     import jsonschema
 
-    rules = rules or schema()
-    filled = typed(config, rules)
-    _fill(filled, rules)
+    rules = schema()
+    given = typed(config, rules)
+    name = preset_of(given)
+    if name not in presets.NAMES:
+        raise UserError(f"configuration: preset {name!r} is none of {', '.join(presets.NAMES)}")
+    if given.get("bids"):
+        _check_own(given, name)
+    filled, missing = _filled(given, presets.load(name), rules)
     validator = jsonschema.Draft202012Validator(rules)
     errors = sorted(validator.iter_errors(filled), key=lambda e: len(list(e.absolute_path)))
     if errors:
         raise UserError(_explain(errors[0]))
+    if missing:
+        raise UserError(
+            f"configuration: no value for {', '.join(missing)}; config/README.md says what each means"
+        )
+    filled["preset"] = name
+    filled["pretrain"]["cohort"] = filled["pretrain"]["cohort"] or filled["dataset"]
+    for key, kind in SECTIONS.items():
+        settings.read(kind, filled[key], key)
+    if filled["bids"]:
+        del filled["insilico"]
     return filled
 
 
-def _fill(value: dict[str, Any], rules: Mapping[str, Any]) -> None:
-    for key, rule in rules.get("properties", {}).items():
-        if key not in value and "default" in rule:
-            value[key] = copy.deepcopy(rule["default"])
+def _check_own(config: Mapping[str, Any], preset: str) -> None:
+    """UserError where own data would meet something of the demo."""
+    if preset == DEMO:
+        raise UserError(
+            f"configuration: preset {DEMO} is for the embedded data set, but `bids` is set; name {OWN} or "
+            "mindvideo, and leave config/config.yaml out of --configfile"
+        )
+    if config.get("insilico"):
+        raise UserError(
+            "configuration: `insilico` describes the embedded data set, but `bids` is set; remove one of them"
+        )
+    for name, model in (config.get("models") or {}).items():
+        if EMBEDDED_MODELS in str(model):
+            raise UserError(
+                f"configuration: models.{name}: {model} knows the embedded data set alone; remove the line, "
+                f"and preset {preset} names a model for own data"
+            )
+
+
+def _filled(
+    config: Mapping[str, Any], preset: Mapping[str, Any], rules: Mapping[str, Any], above: str = ""
+) -> tuple[dict[str, Any], list[str]]:
+    """(`config` with what it does not name, dotted names of what nothing gives).
+
+    What `config` names is kept, known or not: the schema judges it.
+    """
+    filled, missing = dict(config), []
+    for key, rule in rules["properties"].items():
         if rule.get("type") == "object" and "properties" in rule:
-            if value.setdefault(key, {}) is None:
-                value[key] = {}
-            if isinstance(value[key], dict):
-                _fill(value[key], rule)
+            inside = filled.get(key) or {}
+            if isinstance(inside, Mapping):
+                filled[key], lacking = _filled(inside, preset.get(key, {}), rule, f"{above}{key}.")
+                missing += lacking
+        elif key in filled:
+            continue
+        elif key in preset:
+            filled[key] = copy.deepcopy(preset[key])
+        elif "default" in rule:
+            filled[key] = copy.deepcopy(rule["default"])
+        else:
+            missing.append(f"{above}{key}")
+    return filled, missing
+
+
+def origins(config: Mapping[str, Any]) -> dict[str, str]:
+    """Where each value of the complete configuration comes from: "yours", "preset NAME" or "default"."""
+    name, nothing = preset_of(config), object()
+    found = {}
+    for key, _ in settings.leaves(schema()):
+        if value_of(config, key, nothing) is not nothing:
+            found[key] = "yours"
+        elif value_of(presets.load(name), key, nothing) is not nothing:
+            found[key] = f"preset {name}"
+        else:
+            found[key] = "default"
+    return found
+
+
+def value_of(config: Mapping[str, Any], key: str, default: Any = None) -> Any:
+    """The value of a dotted key, or `default` where there is none."""
+    value: Any = config
+    for part in key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return default
+        value = value[part]
+    return value
 
 
 def _explain(error: Any) -> str:
@@ -98,40 +184,6 @@ def check_engine(config: Mapping[str, Any]) -> None:
         )
 
 
-def check_warmup(config: Mapping[str, Any]) -> None:
-    """UserError where a training would end before its warm-up does."""
-    amounts = {}
-    for section in ("pretrain", "align"):
-        amounts[f"{section}.warmup_epochs"] = config[section]["epochs"], "epochs"
-    for section in ("generator", "cotrain"):
-        steps = config[section]["epochs"] * config[section]["steps_per_epoch"]
-        amounts[f"{section}.warmup"] = steps, "steps"
-    for key, (total, unit) in amounts.items():
-        section, name = key.split(".")
-        warmup = config[section][name] or 0
-        if 0 < total <= warmup:
-            raise UserError(
-                f"configuration: {key} is {warmup} of {total} {unit} in all: the learning rate would "
-                f"never reach its peak; lower it or raise {section}.epochs"
-            )
-
-
-def check_processes(config: Mapping[str, Any]) -> None:
-    """UserError where processes that train together could not part their batch evenly."""
-    for section, key in (
-        ("pretrain", "batch_size"),
-        ("align", "batch_size"),
-        ("generator", "batch"),
-        ("cotrain", "batch"),
-    ):
-        batch, processes = config[section][key], config[section]["processes"]
-        if batch % processes:
-            raise UserError(
-                f"configuration: {section}.{key} is {batch}; it must be a multiple of "
-                f"{section}.processes, {processes}"
-            )
-
-
 def check_methods(config: Mapping[str, Any], root: Path) -> None:
     """UserError for a method without rule file or package, and for options that it does not have.
 
@@ -148,10 +200,10 @@ def check_methods(config: Mapping[str, Any], root: Path) -> None:
         package = f"boldreel.methods.{name}"
         rules = root / "workflow" / "rules" / f"{name}.smk"
         try:
-            settings = importlib.import_module(f"{package}.settings")
+            own = importlib.import_module(f"{package}.settings")
         except ModuleNotFoundError:
-            settings = None
-        if settings is None or not rules.exists():
+            own = None
+        if own is None or not rules.exists():
             known = sorted(
                 path.name
                 for path in (Path(__file__).parent / "methods").iterdir()
@@ -161,7 +213,9 @@ def check_methods(config: Mapping[str, Any], root: Path) -> None:
                 f"configuration: methods: no method {name!r} (known: mindvideo, {', '.join(known)}); it "
                 f"needs workflow/rules/{name}.smk and {package}.settings"
             )
-        read(settings.Settings, config["method_options"].get(name, {}), f"method_options.{name}")
+        settings.read(
+            own.Settings, config["method_options"].get(name, {}), f"method_options.{name}"
+        )
 
 
 def check_paths(config: Mapping[str, Any], root: Path) -> None:
@@ -206,6 +260,29 @@ def _fault(name: str) -> str:
     if not name.isprintable():
         return "has characters that cannot be seen; give it another name"
     return ""
+
+
+def subjects_of(
+    config: Mapping[str, Any], located: Callable[[str], str], gone: Mapping[str, str]
+) -> list[str]:
+    """Labels of the subjects: of the table that the configuration names, else all of the data set.
+
+    located : finds a path of the configuration. gone : who was forgotten, see `forgotten.read`.
+    """
+    if config["subjects"]:
+        return subjects(located(config["subjects"]), gone)
+    if not config["bids"]:
+        raise UserError(
+            "configuration: no value for subjects; name a table, as config/subjects.tsv is"
+        )
+    root = Path(located(config["bids"]))
+    found = sorted(path.name.removeprefix("sub-") for path in root.glob("sub-*") if path.is_dir())
+    if not found:
+        raise UserError(f"{root}: no folder sub-XX; set `bids` to the root of a raw BIDS data set")
+    kept = forgotten.left(found, gone)
+    if not kept:
+        raise UserError(f"{root}: no subject is left; name others in `subjects`")
+    return kept
 
 
 def subjects(path: str | Path, gone: Mapping[str, str] = MappingProxyType({})) -> list[str]:
@@ -265,19 +342,25 @@ def _label(text: str, where: str) -> str:
     return label
 
 
-def cohort(
-    named: str | list[str],
+def cohort_of(
+    config: Mapping[str, Any],
     located: Callable[[str], str],
-    gone: Mapping[str, str] = MappingProxyType({}),
+    watching: list[str],
+    gone: Mapping[str, str],
 ) -> list[str]:
-    """Labels of the pretraining cohort: a list, or the path of a table as `subjects` reads it.
+    """Labels of the pretraining cohort: a list, a table as `subjects` reads it, or all who watch.
 
-    Who was forgotten is left out of either. Raises UserError if fewer than two are left.
+    Who was forgotten is left out. Raises UserError if fewer than two are left.
+
+    watching : labels of the subjects.
     """
-    if isinstance(named, str):
+    named = config["pretrain"]["subjects"]
+    where = "configuration: pretrain.subjects"
+    if named is None:
+        where, found = f"{where} is not given, so the cohort is those who watch", watching
+    elif isinstance(named, str):
         where, found = named, subjects(located(named), gone)
     else:
-        where = "configuration: pretrain.subjects"
         found = forgotten.left((_label(str(label), where) for label in named), gone)
     if len(found) < 2:
         raise UserError(f"{where}: {len(found)} subject, at least 2 needed, since one is held out")

@@ -1,29 +1,38 @@
-"""Write config/README.md: every key of the configuration with type, default and meaning.
+"""Write config/README.md: every key of the configuration with its type, values and meaning.
 
-Takes the schema; leaves the page. Run `python -m boldreel.configuration_page > config/README.md`.
+Reads the definitions of the sections and the presets; prints the page. Run
+`python -m boldreel.configuration_page > config/README.md`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from boldreel.configuration import schema
+from boldreel import presets
+from boldreel.configuration import schema, value_of
+from boldreel.settings import leaves
 
 HEAD = """# Configuration
 
-Made from `workflow/schemas/config.schema.yaml` by `make config-page`; do not edit.
+Made from the sections' `settings.py` and the presets in `workflow/lib/boldreel/presets/` by `make
+config-page`; do not edit.
 
-- `config.yaml`: the embedded demo, which needs no data. Every key that it does not name has its default.
+- `config.yaml`: the embedded demo, which needs no data. It is read wherever no other configuration
+  names `bids`.
 - `bids.yaml`: start here for your own data. `cc2017.yaml`, `hcp.yaml`: those data sets.
-- `subjects.tsv`: one row a subject; columns `subject` (label without "sub-"), `exclude` (true leaves the
-  subject out of everything) and any others for your own notes.
+- `subjects.tsv`: one row per subject; columns `subject` (label without "sub-"), `exclude` (true
+  leaves the subject out of everything) and any others for your own notes.
 
-Use another file on top of `config.yaml` with `--configfile config/config.yaml mine.yaml` (later files win),
-or set single keys with `--config seed=1` (nested: `--config 'bold={engine: derivatives}'`). An unknown key
-ends the run with one line that names the nearest known one. Times and lags are in seconds, lengths in
-millimetres unless a row says otherwise.
+Name your configuration with `--configfile mine.yaml` (of several files later ones win), or set
+single keys with `--config seed=1` (nested: `--config 'bold={engine: derivatives}'`). What nobody
+names comes from the `preset`: `demo` for the embedded data set, `base` for own data and one GPU of
+24 GB, `mindvideo` for the sizes of the paper. Where a key has one value, it is everybody's default;
+where it has three, they are those of **demo · base · mindvideo**. A key marked *required* has none.
+An unknown key ends the run with one line that names the nearest known one. Times and lags are in
+seconds, lengths in millimetres unless a row says otherwise.
+`results/{dataset}/config.resolved.yaml` lists every value of a run and where it comes from.
 """
 
 
@@ -34,28 +43,31 @@ def _kind(rule: Mapping[str, Any]) -> str:
     return " or ".join(kinds) if isinstance(kinds, list) else str(kinds)
 
 
-def _rows(rules: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    for key, rule in rules.get("properties", {}).items():
-        name = f"{above}{key}"
-        if rule.get("type") == "object" and "properties" in rule:
-            yield from _rows(rule, f"{name}.")
-            continue
-        default = json.dumps(rule["default"], ensure_ascii=False) if "default" in rule else ""
-        cell = f"`{default}`" if default else ""
-        yield f"| `{name}` | {_kind(rule)} | {cell} | {rule.get('description', '')} |"
+def _value(key: str, rule: Mapping[str, Any]) -> str:
+    """The default, or the values of the three presets where they are not all the default."""
+    own = [value_of(presets.load(name), key, rule.get("default")) for name in presets.NAMES]
+    if "default" not in rule and own == [None] * len(own) and not rule["by preset"]:
+        return "*required*"
+    shown = own if any(value != own[0] for value in own) else own[:1]
+    return " · ".join(f"`{json.dumps(value, ensure_ascii=False)}`" for value in shown)
 
 
-def render(rules: Mapping[str, Any] | None = None) -> str:
+def _table(rules: Mapping[str, Any], above: str = "") -> str:
+    rows = (
+        f"| `{key}` | {_kind(rule)} | {_value(key, rule)} | {rule['description']} |"
+        for key, rule in leaves(rules, above)
+    )
+    return "| key | type | value | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def render() -> str:
     """The page as Markdown: a table for the top level and one for each section."""
-    rules = rules or schema()
-    sections = {k: r for k, r in rules["properties"].items() if "properties" in r}
-    top = {"properties": {k: r for k, r in rules["properties"].items() if k not in sections}}
-    table = "| key | type | default | meaning |\n|---|---|---|---|\n"
-    parts = [HEAD, "\n## Top level\n\n" + table + "\n".join(_rows(top)) + "\n"]
+    rules = schema()
+    sections = {key: rule for key, rule in rules["properties"].items() if "properties" in rule}
+    top = {key: rule for key, rule in rules["properties"].items() if key not in sections}
+    parts = [HEAD, "\n## Top level\n\n" + _table({"properties": top})]
     for name, rule in sections.items():
-        about = rule.get("description", "")
-        rows = "\n".join(_rows(rule, f"{name}."))
-        parts.append(f"\n## `{name}`\n\n{about}\n\n{table}{rows}\n")
+        parts.append(f"\n## `{name}`\n\n{rule['description']}\n\n{_table(rule, f'{name}.')}")
     return "".join(parts)
 
 

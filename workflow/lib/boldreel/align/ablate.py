@@ -9,15 +9,17 @@ scored and never fitted.
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldreel.align import settings
 from boldreel.align.conditions import CONDITIONS
+from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
 from boldreel.errors import UserError
+from boldreel.settings import read
 from boldreel.step import parser, run
 
 if TYPE_CHECKING:
@@ -90,14 +92,14 @@ def main(argv: list[str] | None = None) -> None:
         )
     changes = CONDITIONS[args.condition]
     given = {"linear_path": "none", **args.config, **changes, "seed": args.seed}
-    config = settings.complete(given)
+    settings = read(AlignSettings, given, "align")
 
     from boldreel.align.data import load_trials, used_positions, validation_segments
     from boldreel.align.fit import fit
     from boldreel.data.responses import series_files
     from boldreel.training import device, fingerprint, loop
 
-    used = used_positions(args.voxels, config["voxels"])
+    used = used_positions(args.voxels, settings.voxels)
     files = (args.windows, args.series_dir, args.clips, args.features)
     splits = ("train", "validation")
     everything = load_trials(*files, splits, changes.get("window"))
@@ -116,21 +118,23 @@ def main(argv: list[str] | None = None) -> None:
     state = fingerprint.state_folder(
         args.state,
         module="boldreel.align.ablate",
-        config={**config, "condition": args.condition},
+        config={**asdict(settings), "condition": args.condition},
         inputs=inputs,
     )
     with device.lease() as where:
         loop.set_threads()
         held_out = validation_segments(args.windows)
-        made = fit(everything, held_out, used, args.pretrained, config, state, where)
+        made = fit(everything, held_out, used, args.pretrained, settings, state, where)
     assert made is not None
     decoder = made.ridge if args.condition == "ridge" else made.encoder
     table = earned(decoder.cpu(), test, args.subject, args.condition, args.seed)
     tables.write(args.output, table, "ablation_clips")
-    provenance.record(args.output, inputs=inputs, config=config, seed=args.seed, started=started)
+    provenance.record(
+        args.output, inputs=inputs, config=asdict(settings), seed=args.seed, started=started
+    )
     means = table.groupby("metric")["value"].mean()
     print(
-        f"{args.condition}, seed {args.seed}: best epoch {made.best['epoch']} of {config['epochs']}; "
+        f"{args.condition}, seed {args.seed}: best epoch {made.best['epoch']} of {settings.epochs}; "
         + ", ".join(f"{name} {means[name]:.3f}" for name in METRICS)
     )
 

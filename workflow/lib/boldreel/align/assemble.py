@@ -1,13 +1,12 @@
 """The decoders of one subject before and around training: built, started, calibrated.
 
-Takes trials, the pretrained model's folder and the config; leaves a LinearDecoder and a
+Takes trials, the pretrained model's folder and the settings; returns a LinearDecoder and a
 SpatioTemporalEncoder that stands on it.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from boldreel.align.decoder import Decoder, Deviations, LinearDecoder
 from boldreel.align.encoder import SpatioTemporalEncoder, encoder_config
 from boldreel.align.linear import LinearTargets, fit_decoder
 from boldreel.align.objective import best_scale, decoded
-from boldreel.errors import UserError
+from boldreel.align.settings import AlignSettings
 from boldreel.pretrain.model import MaskedAutoencoder
 
 
@@ -26,45 +25,41 @@ def fit_linear(
     used: np.ndarray,
     targets: LinearTargets,
     alphas: dict[str, float],
-    config: dict[str, Any],
+    settings: AlignSettings,
 ) -> LinearDecoder:
-    """The ridge decoder of some trials under the config's calibration."""
-    if config["condition"] not in ("projected", "direct"):
-        raise UserError(
-            f"align.condition is {config['condition']!r}; it must be projected or direct"
-        )
+    """The ridge decoder of some trials, calibrated as the settings say."""
     return fit_decoder(
         trials,
         used,
         targets,
         alphas,
-        bank=config["bank"],
-        sharpness=config["sharpness"] if config["condition"] == "projected" else 0.0,
-        seed=config["seed"],
+        bank=settings.bank,
+        sharpness=settings.sharpness if settings.condition == "projected" else 0.0,
+        seed=settings.seed,
     )
 
 
 def build(
-    linear: LinearDecoder, pretrained: Path, config: dict[str, Any]
+    linear: LinearDecoder, pretrained: Path, settings: AlignSettings
 ) -> tuple[SpatioTemporalEncoder, list[str]]:
     """The encoder at its start, and the names of the tensors that came from pretraining.
 
     Width and heads are the pretrained model's in any case; `pretraining: false` takes nothing else.
     """
     source = MaskedAutoencoder.from_pretrained(pretrained)
-    torch.manual_seed(config["seed"])
+    torch.manual_seed(settings.seed)
     sizes = {
         "patch_size": source.config.patch_size,
         "embed_dim": source.config.embed_dim,
-        "depth": source.config.depth if config["depth"] is None else config["depth"],
+        "depth": source.config.depth if settings.depth is None else settings.depth,
         "num_heads": source.config.num_heads,
         "mlp_ratio": source.config.mlp_ratio,
-        "window_attention": config["window_attention"],
+        "window_attention": settings.window_attention,
     }
     encoder = SpatioTemporalEncoder(
-        encoder_config(linear.config, linear_path=config["linear_path"], **sizes)
+        encoder_config(linear.config, linear_path=settings.linear_path, **sizes)
     )
-    return encoder, encoder.start_from(source if config["pretraining"] else None, linear)
+    return encoder, encoder.start_from(source if settings.pretraining else None, linear)
 
 
 def start_temperature(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from boldreel.align.encoder import SpatioTemporalEncoder
     from boldreel.align.trunk import Trunk
 
-DEFAULTS = {"null": 24, "null_clips": 48}
+NULL_ENCODERS, NULL_CLIPS = 24, 48  # encoders of random weights, and clips that each is shown
 _BATCH = 16
 
 
@@ -204,7 +204,6 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output-regions", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
-    config = {**DEFAULTS, **{k: v for k, v in args.config.items() if k in DEFAULTS}}
     seed = int(args.config.get("seed", 0))
 
     from boldreel.align.encoder import SpatioTemporalEncoder
@@ -221,15 +220,14 @@ def main(argv: list[str] | None = None) -> None:
     x, present = torch.from_numpy(responses.x), aligned.present
     one = halves(responses.shots)
     chosen = layers(aligned.config.depth)
-    count = int(config["null"])
-    progress = Progress(len(trunks) + count, "attention", unit="encoders")
+    progress = Progress(len(trunks) + NULL_ENCODERS, "attention", unit="encoders")
     stages = {}
     for stage, trunk in trunks.items():
         stages[stage] = seen(trunk, x, present, chosen, one)
         progress.update()
-    some = np.linspace(0, len(x) - 1, min(int(config["null_clips"]), len(x))).round().astype(int)
+    some = np.linspace(0, len(x) - 1, min(NULL_CLIPS, len(x))).round().astype(int)
     null = []
-    for number in range(count):
+    for number in range(NULL_ENCODERS):
         torch.manual_seed(seed * 1000 + number + 1)
         random = SpatioTemporalEncoder(aligned.config).eval().trunk
         null.append(seen(random, x[some], present, chosen, one[some]))
@@ -261,7 +259,7 @@ def main(argv: list[str] | None = None) -> None:
                 args.positions,
                 *series_files(args.windows, args.series_dir, "test"),
             ],
-            config=config,
+            config=args.config,
             seed=seed,
             started=started,
         )

@@ -9,6 +9,7 @@ a control of what an encoder finds in its own subject.
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ import numpy as np
 
 from boldreel.align import identify
 from boldreel.align.features import load_features
-from boldreel.align.retrieve import DEFAULTS, outcomes, predict
+from boldreel.align.retrieve import outcomes, predict
+from boldreel.align.settings import RetrievalSettings
 from boldreel.data import provenance, tables
 from boldreel.data.responses import load_responses
 from boldreel.errors import UserError
+from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress
 
@@ -37,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
-    config = {**DEFAULTS, **{k: v for k, v in args.config.items() if k in DEFAULTS}}
+    settings = read(RetrievalSettings, args.config, "align")
     count = len(args.subjects)
     if count < 2 or not count == len(args.align) == len(args.windows) == len(args.series_dir):
         raise UserError(
@@ -59,20 +62,20 @@ def main(argv: list[str] | None = None) -> None:
         test = load_features(args.clips, args.features, [responses.clips[k] for k in order])
         shots, every = np.asarray(test.shots), np.arange(len(order))
         segments = np.asarray(responses.segments)[order]
-        pairings = identify.shifts(segments, shots, config["permutations"], config["seed"])
+        pairings = identify.shifts(segments, shots, settings.permutations, settings.seed)
         encoder = SpatioTemporalEncoder.from_pretrained(args.align[number] / "model")
         predicted = predict(encoder, responses.x[order])
         for metric, definition, outcome in outcomes(encoder, predicted, test, None, every):
             result = identify.summarise(
-                outcome, np.ones(len(every), dtype=bool), shots, pairings, seed=config["seed"]
+                outcome, np.ones(len(every), dtype=bool), shots, pairings, seed=settings.seed
             )
             kept = ("value", "ci_low", "ci_high", "chance", "p", "n")
             rows.append(
                 {
-                    "dataset": config["dataset"],
+                    "dataset": settings.dataset,
                     "subject": subject,
                     "segment": "all",
-                    "method": config["method"],
+                    "method": settings.method,
                     "condition": CONDITION,
                     "metric": metric,
                     "definition": definition,
@@ -83,7 +86,7 @@ def main(argv: list[str] | None = None) -> None:
     tables.write(args.output, pd.DataFrame(rows), "metrics")
     inputs = [*(folder / "model" for folder in args.align), *args.windows, args.clips]
     provenance.record(
-        args.output, inputs=inputs, config=config, seed=config["seed"], started=started
+        args.output, inputs=inputs, config=asdict(settings), seed=settings.seed, started=started
     )
 
 

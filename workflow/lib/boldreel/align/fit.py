@@ -25,6 +25,7 @@ from boldreel.align.decoder import LinearDecoder
 from boldreel.align.encoder import SpatioTemporalEncoder
 from boldreel.align.linear import LinearTargets, choose_alphas, left_out_outputs
 from boldreel.align.objective import Objective, judge
+from boldreel.align.settings import AlignSettings
 from boldreel.training import loop, schedule
 from boldreel.training.optimizer import adamw
 from boldreel.training.share import Share
@@ -54,7 +55,7 @@ def fit(
     validation_segments: set[str],
     used: np.ndarray,
     pretrained: Path,
-    config: dict[str, Any],
+    settings: AlignSettings,
     state: Path,
     device: torch.device,
     start: SpatioTemporalEncoder | None = None,
@@ -66,13 +67,13 @@ def fit(
     """
     training, validation = training_and_validation(everything, validation_segments)
     readout = None if start is None else start.readout
-    linear, targets, penalties = fit_ridge(training, used, config, device, readout)
+    linear, targets, penalties = fit_ridge(training, used, settings, device, readout)
     beside = None
     if readout is not None:
-        beside = own_ridge(everything, training, validation, used, config, device)
+        beside = own_ridge(everything, training, validation, used, settings, device)
     loaded: list[str] = []
     if start is None:
-        encoder, loaded = build(linear, pretrained, config)
+        encoder, loaded = build(linear, pretrained, settings)
     else:
         encoder = start.on(linear)
     encoder = encoder.to(device)
@@ -80,13 +81,13 @@ def fit(
     if encoder.readout is not None:
         left_out = left_out_outputs(training, used, targets, _alphas(penalties))
         start_temperature(encoder, training, left_out)
-    history = train(encoder, linear, training, validation, left_out, config, state)
+    history = train(encoder, linear, training, validation, left_out, settings, state)
     if Share.current().rank:
         return None  # the first process goes on alone
     measure_floors(encoder, validation)
     measure_floors(linear, validation)
-    if config["refit"]:
-        linear = refit(linear, everything, used, targets, penalties, config)
+    if settings.refit:
+        linear = refit(linear, everything, used, targets, penalties, settings)
         encoder = encoder.on(linear)
     return Fitted(encoder, beside or linear, history, loaded, penalties)
 
@@ -96,30 +97,30 @@ def own_ridge(
     training: Trials,
     validation: Trials,
     used: np.ndarray,
-    config: dict[str, Any],
+    settings: AlignSettings,
     device: torch.device,
 ) -> LinearDecoder:
     """The ridge decoder of a subject that knows of no other: the baseline beside a pooled encoder."""
-    linear, targets, penalties = fit_ridge(training, used, config, device)
+    linear, targets, penalties = fit_ridge(training, used, settings, device)
     measure_floors(linear, validation)
-    if config["refit"]:
-        linear = refit(linear, everything, used, targets, penalties, config)
+    if settings.refit:
+        linear = refit(linear, everything, used, targets, penalties, settings)
     return linear
 
 
 def fit_ridge(
     training: Trials,
     used: np.ndarray,
-    config: dict[str, Any],
+    settings: AlignSettings,
     device: torch.device,
     readout: Any = None,
 ) -> tuple[LinearDecoder, LinearTargets, Penalties]:
     """The ridge decoder of training trials, its targets, and the penalties chosen across segments."""
-    targets = LinearTargets.of(training, config["rank"], config["variance"], readout)
+    targets = LinearTargets.of(training, settings.rank, settings.variance, readout)
     penalties = choose_alphas(training, used, targets)
     for group, (alpha, score) in penalties.items():
         print(f"ridge, {group}: penalty {alpha:.3g}, left-out cosine {score:.3f}")
-    linear = fit_linear(training, used, targets, _alphas(penalties), config).to(device)
+    linear = fit_linear(training, used, targets, _alphas(penalties), settings).to(device)
     return linear, targets, penalties
 
 
@@ -129,10 +130,10 @@ def refit(
     used: np.ndarray,
     targets: LinearTargets,
     penalties: Penalties,
-    config: dict[str, Any],
+    settings: AlignSettings,
 ) -> LinearDecoder:
     """The same ridge on more trials; floors, measured on trials that it had not seen, stay."""
-    again = fit_linear(everything, used, targets, _alphas(penalties), config)
+    again = fit_linear(everything, used, targets, _alphas(penalties), settings)
     again = again.to(linear.present.device)
     again.calibration.floors.copy_(linear.calibration.floors)
     return again
@@ -148,7 +149,7 @@ def train(
     training: Trials,
     validation: Trials,
     left_out: np.ndarray | None,
-    config: dict[str, Any],
+    settings: AlignSettings,
     state_dir: Path,
 ) -> list[dict[str, float]]:
     """Tune the transformer in place and return the history.
@@ -157,11 +158,11 @@ def train(
         without a linear path. The linear path itself is not tuned.
     """
     device = next(encoder.parameters()).device
-    objective = Objective(training.features, encoder.calibration, config)
+    objective = Objective(training.features, encoder.calibration, settings)
     rows_of = training.rows_of
     x = torch.from_numpy(training.x)
     substitute = None if left_out is None else torch.from_numpy(left_out)
-    size = min(config["batch_size"], len(rows_of))
+    size = min(settings.batch_size, len(rows_of))
     steps = len(rows_of) // size
     share = Share.current()
     mine = share.rows(size, "align.batch_size")
@@ -174,7 +175,7 @@ def train(
     def showing(clip: int, generator: torch.Generator) -> np.ndarray:
         """The rows whose mean stands for a clip: all its showings, or one of them."""
         rows = rows_of[clip]
-        if float(torch.rand((), generator=generator)) < config["averaged"]:
+        if float(torch.rand((), generator=generator)) < settings.averaged:
             return rows
         return rows[int(torch.randint(len(rows), (), generator=generator))][None]
 
@@ -184,7 +185,7 @@ def train(
         chosen = [showing(int(clip), generator) for clip in clips][mine]
         window = torch.stack([x[rows].mean(0) for rows in chosen])
         kept = torch.rand(size, 1, window.shape[2], generator=generator)[mine]
-        window = window * (kept >= config["sparsify"])
+        window = window * (kept >= settings.sparsify)
         stand_in = has = None
         if substitute is not None:
             stand_in = torch.stack([substitute[rows].mean(0) for rows in chosen]).to(device)
@@ -196,29 +197,29 @@ def train(
 
     # what the transformer must beat: the ridge, or itself at the start
     reference = linear if encoder.readout is not None else encoder
-    baseline = judge(reference, validation, config)
+    baseline = judge(reference, validation, settings)
 
     def validate(module: torch.nn.Module) -> dict[str, float]:
-        return judge(module, validation, config).against(baseline)
+        return judge(module, validation, settings).against(baseline)
 
     if encoder.readout is not None:
         encoder.readout.requires_grad_(False)
-    encoder.trunk.gradient_checkpointing = config["gradient_checkpointing"]
-    optimizer = adamw([(encoder.parameters(), config["learning_rate"])], config["weight_decay"])
+    encoder.trunk.gradient_checkpointing = settings.gradient_checkpointing
+    optimizer = adamw([(encoder.parameters(), settings.learning_rate)], settings.weight_decay)
     history = loop.fit(
         encoder,
         loss_fn,
         batches,
-        epochs=config["epochs"],
+        epochs=settings.epochs,
         steps_per_epoch=steps,
         optimizer=optimizer,
-        schedule=schedule.cosine(config["epochs"] * steps, warmup=config["warmup_epochs"] * steps),
-        seed=config["seed"],
+        schedule=schedule.cosine(settings.epochs * steps, warmup=settings.warmup_epochs * steps),
+        seed=settings.seed,
         state_dir=state_dir,
         validate=validate,
         monitor="val_bound",
-        clip_norm=config["clip_norm"],
-        mixed_precision=config["mixed_precision"],
+        clip_norm=settings.clip_norm,
+        mixed_precision=settings.mixed_precision,
         what="alignment",
     )
     if encoder.readout is not None:

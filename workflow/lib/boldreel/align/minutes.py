@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boldreel.align import settings
+from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
+from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress
 
@@ -56,7 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
-    config = settings.complete(args.config)
+    settings = read(AlignSettings, args.config, "align")
 
     import pandas as pd
     import torch
@@ -74,7 +76,7 @@ def main(argv: list[str] | None = None) -> None:
             f"{args.pool}: sub-{args.subject} is in this pool, so it is not new; pool the others alone"
         )
     window = start.encoder.config.window
-    used = used_positions(args.voxels, config["voxels"])
+    used = used_positions(args.voxels, settings.voxels)
     files = (args.windows, args.series_dir, args.clips, args.features)
     training = load_trials(*files, "train", window)
     test = load_trials(*files, "test", window)
@@ -90,17 +92,17 @@ def main(argv: list[str] | None = None) -> None:
         for rows in chosen:
             part = training.take(rows)
             length = minutes(part, args.clips)
-            linear, _, _ = fit_ridge(part, used, config, where, encoder.readout)
+            linear, _, _ = fit_ridge(part, used, settings, where, encoder.readout)
             yield length, "pooled", encoder.on(linear)
             progress.update()
-            yield length, "alone", fit_ridge(part, used, config, where)[0]
+            yield length, "alone", fit_ridge(part, used, settings, where)[0]
             progress.update()
 
     rows: list[dict[str, Any]] = []
     loop.set_threads()
     for length, condition, decoder in decoders():
         scores = retrieve.summaries(
-            decoder, x, test.features, segments, retrieve.METRICS, config["seed"]
+            decoder, x, test.features, segments, retrieve.METRICS, settings.seed
         )
         rows += [
             {"subject": args.subject, "minutes": length, "condition": condition, **score}
@@ -112,8 +114,8 @@ def main(argv: list[str] | None = None) -> None:
     provenance.record(
         args.output,
         inputs=[args.pool, args.windows, args.voxels, args.clips, *args.features],
-        config=config,
-        seed=config["seed"],
+        config=asdict(settings),
+        seed=settings.seed,
         started=started,
     )
 

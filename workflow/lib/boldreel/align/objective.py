@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from boldreel.align.data import Trials
 from boldreel.align.decoder import Calibration, Decoder, Encoding
 from boldreel.align.features import ClipFeatures
 from boldreel.align.loss import contrast, regression
+from boldreel.align.settings import AlignSettings
 from boldreel.training.share import ALONE, Share
 
 # temperatures at which a validation contrast is computed; the best one counts
@@ -30,9 +30,9 @@ class Objective:
     """Half contrast with text, half with images (Chen et al., MinD-Video), plus the regression of
     condition tokens; weights from the config."""
 
-    def __init__(self, features: ClipFeatures, calibration: Calibration, config: dict[str, Any]):
+    def __init__(self, features: ClipFeatures, calibration: Calibration, settings: AlignSettings):
         device = calibration.image_mean.device
-        self.config = config
+        self.settings = settings
         self.image = calibration.centred_image(torch.from_numpy(features.image).to(device))
         self.text = calibration.centred_text(torch.from_numpy(features.text).to(device))
         condition = torch.from_numpy(features.condition).to(device)
@@ -82,8 +82,8 @@ class Objective:
         image = share.gather(functional.normalize(own.image, dim=1))
         text = share.gather(functional.normalize(own.text, dim=1))
         condition = share.gather(own.condition)
-        pictures = self.targets(clips, "image", self.config["image_crop"], generator)
-        sentences = self.targets(clips, "text", self.config["word_replacement"], generator)
+        pictures = self.targets(clips, "image", self.settings.image_crop, generator)
+        sentences = self.targets(clips, "text", self.settings.word_replacement, generator)
         clips = clips.to(image.device)
         groups = self.groups[clips]
         parts = {
@@ -91,7 +91,7 @@ class Objective:
             "text": contrast(text, sentences, scale, groups),
             "condition": regression(condition, self.condition[clips]),
         }
-        weights = {name: self.config[f"{name}_weight"] for name in parts}
+        weights = {name: getattr(self.settings, f"{name}_weight") for name in parts}
         loss = sum((weights[name] * part for name, part in parts.items()), torch.zeros(()))
         return loss, {name: float(part.detach()) for name, part in parts.items()}
 
@@ -116,7 +116,7 @@ class Judgement:
 
 
 @torch.no_grad()
-def judge(decoder: torch.nn.Module, validation: Trials, config: dict[str, Any]) -> Judgement:
+def judge(decoder: torch.nn.Module, validation: Trials, settings: AlignSettings) -> Judgement:
     """Decode the averaged validation responses and compare them with the clips' features."""
     assert isinstance(decoder, Decoder)
     was_training = decoder.training
@@ -124,16 +124,16 @@ def judge(decoder: torch.nn.Module, validation: Trials, config: dict[str, Any]) 
     own = [encoding.deviations for encoding in decoded(decoder, validation)]
     decoder.train(was_training)
     features, calibration = validation.features, decoder.calibration
-    objective = Objective(features, calibration, config)
+    objective = Objective(features, calibration, settings)
     groups = objective.groups
     image = functional.normalize(torch.cat([part.image for part in own]), dim=1)
     text = functional.normalize(torch.cat([part.text for part in own]), dim=1)
     condition = torch.cat([part.condition for part in own]).flatten(1)
     cosine = functional.cosine_similarity(condition, objective.condition.flatten(1), dim=1)
     losses = (
-        config["image_weight"] * _contrast_by_clip(image, objective.image, groups)
-        + config["text_weight"] * _contrast_by_clip(text, objective.text, groups)
-        + config["condition_weight"] * (1 - cosine)
+        settings.image_weight * _contrast_by_clip(image, objective.image, groups)
+        + settings.text_weight * _contrast_by_clip(text, objective.text, groups)
+        + settings.condition_weight * (1 - cosine)
     )
     similarity = identify.cosine(text.cpu().numpy(), objective.text.cpu().numpy())
     outcomes = {

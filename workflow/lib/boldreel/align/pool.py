@@ -11,15 +11,16 @@ from __future__ import annotations
 import copy
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldreel.align import settings
+from boldreel.align.settings import AlignSettings
 from boldreel.data import atomic, provenance, tables
 from boldreel.errors import UserError
+from boldreel.settings import read
 from boldreel.step import parser, run
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def member(
     everything: Trials,
     validation_segments: set[str],
     used: np.ndarray,
-    config: dict[str, Any],
+    settings: AlignSettings,
     device: torch.device,
 ) -> Fitted:
     """The pooled encoder for one of its subjects: the same weights, with the subject's positions, mean
@@ -83,7 +84,7 @@ def member(
         encoder.present.copy_(torch.tensor(used))
         encoder.mean_window.copy_(torch.from_numpy(np.where(used, training.x.mean(0), 0)))
     measure_floors(encoder, validation)
-    ridge = own_ridge(everything, training, validation, used, config, device)
+    ridge = own_ridge(everything, training, validation, used, settings, device)
     return Fitted(encoder, ridge, pool.history, [], {})
 
 
@@ -133,7 +134,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--state", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
-    config = settings.complete(args.config)
+    settings = read(AlignSettings, args.config, "align")
     counts = {len(args.subjects), len(args.windows), len(args.series_dir), len(args.voxels)}
     if len(counts) != 1:
         raise UserError(
@@ -153,7 +154,7 @@ def main(argv: list[str] | None = None) -> None:
         args.voxels,
         args.clips,
         args.features,
-        config["voxels"],
+        settings.voxels,
         common_window(args.windows),
     )
     held_out = set().union(*(validation_segments(table) for table in args.windows))
@@ -171,11 +172,11 @@ def main(argv: list[str] | None = None) -> None:
         args.pretrained,
     ]
     state = fingerprint.state_folder(
-        args.state, module="boldreel.align.pool", config=config, inputs=inputs
+        args.state, module="boldreel.align.pool", config=asdict(settings), inputs=inputs
     )
     with device.lease() as where:
         loop.set_threads()
-        made = fit(trials, held_out, used, args.pretrained, config, state, where)
+        made = fit(trials, held_out, used, args.pretrained, settings, state, where)
         if made is None:
             return
     with atomic.folder(args.output) as aside:
@@ -186,8 +187,8 @@ def main(argv: list[str] | None = None) -> None:
     provenance.record(
         args.output,
         inputs=inputs,
-        config=config,
-        seed=config["seed"],
+        config=asdict(settings),
+        seed=settings.seed,
         started=started,
         extra={"subjects": args.subjects, "best_epoch": made.best["epoch"]},
     )

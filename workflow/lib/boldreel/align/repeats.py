@@ -9,6 +9,7 @@ many, each set is decoded for itself, and scores are means over sets.
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,16 +17,17 @@ import numpy as np
 from boldreel.align import identify
 from boldreel.align.features import ClipFeatures, load_features
 from boldreel.align.retrieve import (
-    DEFAULTS,
     METRICS,
     arguments,
     load_decoders,
     outcomes,
     predict,
 )
+from boldreel.align.settings import RetrievalSettings
 from boldreel.data import provenance, tables
 from boldreel.data.responses import Responses, load_responses
 from boldreel.pretrain.corpus import subject_of
+from boldreel.settings import read
 from boldreel.step import run
 from boldreel.training.progress import Progress
 
@@ -74,7 +76,7 @@ def mean_outcomes(
 def main(argv: list[str] | None = None) -> None:
     args = arguments(__doc__).parse_args(argv)
     started = time.time()
-    config = {**DEFAULTS, **{k: v for k, v in args.config.items() if k in DEFAULTS}}
+    settings = read(RetrievalSettings, args.config, "align")
 
     import pandas as pd
 
@@ -86,7 +88,7 @@ def main(argv: list[str] | None = None) -> None:
     test = load_features(args.clips, args.features, names)
     segments = np.asarray([trials.segments[own[0]] for own in rows])
     shots = np.asarray(test.shots)
-    pairings = identify.shifts(segments, shots, config["permutations"], config["seed"])
+    pairings = identify.shifts(segments, shots, settings.permutations, settings.seed)
     decoders = load_decoders(args.align)
     subject = args.subject or subject_of(args.output)
     found: list[dict[str, Any]] = []
@@ -97,7 +99,7 @@ def main(argv: list[str] | None = None) -> None:
         for condition, decoder in decoders.items():
             for metric, outcome in mean_outcomes(decoder, parts, test).items():
                 result = identify.summarise(
-                    outcome, np.ones(len(names), dtype=bool), shots, pairings, seed=config["seed"]
+                    outcome, np.ones(len(names), dtype=bool), shots, pairings, seed=settings.seed
                 )
                 shared = {"subject": subject, "repeats": n, "sets": len(parts)}
                 shared |= {"condition": condition, "metric": metric}
@@ -109,8 +111,8 @@ def main(argv: list[str] | None = None) -> None:
     provenance.record(
         args.output,
         inputs=[args.align / "model", args.align / "ridge", args.windows, args.clips],
-        config=config,
-        seed=config["seed"],
+        config=asdict(settings),
+        seed=settings.seed,
         started=started,
     )
     shown = table[(table["metric"] == "two_way_text") & (table["condition"] == "model")]

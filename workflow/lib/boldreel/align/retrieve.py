@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,11 @@ import numpy as np
 
 from boldreel.align import identify
 from boldreel.align.features import ClipFeatures, load_features
+from boldreel.align.settings import RetrievalSettings
 from boldreel.data import arrays, atomic, provenance, tables
 from boldreel.data.responses import Responses, load_responses
 from boldreel.pretrain.corpus import subject_of
+from boldreel.settings import read
 from boldreel.step import parser, run
 
 if TYPE_CHECKING:
@@ -29,13 +32,6 @@ if TYPE_CHECKING:
 
     from boldreel.align.decoder import Decoder
 
-DEFAULTS: dict[str, Any] = {
-    "dataset": "",
-    "method": "mindvideo",
-    "seed": 20230507,
-    "permutations": 999,
-    "combination": None,
-}
 METRICS = ("two_way_text", "two_way_image", "top1_text", "top1_image")
 CORRELATION = "feature_correlation"
 SPACE = "cosine of deviations from the training mean"
@@ -56,17 +52,14 @@ def predict(decoder: Decoder, x: np.ndarray) -> dict[str, np.ndarray]:
 def unseen(
     attributes: list[dict[str, str]],
     training: list[dict[str, str]],
-    combination: list[str] | None,
+    combination: Sequence[str],
 ) -> np.ndarray:
     """Bool (n,): clips whose values of the attributes in `combination` no training clip combines.
 
-    None asks for any pair of attributes. Clips without those attributes count as seen.
+    Clips without those attributes count as seen; so do all where `combination` is empty.
     """
 
     def combined(labels: dict[str, str]) -> set[frozenset[tuple[str, str]]]:
-        items = list(labels.items())
-        if combination is None:
-            return {frozenset((a, b)) for k, a in enumerate(items) for b in items[:k]}
         if not all(name in labels for name in combination):
             return set()
         return {frozenset((name, labels[name]) for name in combination)}
@@ -208,7 +201,7 @@ def score(
     test: ClipFeatures,
     segments: np.ndarray,
     training: ClipFeatures,
-    config: dict[str, Any],
+    settings: RetrievalSettings,
     subject: str,
     halves: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
@@ -223,7 +216,7 @@ def score(
     import pandas as pd
 
     shots = np.asarray(test.shots)
-    novel = unseen(test.attributes, training.attributes, config["combination"])
+    novel = unseen(test.attributes, training.attributes, settings.combination)
     scopes = {"all": np.arange(len(shots))}
     names = np.unique(segments)
     if len(names) > 1:
@@ -239,7 +232,7 @@ def score(
         )
         for segment, pool in scopes.items():
             pairings = identify.shifts(
-                segments[pool], shots[pool], config["permutations"], config["seed"]
+                segments[pool], shots[pool], settings.permutations, settings.seed
             )
             subsets = {"": np.ones(len(pool), dtype=bool)}
             if segment == "all" and novel.any() and not novel.all():
@@ -249,13 +242,13 @@ def score(
                 ceiling = most.get(definition, np.nan) if metric == CORRELATION else np.nan
                 for suffix, chosen in subsets.items():
                     result = identify.summarise(
-                        outcome, chosen, shots[pool], pairings, seed=config["seed"]
+                        outcome, chosen, shots[pool], pairings, seed=settings.seed
                     )
                     shared = {
-                        "dataset": config["dataset"],
+                        "dataset": settings.dataset,
                         "subject": subject,
                         "segment": segment,
-                        "method": config["method"],
+                        "method": settings.method,
                         "metric": metric + suffix,
                         "definition": definition,
                         "chance": result.chance,
@@ -326,7 +319,7 @@ def load_decoders(align: Path) -> dict[str, Decoder]:
 def main(argv: list[str] | None = None) -> None:
     args = arguments(__doc__).parse_args(argv)
     started = time.time()
-    config = {**DEFAULTS, **{k: v for k, v in args.config.items() if k in DEFAULTS}}
+    settings = read(RetrievalSettings, args.config, "align")
 
     from boldreel.training.loop import set_threads
 
@@ -343,7 +336,7 @@ def main(argv: list[str] | None = None) -> None:
         load_features(args.clips, args.features, clips),
         np.asarray(responses.segments)[order],
         load_features(args.clips, args.features, list(dict.fromkeys(shown))),
-        config,
+        settings,
         args.subject or subject_of(args.output),
         split_halves(trials, clips),
     )
@@ -356,8 +349,8 @@ def main(argv: list[str] | None = None) -> None:
     provenance.record(
         args.output,
         inputs=[args.align / "model", args.align / "ridge", args.windows, args.clips],
-        config=config,
-        seed=config["seed"],
+        config=asdict(settings),
+        seed=settings.seed,
         started=started,
     )
     for metric in ("two_way_text", "top1_text"):

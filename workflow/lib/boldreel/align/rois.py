@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boldreel.align import settings
 from boldreel.align.minutes import segment_of
+from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
 from boldreel.errors import UserError
+from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress
 
@@ -57,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
-    config = settings.complete(args.config)
+    settings = read(AlignSettings, args.config, "align")
     if (args.control_positions is None) != (args.control_series is None):
         raise UserError("give both --control-positions and --control-series, or neither")
 
@@ -72,7 +74,7 @@ def main(argv: list[str] | None = None) -> None:
     loop.set_threads()
     window = int(tables.read(args.windows, "windows")["window"].iloc[0])
     groups = tables.read(args.voxels, "voxels")["group"].to_numpy(str)
-    used = used_positions(args.voxels, config["voxels"])
+    used = used_positions(args.voxels, settings.voxels)
 
     def load(series: Path, split: str) -> Trials:
         return load_trials(args.windows, series, args.clips, args.features, split, window)
@@ -89,14 +91,14 @@ def main(argv: list[str] | None = None) -> None:
     progress = Progress(len(asked), "areas", unit="fits")
     rows: list[dict[str, Any]] = []
     for group, part, chosen, training, test in asked:
-        linear, _, _ = fit_ridge(training, chosen, config, torch.device("cpu"))
+        linear, _, _ = fit_ridge(training, chosen, settings, torch.device("cpu"))
         found = retrieve.summaries(
             linear,
             test.averaged(),
             test.features,
             segment_of(test),
             retrieve.METRICS,
-            config["seed"],
+            settings.seed,
         )
         about = {"subject": args.subject, "group": group, "part": part}
         rows += [{**about, "positions": int(chosen.sum()), **score} for score in found]
@@ -105,7 +107,7 @@ def main(argv: list[str] | None = None) -> None:
     known = [args.windows, args.voxels, args.clips, *args.features]
     known += [path for path in (args.control_positions, args.control_series) if path]
     provenance.record(
-        args.output, inputs=known, config=config, seed=config["seed"], started=started
+        args.output, inputs=known, config=asdict(settings), seed=settings.seed, started=started
     )
 
 

@@ -10,11 +10,13 @@ whole training set: which they are is not part of what is scaled.
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 
-from boldreel.align import settings
 from boldreel.align.minutes import first_runs, minutes, segment_of
+from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
+from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress
 
@@ -30,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
-    config = settings.complete(args.config)
+    settings = read(AlignSettings, args.config, "align")
 
     import pandas as pd
     import torch
@@ -42,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
 
     loop.set_threads()
     window = int(tables.read(args.windows, "windows")["window"].iloc[0])
-    used = used_positions(args.voxels, config["voxels"])
+    used = used_positions(args.voxels, settings.voxels)
     files = (args.windows, args.series_dir, args.clips, args.features)
     training = load_trials(*files, "train", window)
     test = load_trials(*files, "test", window)
@@ -51,10 +53,10 @@ def main(argv: list[str] | None = None) -> None:
     progress = Progress(len(chosen), "data scaling", unit="fits")
     rows = []
     for part in map(training.take, chosen):
-        linear, _, _ = fit_ridge(part, used, config, torch.device("cpu"))
+        linear, _, _ = fit_ridge(part, used, settings, torch.device("cpu"))
         length = minutes(part, args.clips)
         found = retrieve.summaries(
-            linear, x, test.features, segments, retrieve.METRICS, config["seed"]
+            linear, x, test.features, segments, retrieve.METRICS, settings.seed
         )
         rows += [
             {"subject": args.subject, "minutes": length, "condition": "alone", **score}
@@ -65,8 +67,8 @@ def main(argv: list[str] | None = None) -> None:
     provenance.record(
         args.output,
         inputs=[args.windows, args.voxels, args.clips, *args.features],
-        config=config,
-        seed=config["seed"],
+        config=asdict(settings),
+        seed=settings.seed,
         started=started,
     )
 

@@ -1,44 +1,135 @@
-"""What the alignment of a subject, or of several, can be told, with its defaults.
-
-Keys are those of the configuration's section `align`, where each is described.
-"""
+"""Sections `align` and `ablate`: keys, units and bounds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
-DEFAULTS: dict[str, Any] = {
-    "seed": 20230507,
-    "pretraining": True,
-    "depth": None,
-    "linear_path": "ridge",
-    "window_attention": True,
-    "voxels": "present",
-    "condition": "projected",
-    "sharpness": 20.0,
-    "bank": 512,
-    "rank": 128,
-    "variance": 0.999,
-    "epochs": 4,
-    "warmup_epochs": 1,
-    "batch_size": 60,
-    "learning_rate": 1e-4,
-    "weight_decay": 0.05,
-    "clip_norm": 1.0,
-    "image_weight": 0.5,
-    "text_weight": 0.5,
-    "condition_weight": 1.0,
-    "sparsify": 0.2,
-    "image_crop": 0.5,
-    "word_replacement": 0.5,
-    "averaged": 0.5,
-    "refit": True,
-    "mixed_precision": "no",
-    "gradient_checkpointing": False,
-}
+from boldreel.settings import by_preset, from_workflow, setting
+from boldreel.training.settings import check_training
 
 
-def complete(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with defaults; keys of other steps are left out."""
-    return {**DEFAULTS, **{key: value for key, value in given.items() if key in DEFAULTS}}
+@dataclass(frozen=True)
+class RetrievalSettings:
+    """What scoring an encoder by retrieval takes of the section."""
+
+    seed: int = from_workflow(0)
+    dataset: str = from_workflow("")
+    method: str = from_workflow("mindvideo")
+    combination: tuple[str, ...] = from_workflow(())
+    permutations: int = setting(999, "Circular shifts for the p of retrieval.", minimum=1)
+
+
+@dataclass(frozen=True)
+class AlignSettings(RetrievalSettings):
+    """The spatiotemporal encoder of each subject."""
+
+    pretraining: bool = setting(True, "Start from the pretrained encoder.")
+    depth: int | None = by_preset("Blocks; null takes the pretrained model's.")
+    linear_path: str = setting(
+        "ridge",
+        "A linear read-out started from the ridge solution, on which the transformer is a "
+        "residual; none is as published.",
+        choices=("ridge", "none"),
+    )
+    window_attention: bool = setting(
+        True, "Volumes of a window attend to each other at every patch."
+    )
+    voxels: str = setting("present", "Positions that are read.", choices=("present", "selected"))
+    condition: str = setting(
+        "projected",
+        "Condition tokens as predicted, or drawn towards those of training captions.",
+        choices=("direct", "projected"),
+    )
+    sharpness: float = setting(
+        20.0, "With projected: inverse temperature of the weights of training captions.", above=0
+    )
+    bank: int = setting(512, "With projected: most training captions that are kept.", minimum=1)
+    rank: int = setting(128, "Rank of the linear read-out of the condition tokens.", minimum=1)
+    variance: float = setting(
+        0.999, "Share of the features' variance that the read-outs keep.", minimum=0, maximum=1
+    )
+    epochs: int = by_preset("Passes over the training clips.", minimum=0)
+    warmup_epochs: int = by_preset("Epochs of linear warm-up, then half a cosine.", minimum=0)
+    batch_size: int = by_preset("Clips of a batch.", minimum=1)
+    learning_rate: float = setting(0.0001, "Peak learning rate.", above=0)
+    weight_decay: float = setting(0.05, "Weight decay; none on 1-D parameters.", minimum=0)
+    clip_norm: float = setting(1.0, "Norm to which gradients are clipped.", above=0)
+    image_weight: float = setting(0.5, "Weight of the contrast with images.", minimum=0)
+    text_weight: float = setting(0.5, "Weight of the contrast with captions.", minimum=0)
+    condition_weight: float = setting(
+        1.0, "Weight of the distance to the condition tokens, 1 - cosine.", minimum=0
+    )
+    sparsify: float = setting(
+        0.2, "Share of positions set to zero in training.", minimum=0, maximum=1
+    )
+    image_crop: float = setting(
+        0.5,
+        "Share of training clips whose image target is that of a random crop "
+        "(`stimuli.variants`); 0 for none.",
+        minimum=0,
+        maximum=1,
+    )
+    word_replacement: float = setting(
+        0.5,
+        "Share of training clips whose text target is that of their caption with a word replaced "
+        "by a near one (`stimuli.variants`); 0 for none.",
+        minimum=0,
+        maximum=1,
+    )
+    averaged: float = setting(
+        0.5,
+        "Share of training samples that are means over repeats, the rest single trials.",
+        minimum=0,
+        maximum=1,
+    )
+    refit: bool = setting(
+        True, "Fit the linear read-out on validation segments too, once everything is chosen."
+    )
+    mixed_precision: str = by_preset(
+        "Accelerate's mixed precision.", choices=("no", "bf16", "fp16")
+    )
+    processes: int = setting(
+        1,
+        "Processes that train together, one a GPU; the batch is parted among them and results "
+        "stay the same.",
+        minimum=1,
+    )
+    gradient_checkpointing: bool = by_preset(
+        "Compute each block again for its gradient in place of keeping what it computed: less "
+        "memory, about a third more time."
+    )
+    subjects: str = setting(
+        "each",
+        "One encoder per subject, as published, or one that all subjects of `pool` share; it "
+        "needs `windows.window`. A subject outside the pool gets it tuned to its own data.",
+        choices=("each", "pooled"),
+    )
+    pool: tuple[str, ...] | None = setting(
+        None,
+        "With pooled: subjects that the shared encoder is trained on; null for all. Named, it "
+        "stays as it is when a subject is added.",
+        min_items=2,
+    )
+
+    def __post_init__(self) -> None:
+        check_training(
+            "align",
+            epochs=self.epochs,
+            warmup_epochs=self.warmup_epochs,
+            batch_size=self.batch_size,
+            processes=self.processes,
+        )
+
+
+@dataclass(frozen=True)
+class AblateSettings:
+    """The encoder taken apart. What is not named here is as in `align`, without a linear path."""
+
+    subjects: tuple[str, ...] | None = by_preset(
+        "Subjects whose encoders are taken apart; null for all.", min_items=1
+    )
+    seeds: int = setting(
+        3, "Trainings of each condition, which differ in their random numbers.", minimum=1
+    )
+    epochs: int = by_preset("Passes over the training clips.", minimum=1)
+    learning_rate: float = by_preset("Peak learning rate.", above=0)

@@ -9,10 +9,12 @@ them takes it as it is, another one tunes it; the ridge beside it is the subject
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 
-from boldreel.align import settings
+from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
+from boldreel.settings import read
 from boldreel.step import parser, run
 
 
@@ -30,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--state", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
-    config = settings.complete(args.config)
+    settings = read(AlignSettings, args.config, "align")
 
     import pandas as pd
 
@@ -40,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     from boldreel.data.responses import series_files
     from boldreel.training import device, fingerprint, loop
 
-    used = used_positions(args.voxels, config["voxels"])
+    used = used_positions(args.voxels, settings.voxels)
     start = None if args.pool is None else pool.load(args.pool)
     window = None if start is None else start.encoder.config.window
     splits = ("train", "validation")
@@ -58,19 +60,19 @@ def main(argv: list[str] | None = None) -> None:
         *([] if args.pool is None else [args.pool]),
     ]
     state = fingerprint.state_folder(
-        args.state, module="boldreel.align.train", config=config, inputs=inputs
+        args.state, module="boldreel.align.train", config=asdict(settings), inputs=inputs
     )
     with device.lease() as where:
         loop.set_threads()
         if start is not None and args.subject in start.subjects:
-            made: Fitted | None = pool.member(start, everything, held_out, used, config, where)
+            made: Fitted | None = pool.member(start, everything, held_out, used, settings, where)
         else:
             made = fit(
                 everything,
                 held_out,
                 used,
                 args.pretrained,
-                config,
+                settings,
                 state,
                 where,
                 None if start is None else start.encoder,
@@ -83,8 +85,8 @@ def main(argv: list[str] | None = None) -> None:
     provenance.record(
         args.output / "model",
         inputs=inputs,
-        config=config,
-        seed=config["seed"],
+        config=asdict(settings),
+        seed=settings.seed,
         started=started,
         extra={
             "from_pretraining": made.loaded,

@@ -19,9 +19,10 @@ from boldreel.bold import affine as affine_registration
 from boldreel.bold import intensity, template, transforms
 from boldreel.bold.description import describe
 from boldreel.bold.naming import AnatomyFiles
-from boldreel.bold.settings import Settings
+from boldreel.bold.settings import BoldSettings
 from boldreel.data import atomic, nifti, provenance
 from boldreel.errors import UserError
+from boldreel.settings import read
 
 MIN_CORRELATION = 0.7  # with the template, below which a registration is not believed
 _TARGET_VOXEL = 2.0  # mm
@@ -71,7 +72,7 @@ def coregistration_target(
     return small[tuple(slice(a, b) for a, b in zip(low, high, strict=True))], moved
 
 
-def process(t1w_path: Path, folder: Path, settings: Settings) -> float:
+def process(t1w_path: Path, folder: Path, settings: BoldSettings) -> float:
     """Write a subject's anatomical derivatives; returns the correlation with the template."""
     files = AnatomyFiles(folder)
     t1w, affine = load_t1w(t1w_path)
@@ -120,7 +121,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--t1w", type=Path, required=True, help="T1w image of the subject")
     parser.add_argument("--output", type=Path, required=True, help="folder .../sub-<label>/anat")
     arguments = parser.parse_args(argv)
-    settings = Settings.from_config(arguments.config)
+    settings = read(BoldSettings, arguments.config, "bold")
     correlation = process(arguments.t1w, arguments.output, settings)
     describe(arguments.output.parent.parent)
     files = AnatomyFiles(arguments.output)

@@ -15,16 +15,17 @@ import numpy as np
 
 from boldreel import step
 from boldreel.bold.content import check_duplicates
-from boldreel.bold.settings import Settings
+from boldreel.bold.settings import BoldSettings
 from boldreel.data import atomic, bids, nifti
 from boldreel.errors import UserError
+from boldreel.settings import read
 
 _TR_TOLERANCE = 1e-3  # s; headers hold TR as float32
 
 
 def check_run(
     bold_path: Path | str,
-    min_volumes: int = Settings.min_volumes,
+    min_volumes: int = BoldSettings.min_volumes,
     movies: dict[str, float] | None = None,
     values: bool = True,
 ) -> None:
@@ -183,7 +184,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--movies", type=Path, nargs="*", help="all movies; default: not checked")
     parser.add_argument("--output", type=Path, help="JSON list of the runs that were found good")
     arguments = parser.parse_args(argv)
-    settings = Settings.from_config(arguments.config)
+    settings = read(BoldSettings, arguments.config, "bold")
     movies = None if arguments.movies is None else movie_durations(arguments.movies)
     for path in arguments.bold:
         check_run(path, settings.min_volumes, movies)

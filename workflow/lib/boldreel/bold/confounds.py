@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from boldreel.bold.settings import Settings
+from boldreel.bold.settings import BoldSettings
 
 _HEAD_RADIUS = 50.0  # mm, Power et al. 2012, NeuroImage 59:2142
 _AXES = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
@@ -29,7 +29,7 @@ class Tissue:
 
 
 def columns(
-    parameters: np.ndarray, series: np.ndarray, tissue: Tissue, t_r: float, settings: Settings
+    parameters: np.ndarray, series: np.ndarray, tissue: Tissue, t_r: float, settings: BoldSettings
 ) -> dict[str, np.ndarray]:
     """All confounds.
 

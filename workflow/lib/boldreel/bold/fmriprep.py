@@ -17,16 +17,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from boldreel import step
 from boldreel.bold import adopt
+from boldreel.bold.settings import FmriprepSettings
 from boldreel.data import bids, bold_runs, derivatives, provenance
 from boldreel.errors import UserError
-from boldreel.section import read
+from boldreel.settings import read
 
 ENGINES = ("fmriprep-docker", "fmriprep-apptainer")
 _LICENCE_INSIDE = "/opt/freesurfer/license.txt"
@@ -34,40 +34,6 @@ _LICENCE_HELP = (
     "register at https://surfer.nmr.mgh.harvard.edu/registration.html and name the file in "
     "bold.fmriprep.licence or in the environment variable FS_LICENSE"
 )
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How fMRIPrep runs.
-
-    version : of fMRIPrep; names the Docker image where `image` does not
-    image : Docker image, or the path of an Apptainer image (.sif); None is nipreps/fmriprep:{version}
-    licence : FreeSurfer's licence file; None takes the environment variable FS_LICENSE
-    output_spaces : as fMRIPrep's --output-spaces takes them
-    cifti : density of CIFTI output, "91k", "170k" or None for none
-    bids_filter : a JSON file with BIDS filters, None for none
-    threads, memory : processors, and MB, that fMRIPrep may use
-    options : further words of its command line
-    """
-
-    version: str = "25.2.7"
-    image: str | None = None
-    licence: str | None = None
-    output_spaces: tuple[str, ...] = ("MNI152NLin2009cAsym:res-2",)
-    cifti: str | None = "91k"
-    bids_filter: str | None = None
-    threads: int = 8
-    memory: int = 24000
-    options: tuple[str, ...] = ()
-
-    @classmethod
-    def from_config(cls, section: Mapping[str, Any]) -> Settings:
-        """Settings from the ``bold.fmriprep`` section; UserError on an unknown key."""
-        given = dict(section)
-        for key in ("output_spaces", "options"):
-            if key in given:
-                given[key] = tuple(str(word) for word in given[key])
-        return read(cls, given, "bold.fmriprep")
 
 
 @dataclass(frozen=True)
@@ -80,7 +46,7 @@ class Job:
     work: Path
 
 
-def licence_file(settings: Settings) -> Path:
+def licence_file(settings: FmriprepSettings) -> Path:
     """FreeSurfer's licence; UserError if there is none."""
     named = settings.licence or os.environ.get("FS_LICENSE")
     if not named:
@@ -91,12 +57,12 @@ def licence_file(settings: Settings) -> Path:
     return path
 
 
-def docker_image(settings: Settings) -> str:
+def docker_image(settings: FmriprepSettings) -> str:
     """The Docker image, pinned by its version."""
     return settings.image or f"nipreps/fmriprep:{settings.version}"
 
 
-def check(engine: str, settings: Settings) -> None:
+def check(engine: str, settings: FmriprepSettings) -> None:
     """Whether the engine can run here.
 
     Raises
@@ -130,7 +96,7 @@ def _check_docker(image: str) -> None:
         raise UserError(f"Docker has no image {image}; fetch it first: docker pull {image}")
 
 
-def _check_apptainer(settings: Settings) -> None:
+def _check_apptainer(settings: FmriprepSettings) -> None:
     apptainer()
     if not settings.image:
         raise UserError(
@@ -159,7 +125,7 @@ def _ask(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
-def command(engine: str, job: Job, settings: Settings) -> list[str]:
+def command(engine: str, job: Job, settings: FmriprepSettings) -> list[str]:
     """The words of the call.
 
     Raises
@@ -180,7 +146,9 @@ def command(engine: str, job: Job, settings: Settings) -> list[str]:
     return build(job, settings, licence.resolve(), filters)
 
 
-def _docker(job: Job, settings: Settings, licence: Path, filters: Sequence[Path]) -> list[str]:
+def _docker(
+    job: Job, settings: FmriprepSettings, licence: Path, filters: Sequence[Path]
+) -> list[str]:
     words = [sys.executable, "-m", "fmriprep_docker"]
     words += [str(job.bids.resolve()), str(job.output.resolve()), "participant"]
     # Without --no-tty the wrapper asks Docker for a terminal, which no job of a workflow has.
@@ -192,7 +160,9 @@ def _docker(job: Job, settings: Settings, licence: Path, filters: Sequence[Path]
     return words + _options(job, settings)
 
 
-def _apptainer(job: Job, settings: Settings, licence: Path, filters: Sequence[Path]) -> list[str]:
+def _apptainer(
+    job: Job, settings: FmriprepSettings, licence: Path, filters: Sequence[Path]
+) -> list[str]:
     mounts = [f"{job.bids.resolve()}:/data:ro", f"{job.output.resolve()}:/out"]
     mounts += [f"{job.work.resolve()}:/scratch", f"{licence}:{_LICENCE_INSIDE}:ro"]
     mounts += [f"{path.resolve()}:/bids_filter.json:ro" for path in filters]
@@ -207,7 +177,7 @@ def _apptainer(job: Job, settings: Settings, licence: Path, filters: Sequence[Pa
     return words + _options(job, settings)
 
 
-def _options(job: Job, settings: Settings) -> list[str]:
+def _options(job: Job, settings: FmriprepSettings) -> list[str]:
     words = ["--participant-label", job.subject]
     words += ["--nthreads", str(settings.threads)]
     words += ["--omp-nthreads", str(min(settings.threads, 8))]
@@ -261,7 +231,7 @@ def main(argv: list[str] | None = None) -> None:
     space = section.pop("space", None) or derivatives.VOLUME
     given = {"threads": arguments.threads, "memory": arguments.memory}
     section |= {key: value for key, value in given.items() if value is not None}
-    settings = Settings.from_config(section)
+    settings = read(FmriprepSettings, section, "bold.fmriprep")
     check(arguments.engine, settings)
     job = Job(arguments.subject, arguments.bids, arguments.derivatives, arguments.work)
     words = command(arguments.engine, job, settings)

@@ -19,10 +19,11 @@ from boldreel import step
 from boldreel.bold import content, qc_page, quality, template, transforms
 from boldreel.bold.intensity import WHITE_MATTER
 from boldreel.bold.naming import BOLD_ENDING, AnatomyFiles, RunFiles
-from boldreel.bold.settings import Settings
+from boldreel.bold.settings import BoldSettings
 from boldreel.data import atomic, bold_runs, nifti, provenance, tables
 from boldreel.data.bids import natural
 from boldreel.errors import UserError
+from boldreel.settings import read
 from boldreel.training.progress import Progress
 
 _OWN_ENGINE = "Preprocessed by boldreel's own engine, which is not fMRIPrep."
@@ -76,7 +77,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output-figures", type=Path, required=True, help="folder for the PNGs")
     parser.add_argument("--output-page", type=Path, required=True, help="qc.html")
     arguments = parser.parse_args(argv)
-    settings = Settings.from_config(arguments.config)
+    settings = read(BoldSettings, arguments.config, "bold")
     if (arguments.runs is None) == (arguments.derivatives is None):
         raise UserError("give either --derivatives or --runs")
     if arguments.runs is not None:

@@ -26,9 +26,10 @@ from boldreel.bold import (
     template,
 )
 from boldreel.bold.naming import AnatomyFiles, RunFiles
-from boldreel.bold.settings import Settings
+from boldreel.bold.settings import BoldSettings
 from boldreel.data import atomic, bids, nifti, provenance
 from boldreel.errors import UserError
+from boldreel.settings import read
 
 GRAND_MEAN = 1000.0  # of a preprocessed run, over time and brain
 MIN_CORRELATION_RATIO = 0.1
@@ -53,7 +54,7 @@ class Anatomy:
     csf: np.ndarray
 
     @classmethod
-    def load(cls, folder: Path, settings: Settings) -> Anatomy:
+    def load(cls, folder: Path, settings: BoldSettings) -> Anatomy:
         """Read the derivatives of the anatomy step; UserError if they are of another grid."""
         files = AnatomyFiles(folder)
         target = nifti.load(files.coregistration_target)
@@ -103,7 +104,7 @@ def preprocess(
     t_r: float,
     slices: tuple[np.ndarray, str] | None,
     anatomy: Anatomy,
-    settings: Settings,
+    settings: BoldSettings,
 ) -> Preprocessed:
     """The whole engine, from raw volumes to series in template space.
 
@@ -202,7 +203,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--anat", type=Path, required=True, help="folder .../sub-<label>/anat")
     parser.add_argument("--output-bold", type=Path, required=True, help="preprocessed run, .nii")
     arguments = parser.parse_args(argv)
-    settings = Settings.from_config(arguments.config)
+    settings = read(BoldSettings, arguments.config, "bold")
     files = RunFiles(arguments.output_bold)
     sidecar = bids.read_sidecar(arguments.bold)
     t_r = check.repetition_time(arguments.bold, sidecar)

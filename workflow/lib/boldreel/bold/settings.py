@@ -1,65 +1,91 @@
-"""The `bold` section of the configuration, with its defaults.
-
-Takes the section as a dictionary; leaves a Settings. Keys that it does not know are refused.
-"""
+"""Section `bold`: keys, units and bounds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from boldreel.errors import UserError
-from boldreel.section import read
+from boldreel.settings import by_preset, setting, subsection
 
-Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+Range = tuple[float, float]
+Box = tuple[Range, Range, Range]
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How the embedded engine works.
+class FmriprepSettings:
+    """How fMRIPrep runs. Its work directory lies under `state`, and it goes on from there."""
 
-    engine : whose derivatives are used
-    resolution : voxel size of the output grid, mm
-    output_box : first and last voxel centre of the output grid along x, y, z in MNI space, mm
-    slice_timing : correct for SliceTiming where the sidecar has it
-    high_pass : period (s) below which the cosine confounds do not go
-    a_comp_cor : number of CompCor components from white matter and cerebrospinal fluid
-    fd_threshold : framewise displacement (mm) above which a volume is an outlier
-    dvars_threshold : standardised DVARS above which a volume is an outlier
-    min_volumes : a run with fewer volumes is refused
-    """
-
-    engine: str = "embedded"
-    resolution: float = 4.0
-    output_box: Box = ((-72.0, 72.0), (-108.0, -36.0), (-32.0, 44.0))
-    slice_timing: bool = True
-    high_pass: float = 128.0
-    a_comp_cor: int = 5
-    fd_threshold: float = 0.5
-    dvars_threshold: float = 1.5
-    min_volumes: int = 20
-
-    @classmethod
-    def from_config(cls, section: Mapping[str, Any]) -> Settings:
-        """Settings from the `bold` section; UserError on an unknown key or an impossible value."""
-        given = dict(section)
-        if "output_box" in given:
-            given["output_box"] = _box(given["output_box"])
-        settings = read(cls, given, "bold")
-        if not settings.resolution > 0:
-            raise UserError(f"config: bold.resolution is {settings.resolution}; give mm above 0")
-        return settings
+    version: str = setting("25.2.7", "Version of fMRIPrep; names the Docker image.")
+    image: str | None = setting(
+        None,
+        "Docker image (null is `nipreps/fmriprep:{version}`), or the path of an Apptainer image "
+        "(`.sif`).",
+    )
+    licence: str | None = setting(
+        None, "FreeSurfer's licence file; null takes the environment variable `FS_LICENSE`."
+    )
+    output_spaces: tuple[str, ...] = setting(
+        ("MNI152NLin2009cAsym:res-2",), "Output spaces.", min_items=1
+    )
+    cifti: str | None = setting(
+        "91k", "Density of CIFTI output (fsLR), null for none.", choices=("91k", "170k", None)
+    )
+    bids_filter: str | None = setting(None, "JSON file with BIDS filters.")
+    threads: int = setting(8, "Processors of a subject's run.", minimum=1)
+    memory: int = setting(24000, "Memory of a subject's run, MB.", minimum=1000)
+    options: tuple[str, ...] = setting((), "Further words of fMRIPrep's command line.")
 
 
-def _box(value: Any) -> Box:
-    try:
-        box = tuple((float(low), float(high)) for low, high in value)
-    except (TypeError, ValueError):
-        box = ()
-    if len(box) != 3 or any(high <= low for low, high in box):
-        raise UserError(
-            f"config: bold.output_box is {value}; give [[x0, x1], [y0, y1], [z0, z1]] in mm, "
-            "each rising"
-        )
-    return box  # type: ignore[return-value]
+@dataclass(frozen=True)
+class GridSettings:
+    """The grid in MNI space that the embedded engine writes."""
+
+    resolution: float = by_preset("Voxel size of the output grid in MNI space, mm.", above=0)
+    output_box: Box = by_preset(
+        "First and last voxel centre of the output grid along x, y, z in MNI space, mm.",
+        min_items=3,
+        max_items=3,
+    )
+
+    def __post_init__(self) -> None:
+        if any(high <= low for low, high in self.output_box):
+            raise UserError(
+                f"configuration: bold.output_box is {self.output_box}; give [[x0, x1], [y0, y1], "
+                "[z0, z1]] in mm, each rising"
+            )
+
+
+@dataclass(frozen=True)
+class BoldSettings(GridSettings):
+    """Preprocessing."""
+
+    engine: str = by_preset(
+        "Who preprocesses: boldreel's own engine (it is not fMRIPrep), fMRIPrep in a container, "
+        "or nobody: `derivatives` that are there already.",
+        choices=("embedded", "fmriprep-docker", "fmriprep-apptainer", "derivatives"),
+    )
+    derivatives: str | None = setting(
+        None,
+        "With the engine `derivatives`: root of an fMRIPrep or HCP tree; it is read where it lies.",
+    )
+    space: str | None = setting(
+        None,
+        "With fMRIPrep or `derivatives`: space of the runs, as fMRIPrep's `--output-spaces` names"
+        " it (`MNI152NLin2009cAsym:res-2`); `fsLR` is CIFTI. Null is `MNI152NLin2009cAsym`.",
+    )
+    fmriprep: FmriprepSettings = subsection(
+        FmriprepSettings,
+        "How fMRIPrep runs. Its work directory lies under `state`, and it goes on from there.",
+    )
+    slice_timing: bool = setting(True, "Correct for slice timing where the sidecar gives it.")
+    high_pass: float = setting(128.0, "Longest period of the cosine confounds, s.", above=0)
+    a_comp_cor: int = setting(
+        5, "CompCor components from white matter and cerebrospinal fluid.", minimum=0
+    )
+    fd_threshold: float = setting(
+        0.5, "Framewise displacement above which a volume is an outlier, mm.", above=0
+    )
+    dvars_threshold: float = setting(
+        1.5, "Standardised DVARS above which a volume is an outlier.", above=0
+    )
+    min_volumes: int = setting(20, "Runs with fewer volumes are refused.", minimum=1)

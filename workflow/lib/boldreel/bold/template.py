@@ -15,7 +15,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from boldreel.bold.settings import Settings
+from boldreel.bold.settings import GridSettings
 from boldreel.bold.transforms import apply
 from boldreel.errors import UserError
 
@@ -40,7 +40,7 @@ class Grid:
         return apply(self.affine, np.indices(self.shape).reshape(3, -1).astype(float))
 
 
-def output_grid(settings: Settings) -> Grid:
+def output_grid(settings: GridSettings) -> Grid:
     """The grid of every preprocessed run: settings.output_box at settings.resolution."""
     step = settings.resolution
     shape = tuple(

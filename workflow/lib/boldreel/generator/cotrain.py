@@ -18,16 +18,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from boldreel import section, step
+from boldreel import step
 from boldreel.align.encoder import SpatioTemporalEncoder
 from boldreel.align.features import load_features
 from boldreel.base_models import diffusion
 from boldreel.data import atomic, provenance
 from boldreel.data.responses import Responses, load_responses, series_files
-from boldreel.generator import memory, saving, settings, strip, tuning
+from boldreel.generator import memory, saving, strip, tuning
 from boldreel.generator.joint import JointBatch, JointModel, held_out_losses, joint_losses
 from boldreel.generator.losses import Part
 from boldreel.generator.material import ClipMaterial, load_material
+from boldreel.generator.settings import CotrainSettings
+from boldreel.settings import read
 from boldreel.training.device import lease
 from boldreel.training.fingerprint import state_folder
 from boldreel.training.loop import fit, set_threads
@@ -86,7 +88,7 @@ def train(
     training: Responses,
     held_out: Responses,
     scheduler: Any,
-    chosen: settings.CotrainSettings,
+    chosen: CotrainSettings,
     state: Path,
     device: torch.device,
     artist: strip.Artist,
@@ -99,15 +101,15 @@ def train(
     of_held = material.rows_of(held_out.clips)
     held = tuning.spread_rows(range(len(of_held)), chosen.validation_clips)
     kept = [
-        targets.batch(held_out, of_held, held[i : i + chosen.batch])
-        for i in range(0, len(held), chosen.batch)
+        targets.batch(held_out, of_held, held[i : i + chosen.batch_size])
+        for i in range(0, len(held), chosen.batch_size)
     ]
     inflation = model.generator.inflation
 
     def loss(
         module: Any, rows: list[int], generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, float]]:
-        part = Part(len(rows), share.rows(len(rows), "cotrain.batch"))
+        part = Part(len(rows), share.rows(len(rows), "cotrain.batch_size"))
         batch = targets.batch(training, of_training, rows[part.rows])
         x = tuning.dropped(batch.x, mean, chosen.condition_dropout, generator, part)
         present = (x == batch.x).flatten(1).all(1).to(device)
@@ -160,7 +162,7 @@ def train(
             what="co-training",
         )
 
-    return memory.halving(attempt, chosen.batch, "co-training")
+    return memory.halving(attempt, chosen.batch_size, "co-training")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -179,7 +181,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     started = time.time()
     set_threads()
-    chosen = section.read(settings.CotrainSettings, args.config, "cotrain")
+    chosen = read(CotrainSettings, args.config, "cotrain")
     folder = diffusion.find_base(args.diffusion_model)
     training = load_responses(args.windows, args.series_dir, "train", chosen.repeats)
     held_out = load_responses(args.windows, args.series_dir, "validation")

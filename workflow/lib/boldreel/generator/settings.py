@@ -1,72 +1,81 @@
-"""The config sections `generator` and `cotrain`: keys, units and defaults.
-
-Takes the parsed section (plus ``seed``); leaves a frozen settings object, or one line on what is wrong.
-"""
+"""Sections `generator` and `cotrain`: keys, units and bounds."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from boldreel.errors import UserError
-from boldreel.generator.losses import LossOptions
-from boldreel.generator.video_unet import COMPAT, Inflation
-from boldreel.section import read
+from boldreel.settings import by_preset, from_workflow, setting, subsection
+from boldreel.training.settings import check_training
+
+if TYPE_CHECKING:  # the networks need torch and diffusers, which a plan does without
+    from boldreel.generator.losses import LossOptions
+    from boldreel.generator.video_unet import Inflation
 
 
 @dataclass(frozen=True)
 class Strip:
-    """The sample strip of a validation: held-out clips, truth over sample."""
+    """The sample strip that is drawn at each validation."""
 
-    clips: int = 4
-    scheduler: str = "DPMSolverMultistep"
-    steps: int = 12
-    guidance: float = 2.0
-    guided_share: float = 0.6
+    clips: int = by_preset("Clips.", minimum=1)
+    scheduler: str = setting("DPMSolverMultistep", "A diffusers scheduler.")
+    steps: int = by_preset("Sampling steps.", minimum=1)
+    guidance: float = by_preset("Guidance scale.")
+    guided_share: float = by_preset("Share of the steps that are guided.", minimum=0, maximum=1)
 
 
 @dataclass(frozen=True)
 class Optimization:
-    """What tuning and co-training have in common.
+    """What tuning and co-training have in common. Validated after each epoch."""
 
-    segments : patterns of the splits, by which movies are held out where none are named.
-    epochs, steps_per_epoch, batch : amount of training, in clips; validated after each epoch.
-    train : groups of attention layers that are trained: self, cross, temporal.
-    learning_rate, temporal_learning_rate : of self- and cross-attention, and of the temporal layers.
-    warmup : optimizer steps of linear warm-up, null for a tenth of all; then half a cosine to a tenth.
-    ema : decay of the moving average of the weights, or null for none.
-    min_snr, motion_weight, still_share : see `boldreel.generator.losses.LossOptions`.
-    condition_dropout : share of training clips whose condition is replaced by the negative one.
-    validation_clips : number of held-out clips that the loss is measured on (evenly spread).
-    mixed_precision : no, bf16 or fp16.
-    strip : the sample strips that are drawn at each validation.
-    """
+    seed: int = from_workflow(0)
+    segments: dict[str, Any] = from_workflow({})
+    epochs: int = by_preset("Epochs.", minimum=0)
+    steps_per_epoch: int = by_preset("Optimizer steps of an epoch.", minimum=1)
+    batch_size: int = by_preset("Clips of a batch.", minimum=1)
+    train: tuple[str, ...] = setting(
+        ("self", "cross", "temporal"), "Attention layers that are trained.", min_items=1
+    )
+    weight_decay: float = setting(0.01, "Weight decay.", minimum=0)
+    warmup_epochs: float | None = setting(
+        None,
+        "Epochs of linear warm-up (null: a tenth of all), then half a cosine to a tenth.",
+        minimum=0,
+    )
+    clip_norm: float = setting(1.0, "Norm to which gradients are clipped.", above=0)
+    ema: float | None = by_preset("Decay of the moving average of the weights, null for none.")
+    min_snr: float | None = setting(5.0, "Gamma of min-SNR weighting, null for none.")
+    condition_dropout: float = setting(
+        0.1, "Share of clips whose condition is replaced by the negative one.", minimum=0, maximum=1
+    )
+    motion_weight: float = setting(
+        1.0, "Weight of the part of the error that sets the frames of a clip apart.", minimum=0
+    )
+    still_share: float = setting(
+        0.5, "Share of training clips that are shown standing still.", minimum=0, maximum=1
+    )
+    validation_clips: int = by_preset("Held-out clips on which the loss is measured.", minimum=1)
+    mixed_precision: str = by_preset(
+        "Accelerate's mixed precision.", choices=("no", "bf16", "fp16")
+    )
+    gradient_checkpointing: bool = by_preset("Trade time for memory.")
+    processes: int = setting(
+        1,
+        "Processes that train together, one a GPU; the batch is parted among them and results "
+        "stay the same.",
+        minimum=1,
+    )
+    strip: Strip = subsection(Strip, "The sample strip that is drawn at each validation.")
 
-    seed: int = 0
-    segments: dict[str, Any] = field(default_factory=dict)
-    epochs: int = 6
-    steps_per_epoch: int = 60
-    batch: int = 8
-    train: tuple[str, ...] = ("self", "cross", "temporal")
-    learning_rate: float = 1e-4
-    temporal_learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    warmup: int | None = None
-    clip_norm: float = 1.0
-    ema: float | None = 0.98
-    min_snr: float | None = 5.0
-    motion_weight: float = 1.0
-    still_share: float = 0.5
-    condition_dropout: float = 0.1
-    validation_clips: int = 64
-    mixed_precision: str = "no"
-    gradient_checkpointing: bool = False
-    strip: Strip = field(default_factory=Strip)
-
-    def _read_strip(self, section: str) -> None:
-        """The strip's own section, given as a dictionary, becomes an object."""
-        if isinstance(self.strip, dict):
-            object.__setattr__(self, "strip", read(Strip, self.strip, f"{section}.strip"))
+    def _check_training(self, section: str) -> None:
+        check_training(
+            section,
+            epochs=self.epochs,
+            warmup_epochs=self.warmup_epochs,
+            batch_size=self.batch_size,
+            processes=self.processes,
+        )
 
     @property
     def steps(self) -> int:
@@ -76,48 +85,76 @@ class Optimization:
     @property
     def warmup_steps(self) -> int:
         """Optimizer steps of the warm-up."""
-        return self.steps // 10 if self.warmup is None else self.warmup
+        if self.warmup_epochs is None:
+            return self.steps // 10
+        return round(self.warmup_epochs * self.steps_per_epoch)
 
     @property
     def loss(self) -> LossOptions:
         """How the noise loss is weighed."""
+        from boldreel.generator.losses import LossOptions
+
         return LossOptions(self.min_snr, self.motion_weight, self.still_share)
 
 
 @dataclass(frozen=True)
 class GeneratorSettings(Optimization):
-    """Section ``generator``.
+    """The video generator, tuned on training movies."""
 
-    attention, positions, feed_forward, noise_correlation, image_above : how the image network is
-        inflated, see `boldreel.generator.video_unet.Inflation`.
-    compat : ``mindvideo`` inflates as published, quirks included, whatever those keys and the next say.
-    prediction_type : what the network learns to predict, epsilon, v_prediction or sample; null is what the
-        image network predicts.
-    latents_batch : frames that the autoencoder codes at once.
-    """
-
-    attention: str = "previous-two"
-    positions: str = "sinusoidal"
-    feed_forward: bool = True
-    noise_correlation: float = 1.0
-    image_above: int | None = 400
-    compat: str | None = None
-    prediction_type: str | None = None
-    latents_batch: int = 32
+    attention: str = setting(
+        "previous-two",
+        "Frames whose keys and values a frame reads; previous-two is as published.",
+        choices=("previous-two", "first-previous", "own-previous", "full", "own"),
+    )
+    positions: str = setting(
+        "sinusoidal", "Frame positions of temporal attention.", choices=("sinusoidal", "none")
+    )
+    noise_correlation: float = setting(
+        1.0, "Correlation of the noise of a clip's frames.", minimum=0, maximum=1
+    )
+    feed_forward: bool = setting(True, "Give each temporal layer a feed-forward part.")
+    image_above: int | None = setting(
+        400,
+        "Timestep above which a sample is one frame, from which the clip's frames part; null is "
+        "clips at all timesteps, as published.",
+        minimum=0,
+        maximum=1000,
+    )
+    compat: str | None = setting(
+        None,
+        "mindvideo inflates as published, whatever the five keys above and prediction_type say: "
+        "previous two frames, no frame positions, no feed-forward part, independent noise, clips "
+        "at all timesteps, group norms over all frames of a clip, temporal bias not zero at the "
+        "start.",
+        choices=("mindvideo", None),
+    )
+    prediction_type: str | None = setting(
+        None,
+        "What the network learns to predict; null is what the image network predicts. Another "
+        "type takes longer to learn.",
+        choices=("epsilon", "v_prediction", "sample", None),
+    )
+    latents_batch: int = by_preset("Frames that the autoencoder codes at once.", minimum=1)
+    learning_rate: float = setting(
+        0.0001, "Peak learning rate of self- and cross-attention.", above=0
+    )
+    temporal_learning_rate: float = setting(
+        0.001, "Peak learning rate of temporal attention.", above=0
+    )
 
     def __post_init__(self) -> None:
-        if self.compat not in COMPAT:
-            raise UserError(f"generator.compat is {self.compat!r}; it must be mindvideo or null")
-        if self.image_above is not None and self.noise_correlation != 1:
+        self._check_training("generator")
+        if self.image_above is not None and self.noise_correlation != 1 and self.compat is None:
             raise UserError(
-                f"generator.noise_correlation is {self.noise_correlation}: with image_above all frames "
-                "part from one, so it must be 1; or set image_above to null"
+                f"configuration: generator.noise_correlation is {self.noise_correlation}: with image_above "
+                "all frames part from one, so it must be 1; or set image_above to null"
             )
-        self._read_strip("generator")
 
     @property
     def inflation(self) -> Inflation:
         """How the image network is inflated."""
+        from boldreel.generator.video_unet import Inflation
+
         if self.compat == "mindvideo":
             return Inflation.published()
         return Inflation(
@@ -132,24 +169,31 @@ class GeneratorSettings(Optimization):
 
 @dataclass(frozen=True)
 class CotrainSettings(Optimization):
-    """Section ``cotrain``.
+    """Encoder and generator of a subject, tuned together."""
 
-    learning_rate, temporal_learning_rate : of the generator's layers.
-    encoder_learning_rate : of the fMRI encoder.
-    alignment : weight of the squared distance to the text condition, in units of its variance.
-    image_weight, text_weight : of one minus the cosine to the clip's image and text embeddings.
-    repeats : ``average`` trains on means over training repeats, ``each`` on single trials.
-    """
-
-    epochs: int = 4
-    steps_per_epoch: int = 25
-    learning_rate: float = 3e-5
-    temporal_learning_rate: float = 3e-5
-    encoder_learning_rate: float = 3e-5
-    alignment: float = 1.0
-    image_weight: float = 0.5
-    text_weight: float = 0.5
-    repeats: str = "average"
+    learning_rate: float = setting(
+        3e-05, "Peak learning rate of self- and cross-attention.", above=0
+    )
+    temporal_learning_rate: float = setting(
+        3e-05, "Peak learning rate of temporal attention.", above=0
+    )
+    encoder_learning_rate: float = setting(3e-05, "Peak learning rate of the encoder.", above=0)
+    alignment: float = setting(
+        1.0,
+        "Weight of the squared distance to the text condition, in units of its variance.",
+        minimum=0,
+    )
+    image_weight: float = setting(
+        0.5, "Weight of one minus the cosine to the clip's image embedding.", minimum=0
+    )
+    text_weight: float = setting(
+        0.5, "Weight of one minus the cosine to the clip's text embedding.", minimum=0
+    )
+    repeats: str = setting(
+        "average",
+        "Train on means over training repeats, or on single trials.",
+        choices=("average", "each"),
+    )
 
     def __post_init__(self) -> None:
-        self._read_strip("cotrain")
+        self._check_training("cotrain")

@@ -16,15 +16,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from boldreel import section, step
+from boldreel import step
 from boldreel.base_models import diffusion
 from boldreel.data import atomic, provenance
 from boldreel.data.splits import split_of
 from boldreel.errors import UserError
-from boldreel.generator import memory, saving, settings, strip, tuning
+from boldreel.generator import memory, saving, strip, tuning
 from boldreel.generator.losses import Part, video_loss
 from boldreel.generator.material import ClipMaterial, load_material
+from boldreel.generator.settings import GeneratorSettings
 from boldreel.generator.video_unet import VideoUNet
+from boldreel.settings import read
 from boldreel.training.device import lease
 from boldreel.training.fingerprint import state_folder
 from boldreel.training.loop import fit, set_threads
@@ -67,7 +69,7 @@ def train(
     rows: tuple[list[int], list[int]],
     scheduler: Any,
     negative: torch.Tensor,
-    chosen: settings.GeneratorSettings,
+    chosen: GeneratorSettings,
     state: Path,
     device: torch.device,
     artist: strip.Artist,
@@ -75,12 +77,15 @@ def train(
     """Tunes the network in place to the best held-out loss; returns the history."""
     share = Share.current()
     held = tuning.spread_rows(rows[1], chosen.validation_clips)
-    kept = [material.draw(held[i : i + chosen.batch]) for i in range(0, len(held), chosen.batch)]
+    kept = [
+        material.draw(held[i : i + chosen.batch_size])
+        for i in range(0, len(held), chosen.batch_size)
+    ]
 
     def loss(
         module: Any, drawn: list[int], generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, float]]:
-        part = Part(len(drawn), share.rows(len(drawn), "generator.batch"))
+        part = Part(len(drawn), share.rows(len(drawn), "generator.batch_size"))
         clean, condition = (x.to(device) for x in material.draw(drawn[part.rows]))
         condition = tuning.dropped(condition, negative, chosen.condition_dropout, generator, part)
         losses = video_loss(
@@ -115,7 +120,7 @@ def train(
             what="generator",
         )
 
-    return memory.halving(attempt, chosen.batch, "generator")
+    return memory.halving(attempt, chosen.batch_size, "generator")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -131,7 +136,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     started = time.time()
     set_threads()
-    chosen = section.read(settings.GeneratorSettings, args.config, "generator")
+    chosen = read(GeneratorSettings, args.config, "generator")
     folder = diffusion.find_base(args.diffusion_model)
     material = load_material(args.clips, args.latents, args.features)
     validation = args.validation or held_out_movies(sorted(set(material.movies)), chosen.segments)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from boldreel.data import atomic, nifti, provenance
 from boldreel.errors import UserError
 from boldreel.insilico import design, encoding, head, hrf, template
 from boldreel.insilico.seeding import generator
+from boldreel.insilico.settings import InsilicoSettings
+from boldreel.settings import read
 
 T1W_VOXEL = 2.0
 T1W_BRIGHTNESS = 900.0
@@ -66,14 +69,14 @@ def still_image(
     return template.Volume((volume.values * np.exp(shading)).astype(np.float32), volume.affine)
 
 
-def truth(cfg: dict[str, Any], subject: str) -> tuple[dict[str, Any], encoding.Encoding]:
+def truth(settings: InsilicoSettings, subject: str) -> tuple[dict[str, Any], encoding.Encoding]:
     """What is true of a subject: entries of anatomy.json, and the encoding model."""
-    seed, voxel_size = int(cfg.get("seed", 0)), float(design.setting(cfg, "voxel_size"))
+    seed, voxel_size = settings.seed, settings.voxel_size
     rng = generator(seed, "anatomy", subject)
     to_mni = head.t1w_to_mni(rng)
     view = head.field_of_view(rng, to_mni, encoding.BOX, voxel_size)
     time_to_peak = float(generator(seed, "hrf", subject).uniform(*TIME_TO_PEAK))
-    asked = design.explainable_variance(cfg, subject)
+    asked = design.explainable_variance(settings, subject)
     model = encoding.build(seed, subject, asked, voxel_size)
     facts = {
         "subject": subject,
@@ -121,9 +124,9 @@ def main(argv: list[str] | None = None) -> None:
         "--truth", required=True, type=Path, help="anatomy.json of the truth folder"
     )
     args = parser.parse_args(argv)
-    design.check(args.config)
-    seed = int(args.config.get("seed", 0))
-    facts, model = truth(args.config, args.subject)
+    settings = read(InsilicoSettings, args.config, "insilico")
+    seed = settings.seed
+    facts, model = truth(settings, args.subject)
     rng = generator(seed, "t1w", args.subject)
     image, affine = t1w(template.head(), np.array(facts["t1w_to_mni"]), rng)
     nifti.save(args.output, image, affine)
@@ -136,11 +139,11 @@ def main(argv: list[str] | None = None) -> None:
         generator(seed, "coil", args.subject),
         head.FieldOfView(np.array(view["affine"]), tuple(view["shape"])),
         np.array(facts["t1w_to_mni"]),
-        float(design.setting(args.config, "voxel_size")),
+        settings.voxel_size,
     )
     write_still_image(folder / "epi.npz", still)
     atomic.write_text(args.truth, json.dumps(facts, indent=1) + "\n")
-    provenance.record(args.truth, inputs=[], config=args.config, seed=seed, started=started)
+    provenance.record(args.truth, inputs=[], config=asdict(settings), seed=seed, started=started)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,19 @@ from boldreel import step
 from boldreel.data import atomic, nifti, provenance
 from boldreel.insilico import design, encoding, head, noise, response, scanner
 from boldreel.insilico.seeding import generator
+from boldreel.insilico.settings import InsilicoSettings
 from boldreel.insilico.subject import Subject
+from boldreel.settings import read
 from boldreel.training.progress import Progress
 
 
 def simulate(
-    cfg: Mapping[str, Any], answers: response.Response, segment: str, repeat: int
+    settings: InsilicoSettings, answers: response.Response, segment: str, repeat: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One run: int16 data (x, y, z, n_volumes), slice times (s), poses (n_volumes, 4, 4)."""
-    seed, t_r = int(cfg.get("seed", 0)), float(design.setting(cfg, "t_r"))
+    seed, t_r = settings.seed, settings.t_r
     subject = answers.subject
-    n_volumes, run = design.volumes(cfg, segment), (answers.label, segment, repeat)
+    n_volumes, run = design.volumes(settings, segment), (answers.label, segment, repeat)
     view, model = subject.view, subject.model
     times = scanner.slice_times(view.shape[2], t_r)
     parameters = head.motion(generator(seed, "motion", *run), n_volumes)
@@ -44,9 +46,9 @@ def simulate(
     return scanner.acquire(subject, poses, changes, signal, times, t_r, rng), times, poses
 
 
-def write_sidecars(cfg: Mapping[str, Any], bold: Path, segment: str, times: np.ndarray) -> None:
+def write_sidecars(settings: InsilicoSettings, bold: Path, segment: str, times: np.ndarray) -> None:
     """The run's BIDS metadata and its events: one, the movie or the rest."""
-    t_r, stem = float(design.setting(cfg, "t_r")), bold.name.split(".")[0]
+    t_r, stem = settings.t_r, bold.name.split(".")[0]
     sidecar = {
         "TaskName": segment,
         "RepetitionTime": t_r,
@@ -58,24 +60,24 @@ def write_sidecars(cfg: Mapping[str, Any], bold: Path, segment: str, times: np.n
     }
     atomic.write_text(bold.with_name(f"{stem}.json"), json.dumps(sidecar, indent=1) + "\n")
     if segment == design.REST:
-        row = [0.0, design.volumes(cfg, segment) * t_r, "rest", "n/a", "n/a"]
+        row = [0.0, design.volumes(settings, segment) * t_r, "rest", "n/a", "n/a"]
     else:
         # What of a later movie lies past the run's end is not shown.
-        onset = float(design.setting(cfg, "movie_onset"))
-        row = [onset, design.movie_duration(cfg) - onset, "movie", f"{segment}.mp4", 0.0]
+        onset = settings.movie_onset
+        row = [onset, design.movie_duration(settings) - onset, "movie", f"{segment}.mp4", 0.0]
     header = ["onset", "duration", "trial_type", "stim_file", "stim_onset"]
     text = "\t".join(header) + "\n" + "\t".join(map(str, row)) + "\n"
     atomic.write_text(bold.with_name(f"{stem.removesuffix('_bold')}_events.tsv"), text)
 
 
 def write_run(
-    cfg: Mapping[str, Any], answers: response.Response, segment: str, repeat: int, func: Path
+    settings: InsilicoSettings, answers: response.Response, segment: str, repeat: int, func: Path
 ) -> dict[str, Any]:
     """Simulate one run and write it into the subject's `func` folder; the truth about it."""
-    data, times, poses = simulate(cfg, answers, segment, repeat)
+    data, times, poses = simulate(settings, answers, segment, repeat)
     bold = func / f"sub-{answers.label}_task-{segment}_run-{repeat}_bold.nii"
-    nifti.save(bold, data, answers.subject.view.affine, t_r=float(design.setting(cfg, "t_r")))
-    write_sidecars(cfg, bold, segment, times)
+    nifti.save(bold, data, answers.subject.view.affine, t_r=settings.t_r)
+    write_sidecars(settings, bold, segment, times)
     centre = answers.subject.view.centre
     return {
         "subject": answers.label,
@@ -108,20 +110,19 @@ def main(argv: list[str] | None = None) -> None:
         "--truth", required=True, type=Path, help="the subject's folder with anatomy.json"
     )
     args = parser.parse_args(argv)
-    cfg = args.config
-    design.check(cfg)
-    answers = response.Response(cfg, Subject.load(args.truth), args.subject, args.drive)
-    runs = design.runs(cfg, args.subject)
+    settings = read(InsilicoSettings, args.config, "insilico")
+    answers = response.Response(settings, Subject.load(args.truth), args.subject, args.drive)
+    runs = design.runs(settings, args.subject)
     progress = Progress(len(runs), f"sub-{args.subject}", unit="runs")
     for segment, repeat in runs:
-        facts = write_run(cfg, answers, segment, repeat, args.func)
+        facts = write_run(settings, answers, segment, repeat, args.func)
         truth = args.truth / f"task-{segment}_run-{repeat}.json"
         atomic.write_text(truth, json.dumps(facts) + "\n")
         provenance.record(
             truth,
             inputs=[args.truth / "anatomy.json", args.drive],
-            config=cfg,
-            seed=int(cfg.get("seed", 0)),
+            config=asdict(settings),
+            seed=settings.seed,
             started=started,
         )
         progress.update()

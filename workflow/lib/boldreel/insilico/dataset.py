@@ -7,14 +7,15 @@ README, participants.tsv and .json, and the description of the events' columns.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from boldreel import step
 from boldreel.data import atomic
 from boldreel.errors import UserError
 from boldreel.insilico import design
+from boldreel.insilico.settings import InsilicoSettings
+from boldreel.settings import read
 
 BIDS_VERSION = "1.10.0"
 
@@ -34,11 +35,11 @@ Made by boldreel (boldreel.insilico) from a seed: nobody was scanned.
 """
 
 
-def files(cfg: Mapping[str, Any], subjects: Sequence[str]) -> dict[str, str]:
+def files(settings: InsilicoSettings, subjects: Sequence[str]) -> dict[str, str]:
     """Name and text of every file at the top of the data set."""
     if len(set(subjects)) < len(subjects):
         raise UserError("--subjects: a label occurs twice; give each subject once")
-    resting = design.rest_subjects(cfg)
+    resting = design.rest_subjects(settings)
     rows = [
         f"sub-{label}\t{'rest' if label in resting else 'movie'}"
         for label in (name.removeprefix("sub-") for name in subjects)
@@ -67,14 +68,12 @@ def files(cfg: Mapping[str, Any], subjects: Sequence[str]) -> dict[str, str]:
     }
     return {
         "dataset_description.json": json.dumps(description, indent=1) + "\n",
-        "README": README.format(
-            duration=design.movie_duration(cfg), t_r=design.setting(cfg, "t_r")
-        ),
+        "README": README.format(duration=design.movie_duration(settings), t_r=settings.t_r),
         "participants.tsv": "\n".join(["participant_id\tcohort", *rows]) + "\n",
         "participants.json": json.dumps(participants, indent=1) + "\n",
         **{
             f"task-{segment}_events.json": json.dumps(events, indent=1) + "\n"
-            for segment in [*design.segments(cfg), design.REST]
+            for segment in [*design.segments(settings), design.REST]
         },
     }
 
@@ -85,8 +84,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--bids", required=True, type=Path, help="folder of the data set")
     parser.add_argument("--subjects", required=True, nargs="+", help="labels without sub-")
     args = parser.parse_args(argv)
-    design.check(args.config)
-    for name, text in files(args.config, args.subjects).items():
+    settings = read(InsilicoSettings, args.config, "insilico")
+    for name, text in files(settings, args.subjects).items():
         atomic.write_text(args.bids / name, text)
 
 

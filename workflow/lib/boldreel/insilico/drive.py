@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from boldreel import step
 from boldreel.data import arrays, atomic, provenance, video
 from boldreel.errors import UserError
 from boldreel.insilico import features
+from boldreel.insilico.settings import InsilicoSettings
+from boldreel.settings import read
 
 
 def time_courses(movie: Path, annotations: Path, seed: int) -> np.ndarray:
@@ -55,11 +58,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--annotations", required=True, nargs="+", type=Path)
     parser.add_argument("--output", required=True, type=Path, help="folder")
     args = parser.parse_args(argv)
+    settings = read(InsilicoSettings, args.config, "insilico")
     tables = {path.stem: path for path in args.annotations}
     absent = [path.stem for path in args.movies if path.stem not in tables]
     if absent:
         raise UserError(f"--annotations: none for movie {absent[0]}; give {absent[0]}.tsv")
-    seed = int(args.config.get("seed", 0))
+    seed = settings.seed
     courses = [time_courses(path, tables[path.stem], seed) for path in args.movies]
     blocks = {name: block.size for name, block in features.BLOCKS.items()}
     with atomic.folder(args.output) as aside:
@@ -75,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
     provenance.record(
         args.output,
         inputs=[*args.movies, *args.annotations],
-        config=args.config,
+        config=asdict(settings),
         seed=seed,
         started=started,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -22,7 +22,9 @@ from boldreel.data import tables, video
 from boldreel.errors import UserError
 from boldreel.insilico import design, world
 from boldreel.insilico.seeding import generator
+from boldreel.insilico.settings import InsilicoSettings
 from boldreel.insilico.world import Scene
+from boldreel.settings import read
 
 FRAME_RATE = 12.0
 CLIP_DURATION = 2.0
@@ -85,7 +87,7 @@ class _Scenes:
         )
 
 
-def plan(cfg: Mapping[str, Any], seed: int) -> dict[str, list[Shot]]:
+def plan(settings: InsilicoSettings, seed: int) -> dict[str, list[Shot]]:
     """The shots of every movie, by segment.
 
     Test movies are planned first: a longer training set leaves them as they are.
@@ -93,8 +95,8 @@ def plan(cfg: Mapping[str, Any], seed: int) -> dict[str, list[Shot]]:
     shots: dict[str, list[Shot]] = {}
     taken: set[Scene] = set()
     for split, names in (
-        ("test", design.test_segments(cfg)),
-        ("train", design.train_segments(cfg)),
+        ("test", design.test_segments(settings)),
+        ("train", design.train_segments(settings)),
     ):
         rng = generator(seed, "scenes", split)
         scenes = _Scenes(rng, taken)
@@ -102,7 +104,7 @@ def plan(cfg: Mapping[str, Any], seed: int) -> dict[str, list[Shot]]:
         held_out = _Deck([split == "test", *[False] * 4], rng)
         for name in names:
             onset, shots[name] = 0.0, []
-            end = design.movie_duration(cfg)
+            end = design.movie_duration(settings)
             while onset < end - 1e-6:
                 duration = min(lengths.deal() * CLIP_DURATION, end - onset)
                 scene = scenes.deal(held_out.deal())
@@ -149,10 +151,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--segment", required=True, help="name of the movie, such as train01")
     parser.add_argument("--output", required=True, type=Path, help="mp4; the .tsv goes beside it")
     args = parser.parse_args(argv)
-    design.check(args.config)
-    design.repeats(args.config, args.segment)
-    seed = int(args.config.get("seed", 0))
-    shots = plan(args.config, seed)[args.segment]
+    settings = read(InsilicoSettings, args.config, "insilico")
+    design.repeats(settings, args.segment)
+    seed = settings.seed
+    shots = plan(settings, seed)[args.segment]
     tables.write(args.output.with_suffix(".tsv"), pd.DataFrame(shot_rows(shots)), "annotations")
     video.write_mp4(args.output, frames(shots, seed), FRAME_RATE, crf=QUALITY)
     print(f"{args.segment}: {len(shots)} shots", file=sys.stderr)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -16,6 +15,7 @@ from scipy import ndimage
 from boldreel.errors import UserError
 from boldreel.insilico import design, drive, encoding, features, hrf, noise
 from boldreel.insilico.seeding import generator
+from boldreel.insilico.settings import InsilicoSettings
 from boldreel.insilico.subject import Subject
 
 RESTING_MEMORY = 6.0  # s, time constant of spontaneous activity
@@ -60,8 +60,10 @@ def resting_courses(
 class Response:
     """The responses of one subject, whose weights are scaled once for all runs."""
 
-    def __init__(self, cfg: Mapping[str, Any], subject: Subject, label: str, drives: Path) -> None:
-        self.cfg, self.subject, self.label, self.drives = cfg, subject, label, drives
+    def __init__(
+        self, settings: InsilicoSettings, subject: Subject, label: str, drives: Path
+    ) -> None:
+        self.settings, self.subject, self.label, self.drives = settings, subject, label, drives
         self.silent = not subject.model.ev.any()
         if self.silent:
             return
@@ -79,13 +81,13 @@ class Response:
         Sample k belongs to k * features.INTERVAL s after the run's start. Exactly 0 where the
         explainable variance is 0. UserError for a movie without a drive.
         """
-        cfg, peak = self.cfg, self.subject.time_to_peak
-        seconds = design.volumes(cfg, segment) * design.setting(cfg, "t_r")
+        settings, peak = self.settings, self.subject.time_to_peak
+        seconds = design.volumes(settings, segment) * settings.t_r
         n = int(np.ceil(seconds / features.INTERVAL))
         if self.silent:
             return np.zeros((len(self.subject.model.ev), n + 1), dtype=np.float32)
         if segment == design.REST:
-            rng = generator(int(cfg.get("seed", 0)), "spontaneous", self.label, repeat)
+            rng = generator(settings.seed, "spontaneous", self.label, repeat)
             return self.weights @ resting_courses(rng, self.covariance, n + 1, peak)
         if segment not in self.neural:
             raise UserError(
@@ -93,8 +95,6 @@ class Response:
             )
         # The movie starts movie_onset s into the run.
         course = self.neural[segment]
-        before = np.zeros(
-            (len(course), round(design.setting(cfg, "movie_onset") / features.INTERVAL))
-        )
+        before = np.zeros((len(course), round(settings.movie_onset / features.INTERVAL)))
         padded = np.concatenate([before, course, np.zeros((len(course), n))], axis=1)[:, : n + 1]
         return self.weights @ hrf.convolve(padded, features.INTERVAL, peak)

@@ -13,7 +13,7 @@ import mmap
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ import numpy as np
 
 from boldreel.data import arrays, atomic, provenance, tables
 from boldreel.errors import UserError
+from boldreel.pretrain.settings import CorpusSettings
+from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
 # Rows that may be read before their pages are given back: a row can bring 2 MB of its file with it.
 _RESIDENT_ROWS = 256
-DEFAULTS: dict[str, Any] = {"segment_duration": 0.0, "shard_volumes": 20000}
 
 
 def subject_of(path: Path) -> str:
@@ -285,12 +286,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
-    chosen = {**DEFAULTS, **{k: v for k, v in args.config.items() if k in DEFAULTS}}
-    build(args.series, args.positions, args.output, **chosen)
+    settings = read(CorpusSettings, args.config, "pretrain")
+    build(args.series, args.positions, args.output, **asdict(settings))
     provenance.record(
         args.output,
         inputs=[*args.series, args.positions],
-        config=chosen,
+        config=asdict(settings),
         started=started,
     )
 

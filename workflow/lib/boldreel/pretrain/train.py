@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from boldreel.data import atomic, provenance, tables
-from boldreel.errors import UserError
 from boldreel.pretrain.corpus import Corpus, halves, shuffled_order
-from boldreel.pretrain.presets import preset
+from boldreel.pretrain.settings import PretrainSettings, network
+from boldreel.settings import read
 from boldreel.step import parser, run
 
 if TYPE_CHECKING:
@@ -30,37 +31,22 @@ if TYPE_CHECKING:
 
     from boldreel.pretrain.model import MaskedAutoencoder
 
-DEFAULTS: dict[str, Any] = {
-    "dataset": "",
-    "method": "mindvideo",
-    "seed": 20230507,
-    "preset": "tiny",
-    "mask_ratio": 0.75,
-    "holdout": None,
-    "epochs": 24,
-    "warmup_epochs": 2,
-    "batch_size": 32,
-    "learning_rate": 3e-3,
-    "weight_decay": 0.05,
-    "clip_norm": 0.8,
-    "mixed_precision": "no",
-    "gradient_checkpointing": False,
-    "scored_volumes": 240,
-}
 PATCH = 16
 
 
-def fresh_model(config: dict[str, Any], n_positions: int) -> MaskedAutoencoder:
-    """A newly initialised model of the config's preset, seeded."""
+def fresh_model(settings: PretrainSettings, n_positions: int) -> MaskedAutoencoder:
+    """A newly initialised model of the settings' sizes, seeded."""
     import torch
 
     from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
 
-    torch.manual_seed(config["seed"])
-    sizes = preset(config["preset"])
+    torch.manual_seed(settings.seed)
     return MaskedAutoencoder(
         MaskedAutoencoderConfig(
-            num_voxels=n_positions, patch_size=PATCH, mask_ratio=config["mask_ratio"], **sizes
+            num_voxels=n_positions,
+            patch_size=PATCH,
+            mask_ratio=settings.mask_ratio,
+            **network(asdict(settings)),
         )
     )
 
@@ -70,7 +56,7 @@ def train(
     corpus: Corpus,
     rows: np.ndarray,
     choosing: np.ndarray,
-    config: dict[str, Any],
+    settings: PretrainSettings,
     state_dir: Path,
 ) -> list[dict[str, float]]:
     """Train in place and return the history; the epoch that is best on the rows `choosing` is kept."""
@@ -80,11 +66,11 @@ def train(
     from boldreel.training.optimizer import adamw
     from boldreel.training.share import Share
 
-    size = min(config["batch_size"], len(rows))
+    size = min(settings.batch_size, len(rows))
     steps = len(rows) // size
     share = Share.current()
     mine = share.rows(size, "pretrain.batch_size")
-    check = choosing[_evenly(len(choosing), config["scored_volumes"])]
+    check = choosing[_evenly(len(choosing), settings.scored_volumes)]
 
     def tensors(chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         volumes, present = corpus.read(chosen)
@@ -109,7 +95,7 @@ def train(
 
     def validate(module: torch.nn.Module) -> dict[str, float]:
         device = next(module.parameters()).device
-        noise = _noise(len(check), model.config.n_patches, config["seed"])
+        noise = _noise(len(check), model.config.n_patches, settings.seed)
         losses = []
         for part in np.array_split(np.arange(len(check)), -(-len(check) // size)):
             volumes, present = tensors(check[part])
@@ -117,23 +103,23 @@ def train(
             losses.append(float(out.loss) * len(part))
         return {"val_loss": sum(losses) / len(check)}
 
-    model.gradient_checkpointing = config["gradient_checkpointing"]
+    model.gradient_checkpointing = settings.gradient_checkpointing
     optimizer = adamw(
-        [(model.parameters(), config["learning_rate"])], config["weight_decay"], betas=(0.9, 0.95)
+        [(model.parameters(), settings.learning_rate)], settings.weight_decay, betas=(0.9, 0.95)
     )
     return loop.fit(
         model,
         loss_fn,
         batches,
-        epochs=config["epochs"],
+        epochs=settings.epochs,
         steps_per_epoch=steps,
         optimizer=optimizer,
-        schedule=schedule.cosine(config["epochs"] * steps, warmup=config["warmup_epochs"] * steps),
-        seed=config["seed"],
+        schedule=schedule.cosine(settings.epochs * steps, warmup=settings.warmup_epochs * steps),
+        seed=settings.seed,
         state_dir=state_dir,
         validate=validate,
-        clip_norm=config["clip_norm"],
-        mixed_precision=config["mixed_precision"],
+        clip_norm=settings.clip_norm,
+        mixed_precision=settings.mixed_precision,
         what="masked brain modelling",
     )
 
@@ -143,7 +129,7 @@ def score(
     corpus: Corpus,
     rows: np.ndarray,
     scored: np.ndarray,
-    config: dict[str, Any],
+    settings: PretrainSettings,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The scores table: masked-patch correlation of the model and three other predictors; and what was
     predicted in one volume, that of median correlation.
@@ -157,12 +143,12 @@ def score(
     from boldreel.pretrain import predictors
 
     device = next(model.parameters()).device
-    check = scored[_evenly(len(scored), config["scored_volumes"])]
+    check = scored[_evenly(len(scored), settings.scored_volumes)]
     x, present = corpus.read(check)
-    noise = _noise(len(check), model.config.n_patches, config["seed"])
+    noise = _noise(len(check), model.config.n_patches, settings.seed)
     predicted, masks = [], []
     with torch.no_grad():
-        for part in np.array_split(np.arange(len(check)), -(-len(check) // config["batch_size"])):
+        for part in np.array_split(np.arange(len(check)), -(-len(check) // settings.batch_size)):
             out = model(
                 torch.from_numpy(x[part]).to(device),
                 torch.from_numpy(present[part]).to(device),
@@ -186,13 +172,13 @@ def score(
     table = []
     for condition, guess in guesses.items():
         values = predictors.masked_correlation(x, guess, hidden)
-        low, high = _interval(values, config["seed"])
+        low, high = _interval(values, settings.seed)
         table.append(
             {
-                "dataset": config["dataset"],
+                "dataset": settings.dataset,
                 "subject": "+".join(dict.fromkeys(corpus.subjects[check])),
                 "segment": "all",
-                "method": config["method"],
+                "method": settings.method,
                 "condition": condition,
                 "metric": "masked_patch_correlation",
                 "definition": "Pearson r over hidden positions of a volume, mean over volumes of "
@@ -249,9 +235,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     args = arguments.parse_args(argv)
     started = time.time()
-    config = {**DEFAULTS, **{k: v for k, v in args.config.items() if k in DEFAULTS}}
-    if config["batch_size"] < 1 or config["epochs"] < 0:
-        raise UserError("pretrain.batch_size must be at least 1 and pretrain.epochs at least 0")
+    settings = read(PretrainSettings, args.config, "pretrain")
 
     import pandas as pd
 
@@ -262,29 +246,33 @@ def main(argv: list[str] | None = None) -> None:
     if args.shuffle_voxels is not None:
         order = shuffled_order(corpus.present.shape[1], args.shuffle_voxels)
         corpus = corpus.reordered(order)
-    rows, held_out = corpus.split(config["holdout"])
+    rows, held_out = corpus.split(settings.holdout)
     # Rows that choose an epoch would flatter it.
     choosing, scored = halves(corpus, held_out)
     state = fingerprint.state_folder(
         args.state,
         module="boldreel.pretrain.train",
-        config={**config, "shuffled": args.shuffle_voxels},
+        config={**asdict(settings), "shuffled": args.shuffle_voxels},
         inputs=[args.corpus],
     )
     with device.lease() as where:
         loop.set_threads()
-        model = fresh_model(config, corpus.present.shape[1]).to(where)
-        history = train(model, corpus, rows, choosing, config, state)
+        model = fresh_model(settings, corpus.present.shape[1]).to(where)
+        history = train(model, corpus, rows, choosing, settings, state)
         if Share.current().rank:
             return  # the first process scores and writes
-        scores, example = score(model, corpus, rows, scored, config)
+        scores, example = score(model, corpus, rows, scored, settings)
     with atomic.folder(args.output) as aside:
         model.save_pretrained(aside / "model")
         tables.write(aside / "history.tsv", pd.DataFrame(history), "history")
         tables.write(aside / "scores.tsv", scores, "metrics")
         tables.write(aside / "example.parquet", example, "masked_example")
     provenance.record(
-        args.output, inputs=[args.corpus], config=config, seed=config["seed"], started=started
+        args.output,
+        inputs=[args.corpus],
+        config=asdict(settings),
+        seed=settings.seed,
+        started=started,
     )
     for row in scores.itertuples():
         print(f"{row.metric} of held-out subjects, {row.condition}: {row.value:.3f}")

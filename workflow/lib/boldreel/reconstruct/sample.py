@@ -31,7 +31,7 @@ from boldreel.reconstruct import continuous, plan, shards
 from boldreel.reconstruct.partial import PartialClips
 from boldreel.reconstruct.settings import FOLDER, ReconstructSettings
 from boldreel.reconstruct.wanted import wanted
-from boldreel.section import read
+from boldreel.settings import read
 from boldreel.training import precision
 from boldreel.training.device import lease
 from boldreel.training.loop import set_threads
@@ -191,7 +191,7 @@ def main(argv: list[str] | None = None) -> None:
             shared["inputs"] = [provenance.digest(path) for path in inputs]
             units = plan.units(chains, each.known, chosen.samples, each.sample)
             kept = PartialClips(state / each.folder.name, shared)
-            drawn = plan.draw_all(units, draw, kept, chosen.batch)
+            drawn = plan.draw_all(units, draw, kept, chosen.batch_size)
             rate = saving.load_shape(args.generator).frame_rate
             write_shard(each.folder, chains, drawn, rate, chosen, inputs, started, each.sample)
             started = time.time()

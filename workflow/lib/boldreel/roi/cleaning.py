@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from boldreel.errors import UserError
-from boldreel.roi.settings import Settings
+from boldreel.roi.settings import RoiSettings
 
 # Fewer degrees of freedom than this, or than this part of the volumes, are no series any more.
 _FEWEST = 10
@@ -44,7 +44,7 @@ def clean(series: np.ndarray, regressors: np.ndarray) -> np.ndarray:
     return np.where(good, values / np.where(good, spread, 1.0), 0.0).astype(np.float32)
 
 
-def regressors(confounds: np.ndarray, settings: Settings) -> np.ndarray:
+def regressors(confounds: np.ndarray, settings: RoiSettings) -> np.ndarray:
     """Trend and confounds together (n, k), for one projection.
 
     Parameters

@@ -14,7 +14,8 @@ from boldreel import step
 from boldreel.data import atomic, bids, provenance
 from boldreel.errors import UserError
 from boldreel.roi import series
-from boldreel.roi.settings import Settings
+from boldreel.roi.settings import RoiSettings
+from boldreel.settings import read
 from boldreel.training.progress import Progress
 
 
@@ -30,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--output", type=Path, required=True, help="folder of series")
     arguments = parser.parse_args(argv)
-    settings = Settings.from_config(arguments.config)
+    settings = read(RoiSettings, arguments.config, "roi")
     if bool(arguments.bold) == bool(arguments.runs):
         raise UserError("give either --bold or --runs with --labels")
     sources = [series.source_beside(path) for path in arguments.bold]

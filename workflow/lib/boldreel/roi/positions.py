@@ -15,14 +15,14 @@ from boldreel.errors import UserError
 from boldreel.roi import areas, curve
 from boldreel.roi.areas import Parcels
 from boldreel.roi.cells import Cells
-from boldreel.roi.settings import Settings
+from boldreel.roi.settings import RoiSettings
 
 if TYPE_CHECKING:
     import pandas
 
 
 def table(
-    cells: Cells, parcels: Parcels, settings: Settings, inside: np.ndarray | None = None
+    cells: Cells, parcels: Parcels, settings: RoiSettings, inside: np.ndarray | None = None
 ) -> pandas.DataFrame:
     """The positions table (schema "positions").
 

@@ -18,7 +18,8 @@ from boldreel import step
 from boldreel.data import arrays, bids, bold_runs, cifti, derivatives, nifti, provenance, tables
 from boldreel.errors import UserError
 from boldreel.roi import cleaning, confounds
-from boldreel.roi.settings import Settings
+from boldreel.roi.settings import RoiSettings
+from boldreel.settings import read
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def source_of(runs: Path, segment: str, repeat: int) -> Source:
     return Source(Path(run.bold), run.confounds, segment, repeat, *timing, fmriprep)
 
 
-def regressors_of(source: Source, count: int, settings: Settings) -> np.ndarray:
+def regressors_of(source: Source, count: int, settings: RoiSettings) -> np.ndarray:
     """The regressors (count, k) that the section declares; UserError if they cannot be had."""
     if not source.confounds and (settings.confounds != "none" or settings.high_pass):
         raise UserError(
@@ -132,7 +133,7 @@ def regressors_of(source: Source, count: int, settings: Settings) -> np.ndarray:
         raise UserError(f"{source.bold}: {error}") from None
 
 
-def write(source: Source, positions: Path, settings: Settings, output: Path) -> str:
+def write(source: Source, positions: Path, settings: RoiSettings, output: Path) -> str:
     """Writes the cleaned series of a run, and returns a line about it.
 
     Raises
@@ -190,7 +191,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--repeat", type=int, default=1, help="with --runs")
     parser.add_argument("--output", type=Path, required=True, help="series, .npy")
     arguments = parser.parse_args(argv)
-    settings = Settings.from_config(arguments.config)
+    settings = read(RoiSettings, arguments.config, "roi")
     if (arguments.bold is None) == (arguments.runs is None):
         raise UserError("give either --bold or --runs with --segment and --repeat")
     source = (

@@ -16,12 +16,13 @@ import numpy as np
 
 from boldreel import step
 from boldreel.bold import template as bold_template
-from boldreel.bold.settings import Settings as BoldSettings
+from boldreel.bold.settings import GridSettings
 from boldreel.data import bold_runs, nifti, provenance, tables
 from boldreel.errors import UserError
 from boldreel.roi import atlas, cells, parcels, positions
 from boldreel.roi.areas import Parcels
-from boldreel.roi.settings import Settings
+from boldreel.roi.settings import RoiSettings
+from boldreel.settings import read
 
 _GRID_KEYS = ("resolution", "output_box")
 
@@ -32,7 +33,7 @@ def cells_of(reference: Path | None, space: str, section: dict) -> cells.Cells:
     space : of the run; "" is read from its name
     """
     if reference is None:
-        return cells.of_grid(bold_template.output_grid(BoldSettings.from_config(section)))
+        return cells.of_grid(bold_template.output_grid(read(GridSettings, section, "bold")))
     if reference.name.endswith(".dtseries.nii"):
         return cells.of_cifti(reference)
     image = nifti.load(reference)
@@ -50,7 +51,7 @@ def space_of(reference: Path) -> str:
     )
 
 
-def areas_on(where: cells.Cells, settings: Settings) -> tuple[Parcels, Path | None]:
+def areas_on(where: cells.Cells, settings: RoiSettings) -> tuple[Parcels, Path | None]:
     """The areas on the cells, and the file they come from; UserError for an atlas of another space."""
     if parcels.is_parcellation(settings.atlas):
         named = settings.atlas in parcels.NAMED
@@ -76,7 +77,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     section = dict(arguments.config)
     grid_section = {key: section.pop(key) for key in _GRID_KEYS if key in section}
-    settings = Settings.from_config(section)
+    settings = read(RoiSettings, section, "roi")
     reference, space = arguments.reference, ""
     if arguments.runs:
         first = bold_runs.read_all(arguments.runs)[0]

@@ -16,7 +16,8 @@ from boldreel import step
 from boldreel.data import arrays, bids, provenance, tables
 from boldreel.errors import UserError
 from boldreel.roi import reliability, repeats
-from boldreel.roi.settings import Settings
+from boldreel.roi.settings import RoiSettings
+from boldreel.settings import read
 
 if TYPE_CHECKING:
     import pandas
@@ -26,7 +27,7 @@ def build(
     positions: pandas.DataFrame,
     series: list[tuple[np.ndarray, dict]],
     groups: list[repeats.Group],
-    settings: Settings,
+    settings: RoiSettings,
 ) -> pandas.DataFrame:
     """The voxel table (schema "voxels", and reliability_p).
 
@@ -91,7 +92,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--output", type=Path, required=True, help="voxels.parquet")
     arguments = parser.parse_args(argv)
-    settings = Settings.from_config(arguments.config)
+    settings = read(RoiSettings, arguments.config, "roi")
     positions = tables.read(arguments.positions, "positions")
     series = [arrays.load(path, kind="series") for path in arguments.series]
     labels = bids.count_repeats(arguments.events)

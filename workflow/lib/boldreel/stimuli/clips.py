@@ -9,6 +9,7 @@ its frames. Movies without annotations are captioned by a model, where the confi
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ import numpy as np
 from boldreel import step
 from boldreel.data import arrays, bids, provenance, tables
 from boldreel.errors import UserError
+from boldreel.settings import read
 from boldreel.stimuli import annotation_table
+from boldreel.stimuli.settings import StimuliSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,17 +132,16 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments.parse_args(argv)
     started = time.time()
     tables_of = {path.stem: path for path in args.annotations}
-    model = args.caption_model or args.config.get("caption")
+    settings = read(StimuliSettings, args.config, "stimuli")
+    model = args.caption_model or settings.caption
     rows: list[dict[str, Any]] = []
     for folder in sorted(args.stimuli, key=lambda folder: bids.natural(folder.name)):
-        rows += _movie_rows(
-            folder, tables_of, float(args.config.get("clip_duration", CLIP_DURATION)), model
-        )
+        rows += _movie_rows(folder, tables_of, settings.clip_duration, model)
     tables.write(args.output, pd.DataFrame(rows), "clips")
     provenance.record(
         args.output,
         inputs=[*(folder / "shots.tsv" for folder in args.stimuli), *args.annotations],
-        config=args.config,
+        config=asdict(settings),
         started=started,
     )
 

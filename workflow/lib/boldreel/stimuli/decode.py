@@ -9,15 +9,14 @@ and duration in s). Shots come from the annotations, or from the pictures where 
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 from boldreel import step
 from boldreel.data import arrays, provenance, tables, video
-from boldreel.errors import UserError
+from boldreel.settings import read
 from boldreel.stimuli import annotation_table, shots
-
-FRAME_RATE = 3.0
-SIZE = 256
+from boldreel.stimuli.settings import StimuliSettings
 
 
 def find_shots(
@@ -30,8 +29,6 @@ def find_shots(
     table : the movie's annotations, None where there are none
     source : "annotations" (detected where there are none) or "detect"
     """
-    if source not in ("annotations", "detect"):
-        raise UserError(f"stimuli.shots is {source!r}; expected 'annotations' or 'detect'")
     if source == "annotations" and table is not None:
         return annotation_table.shots(annotation_table.read(table))
     facts = video.probe(movie)
@@ -59,9 +56,10 @@ def main(argv: list[str] | None = None) -> None:
     beside = args.movie.with_suffix(".tsv")
     table = args.annotations or (beside if beside.is_file() else None)
 
-    rate = float(args.config.get("frame_rate", FRAME_RATE))
-    frames = video.read_frames(args.movie, rate, int(args.config.get("size", SIZE)))
-    bounds = find_shots(args.movie, table, args.config.get("shots") or "annotations")
+    settings = read(StimuliSettings, args.config, "stimuli")
+    rate = settings.frame_rate
+    frames = video.read_frames(args.movie, rate, settings.size)
+    bounds = find_shots(args.movie, table, settings.shots)
     listed = pd.DataFrame(
         {
             "shot": [shot_name(args.movie.stem, k) for k in range(len(bounds))],
@@ -76,7 +74,7 @@ def main(argv: list[str] | None = None) -> None:
     provenance.record(
         args.output / "frames.npy",
         inputs=[args.movie, *([table] if table else [])],
-        config=args.config,
+        config=asdict(settings),
         started=started,
     )
 

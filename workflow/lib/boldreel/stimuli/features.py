@@ -21,7 +21,9 @@ import numpy as np
 from boldreel import step
 from boldreel.data import arrays, atomic, provenance, tables
 from boldreel.errors import UserError
+from boldreel.settings import read
 from boldreel.stimuli import variants
+from boldreel.stimuli.settings import StimuliSettings
 from boldreel.training import device
 from boldreel.training.progress import Progress
 
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     import torch
 
 _BATCH = 64
-DEFAULTS: dict[str, Any] = {"seed": 20230507, "variants": 2}
 
 
 def embed_images(
@@ -113,6 +114,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output", type=Path, nargs="+", required=True, help="likewise")
     arguments.add_argument("--training-movies", nargs="*", default=[], help="these get variants")
     args = arguments.parse_args(argv)
+    settings = read(StimuliSettings, args.config, "stimuli")
     if not len(args.frames) == len(args.movie) == len(args.output):
         raise UserError(
             f"--frames, --movie and --output: {len(args.frames)}, {len(args.movie)} and "
@@ -125,14 +127,13 @@ def main(argv: list[str] | None = None) -> None:
     with device.lease() as where:
         pictures = frozen.load_clip(args.clip_model, where)
         words = frozen.load_text_encoder(args.diffusion_model, where)
-        config = {**DEFAULTS, **{k: v for k, v in args.config.items() if k in DEFAULTS}}
         known: dict[str, str] = {}
-        if config["variants"]:
+        if settings.variants:
             shown = every.loc[every["movie"].isin(args.training_movies), "caption"]
             known = _synonyms(shown.to_list(), pictures)
         for source, movie, target in zip(args.frames, args.movie, args.output, strict=True):
             clips = every[every["movie"] == movie]
-            more = _variants(config, known, pictures) if movie in args.training_movies else None
+            more = _variants(settings, known, pictures) if movie in args.training_movies else None
             _write(args, source, clips, target, pictures, words, more)
 
 
@@ -146,9 +147,9 @@ def _synonyms(captions: list[str], pictures: Any) -> dict[str, str]:
 Variants = Callable[[np.ndarray, "pd.DataFrame"], dict[str, np.ndarray]]
 
 
-def _variants(config: dict[str, Any], known: dict[str, str], pictures: Any) -> Variants | None:
+def _variants(settings: StimuliSettings, known: dict[str, str], pictures: Any) -> Variants | None:
     """What makes the variants of a movie: frames and rows of its clips to {name: (clips, K, D)}."""
-    count = int(config["variants"])
+    count = settings.variants
     if not count:
         return None
     model, processor, tokenizer = pictures
@@ -156,7 +157,7 @@ def _variants(config: dict[str, Any], known: dict[str, str], pictures: Any) -> V
     def make(frames: np.ndarray, clips: pd.DataFrame) -> dict[str, np.ndarray]:
         crops, texts = [], []
         for row in clips.itertuples():
-            draw = variants.generator(config["seed"], row.clip)
+            draw = variants.generator(settings.seed, row.clip)
             middle = np.asarray(frames[row.first_frame + row.n_frames // 2])
             crops += [variants.crop(middle, draw) for _ in range(count)]
             texts += [variants.replace_word(row.caption, known, draw) for _ in range(count)]

@@ -14,6 +14,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +23,12 @@ import numpy as np
 from boldreel import step
 from boldreel.data import arrays, documents, provenance, tables
 from boldreel.data.bids import natural
+from boldreel.settings import read
+from boldreel.windows.settings import WindowsSettings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DEFAULTS: dict[str, Any] = {
-    "near_duplicate_caption": 0.8,  # share of words that two captions have in common (Jaccard)
-    "near_duplicate_clip": 0.98,  # cosine of CLIP image embeddings
-    "near_duplicate_pixels": 0.95,  # correlation of 16 x 16 grey thumbnails
-}
 _THUMBNAIL = 16
 _CHUNK = 1024
 _EXAMPLES = 10
@@ -239,7 +237,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
-    config = DEFAULTS | {key: args.config[key] for key in DEFAULTS if key in args.config}
+    settings = read(WindowsSettings, args.config, "windows")
     clips = tables.read(args.clips, "clips")
     by_subject = {path.parent.name: tables.read(path, "windows") for path in args.windows}
     windows = pd.concat(by_subject.values(), ignore_index=True)
@@ -250,15 +248,15 @@ def main(argv: list[str] | None = None) -> None:
     report = {
         "splits": split_report(windows, clips),
         "captions": caption_report(
-            test["caption"].to_list(), train["caption"].to_list(), config["near_duplicate_caption"]
+            test["caption"].to_list(), train["caption"].to_list(), settings.near_duplicate_caption
         ),
         "frames": frame_report(
             _frames_of(set(test["movie"]), folders),
             _frames_of(set(train["movie"]), folders),
-            config["near_duplicate_clip"],
-            config["near_duplicate_pixels"],
+            settings.near_duplicate_clip,
+            settings.near_duplicate_pixels,
         ),
-        "attributes": attribute_report(test, train, args.config.get("combination") or ()),
+        "attributes": attribute_report(test, train, settings.combination),
         "cuts": {
             name: {"clips": len(rows), "with_cut": int((rows["cuts"] > 0).sum())}
             for name, rows in (("test", test), ("train", train))
@@ -276,7 +274,7 @@ def main(argv: list[str] | None = None) -> None:
     if not report["splits"]["disjoint"]:
         print("warning: training and test are not disjoint; see audit.json", file=sys.stderr)
     provenance.record(
-        args.output, inputs=[args.clips, *args.windows], config=args.config, started=started
+        args.output, inputs=[args.clips, *args.windows], config=asdict(settings), started=started
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ from boldreel import step
 from boldreel.data import documents, provenance, tables
 from boldreel.data.splits import check_patterns
 from boldreel.errors import UserError
+from boldreel.settings import read
 from boldreel.windows import clock, runs
+from boldreel.windows.settings import WindowsSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +98,8 @@ def main(argv: list[str] | None = None) -> None:
     started = time.time()
     lag, window = read_choice(args.choice)
     clips = tables.read(args.clips, "clips")
-    patterns = check_patterns(args.config.get("segments"))
+    settings = read(WindowsSettings, args.config, "windows")
+    patterns = check_patterns(settings.segments)
     shown = runs.load_runs(args.series, args.events, clips, patterns)
     frame, outside = build(clips, shown, lag, window)
     tables.write(args.output, frame, "windows")
@@ -107,7 +111,7 @@ def main(argv: list[str] | None = None) -> None:
     provenance.record(
         args.output,
         inputs=[args.choice, args.clips, *args.events],
-        config=args.config,
+        config=asdict(settings),
         started=started,
         extra={"outside": outside},
     )

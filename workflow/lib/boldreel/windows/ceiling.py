@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ import numpy as np
 from boldreel import step
 from boldreel.data import arrays, provenance, responses, tables
 from boldreel.data.schemas import TABLES
+from boldreel.settings import read
+from boldreel.windows.settings import WindowsSettings
 
 SPLIT_HALVES = 20
 _FEWEST_CLIPS = 3
@@ -144,6 +147,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
+    settings = read(WindowsSettings, args.config, "windows")
     frames = []
     for split in ("test", "train"):
         blocks = repeat_blocks(args.windows, args.series_dir, split)
@@ -162,7 +166,7 @@ def main(argv: list[str] | None = None) -> None:
                     "split_half": np.where(
                         np.isnan(reliability),
                         np.nan,
-                        split_half(blocks, args.config.get("seed", 0)),
+                        split_half(blocks, settings.seed),
                     ),
                     "split": split,
                 }
@@ -174,7 +178,7 @@ def main(argv: list[str] | None = None) -> None:
         )
         frames = [pd.DataFrame(columns=list(TABLES["noise_ceiling"]))]
     tables.write(args.output, pd.concat(frames, ignore_index=True), "noise_ceiling")
-    provenance.record(args.output, inputs=[args.windows], config=args.config, started=started)
+    provenance.record(args.output, inputs=[args.windows], config=asdict(settings), started=started)
 
 
 if __name__ == "__main__":

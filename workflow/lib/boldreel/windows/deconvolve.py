@@ -13,6 +13,7 @@ inverse, which is sharp and noisy.
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ import numpy as np
 from boldreel import step
 from boldreel.data import arrays, provenance, tables
 from boldreel.errors import UserError
+from boldreel.settings import read
+from boldreel.windows.settings import WindowsSettings
 
 _FINE = 20  # samples of the response within a TR
 
@@ -65,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output", type=Path, required=True, metavar="NPY")
     args = arguments.parse_args(argv)
     started = time.time()
-    noise = float((args.config.get("hrf") or {}).get("noise", 10.0))
+    settings = read(WindowsSettings, args.config, "windows")
     series, meta = arrays.load(args.series, kind="series")
     areas = tables.read(args.voxels, "voxels")["area"].to_numpy(object)
     if len(areas) != series.shape[1]:
@@ -81,7 +84,7 @@ def main(argv: list[str] | None = None) -> None:
         members = areas == area
         curve = curves[area]
         kernel = weights(curve["delay"].to_numpy(), curve["value"].to_numpy(), float(meta["t_r"]))
-        values = deconvolve(np.nan_to_num(series[:, members]), kernel, noise)
+        values = deconvolve(np.nan_to_num(series[:, members]), kernel, settings.hrf.noise)
         values -= values.mean(axis=0)
         spread = values.std(axis=0)
         activity[:, members] = np.divide(
@@ -99,7 +102,7 @@ def main(argv: list[str] | None = None) -> None:
     provenance.record(
         args.output,
         inputs=[args.series, args.voxels, args.hrf],
-        config=args.config,
+        config=asdict(settings),
         started=started,
     )
 

@@ -20,9 +20,9 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,14 +30,15 @@ from boldreel import step
 from boldreel.data import provenance, tables
 from boldreel.data.splits import check_patterns
 from boldreel.errors import UserError
+from boldreel.settings import read
 from boldreel.training.progress import Progress
 from boldreel.windows import response, ridge, runs
 from boldreel.windows.modes import LEARNT
+from boldreel.windows.settings import WindowsSettings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DEFAULTS: dict[str, Any] = {"length": 20.0, "components": 10}
 _CURVES = 4
 _STEP = 0.1  # s, time resolution of what is on screen and of responses
 _OUT = 0.5  # s between the delays of hrf.tsv
@@ -305,19 +306,21 @@ def table(areas: Sequence[str], found: dict[str, Learnt], length: float) -> pd.D
     return pd.concat(frames, ignore_index=True)
 
 
-def _learn_from(args: Namespace, config: dict[str, Any], voxels: pd.DataFrame) -> dict[str, Learnt]:
+def _learn_from(
+    args: Namespace, settings: WindowsSettings, voxels: pd.DataFrame
+) -> dict[str, Learnt]:
     """`learn` from the files of a subject."""
     if not args.series or args.clips is None:
         raise UserError("windows.hrf.mode is kernel; give --series, --events, --clips, --features")
     clips = tables.read(args.clips, "clips")
-    patterns = check_patterns(args.config.get("segments"))
+    patterns = check_patterns(settings.segments)
     shown = runs.load_runs(args.series, args.events, clips, patterns, splits=("train",))
     runs.check_positions(shown, len(voxels), args.voxels)
     movies = {movie for run in shown for movie in run.movies}
     features = runs.clip_features(clips, args.features, movies)
     rows = np.unique(np.concatenate([run.shown.rows for run in shown]))
-    scores = components(features, rows, int(config["components"]))
-    durations, length = clips["duration"].to_numpy(), float(config["length"])
+    scores = components(features, rows, settings.hrf.components)
+    durations, length = clips["duration"].to_numpy(), settings.hrf.length
     use = np.flatnonzero(voxels["present"].to_numpy(bool))
     material = [
         (
@@ -331,10 +334,10 @@ def _learn_from(args: Namespace, config: dict[str, Any], voxels: pd.DataFrame) -
         material,
         voxels["area"].to_numpy(object)[use],
         length,
-        args.config.get("ridge_alphas") or np.logspace(-2, 3, 11).tolist(),
-        int(args.config.get("permutations") or 200),
-        float(args.config.get("chance_p") or 0.01),
-        int(args.config.get("seed") or 0),
+        settings.ridge_alphas,
+        settings.permutations,
+        settings.chance_p,
+        settings.seed,
     )
 
 
@@ -349,23 +352,22 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--features", type=Path, nargs="*", default=[], metavar="DIR")
     args = arguments.parse_args(argv)
     started = time.time()
-    own = {k: v for k, v in (args.config.get("hrf") or {}).items() if v is not None}
-    config = DEFAULTS | own
+    settings = read(WindowsSettings, args.config, "windows")
     voxels = tables.read(args.voxels, "voxels")
     inputs = [args.voxels]
     found: dict[str, Learnt] = {}
-    if config.get("mode") in LEARNT:
-        found = _learn_from(args, config, voxels)
+    if settings.hrf.mode in LEARNT:
+        found = _learn_from(args, settings, voxels)
         inputs += [args.clips, *args.series, *args.events, *args.features]
     areas = list(dict.fromkeys(voxels["area"].tolist()))
-    frame = table(areas, found, float(config["length"]))
+    frame = table(areas, found, settings.hrf.length)
     tables.write(args.output, frame, "hrf")
     sources = frame.drop_duplicates("area")["source"].value_counts()
     print(
         "haemodynamic responses: " + ", ".join(f"{n} {source}" for source, n in sources.items()),
         file=sys.stderr,
     )
-    provenance.record(args.output, inputs=inputs, config=args.config, started=started)
+    provenance.record(args.output, inputs=inputs, config=asdict(settings), started=started)
 
 
 if __name__ == "__main__":

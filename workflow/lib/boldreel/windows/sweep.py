@@ -23,7 +23,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,24 +33,15 @@ from boldreel import step
 from boldreel.data import documents, provenance, tables
 from boldreel.data.splits import check_patterns
 from boldreel.errors import UserError
+from boldreel.settings import read
 from boldreel.training.progress import Progress
 from boldreel.windows import alignment, clock, response, ridge, runs
 from boldreel.windows.modes import DECONVOLVED
+from boldreel.windows.settings import WindowsSettings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DEFAULTS: dict[str, Any] = {
-    "lags": [0.0, 2.0, 4.0, 6.0, 8.0, 10.0],
-    "windows": [1, 2, 3],
-    "ridge_alphas": [float(a) for a in np.logspace(-2, 3, 11)],
-    "default_lag": 6.0,
-    "default_window": 2,
-    "permutations": 200,
-    "chance_p": 0.01,
-    "max_clips": 2000,
-}
-HRF: dict[str, Any] = {"mode": "lag", "lags": [-2.0, 0.0, 2.0]}
 _SHIFT = 10.0  # s; shifts of the null are at least this long, beyond most shots
 _BLUR = 6  # clips to each side whose resemblance blurs the curve of scores over lags
 
@@ -83,7 +74,7 @@ def prepare(
     shown: Sequence[runs.ShownRun],
     columns: np.ndarray,
     lags: Sequence[float],
-    max_clips: int = DEFAULTS["max_clips"],
+    max_clips: int,
 ) -> Problem:
     """Gather the clips that have a window at every lag, so that all lags are scored on the same.
 
@@ -177,7 +168,7 @@ def sweep(
     windows: Sequence[int],
     alphas: Sequence[float],
     clip_duration: float,
-    permutations: int = DEFAULTS["permutations"],
+    permutations: int,
     seed: int = 0,
     spanning: int | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -242,32 +233,32 @@ def sweep(
 
 
 def choose(
-    table: Sequence[dict[str, Any]], finding: dict[str, Any], config: dict[str, Any]
+    table: Sequence[dict[str, Any]], finding: dict[str, Any], settings: WindowsSettings
 ) -> dict[str, Any]:
     """What choice.json says; marks the row of the table that was chosen, if it is in the table.
 
     Parameters
     ----------
-    config : default_lag (s), default_window (volumes), chance_p; lag and window, where set, are taken
+    settings : default_lag (s), default_window (volumes), chance_p; lag and window, where set, are taken
         as they are; hrf, with its mode
     """
-    mode = (config.get("hrf") or HRF)["mode"]
+    mode = settings.hrf.mode
     best = min(table, key=lambda row: (-round(row["score"], 3), row["window"], row["lag"]))
-    signal = finding["p"] < config["chance_p"]
+    signal = finding["p"] < settings.chance_p
     lag, window, source = best["lag"], best["window"], "sweep"
     note = "the highest two-way identification of held-out training clips"
     if mode == "fir":
         source, note = "config", "all volumes from the first lag to the last"
     elif not signal:
-        lag = 0.0 if mode in DECONVOLVED else config["default_lag"]
-        window, source = config["default_window"], "default"
+        lag = 0.0 if mode in DECONVOLVED else settings.default_lag
+        window, source = settings.default_window, "default"
         note = (
             f"at no lag do responses carry the clips above chance (p {finding['p']:.3f}; best two-way "
             f"identification {best['score']:.3f}): the defaults of the config are taken"
         )
-    if config.get("lag") is not None or config.get("window") is not None:
-        lag = config["lag"] if config.get("lag") is not None else lag
-        window = config["window"] if config.get("window") is not None else window
+    if settings.lag is not None or settings.window is not None:
+        lag = lag if settings.lag is None else settings.lag
+        window = window if settings.window is None else settings.window
         source, note = "config", "set in the config"
     for row in table:
         row["chosen"] = row["lag"] == lag and row["window"] == window
@@ -302,8 +293,8 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output-choice", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
-    config = DEFAULTS | {key: value for key, value in args.config.items() if value is not None}
-    patterns = check_patterns(config.get("segments"))
+    settings = read(WindowsSettings, args.config, "windows")
+    patterns = check_patterns(settings.segments)
     clips = tables.read(args.clips, "clips")
     shown = runs.load_runs(
         args.series, args.events, clips, patterns, splits=("train", "validation")
@@ -316,22 +307,21 @@ def main(argv: list[str] | None = None) -> None:
     features = runs.clip_features(
         clips, args.features, {movie for run in shown for movie in run.movies}
     )
-    hrf = HRF | {k: v for k, v in (config.get("hrf") or {}).items() if v is not None}
-    config["hrf"] = hrf
-    lags = sorted(float(lag) for lag in (hrf if hrf["mode"] in DECONVOLVED else config)["lags"])
+    mode = settings.hrf.mode
+    lags = sorted(settings.hrf.lags if mode in DECONVOLVED else settings.lags)
     t_r = min(run.t_r for run in shown)
-    problem = prepare(clips, features, shown, columns, lags, config["max_clips"])
+    problem = prepare(clips, features, shown, columns, lags, settings.max_clips)
     table, finding = sweep(
         problem,
         lags,
-        sorted(int(window) for window in config["windows"]),
-        config["ridge_alphas"],
+        sorted(settings.windows),
+        settings.ridge_alphas,
         float(np.median(clips["duration"])),
-        config["permutations"],
-        int(config.get("seed", 0)),
-        round((lags[-1] - lags[0]) / t_r) + 1 if hrf["mode"] == "fir" else None,
+        settings.permutations,
+        settings.seed,
+        round((lags[-1] - lags[0]) / t_r) + 1 if mode == "fir" else None,
     )
-    choice = choose(table, finding, config)
+    choice = choose(table, finding, settings)
     choice = {"subject": args.subject.removeprefix("sub-"), **choice}
     choice |= {"clips_fitted": len(problem.fit), "clips_held_out": len(problem.held_out)}
     tables.write(args.output_table, pd.DataFrame(table), "sweep")
@@ -343,8 +333,8 @@ def main(argv: list[str] | None = None) -> None:
     provenance.record(
         args.output_choice,
         inputs=[args.clips, args.voxels, *(run.path for run in shown)],
-        config=args.config,
-        seed=config.get("seed"),
+        config=asdict(settings),
+        seed=settings.seed,
         started=started,
     )
 

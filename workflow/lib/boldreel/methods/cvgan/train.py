@@ -22,7 +22,7 @@ from boldreel.methods.cvgan.model import VideoGan
 from boldreel.methods.cvgan.settings import Settings
 from boldreel.methods.drawer import Drawer
 from boldreel.methods.generator import Shape, draw, scaled, squares
-from boldreel.section import read
+from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training import loop
 from boldreel.training.device import lease

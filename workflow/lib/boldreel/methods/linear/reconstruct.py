@@ -20,7 +20,7 @@ from boldreel.evaluate.clips import resize
 from boldreel.methods import controls, material
 from boldreel.methods.linear.model import LinearModel
 from boldreel.methods.linear.settings import Settings
-from boldreel.section import read
+from boldreel.settings import read
 from boldreel.step import parser, run
 
 

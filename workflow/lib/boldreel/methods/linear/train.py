@@ -21,7 +21,7 @@ from boldreel.evaluate.clips import resize
 from boldreel.methods import codes, material, ridge
 from boldreel.methods.linear.model import LinearModel
 from boldreel.methods.linear.settings import Settings
-from boldreel.section import read
+from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training.device import lease
 from boldreel.training.loop import set_threads

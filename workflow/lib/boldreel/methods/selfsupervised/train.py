@@ -28,7 +28,7 @@ from boldreel.methods.selfsupervised.loss import Cycle, bold
 from boldreel.methods.selfsupervised.model import Reader, VideoEncoder
 from boldreel.methods.selfsupervised.perceptual import Perceptual
 from boldreel.methods.selfsupervised.settings import Settings
-from boldreel.section import read
+from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training import loop
 from boldreel.training.device import lease

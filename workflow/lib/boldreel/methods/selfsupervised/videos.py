@@ -17,7 +17,7 @@ from boldreel.data import arrays, atomic, provenance, tables, video
 from boldreel.errors import UserError
 from boldreel.evaluate.clips import resize
 from boldreel.methods.selfsupervised.settings import Settings
-from boldreel.section import read
+from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress
 

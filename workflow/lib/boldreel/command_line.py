@@ -1,0 +1,199 @@
+"""The command `boldreel`: run the workflow, and ask what a configuration comes to.
+
+The steps of the workflow have command lines of their own: `python -m boldreel.<stage>.<step> --help`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from boldreel.errors import UserError
+
+ROOT = Path(__file__).parents[3]  # of the checkout, where the library is installed from one
+
+
+def snakefile() -> Path:
+    """The Snakefile: of the folder that the command is called in, else of this library's checkout.
+
+    Raises UserError where there is neither.
+    """
+    for base in (Path(), ROOT):
+        if (base / "workflow" / "Snakefile").is_file():
+            return base / "workflow" / "Snakefile"
+    raise UserError(
+        "no workflow/Snakefile here; call boldreel in a checkout of the workflow, or in a folder that "
+        "snakedeploy has made"
+    )
+
+
+DEMO = Path("config/config.yaml")
+
+
+def configured(files: Sequence[Path], settings: Sequence[str] = ()) -> dict[str, Any]:
+    """What the user named: files, later ones winning, then `key=value` settings, merged as Snakemake does.
+
+    Where none of them names a data set, config/config.yaml comes first, as in the Snakefile. Raises UserError
+    for a file that is missing or no YAML.
+    """
+    import yaml
+
+    named: dict[str, Any] = {}
+    for path in files:
+        _merge(named, _read(path))
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UserError(f"--config {setting}: write key=value")
+        _merge(named, {key: yaml.safe_load(value)})
+    if named.get("bids"):
+        return named
+    merged = _read(DEMO)
+    _merge(merged, named)
+    return merged
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import yaml
+
+    if not path.is_file():
+        raise UserError(f"{path}: configuration not found; name one with --configfile")
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: no YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: no configuration; it must hold `key: value` lines")
+    return found
+
+
+def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def explain(given: dict[str, Any], key: str) -> str:
+    """Value of a dotted key, where it comes from, what it may be, and what it means.
+
+    A section gives a line for each of its keys. Raises UserError for an unknown key.
+    """
+    import difflib
+
+    from boldreel import configuration, presets
+    from boldreel.settings import leaves
+
+    rules = dict(leaves(configuration.schema()))
+    below = [name for name in rules if name == key or name.startswith(f"{key}.")]
+    if not below:
+        near = difflib.get_close_matches(key, rules, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "; see config/README.md"
+        raise UserError(f"configuration: unknown key {key!r}{hint}")
+    complete, origins = configuration.complete(given), configuration.origins(given)
+    if below != [key]:
+        return "\n".join(
+            f"{name}: {json.dumps(configuration.value_of(complete, name))}  # {origins[name]}"
+            for name in below
+        )
+    rule = rules[key]
+    lines = [
+        f"{key}: {json.dumps(configuration.value_of(complete, key))}",
+        f"comes from: {origins[key]}",
+    ]
+    if rule["by preset"]:
+        values = (f"{name} {_of_preset(name, key)}" for name in presets.NAMES)
+        lines.append(f"in the presets: {', '.join(values)}")
+    elif "default" in rule:
+        lines.append(f"default: {json.dumps(rule['default'])}")
+    return "\n".join([*lines, f"meaning: {rule['description']}"])
+
+
+def _of_preset(preset: str, key: str) -> str:
+    from boldreel import configuration, presets
+
+    return json.dumps(configuration.value_of(presets.load(preset), key))
+
+
+def _config(args: argparse.Namespace) -> None:
+    from boldreel import configuration, resolved
+
+    if args.schema:
+        print(json.dumps(configuration.schema(), indent=1))
+        return
+    given = configured(args.configfile, args.config)
+    if args.explain:
+        print(explain(given, args.explain))
+    else:
+        print(resolved.text(given, configuration.complete(given)), end="")
+
+
+def _run(args: argparse.Namespace) -> None:
+    words = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile())]
+    if not any(word.split("=")[0] in ("--cores", "-c", "--jobs", "-j") for word in args.more):
+        words += ["--cores", "all"]
+    if args.configfile:
+        words += ["--configfile", *map(str, args.configfile)]
+    if args.config:
+        words += ["--config", *args.config]
+    sys.stdout.flush()
+    os.execv(words[0], [*words, *args.more])
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    asked = argparse.ArgumentParser(prog="boldreel", description=__doc__)
+    verbs = asked.add_subparsers(dest="verb", required=True)
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--configfile",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="configurations; of several later ones win (default: the demo's, config/config.yaml)",
+    )
+    shared.add_argument(
+        "--config",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="single keys, which win over files",
+    )
+    run = verbs.add_parser(
+        "run", parents=[shared], help="run the workflow; further words go to Snakemake"
+    )
+    run.set_defaults(act=_run)
+    config = verbs.add_parser(
+        "config", parents=[shared], help="print every value and where it comes from"
+    )
+    config.add_argument(
+        "--explain", metavar="KEY", help="one key, such as align.epochs, or a section"
+    )
+    config.add_argument("--schema", action="store_true", help="the JSON schema, for editors")
+    config.set_defaults(act=_config)
+    return asked
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Carry out one command; a user's mistake ends it with one line and exit code 2."""
+    asked = parser()
+    args, more = asked.parse_known_args(argv)
+    if more and args.verb != "run":
+        asked.error(f"unrecognized arguments: {' '.join(more)}")
+    args.more = [word for word in more if word != "--"]
+    try:
+        args.act(args)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

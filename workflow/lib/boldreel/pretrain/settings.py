@@ -1,0 +1,101 @@
+"""Section `pretrain`: keys, units and bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from boldreel.settings import by_preset, from_workflow, setting
+from boldreel.training.settings import check_training
+
+NETWORK = (
+    "embed_dim",
+    "depth",
+    "num_heads",
+    "decoder_embed_dim",
+    "decoder_depth",
+    "decoder_num_heads",
+)
+
+
+def network(section: Mapping[str, Any]) -> dict[str, int]:
+    """The sizes of the masked autoencoder, of a section or a preset's part of it."""
+    return {key: section[key] for key in NETWORK}
+
+
+@dataclass(frozen=True)
+class CorpusSettings:
+    """What the corpus is made with."""
+
+    segment_duration: float = setting(
+        0.0,
+        "Length over which volumes are averaged to one sample, s; 0 keeps each volume.",
+        minimum=0,
+    )
+    shard_volumes: int = setting(20000, "Volumes of a corpus shard.", minimum=1)
+
+
+@dataclass(frozen=True)
+class PretrainSettings(CorpusSettings):
+    """Masked brain modelling on a cohort of its own."""
+
+    seed: int = from_workflow(0)
+    dataset: str = from_workflow("")
+    method: str = from_workflow("mindvideo")
+    cohort: str | None = by_preset(
+        "Name of the cohort; results go to `pretrain/{cohort}`. Null is the name of the data set.",
+        pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$",
+    )
+    derivatives: str | None = setting(
+        None,
+        "Root of an fMRIPrep or HCP tree that holds the cohort, in `bold.space`; null: the cohort"
+        " is preprocessed like the subjects.",
+    )
+    subjects: tuple[str, ...] | str | None = by_preset(
+        "The cohort, as a list or as the path of a table with a column `subject`; null takes all "
+        "subjects of the data set. Labels of the cohort's subjects: two at least, since one is "
+        "held out. Of a subject who also watches, the test runs are left out.",
+        min_items=2,
+    )
+    holdout: tuple[str, ...] | None = setting(
+        None, "Subjects on whom the model is scored; null takes the last."
+    )
+    mask_ratio: float = setting(0.75, "Share of patches that are masked.", minimum=0, maximum=1)
+    embed_dim: int = by_preset("Width of the encoder.", minimum=1)
+    depth: int = by_preset("Blocks of the encoder.", minimum=1)
+    num_heads: int = by_preset("Attention heads of the encoder.", minimum=1)
+    decoder_embed_dim: int = by_preset(
+        "Width of the decoder, which only pretraining uses.", minimum=1
+    )
+    decoder_depth: int = by_preset("Blocks of the decoder.", minimum=1)
+    decoder_num_heads: int = by_preset("Attention heads of the decoder.", minimum=1)
+    epochs: int = by_preset("Passes over the corpus.", minimum=0)
+    warmup_epochs: int = by_preset("Epochs of linear warm-up, then half a cosine.", minimum=0)
+    batch_size: int = by_preset("Volumes of a batch.", minimum=1)
+    learning_rate: float = by_preset("Peak learning rate.", above=0)
+    weight_decay: float = setting(0.05, "Weight decay; none on 1-D parameters.", minimum=0)
+    clip_norm: float = setting(0.8, "Norm to which gradients are clipped.", above=0)
+    mixed_precision: str = by_preset(
+        "Accelerate's mixed precision.", choices=("no", "bf16", "fp16")
+    )
+    scored_volumes: int = by_preset("Volumes of the held-out subjects that are scored.", minimum=1)
+    processes: int = setting(
+        1,
+        "Processes that train together, one a GPU; the batch is parted among them and results "
+        "stay the same.",
+        minimum=1,
+    )
+    gradient_checkpointing: bool = by_preset(
+        "Compute each block again for its gradient in place of keeping what it computed: less "
+        "memory, about a third more time."
+    )
+
+    def __post_init__(self) -> None:
+        check_training(
+            "pretrain",
+            epochs=self.epochs,
+            warmup_epochs=self.warmup_epochs,
+            batch_size=self.batch_size,
+            processes=self.processes,
+        )

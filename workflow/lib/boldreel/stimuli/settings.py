@@ -1,0 +1,29 @@
+"""Section `stimuli`: keys, units and bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from boldreel.settings import by_preset, from_workflow, setting
+
+
+@dataclass(frozen=True)
+class StimuliSettings:
+    """Movies: decoding, shots, clips."""
+
+    seed: int = from_workflow(0)
+    caption: str | None = from_workflow(None)  # the captioner of `models`
+    frame_rate: float = setting(3.0, "Frames per second that are kept.", above=0)
+    size: int = by_preset("Edge of the square frames, pixels.", minimum=8)
+    clip_duration: float = setting(2.0, "Length of a clip, s.", above=0)
+    shots: str = setting(
+        "annotations",
+        "Where shots come from: the annotations beside the movie if there are any, or detection.",
+        choices=("annotations", "detect"),
+    )
+    variants: int = setting(
+        2,
+        "Random crops of each training clip's middle frame, and captions with a word replaced, "
+        "whose features `align` may take in place of the clip's own.",
+        minimum=0,
+    )
