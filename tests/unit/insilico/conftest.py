@@ -4,33 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from scipy import ndimage
+from tests.fixtures_settings import settings
 
 from boldreel.data import arrays
 from boldreel.insilico import anatomy, features, head
 from boldreel.insilico.seeding import generator
+from boldreel.insilico.settings import InsilicoSettings
 from boldreel.insilico.subject import Subject
 from boldreel.insilico.template import move
 
 
 @pytest.fixture(scope="session")
-def cfg() -> dict[str, Any]:
+def cfg() -> InsilicoSettings:
     """An `insilico` section of few volumes and strong signal."""
-    return {
-        "seed": 7,
-        "t_r": 2.0,
-        "volumes": 60,
-        "train_movies": 2,
-        "test_movies": 1,
-        "train_repeats": 2,
-        "test_repeats": 4,
-        "explainable_variance": {"01": 0.3, "03": 0.0},
-        "rest": {"subjects": ["rest01"], "runs": 1, "volumes": 60},
-    }
+    return settings(
+        "insilico",
+        seed=7,
+        t_r=2.0,
+        volumes=60,
+        train_movies=2,
+        test_movies=1,
+        train_repeats=2,
+        test_repeats=4,
+        explainable_variance={"01": 0.3, "03": 0.0},
+        rest={"subjects": ["rest01"], "runs": 1, "volumes": 60},
+    )
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +49,7 @@ def drives(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _subject(cfg: dict[str, Any], label: str) -> Subject:
+def _subject(cfg: InsilicoSettings, label: str) -> Subject:
     facts, model = anatomy.truth(cfg, label)
     view = facts["field_of_view"]
     to_mni = np.array(facts["t1w_to_mni"])
@@ -57,13 +59,13 @@ def _subject(cfg: dict[str, Any], label: str) -> Subject:
 
 
 @pytest.fixture(scope="session")
-def subject(cfg: dict[str, Any]) -> Subject:
+def subject(cfg: InsilicoSettings) -> Subject:
     """Subject 01, with signal."""
     return _subject(cfg, "01")
 
 
 @pytest.fixture(scope="session")
-def silent_subject(cfg: dict[str, Any]) -> Subject:
+def silent_subject(cfg: InsilicoSettings) -> Subject:
     """Subject 03, without."""
     return _subject(cfg, "03")
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ def written(cfg, tmp_path_factory):
     t1w, truth = folder / "sub-01_T1w.nii.gz", folder / "truth" / "sub-01" / "anatomy.json"
     anatomy.main(
         ["--subject", "01", "--output", str(t1w), "--truth", str(truth)]
-        + ["--config", json.dumps(cfg)]
+        + ["--config", json.dumps(asdict(cfg))]
     )
     return t1w, truth
 

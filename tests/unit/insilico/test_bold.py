@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def repeats(cfg, subject, drives, brain_series):
 def test_without_signal_repeats_do_not_agree(cfg, silent_subject, drives, brain_series):
     series = []
     for repeat in (1, 2):
-        short = {**cfg, "volumes": 40}
+        short = replace(cfg, volumes=40)
         answers = response.Response(short, silent_subject, "03", drives)
         data, _, poses = bold.simulate(short, answers, "test01", repeat)
         run = brain_series(silent_subject, data, poses)
@@ -81,8 +82,9 @@ def test_a_run_on_disk(cfg, subject, drives, tmp_path):
     model.save(truth / "encoding.npz")
     anatomy.write_still_image(truth / "epi.npz", subject.still)
     func = tmp_path / "bids" / "sub-03" / "func"
-    few = {"volumes": 10, "train_movies": 0, "test_movies": 1, "test_repeats": 2}
-    command = ["--subject", "03", "--config", json.dumps({**cfg, **few}), "--drive", str(drives)]
+    few = {"volumes": 10, "train_movies": 1, "train_repeats": 1, "test_repeats": 2}
+    config = json.dumps({**asdict(cfg), **few})
+    command = ["--subject", "03", "--config", config, "--drive", str(drives)]
     command += ["--func", str(func), "--truth", str(truth)]
 
     def scan(repeat):
@@ -101,7 +103,8 @@ def test_a_run_on_disk(cfg, subject, drives, tmp_path):
     assert path.read_bytes() == first
 
     runs = bids.find_runs(tmp_path / "bids", "03")
-    assert [run.label for run in runs] == ["task-test01_run-1", "task-test01_run-2"]
+    labels = ["task-test01_run-1", "task-test01_run-2", "task-train01_run-1"]
+    assert [run.label for run in runs] == labels
     sidecar = bids.read_sidecar(path)
     assert sidecar["RepetitionTime"] == 2.0
     assert sidecar["TaskName"] == "test01"

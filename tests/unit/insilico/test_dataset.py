@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -9,9 +10,8 @@ from boldreel.insilico import dataset
 
 
 def test_files_that_bids_wants(cfg, tmp_path):
-    dataset.main(
-        ["--bids", str(tmp_path), "--subjects", "01", "rest01", "--config", json.dumps(cfg)]
-    )
+    config = json.dumps(asdict(cfg))
+    dataset.main(["--bids", str(tmp_path), "--subjects", "01", "rest01", "--config", config])
     description = json.loads((tmp_path / "dataset_description.json").read_text())
     assert description["DatasetType"] == "raw"
     assert description["BIDSVersion"].count(".") == 2

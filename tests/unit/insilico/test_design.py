@@ -4,9 +4,12 @@ import subprocess
 import sys
 
 import pytest
+from tests.fixtures_settings import section, settings
 
 from boldreel.errors import UserError
 from boldreel.insilico import design
+from boldreel.insilico.settings import InsilicoSettings
+from boldreel.settings import read
 
 
 def test_runs_follow_from_the_section(cfg):
@@ -18,8 +21,8 @@ def test_runs_follow_from_the_section(cfg):
 
 
 def test_full_size_is_the_default():
-    assert len(design.runs({}, "01")) == 6 * 2 + 2 * 10
-    assert design.movie_duration({}) == 240.0
+    assert len(design.runs(InsilicoSettings(), "01")) == 6 * 2 + 2 * 10
+    assert design.movie_duration(InsilicoSettings()) == 240.0
 
 
 def test_a_subject_that_is_not_named_gets_the_default(cfg):
@@ -39,14 +42,14 @@ def test_a_subject_that_is_not_named_gets_the_default(cfg):
         ({"explainable_variance": {"01": 2}}, "explainable_variance"),
     ],
 )
-def test_impossible_values_are_named(cfg, change, word):
+def test_impossible_values_are_named(change, word):
     with pytest.raises(UserError, match=word):
-        design.check({**cfg, **change})
+        settings("insilico", **change)
 
 
-def test_the_whole_section_passes(cfg):
-    design.check(cfg)
-    design.check({})
+def test_the_whole_section_passes():
+    assert read(InsilicoSettings, section("insilico"), "insilico") == InsilicoSettings()
+    assert read(InsilicoSettings, {}, "insilico") == InsilicoSettings()
 
 
 def test_a_segment_that_is_not_made_is_refused(cfg):

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
-import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from tests.fixtures_settings import settings, words
 
 from boldreel.data import video
 from boldreel.errors import UserError
 from boldreel.insilico import movie, world
 
-FULL = {"train_movies": 6, "test_movies": 2, "volumes": 120, "t_r": 2.0}
+FULL = settings("insilico", train_movies=6, test_movies=2, volumes=120, t_r=2.0)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_shots_fill_the_run_without_gap(plan):
 
 
 def test_more_training_movies_leave_the_test_movies_as_they_are(plan):
-    more = movie.plan({**FULL, "train_movies": 9}, 11)
+    more = movie.plan(replace(FULL, train_movies=9), 11)
     assert more["test01"] == plan["test01"]
     assert movie.plan(FULL, 12)["test01"] != plan["test01"]
 
@@ -65,14 +66,15 @@ def test_too_many_movies_are_refused(monkeypatch):
     monkeypatch.setattr(world, "BACKGROUNDS", ("grass",))
     monkeypatch.setattr(world, "MOTIONS", ("up",))
     with pytest.raises(UserError, match="more shots than the world has"):
-        movie.plan({"test_movies": 3, "volumes": 120}, 1)
+        movie.plan(replace(FULL, test_movies=3), 1)
 
 
 def test_movie_and_annotations_on_disk(tmp_path):
     cfg = {"train_movies": 1, "test_movies": 1, "volumes": 10, "t_r": 1.5, "seed": 3}
+    config = words("insilico", **cfg)
     paths = [tmp_path / name / "train01.mp4" for name in ("a", "b")]
     for path in paths:
-        movie.main(["--segment", "train01", "--output", str(path), "--config", json.dumps(cfg)])
+        movie.main(["--segment", "train01", "--output", str(path), "--config", config])
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert video.probe(paths[0])["duration"] == pytest.approx(15.0, abs=1e-3)
     table = pd.read_csv(paths[0].with_suffix(".tsv"), sep="\t")
@@ -80,7 +82,7 @@ def test_movie_and_annotations_on_disk(tmp_path):
     assert [world.Scene.from_caption(text).object for text in table["caption"]] == list(
         table["object"]
     )
-    drawn = np.stack(list(movie.frames(movie.plan(cfg, 3)["train01"], 3)))
+    drawn = np.stack(list(movie.frames(movie.plan(settings("insilico", **cfg), 3)["train01"], 3)))
     shown = video.read_frames(paths[0], movie.FRAME_RATE)
     assert shown.shape == drawn.shape == (180, 64, 64, 3)
     error = np.mean((shown.astype(float) - drawn) ** 2)

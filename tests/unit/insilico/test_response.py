@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,9 +46,8 @@ def test_covariance_leaves_out_what_is_slower_than_drift():
 
 def test_a_late_movie_is_answered_late(cfg, subject, drives):
     now = response.Response(cfg, subject, "01", drives).courses("test01", 1)
-    late = response.Response({**cfg, "movie_onset": 6.0}, subject, "01", drives).courses(
-        "test01", 1
-    )
+    delayed = replace(cfg, movie_onset=6.0)
+    late = response.Response(delayed, subject, "01", drives).courses("test01", 1)
     assert np.allclose(late[:, 12:], now[:, :-12], atol=1e-3 * np.abs(now).max())
     assert np.allclose(late[:, :12], 0, atol=1e-4 * np.abs(now).max())
     assert hrf.DURATION > 6

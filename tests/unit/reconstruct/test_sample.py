@@ -8,12 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.fixtures_settings import section
 
 from boldreel.data import arrays, tables, video
 from boldreel.errors import UserError
 from boldreel.reconstruct import sample
 
-CONFIG = {"steps": 3, "guidance": 2.0, "batch": 4, "seed": 5, "mixed_precision": "no"}
+CONFIG = section(
+    "reconstruct",
+    seed=5,
+    steps=3,
+    guidance=2.0,
+    guided_share=0.6,
+    batch_size=4,
+    mixed_precision="no",
+)
 
 
 @pytest.fixture
@@ -49,7 +58,9 @@ def test_leaves_frames_sidecar_and_videos(run, tmp_path: Path) -> None:  # type:
 
 def test_result_depends_on_no_shard_batch_or_order(run) -> None:  # type: ignore[no-untyped-def]
     whole = _frames(run("whole"))
-    shards = [run(f"shard-{k}", "--shard", str(k), "--shards", "2", batch=2 + k) for k in range(2)]
+    shards = [
+        run(f"shard-{k}", "--shard", str(k), "--shards", "2", batch_size=2 + k) for k in range(2)
+    ]
     parts = [_frames(folder) for folder in shards]
     joined = {clip: frames for part in parts for clip, frames in part.items()}
     assert set(joined) == set(whole) and not set(parts[0]) & set(parts[1])
@@ -67,7 +78,7 @@ def test_bfloat16_changes_pixels_by_less_than_a_seed_does(run) -> None:  # type:
 
 
 def test_goes_on_by_clip_after_a_stop(run, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    whole = _frames(run("whole", batch=2))
+    whole = _frames(run("whole", batch_size=2))
     state = tmp_path / "state"
     real, drawn = sample.sampling.sample, []
 
@@ -80,7 +91,7 @@ def test_goes_on_by_clip_after_a_stop(run, tmp_path: Path, monkeypatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(sample.sampling, "sample", stopping)
         with pytest.raises(KeyboardInterrupt):
-            run("cut", "--state", str(state), batch=2)
+            run("cut", "--state", str(state), batch_size=2)
     assert not (tmp_path / "out" / "cut").exists()
     assert len(list(state.rglob("*.npz"))) == 4
     monkeypatch.setattr(
@@ -88,7 +99,7 @@ def test_goes_on_by_clip_after_a_stop(run, tmp_path: Path, monkeypatch) -> None:
         "sample",
         lambda *a, **k: drawn.append(-len(a[2])) or real(*a, **k),  # type: ignore[func-returns-value]
     )
-    resumed = _frames(run("cut", "--state", str(state), batch=2))
+    resumed = _frames(run("cut", "--state", str(state), batch_size=2))
     assert drawn == [2, 2, -2]
     for clip, frames in whole.items():
         assert np.array_equal(resumed[clip], frames)
@@ -113,10 +124,10 @@ def test_from_brain(  # type: ignore[no-untyped-def]
 ) -> None:
     paths = {"encoder": encoder_folder, "windows": dataset.windows, "series-dir": dataset.series}
     common = ["--generator", str(generator_folder), "--diffusion-model", str(base_folder)]
-    common += ["--clips", str(dataset.clips)]
+    common += ["--clips", str(dataset.clips), "--config", json.dumps(CONFIG)]
     brain = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
     out = ["--output", str(tmp_path / "out")]
-    sample.main([*common, *brain, *out, "--config", json.dumps(CONFIG)])
+    sample.main([*common, *brain, *out])
     assert sorted(_frames(tmp_path / "out")) == [f"test01-{i:04d}" for i in range(6)]
     other = ["--other-windows", str(dataset.windows), "--other-series", str(dataset.series)]
     captions = ["--training-features", *(str(dataset.features(m)) for m in ("train01", "train02"))]

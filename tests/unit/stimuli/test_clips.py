@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tests.fixtures_settings import words
 
 from boldreel.data import arrays, tables, video
 from boldreel.errors import UserError
 from boldreel.stimuli import annotation_table, captions, clips, decode
 
-CFG = json.dumps({"frame_rate": 3.0, "size": 32, "clip_duration": 2.0})
-DETECT = json.dumps({"frame_rate": 3.0, "size": 32, "shots": "detect"})
+CFG = words("stimuli", frame_rate=3.0, size=32, clip_duration=2.0)
+DETECT = words("stimuli", frame_rate=3.0, size=32, shots="detect")
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +76,9 @@ def test_detected_shots_are_the_annotated_ones(stimuli: Path, tmp_path: Path) ->
 
 def test_no_annotations_and_no_captioner(stimuli: Path, tmp_path: Path) -> None:
     run(stimuli, tmp_path)
+    arguments = ["--stimuli", str(tmp_path / "m1"), "--output", str(tmp_path / "c.parquet")]
     with pytest.raises(UserError, match=r"m1: no annotations .* set models\.caption"):
-        clips.main(["--stimuli", str(tmp_path / "m1"), "--output", str(tmp_path / "c.parquet")])
+        clips.main([*arguments, "--config", CFG])
 
 
 def test_clip_durations(tmp_path: Path) -> None:
@@ -118,4 +120,4 @@ def test_key_frames_are_the_middle_of_each_part() -> None:
 
 def test_unknown_source_of_shots(stimuli: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"stimuli\.shots is 'guess'"):
-        decode.find_shots(stimuli / "m1.mp4", None, "guess")
+        run(stimuli, tmp_path, words("stimuli", shots="guess"))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tests.fixtures_settings import words as words_of
 
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
@@ -99,6 +100,7 @@ def step(folder: Path, models: Path, **changes: str) -> list[str]:
         "clip-model": str(models / "clip"),
         "diffusion-model": str(models / "diffusion"),
         "output": str(folder / "m" / "features"),
+        "config": words_of("stimuli"),
     } | changes
     return [part for name, value in options.items() for part in (f"--{name}", value)]
 
@@ -122,7 +124,7 @@ def test_training_movies_get_variants_and_others_none(movie: Path, models: Path)
     from boldreel.base_models import frozen
     from boldreel.stimuli import variants
 
-    config = json.dumps({"seed": 3, "variants": 4})
+    config = words_of("stimuli", seed=3, variants=4)
     for training in ("m", "another"):
         features.main([*step(movie, models, config=config), "--training-movies", training])
         found = sorted(path.name for path in (movie / "m" / "features").glob("*_variants.npy"))

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from tests.fixtures_settings import settings
 
 from boldreel.errors import UserError
-from boldreel.reconstruct.settings import ReconstructSettings
 from boldreel.training import precision
 
 
@@ -35,6 +35,6 @@ def test_a_card_that_only_emulates_bfloat16_computes_in_float32(monkeypatch, emu
 
 def test_an_unknown_precision_is_told():
     with pytest.raises(
-        UserError, match=r"reconstruct\.mixed_precision is 'half'; it must be one of"
+        UserError, match=r"mixed_precision is 'half'; it must be auto or no or bf16 or fp16"
     ):
-        ReconstructSettings(mixed_precision="half")
+        settings("reconstruct", mixed_precision="half")

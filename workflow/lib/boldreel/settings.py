@@ -126,6 +126,9 @@ def _check(value: Any, bounds: Mapping[str, Any], name: str) -> None:
         raise UserError(
             f"configuration: {name}: {len(value)} given, at least {bounds['min_items']} needed"
         )
+    if isinstance(value, (tuple, dict)):
+        for entry in value.values() if isinstance(value, dict) else value:
+            _check(entry, bounds.get("items", {}), name)
 
 
 def _as(hint: Any, value: Any, name: str) -> Any:
