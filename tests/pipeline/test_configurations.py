@@ -53,6 +53,29 @@ def test_cc2017(workspace):
     assert not [wildcards for _, wildcards in corpus if "segment=test" in wildcards]
 
 
+def test_base_models_are_looked_for_before_the_first_job(workspace, monkeypatch):
+    """Without a network a plan warns of all that are not in the hub's cache, and a start is refused."""
+    workspace.configuration = "config/cc2017.yaml"
+    monkeypatch.setenv("HF_HOME", str(workspace.root / "huggingface"))
+    words = ["--config", "pretrain={subjects: [01, 03]}"]
+    line = "models.image_classifier (google/vit-base-patch16-224)"
+    command = "python -m boldreel.base_models clip=openai/clip-vit-large-patch14 diffusion="
+    planned = workspace.run("--dry-run", "--quiet", *words)
+    assert planned.returncode == 0, planned.stderr
+    (warning,) = [text for text in planned.stderr.splitlines() if line in text]
+    assert warning.startswith("warning: ") and command in warning
+    started = workspace.run(*words)
+    (error,) = [text for text in started.stderr.splitlines() if text.startswith("error: ")]
+    assert started.returncode != 0 and line in error and command in error
+    assert not list(workspace.root.glob("results/cc2017/**/*.json")), "no job has begun"
+    # what needs no such model begins all the same, and a folder that is not there stops a plan too
+    partial = workspace.run("results/cc2017/atlas/positions.parquet", *words)
+    assert "boldreel.base_models" not in partial.stderr.split("Building DAG")[1]
+    missing = workspace.run("--dry-run", *words, "models={caption: models/of/blip}")
+    assert "error: models.caption: models/of/blip: no such folder" in missing.stderr
+    assert missing.returncode != 0
+
+
 def test_hcp_as_pretraining_corpus(workspace):
     """Resting and movie runs of subjects who have no raw data here, beside cc2017's own."""
     workspace.configuration = "config/cc2017.yaml config/hcp.yaml"

@@ -103,7 +103,8 @@ class Configuration:
         Segments, "Which segments (BIDS tasks) belong to which split, as shell patterns."
     )
     models: Models = subsection(
-        Models, "Base models, each a folder in Hugging Face layout or a hub id."
+        Models, "Base models, each a folder in Hugging Face layout, or `owner/name` of the hub, with `@revision` to "
+        "pin it."
     )
     insilico: InsilicoSettings = subsection(
         InsilicoSettings, "The simulated data set of the demo; refused where `bids` is set."
