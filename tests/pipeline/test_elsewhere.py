@@ -158,8 +158,8 @@ def test_another_working_directory_runs_the_demo_there(checkout, project):
     assert planned.count("insilico_movie") == 8 and "report_page" in planned
     (project / "config").mkdir()
     config = load_configfile(checkout.root / "config" / "config.yaml")
-    config["insilico"]["train_movies"] = 2
-    config["segments"] = {"train": ["train*"], "validation": ["train02"], "test": ["test*"]}
+    config["insilico"]["train_movies"] = 3
+    config["segments"] = {"train": ["train*"], "validation": ["train03"], "test": ["test*"]}
     (project / "config" / "config.yaml").write_text(yaml.safe_dump(config))
     planned = [rule for rule, _ in jobs(snakemake(checkout.root.parent, "--dry-run", *command))]
-    assert planned.count("insilico_movie") == 4
+    assert planned.count("insilico_movie") == 5

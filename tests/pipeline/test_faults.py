@@ -238,7 +238,7 @@ def test_no_name_is_run_by_a_shell_or_leads_out_of_the_results(finished, tmp_pat
     made = workspace.root / "results" / "own"
     assert (made / "stimuli" / HOSTILE / "frames.npy").exists()
     assert not list(tmp_path.rglob("owned*"))
-    allowed = [workspace.root / name for name in ("results", "logs", ".snakemake")]
+    allowed = [workspace.root / name for name in ("results", "state", "logs", ".snakemake")]
     strayed = [
         path
         for path in set(outside.rglob("*")) - before

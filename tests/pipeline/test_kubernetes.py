@@ -88,6 +88,7 @@ def plan(remote):
     done = chosen.run("--dry-run", *chosen.folder)
     text = done.stdout + done.stderr
     assert done.returncode == 0, text[-3000:]
+    assert "Exception" not in text, "some file could be made by a rule that is not meant for it"
     jobs = []
     for block in re.split(r"^(?:local)?rule ", text, flags=re.MULTILINE)[1:]:
         lines = dict(re.findall(r"^    (\w+): (.*)$", block, flags=re.MULTILINE))

@@ -22,8 +22,9 @@ _NOTES = '''
 """Notes which files a step reads and writes."""
 import atexit, json, os, sys, time
 
-if "-m" in sys.orig_argv and "snakemake" not in sys.orig_argv:
-    _here, _read, _written = os.getcwd(), set(), set()
+_here, _read, _written = os.getcwd(), set(), set()
+# where Snakemake runs, its jobs and nobody else
+if os.path.dirname(os.path.dirname(os.path.dirname(__file__))) == _here and "-m" in sys.orig_argv:
     _WRITING = os.O_WRONLY | os.O_RDWR
 
     def _note(event, arguments):

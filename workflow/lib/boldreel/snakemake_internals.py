@@ -47,8 +47,8 @@ def as_it_lies(path: str) -> str:
 
 def prefixed(workflow: Any, path: str) -> str:
     """A path with the `prefix:` of the module that is being read, as its inputs and outputs get it."""
-    modifier = getattr(workflow.modifier, "path_modifier", None)
-    return str(modifier.replace_prefix(path)) if hasattr(modifier, "replace_prefix") else path
+    replace = getattr(getattr(workflow.modifier, "path_modifier", None), "replace_prefix", None)
+    return path if replace is None else str(replace(path))
 
 
 def is_main_process(workflow: Any) -> bool:
