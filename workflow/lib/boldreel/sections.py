@@ -103,8 +103,10 @@ class Configuration:
         Segments, "Which segments (BIDS tasks) belong to which split, as shell patterns."
     )
     models: Models = subsection(
-        Models, "Base models, each a folder in Hugging Face layout, or `owner/name` of the hub, with `@revision` to "
-        "pin it."
+        Models,
+        "Base models, each a folder in Hugging Face layout or a model of the hub, `owner/name` or "
+        "`owner/name@revision` (branch, tag or commit). `python -m boldreel.base_models KEY=NAME …` "
+        "downloads them; a model that the hub's cache holds is taken as it is there.",
     )
     insilico: InsilicoSettings = subsection(
         InsilicoSettings, "The simulated data set of the demo; refused where `bids` is set."
