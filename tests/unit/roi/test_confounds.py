@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nilearn.interfaces.fmriprep import load_confounds
+from tests.fixtures_settings import settings as chosen
 
 from boldreel.data import nifti
 from boldreel.errors import UserError
 from boldreel.roi import cleaning, confounds, series
-from boldreel.roi.settings import Settings
 
 COUNT, T_R = 245, 2.0
 AXES = [f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz"]
@@ -88,7 +88,7 @@ def image(table: Path) -> str:
     ],
 )
 def test_compcor_is_nilearns(fmriprep, mask, number, count):
-    settings = Settings(confounds="compcor", compcor=mask, n_compcor=number)
+    settings = chosen("roi", confounds="compcor", compcor=mask, n_compcor=number)
     own = confounds.load(fmriprep, COUNT, settings, fmriprep=True)
     theirs, _ = load_confounds(
         image(fmriprep),
@@ -107,7 +107,7 @@ def test_compcor_is_nilearns(fmriprep, mask, number, count):
 @pytest.mark.parametrize("engine", [True, False])
 def test_motion_is_nilearns(fmriprep, choice, motion, engine):
     """But for the first volume, whose difference nilearn takes from the second: here it is 0."""
-    settings = Settings(confounds=choice, high_pass=True)
+    settings = chosen("roi", confounds=choice, high_pass=True)
     own = confounds.load(fmriprep, COUNT, settings, fmriprep=engine)
     theirs, _ = load_confounds(
         image(fmriprep), strategy=("motion", "high_pass"), motion=motion, demean=False
@@ -121,7 +121,7 @@ def test_a_planted_signal_stays(fmriprep):
     """As few components as are asked for leave it; all 200 would leave a fifth of it."""
     rng = np.random.default_rng(3)
     planted = rng.normal(size=(COUNT, 40))
-    settings = Settings(confounds="compcor")
+    settings = chosen("roi", confounds="compcor")
     taken = confounds.load(fmriprep, COUNT, settings, fmriprep=True)
     noisy = planted + taken @ rng.normal(size=(taken.shape[1], 40))
     cleaned = cleaning.clean(noisy, cleaning.regressors(taken, settings))
@@ -132,19 +132,21 @@ def test_a_planted_signal_stays(fmriprep):
 def test_the_embedded_engines_components_come_with_cosines(tmp_path):
     table = columns({"a": 5})
     path = write(tmp_path / "sub-01_task-a_run-1_desc-confounds_timeseries.tsv", table)
-    own = confounds.load(path, COUNT, Settings(confounds="compcor", n_compcor=3), fmriprep=False)
+    own = confounds.load(
+        path, COUNT, chosen("roi", confounds="compcor", n_compcor=3), fmriprep=False
+    )
     names = [
         *AXES,
         *(f"a_comp_cor_{k:02d}" for k in range(3)),
         *(f"cosine{k:02d}" for k in range(7)),
     ]
     np.testing.assert_array_equal(own, np.column_stack([table[name] for name in names]))
-    none = confounds.load(path, COUNT, Settings(confounds="none"), fmriprep=False)
+    none = confounds.load(path, COUNT, chosen("roi", confounds="none"), fmriprep=False)
     assert none.shape == (COUNT, 0)
 
 
 def test_what_cannot_be_had_is_told(fmriprep, tmp_path):
-    wanted = Settings(confounds="compcor", compcor="anat_separated")
+    wanted = chosen("roi", confounds="compcor", compcor="anat_separated")
     with pytest.raises(UserError, match="embedded engine has anat_combined components alone"):
         confounds.load(fmriprep, COUNT, wanted, fmriprep=False)
     fmriprep.with_suffix(".json").unlink()
@@ -152,7 +154,7 @@ def test_what_cannot_be_had_is_told(fmriprep, tmp_path):
         confounds.load(fmriprep, COUNT, wanted, fmriprep=True)
     bare = write(tmp_path / "bare" / fmriprep.name, {"trans_x": np.zeros(COUNT)})
     with pytest.raises(UserError, match=r"no column trans_y, which roi.confounds: motion6 needs"):
-        confounds.load(bare, COUNT, Settings(), fmriprep=True)
+        confounds.load(bare, COUNT, chosen("roi"), fmriprep=True)
     with pytest.raises(UserError, match=r"bare.*fetch the table's \.json"):
         confounds.load(bare, COUNT, wanted, fmriprep=True)
 
@@ -166,7 +168,7 @@ def test_a_run_that_keeps_less_than_half_is_told(preprocessed, positions, tmp_pa
     names = [*AXES, *(f"a_comp_cor_{k:02d}" for k in range(22))]
     write(table, {name: rng.normal(size=count) for name in names})
     source = series.source_beside(path)
-    settings = Settings(confounds="compcor", n_compcor=22)
+    settings = chosen("roi", confounds="compcor", n_compcor=22)
     series.write(source, positions, settings, tmp_path / "series" / "task-train01_run-2.npy")
     told = "warning: task-train01_run-2: 32 regressors leave 27 degrees of freedom of 60 volumes"
     assert told in capsys.readouterr().err

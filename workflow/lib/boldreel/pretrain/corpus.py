@@ -237,7 +237,7 @@ class Corpus:
             volumes = volumes[:, self.order]
         return volumes, self.present[self.runs[rows]]
 
-    def split(self, holdout: list[str] | None) -> tuple[np.ndarray, np.ndarray]:
+    def split(self, holdout: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:
         """(training rows, held-out rows). None holds out the last subject of the corpus.
 
         Raises UserError if a held-out subject is unknown or nothing is left to train on.

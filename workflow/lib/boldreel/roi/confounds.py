@@ -13,14 +13,14 @@ import numpy as np
 
 from boldreel.data import confounds
 from boldreel.errors import UserError
-from boldreel.roi.settings import Settings
+from boldreel.roi.settings import RoiSettings
 
 _MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 _MOTION24 = ("", "_derivative1", "_power2", "_derivative1_power2")
 _EMBEDDED_MASK = "anat_combined"
 
 
-def load(table: Path, count: int, settings: Settings, fmriprep: bool) -> np.ndarray:
+def load(table: Path, count: int, settings: RoiSettings, fmriprep: bool) -> np.ndarray:
     """The confounds (count, k) that the `roi` section declares, 0 where the table says n/a.
 
     Parameters
@@ -53,14 +53,14 @@ def load(table: Path, count: int, settings: Settings, fmriprep: bool) -> np.ndar
     return np.stack(chosen, axis=1) if chosen else np.zeros((count, 0))
 
 
-def motion_names(settings: Settings) -> list[str]:
+def motion_names(settings: RoiSettings) -> list[str]:
     """Names of the head motion parameters that the section declares."""
     if settings.confounds == "motion24":
         return [axis + suffix for axis in _MOTION for suffix in _MOTION24]
     return [] if settings.confounds == "none" else list(_MOTION)
 
 
-def _fmriprep_components(table: Path, settings: Settings) -> list[str]:
+def _fmriprep_components(table: Path, settings: RoiSettings) -> list[str]:
     from nilearn.interfaces.fmriprep import load_confounds
 
     # The loader goes by the image's name alone, and finds table and JSON beside it.
@@ -82,7 +82,7 @@ def _fmriprep_components(table: Path, settings: Settings) -> list[str]:
     return [name for name in chosen.columns if not name.startswith("cosine")]
 
 
-def _embedded_components(columns: dict[str, np.ndarray], settings: Settings) -> list[str]:
+def _embedded_components(columns: dict[str, np.ndarray], settings: RoiSettings) -> list[str]:
     if settings.compcor != _EMBEDDED_MASK:
         raise UserError(
             f"the embedded engine has {_EMBEDDED_MASK} components alone; set roi.compcor to that"
