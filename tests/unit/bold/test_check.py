@@ -34,21 +34,25 @@ def amend(path, **changes):
 
 
 def events(path, onset, duration):
-    table = path.with_name(path.name.split("_bold")[0] + "_events.tsv")
+    table = events_of(path)
     row = f"{onset}\t{duration}\tmovie\ttrain01.mp4\t0\n"
     table.write_text("onset\tduration\ttrial_type\tstim_file\tstim_onset\n" + row)
 
 
+def events_of(path):
+    return path.with_name(path.name.split("_bold")[0] + "_events.tsv")
+
+
 def refused(path, message, **options):
     with pytest.raises(UserError, match=message) as caught:
-        check.check_run(path, **options)
+        check.check_run(path, events=events_of(path), **options)
     assert "\n" not in str(caught.value)
     assert str(path.parent) in str(caught.value)
 
 
 def test_a_good_run_passes(bold):
-    check.check_run(bold)
-    check.check_run(bold, movies={"train01.mp4": COUNT * T_R})
+    check.check_run(bold, events=events_of(bold))
+    check.check_run(bold, events=events_of(bold), movies={"train01.mp4": COUNT * T_R})
 
 
 def test_truncated(bold):
@@ -91,7 +95,7 @@ def test_slice_timing_of_the_wrong_length_or_unit(bold):
 def test_events_past_the_end(bold):
     events(bold, 10.0, COUNT * T_R)
     with pytest.raises(UserError, match="row 2 ends at 70 s, the run after 60 s") as caught:
-        check.check_run(bold)
+        check.check_run(bold, events=events_of(bold))
     assert "_events.tsv" in str(caught.value)
 
 
@@ -146,6 +150,12 @@ def test_runs_that_differ_in_one_value_are_two(tmp_path):
 
 
 def test_step_lists_what_it_checked(bold, tmp_path, capsys):
-    check.main(["--bold", str(bold), "--output", str(tmp_path / "checked.json")])
-    assert json.loads((tmp_path / "checked.json").read_text()) == [bold.name]
-    assert "1 runs checked" in capsys.readouterr().out
+    """Events of a localizer, whose rows name no movie, are nothing to the check."""
+    other = write(tmp_path, seed=1, stem="sub-01_task-localizer")
+    events_of(other).write_text("onset\tduration\ttrial_type\n0\t2\tface\n")
+    words = ["--shown", str(bold), "--events", str(events_of(bold)), "--others", str(other)]
+    check.main([*words, "--output", str(tmp_path / "checked.json")])
+    assert json.loads((tmp_path / "checked.json").read_text()) == [bold.name, other.name]
+    assert "2 runs checked" in capsys.readouterr().out
+    with pytest.raises(UserError, match="1 runs with --shown, 0 files with --events"):
+        check.main(["--shown", str(bold)])

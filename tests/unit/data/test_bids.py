@@ -53,8 +53,11 @@ def test_what_is_missing_or_twice(tmp_path: Path) -> None:
         bids.find_runs(tmp_path, "03")
     with pytest.raises(UserError, match="sub-02: no func"):
         bids.find_runs(tmp_path, "02")
-    with pytest.raises(UserError, match="same task, session and run"):
-        bids.find_runs(tmp_path, "01")
+    (tmp_path / "sub-01/func/sub-01_task-b_run-x_bold.nii").touch()
+    first, second, third = bids.find_runs(tmp_path, "01")
+    assert first.fault == second.fault and "same task, session and run" in first.fault
+    assert third.segment == "b" and "run-x is no run number" in third.fault
+    assert bids.run_keys(tmp_path, "01") == set()
 
 
 def test_events(tmp_path: Path) -> None:

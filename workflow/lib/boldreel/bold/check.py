@@ -1,11 +1,12 @@
 """Checks of the raw data before anything long starts.
 
-Takes BOLD files of a BIDS data set (with sidecar and events beside them) and the movies; leaves a
-list of what was found good, or one line that says what is wrong, where, and how to mend it.
+Takes BOLD files of a BIDS data set (with their sidecars), the events of those that show a movie, and the
+movies; leaves a list of what was found good, or one line that says what is wrong, where, and how to mend it.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,6 +26,7 @@ _TR_TOLERANCE = 1e-3  # s; headers hold TR as float32
 def check_run(
     bold_path: Path | str,
     min_volumes: int = Settings.min_volumes,
+    events: Path | str | None = None,
     movies: dict[str, float] | None = None,
     values: bool = True,
 ) -> None:
@@ -33,6 +35,7 @@ def check_run(
     Parameters
     ----------
     min_volumes : fewer are refused
+    events : what was shown in the run; None for one in which nothing was, or nothing that counts
     movies : file name to duration (s) of the movies that there are; None leaves movies unchecked
     values : look at voxels as well, for which a compressed image has to be read whole
 
@@ -58,10 +61,8 @@ def check_run(
     slice_times(path, sidecar, image.shape, t_r)
     if values:
         _check_values(path, image)
-    name = path.name.removesuffix(".gz").removesuffix(".nii").removesuffix("_bold")
-    events = path.with_name(f"{name}_events.tsv")
-    if events.exists():
-        check_events(events, count * t_r, t_r, movies)
+    if events is not None:
+        check_events(Path(events), count * t_r, t_r, movies)
 
 
 def repetition_time(path: Path, sidecar: dict[str, Any]) -> float:
@@ -176,23 +177,42 @@ def movie_durations(movies: Iterable[Path | str]) -> dict[str, float]:
     return {Path(path).name: float(video.probe(path)["duration"]) for path in movies}
 
 
+def add_runs(parser: argparse.ArgumentParser, kind: type, what: str) -> None:
+    """The words that name runs with and without events: --shown and --events in one order, --others."""
+    parser.add_argument("--shown", type=kind, nargs="*", default=[], help=f"{what}, with events")
+    parser.add_argument("--events", type=Path, nargs="*", default=[], help="theirs, in this order")
+    parser.add_argument("--others", type=kind, nargs="*", default=[], help=f"{what}, without")
+
+
+def paired(arguments: argparse.Namespace) -> list[tuple[Any, Path | None]]:
+    """(run, its events or None) of what `add_runs` took; UserError where a run or its events are missing."""
+    shown, events = arguments.shown, arguments.events
+    if len(shown) != len(events):
+        raise UserError(
+            f"{len(shown)} runs with --shown, {len(events)} files with --events; give one for each"
+        )
+    return [*zip(shown, events, strict=True), *((run, None) for run in arguments.others)]
+
+
 def main(argv: list[str] | None = None) -> None:
     """Check runs, and that no two of them are the same."""
     parser = step.parser(__doc__)
-    parser.add_argument("--bold", type=Path, nargs="+", required=True, help="raw runs of a subject")
+    add_runs(parser, Path, "raw runs of a subject")
     parser.add_argument("--movies", type=Path, nargs="*", help="all movies; default: not checked")
     parser.add_argument("--output", type=Path, help="JSON list of the runs that were found good")
     arguments = parser.parse_args(argv)
     settings = Settings.from_config(arguments.config)
     movies = None if arguments.movies is None else movie_durations(arguments.movies)
-    for path in arguments.bold:
-        check_run(path, settings.min_volumes, movies)
-    check_duplicates(arguments.bold)
+    every: list[Path] = []
+    for path, events in paired(arguments):
+        check_run(path, settings.min_volumes, events, movies)
+        every.append(path)
+    check_duplicates(every)
     if arguments.output:
         atomic.write_text(
-            arguments.output, json.dumps([path.name for path in arguments.bold], indent=1) + "\n"
+            arguments.output, json.dumps([path.name for path in every], indent=1) + "\n"
         )
-    print(f"{len(arguments.bold)} runs checked")
+    print(f"{len(every)} runs checked")
 
 
 if __name__ == "__main__":

@@ -30,13 +30,14 @@ _ENDINGS = {True: "_bold.dtseries.nii", False: "_desc-preproc_bold.nii*"}
 
 @dataclass(frozen=True)
 class Found:
-    """One preprocessed run: path, space by name, and the pipeline that made it."""
+    """One preprocessed run: path, space by name, the pipeline that made it; fault as in bids.Run."""
 
     segment: str
     repeat: int
     path: Path
     space: str
     pipeline: str
+    fault: str = ""
 
     @property
     def surface(self) -> bool:
@@ -110,8 +111,10 @@ def _find_fmriprep(folder: Path, space: str) -> list[Found]:
             f"{folder}: runs in {' and in '.join(kinds)}; choose one of them in bold.space"
         )
     paths = [path for path, _ in found]
-    labels = bids.count_repeats(paths)
-    return [Found(*label, path, name, FMRIPREP) for path, label in zip(paths, labels, strict=True)]
+    return [
+        Found(*counted[:2], path, name, FMRIPREP, counted.fault)
+        for path, counted in zip(paths, bids.count_repeats(paths), strict=True)
+    ]
 
 
 def _find_hcp(results: Path, space: str) -> list[Found]:
