@@ -350,11 +350,12 @@ def chosen_runs(subject):
 def shown_in(subject):
     """{(segment, repeat): events file} of adopted runs, from the raw data set."""
     known = told(bids.find_events, BIDS, subject)
-    return {
-        (run.segment, run.repeat): known[run.key]
-        for run in CHOSEN[subject].runs
-        if run.key in known
-    }
+    shown = {}
+    for run in CHOSEN[subject].runs:
+        path = known.get(run.key) or bids.events_of(bids.raw_name(run.path, BIDS))
+        if run.key in known or path.exists():
+            shown[run.segment, run.repeat] = path
+    return shown
 
 
 FILTER = (
@@ -624,9 +625,10 @@ def run_labels(wildcards):
 
 def events_of(subject, segment, repeat, path):
     """The events file of a run: beside its raw BOLD, or where the raw data set has it."""
+    if EMBEDDED:
+        return path.split("_bold.nii")[0] + "_events.tsv"
     if subject not in SHOWN:
-        found = path.split("_bold.nii")[0] + "_events.tsv"
-        return found if EMBEDDED else given(found)
+        return given(bids.events_of(path))
     if (segment, repeat) not in SHOWN[subject]:
         sys.exit(
             f"error: {BIDS}/sub-{subject}: no events file for {bids.run_label(segment, repeat)}; "
@@ -636,19 +638,22 @@ def events_of(subject, segment, repeat, path):
 
 
 @lru_cache(maxsize=None)
-def movies(*splits):
-    """Movies shown in the segments of the splits; the demo's movie is named like its segment.
+def stim_files(*splits):
+    """{movie: stim_file} of what is shown in the segments of the splits, by name.
 
-    Rules ask for them again and again, and each asking would read every events file.
+    Rules ask for movies again and again, and each asking would read every events file.
     """
+    paths = [path for subject in SUBJECTS for path in events(subject, *splits)]
+    return dict(sorted(told(configuration.movies_shown, paths).items()))
+
+
+@lru_cache(maxsize=None)
+def movies(*splits):
+    """Movies shown in the segments of the splits; the demo's movie is named like its segment."""
     if EMBEDDED:
         names = design.segments(config["insilico"])
         return [name for name in names if not splits or in_split(name, *splits)]
-    shown = told(
-        configuration.movies_shown,
-        [path for subject in SUBJECTS for path in events(subject, *(splits or SPLITS))],
-    )
-    return sorted(shown)
+    return list(stim_files(*(splits or SPLITS)))
 
 
 @lru_cache(maxsize=None)
@@ -656,9 +661,8 @@ def movie_files(*splits):
     """The movie files of the splits."""
     if EMBEDDED:
         return [f"{BIDS}/stimuli/{name}.mp4" for name in movies(*splits)]
-    return [
-        given(told(configuration.movie_file, BIDS, name)) for name in movies(*splits)
-    ]
+    named = stim_files(*(splits or SPLITS)).values()
+    return [given(told(configuration.movie_file, BIDS, name)) for name in named]
 
 
 def movie_file(wildcards):
@@ -730,18 +734,15 @@ def check_headers():
     except ImportError:
         return
     fewest = config["bold"]["min_volumes"]
+    doubts = {}
     for subject in RAW:
         if not foreign(subject):
             shown = events_by_run(subject)
             for segment, repeat, path in RAW[subject]:
-                told(
-                    check.check_run,
-                    path,
-                    fewest,
-                    shown.get((segment, repeat)),
-                    durations,
-                    False,
-                )
+                beside = shown.get((segment, repeat))
+                more = told(check.check_run, path, fewest, beside, durations, False)
+                doubts |= {doubt: beside for doubt in more if doubt not in doubts}
+    check.tell(doubts)
 
 
 def one_of(subjects):

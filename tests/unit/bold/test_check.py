@@ -104,6 +104,45 @@ def test_movie_missing_or_too_short(bold):
     refused(bold, "the movie lasts 30 s", movies={"train01.mp4": 30.0})
 
 
+@pytest.mark.parametrize(
+    ("film", "shown", "speed"),
+    [
+        (60.0, 57.6, "1.0417"),  # film on television
+        (60.0, 60.0 * 24 / 25 / 1.001, "1.0427"),
+        (60.0, 60.0, None),
+        (60.0, 55.0, None),  # cut off
+        (60.0, 60.0 / 1.001, None),  # below what matters
+    ],
+)
+def test_a_film_that_may_have_been_played_faster(bold, capsys, film, shown, speed):
+    table = events_of(bold)
+    row = f"0\t{shown}\ttrain01.mp4"
+    table.write_text(f"onset\tduration\tstim_file\n{row}\n")
+    doubts = check.check_run(bold, events=table, movies={"train01.mp4": film})
+    assert len(doubts) == (speed is not None)
+    if speed:
+        assert f"played at {speed} of its speed" in doubts[0] and "column speed" in doubts[0]
+        check.tell({doubts[0]: table})
+        assert capsys.readouterr().err == f"warning: {table}: {doubts[0]}\n"
+        table.write_text(f"onset\tduration\tstim_file\tspeed\n{row}\t{film / shown}\n")
+        assert not check.check_run(bold, events=table, movies={"train01.mp4": film})
+
+
+def test_a_film_that_was_played_slower(bold):
+    refused(bold, r"the movie lasts 57\.6 s.*write speed 0\.9600", movies={"train01.mp4": 57.6})
+
+
+def test_parts_that_do_not_say_which(bold):
+    """Two rows of a film longer than they are: from its beginning, or one after the other?"""
+    table = events_of(bold)
+    table.write_text("onset\tduration\tstim_file\n0\t20\ttrain01.mp4\n30\t20\ttrain01.mp4\n")
+    refused(bold, "rows 2 and 3 show parts of train01.mp4", movies={"train01.mp4": 40.0})
+    check.check_run(bold, events=table, movies={"train01.mp4": 20.5})
+    rows = "0\t20\ttrain01.mp4\t0\n30\t20\ttrain01.mp4\t0\n"
+    table.write_text(f"onset\tduration\tstim_file\tstim_onset\n{rows}")
+    check.check_run(bold, events=table, movies={"train01.mp4": 40.0})
+
+
 def test_too_few_volumes(bold):
     refused(bold, "30 volumes, at least 40 are needed", min_volumes=40)
 

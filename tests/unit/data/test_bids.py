@@ -91,6 +91,60 @@ def test_bad_events(tmp_path: Path, content: str, message: str) -> None:
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        " onset\t duration \tstim_file\n 2.0\t40.0 \t m1.mp4 \n",  # aligned by hand
+        "onset\tduration\tstim_file\n2.0\t40.0\tm1.mp4\t\n",  # a tab behind each row, as E-Prime
+        "onset\tduration\trating\tstim_file\n2.0\t40.0\t46.0\tm1.mp4\t\t\n",
+        "onset\tduration\tstim_file\t\n2.0\t40.0\tm1.mp4\t\n",
+        "\ufeffonset\tduration\tstim_file\r\n2.0\t40.0\tm1.mp4\r\n",  # a spreadsheet's mark
+        *(
+            f"onset\tduration\tstim_file\n0\t2\t{nothing}\n\n2.0\t40.0\tm1.mp4\n50\t{nothing}\t\n"
+            for nothing in ("n/a", "NA", "N/A", "nan", "None", "-", "")
+        ),
+    ],
+)
+def test_tables_as_others_write_them(tmp_path: Path, content: str) -> None:
+    """Plan and steps read the same: one film, from 2 s on, for 40 s."""
+    path = tmp_path / "e_events.tsv"
+    path.write_text(content, encoding="utf-8", newline="")
+    assert bids.stim_files(path) == ["m1.mp4"]
+    events = bids.read_events(path)
+    (shown,) = events[events["stim_file"].notna()].itertuples()
+    assert (shown.onset, shown.duration, shown.movie) == (2.0, 40.0, "m1")
+
+
+def test_rows_of_more_cells_than_columns(tmp_path: Path) -> None:
+    path = tmp_path / "e_events.tsv"
+    path.write_text("onset\tduration\tstim_file\n2.0\t40.0\tm1.mp4\tx\n")
+    for read in (bids.read_events, bids.stim_files):
+        with pytest.raises(UserError, match="row 2 has 4 cells, the first line names 3"):
+            read(path)
+
+
+def test_events_inherit(tmp_path: Path) -> None:
+    """The nearest file that applies, of several the one that says most; beside the run before all."""
+    name = "sub-01/ses-1/func/sub-01_ses-1_task-a_run-2"
+    tree(tmp_path, f"{name}_bold.nii.gz", "task-b_events.tsv", "task-a_run-1_events.tsv")
+    bold = tmp_path / f"{name}_bold.nii.gz"
+    beside = tmp_path / f"{name}_events.tsv"
+    assert bids.events_of(bold) == beside and not beside.exists()
+    for further in ("task-a", "task-a_run-2", "sub-01/sub-01_task-a", "sub-01/ses-1/sub-01_ses-1"):
+        path = tmp_path / f"{further}_events.tsv"
+        path.touch()
+        assert bids.events_of(bold) == path
+    beside.touch()
+    assert bids.events_of(bold) == beside
+    preprocessed = Path("x/sub-01_ses-1_task-a_run-2_space-fsLR_den-91k_bold.dtseries.nii")
+    assert bids.raw_name(preprocessed, tmp_path) == bold
+
+
+def test_a_sidecar_with_a_mark(tmp_path: Path) -> None:
+    (tmp_path / "x_bold.json").write_text('{"RepetitionTime": 2}', encoding="utf-8-sig")
+    assert bids.read_sidecar(tmp_path / "x_bold.json") == {"RepetitionTime": 2}
+
+
 def test_missing_events(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such events file"):
         bids.read_events(tmp_path / "e_events.tsv")

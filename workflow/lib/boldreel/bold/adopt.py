@@ -170,10 +170,14 @@ def compare_with_raw(runs: Mapping[Key, Run], raw: Iterable[bids.Run]) -> None:
 def check_shown(runs: Iterable[Run], events: Mapping[Label, Path], movies: Sequence[Path]) -> None:
     """UserError where events (by segment and repeat) and movies do not fit the runs."""
     durations = check.movie_durations(movies)
+    doubts: dict[str, Path | str] = {}
     for run in runs:
         path = events.get((run.segment, run.repeat))
-        if path is not None:
-            check.check_events(path, run.volumes * run.t_r, run.t_r, durations)
+        if path is None:
+            continue
+        for doubt in check.check_events(path, run.volumes * run.t_r, run.t_r, durations):
+            doubts.setdefault(doubt, path)
+    check.tell(doubts)
 
 
 def main(argv: list[str] | None = None) -> None:

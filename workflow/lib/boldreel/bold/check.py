@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,13 @@ from boldreel import step
 from boldreel.bold.content import check_duplicates
 from boldreel.bold.settings import Settings
 from boldreel.data import atomic, bids, nifti
+from boldreel.data.presentations import SPEED_SLACK
 from boldreel.errors import UserError
 
 _TR_TOLERANCE = 1e-3  # s; headers hold TR as float32
+# Film, television in Europe and in America, each as it is played: 24 pictures a second are shown as 25.
+_FRAME_RATES = (24000 / 1001, 24.0, 25.0)
+_SAME_SPEED = 5e-4
 
 
 def check_run(
@@ -29,8 +34,8 @@ def check_run(
     events: Path | str | None = None,
     movies: dict[str, float] | None = None,
     values: bool = True,
-) -> None:
-    """Check one raw run.
+) -> list[str]:
+    """Check one raw run; the doubts of `check_events`.
 
     Parameters
     ----------
@@ -61,8 +66,9 @@ def check_run(
     slice_times(path, sidecar, image.shape, t_r)
     if values:
         _check_values(path, image)
-    if events is not None:
-        check_events(Path(events), count * t_r, t_r, movies)
+    if events is None:
+        return []
+    return check_events(Path(events), count * t_r, t_r, movies)
 
 
 def repetition_time(path: Path, sidecar: dict[str, Any]) -> float:
@@ -135,12 +141,17 @@ def _check_values(path: Path, image: Any) -> None:
 
 def check_events(
     events_path: Path, length: float, t_r: float, movies: dict[str, float] | None
-) -> None:
+) -> list[str]:
     """Check what was shown in a run of a length (s).
+
+    Returns
+    -------
+    doubts : what looks as if a movie had been played at another speed than its file's
 
     Raises
     ------
-    UserError : an event past the run's end, a movie that is missing or shorter than its event.
+    UserError : an event past the run's end, a movie that is missing or shorter than its event, rows of which
+        nobody knows which part of a movie they show.
     """
     events = bids.read_events(events_path)
     ends = (events["onset"] + events["duration"].fillna(0.0)).to_numpy(float)
@@ -148,26 +159,59 @@ def check_events(
     if len(late):
         row = int(late[0])
         raise UserError(
-            f"{events_path}: row {row + 2} ends at {ends[row]:g} s, the run after {length:g} s; "
+            f"{events_path}: row {events['row'][row]} ends at {ends[row]:g} s, the run after {length:g} s; "
             "mend onset or duration, or check that the run is whole"
         )
     if movies is None:
-        return
-    for number, row in enumerate(events.itertuples(), start=2):
-        if row.stim_file is None or row.stim_file != row.stim_file:
+        return []
+    doubts = []
+    unknown: dict[str, int] = {}
+    for row in events.itertuples():
+        if not isinstance(row.stim_file, str):
             continue
         name = Path(row.stim_file).name
         if name not in movies:
             raise UserError(
-                f"{events_path}: row {number}: movie {name} is not among the data set's stimuli; "
+                f"{events_path}: row {row.row}: movie {name} is not among the data set's stimuli; "
                 "put it into stimuli/ or mend stim_file"
             )
-        end = row.stim_onset + row.duration
+        end = row.stim_onset + row.speed * row.duration
+        ratio = _played_at((movies[name] - row.stim_onset) / row.speed, row.duration)
         if end > movies[name] + 0.5 * t_r:
+            slower = f"; if it was played slower: write speed {ratio:.4f}" if ratio else ""
             raise UserError(
-                f"{events_path}: row {number} shows {name} until {end:g} s, the movie lasts "
-                f"{movies[name]:g} s; mend stim_onset or duration, or fetch the whole movie"
+                f"{events_path}: row {row.row} shows {name} until {end:g} s, the movie lasts "
+                f"{movies[name]:g} s; mend stim_onset or duration, or fetch the whole movie{slower}"
             )
+        if ratio:
+            left = movies[name] - row.stim_onset
+            doubts.append(
+                f"{name} is shown for {row.duration:g} s, and {left:g} s of it are left from there: if it was "
+                f"played at {ratio:.4f} of its speed, onsets drift by {abs(left - row.duration):.1f} s; then "
+                "write that into a column speed of the events"
+            )
+        if not row.part_known and end < 0.95 * movies[name] - 0.5 * t_r:
+            if name in unknown:
+                raise UserError(
+                    f"{events_path}: rows {unknown[name]} and {row.row} show parts of {name}, which lasts "
+                    f"{movies[name]:g} s; write into stim_onset where in the movie each begins (0 if at its "
+                    "beginning)"
+                )
+            unknown[name] = row.row
+    return doubts
+
+
+def _played_at(film: float, shown: float) -> float | None:
+    """The speed if these seconds of film took so long as if played at the rate of another standard."""
+    ratio = film / shown if shown > 0 else 1.0
+    speeds = (a / b for a in _FRAME_RATES for b in _FRAME_RATES if abs(a / b - 1) > SPEED_SLACK)
+    return next((speed for speed in speeds if abs(ratio / speed - 1) < _SAME_SPEED), None)
+
+
+def tell(doubts: dict[str, Path | str]) -> None:
+    """A line on standard error for each doubt, with the first events file that raises it."""
+    for doubt, path in doubts.items():
+        print(f"warning: {path}: {doubt}", file=sys.stderr)
 
 
 def movie_durations(movies: Iterable[Path | str]) -> dict[str, float]:
@@ -204,9 +248,12 @@ def main(argv: list[str] | None = None) -> None:
     settings = Settings.from_config(arguments.config)
     movies = None if arguments.movies is None else movie_durations(arguments.movies)
     every: list[Path] = []
+    doubts: dict[str, Path | str] = {}
     for path, events in paired(arguments):
-        check_run(path, settings.min_volumes, events, movies)
+        for doubt in check_run(path, settings.min_volumes, events, movies):
+            doubts.setdefault(doubt, events or path)
         every.append(path)
+    tell(doubts)
     check_duplicates(every)
     if arguments.output:
         atomic.write_text(

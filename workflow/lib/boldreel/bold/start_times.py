@@ -56,7 +56,7 @@ def find(
         return Start(0.0)
     if given is not None or raw is None:
         return Start(given or 0.0)
-    about = bids.inherited(_raw_name(found.path, Path(raw)))
+    about = bids.inherited(bids.raw_name(found.path, raw))
     times = [float(each) for each in about.get("SliceTiming") or []]
     if about and len(times) < 2 and not corrected:
         return Start(0.0)  # fMRIPrep had nothing to correct by
@@ -64,7 +64,8 @@ def find(
     if len(times) < 2:
         raise UserError(
             f"{found.path}: its sidecar does not say {whether} it was corrected for slice timing "
-            "(StartTime), nor do the raw data (SliceTiming); set bold.start_time (s; 0 where it was not corrected)"
+            "(StartTime), nor do the raw data (SliceTiming); set bold.start_time (s; 0 where it was "
+            "not corrected)"
         )
     start = round((min(times) + max(times)) / 2 if corrected else fmean(times), 3)
     return Start(
@@ -79,11 +80,3 @@ def tell(subject: str, derived: Sequence[str]) -> None:
     for how, runs in Counter(derived).items():
         if how:
             print(f"warning: sub-{subject}: {runs} runs' {how}", file=sys.stderr)
-
-
-def _raw_name(path: Path, raw: Path) -> Path:
-    """Where the raw run of a preprocessed one lies, there or not."""
-    entities = bids.parse_entities(path.name)
-    session = [f"ses-{entities['ses']}"] if "ses" in entities else []
-    stem = path.name.split("_space-")[0].split("_desc-")[0]
-    return raw.joinpath(f"sub-{entities['sub']}", *session, "func", f"{stem}_bold.nii.gz")

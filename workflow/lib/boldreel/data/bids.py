@@ -12,7 +12,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _BOLD = (".nii", ".nii.gz")
 _FUNC = ("func", "ses-*/func")
+_NOTHING = {"", "n/a", "na", "nan", "none", "null", "-"}
 _CLOCK_TOLERANCE = 60.0  # s by which clocks may differ
 
 
@@ -51,7 +52,7 @@ class Run:
     @property
     def events(self) -> Path:
         """Where the events file of this run lies."""
-        return self.path.with_name(_stem(self.path).removesuffix("_bold") + "_events.tsv")
+        return events_of(self.path)
 
 
 def check_source(path: Path | str, now: float | None = None) -> None:
@@ -183,6 +184,37 @@ def find_events(bids_root: Path | str, subject: str) -> dict[tuple[str, str, int
     return {run_key(path): path for path, (_, _, fault) in counted if not fault}
 
 
+def events_of(bold: Path | str) -> Path:
+    """The events file of a raw run, there or not: beside it, else the nearest further up that applies.
+
+    BIDS' inheritance: one whose entities the run has; of several in a folder the one with most.
+    """
+    path = Path(bold)
+    entities = parse_entities(path.name)
+    beside = path.with_name(_stem(path).removesuffix("_bold") + "_events.tsv")
+    if beside.exists():
+        return beside
+    for folder in _folders_above(path):
+        applying = [
+            candidate
+            for candidate in folder.glob("*_events.tsv")
+            if not candidate.name.startswith(".")
+            and parse_entities(candidate.name).items() <= entities.items()
+        ]
+        if applying:
+            return max(applying, key=lambda candidate: len(parse_entities(candidate.name)))
+    return beside
+
+
+def raw_name(preprocessed: Path, bids_root: Path | str) -> Path:
+    """Where the raw run of a preprocessed one lies by its name, there or not."""
+    entities = parse_entities(preprocessed.name)
+    session = [f"ses-{entities['ses']}"] if "ses" in entities else []
+    stem = preprocessed.name.split("_space-")[0].split("_desc-")[0]
+    folder = Path(bids_root).joinpath(f"sub-{entities.get('sub', '')}", *session, "func")
+    return folder / f"{stem}_bold.nii.gz"
+
+
 class Counted(NamedTuple):
     """Which run a file is; fault as in Run."""
 
@@ -230,18 +262,17 @@ def stim_files(path: Path | str) -> list[str]:
 
     Without pandas and without a look at the times: the Snakefile asks this of every run.
     """
-    try:
-        with open(path, encoding="utf-8", newline="") as source:
-            rows = csv.DictReader(source, delimiter="\t")
-            named = [row["stim_file"] for row in rows]
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError):
-        # Says what is wrong, in one line.
-        return [name for name in read_events(path)["stim_file"].unique() if name]
-    return [name for name in dict.fromkeys(named) if name not in (None, "", "n/a")]
+    rows = _rows(Path(path))
+    _, names = next(rows)
+    if "stim_file" not in names:
+        read_events(path)  # says what is wrong, in one line
+    column = names.index("stim_file")
+    found = dict.fromkeys(cells[column] for _, cells in rows)
+    return list(filter(None, dict.fromkeys(map(_cell, found))))
 
 
 def read_events(path: Path | str, stimuli: Path | str | None = None) -> pandas.DataFrame:
-    """What was shown when.
+    """What was shown when; rows that go on from each other are one (data.presentations).
 
     Parameters
     ----------
@@ -250,59 +281,107 @@ def read_events(path: Path | str, stimuli: Path | str | None = None) -> pandas.D
     Returns
     -------
     frame : columns of the file with onset, duration (s, from the run's start), stim_file (None where
-        a row shows no stimulus), stim_onset (s into the movie; 0 where the file does not say) and
-        movie (stim_file without folder and suffix).
+        a row shows no stimulus), stim_onset (s into the movie; 0 where the file does not say), part_known
+        (whether it says), speed (seconds of the movie in a second of the run; 1 where the file does not
+        say), movie (stim_file without folder and suffix) and row (the line in the file, the first of them
+        where several are one).
 
     Raises
     ------
-    UserError : missing file or column, a cell that is no time, a movie that is not in stimuli/.
-        A run at rest, which shows nothing in any row, is no error here.
+    UserError : missing file or column, a cell that is no time, a movie that is not in stimuli/, rows that
+        contradict each other. A run at rest, which shows nothing in any row, is no error here.
     """
     import pandas
 
+    from boldreel.data import presentations
+
     path = Path(path)
-    if not path.is_file():
-        raise UserError(
-            f"{path}: no such events file; BIDS wants one beside each run that shows a movie"
-        )
-    try:
-        frame = pandas.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a tab-separated table ({error})") from None
+    rows = _rows(path)
+    _, names = next(rows)
     for column in ("onset", "duration", "stim_file"):
-        if column not in frame:
+        if column not in names:
             raise UserError(
-                f"{path}: no column {column} (found {', '.join(frame.columns)}); events need onset, "
+                f"{path}: no column {column} (found {', '.join(names)}); events need onset, "
                 "duration and stim_file, the movie's name under stimuli/"
             )
-    for column in frame:
-        cells = [None if cell in ("n/a", "") else cell for cell in frame[column]]
-        frame[column] = pandas.Series(cells, index=frame.index, dtype=object)
+    lines, cells = [], []
+    for line, row in rows:
+        lines.append(line)
+        cells.append(list(map(_cell, row)))
+    frame = pandas.DataFrame(cells, columns=names, dtype=object)
+    frame["row"] = lines
     shown = frame["stim_file"].notna()
-    if "stim_onset" not in frame:
-        frame["stim_onset"] = "0"
-    frame["stim_onset"] = frame["stim_onset"].fillna("0")
-    for column in ("onset", "duration", "stim_onset"):
+    for column, default in (("stim_onset", "0"), ("speed", "1")):
+        if column not in frame:
+            frame[column] = None
+        if column == "stim_onset":
+            frame["part_known"] = frame[column].notna()
+        frame[column] = frame[column].where(frame[column].notna(), default)
+    for column in ("onset", "duration", "stim_onset", "speed"):
         numbers = pandas.to_numeric(frame[column], errors="coerce").astype("float64")
         low = float("-inf") if column == "onset" else 0.0
-        wrong = (shown | frame[column].notna()) & ~(numbers.ge(low) & numbers.lt(float("inf")))
+        good = numbers.ge(low) & numbers.lt(float("inf"))
+        if column == "speed":
+            good &= numbers.gt(0)
+        wrong = (shown | frame[column].notna()) & ~good
         if wrong.any():
             row = int(wrong.to_numpy().argmax())
             raise UserError(
-                f"{path}: row {row + 2}: {column} is {frame[column].iloc[row] or 'n/a'}; "
-                "expected a time in seconds"
+                f"{path}: row {frame['row'][row]}: {column} is {frame[column][row] or 'n/a'}; expected "
+                + ("seconds of film a second" if column == "speed" else "a time in seconds")
             )
         frame[column] = numbers
     movies = [Path(name).stem if name else None for name in frame["stim_file"]]
     frame["movie"] = pandas.Series(movies, index=frame.index, dtype=object)
     if stimuli is not None:
-        for row, name in enumerate(frame["stim_file"]):
+        for line, name in zip(frame["row"], frame["stim_file"], strict=True):
             if name and not (Path(stimuli) / name).is_file():
                 raise UserError(
-                    f"{path}: row {row + 2}: stim_file {name} is not in {stimuli}; put the movie "
+                    f"{path}: row {line}: stim_file {name} is not in {stimuli}; put the movie "
                     "there or mend the name"
                 )
-    return frame
+    return presentations.join(frame, path)
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """(line, cells) of a tab-separated table, the names of its columns first, blanks around cells taken off.
+
+    Every row has as many cells as there are columns; tabs behind the last one are passed over.
+
+    Raises
+    ------
+    UserError : no such file, no table, or a row of more cells than columns.
+    """
+    if not path.is_file():
+        raise UserError(
+            f"{path}: no such events file; BIDS wants one beside each run that shows a movie"
+        )
+    width = 0
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as source:
+            lines = csv.reader(source, delimiter="\t")
+            for row in lines:
+                cells = [cell.strip() for cell in row]
+                if not any(cells):
+                    continue
+                while len(cells) > width and not cells[-1]:
+                    cells.pop()
+                if width and len(cells) > width:
+                    raise UserError(
+                        f"{path}: row {lines.line_num} has {len(cells)} cells, the first line names {width}; "
+                        "expected a tab-separated table"
+                    )
+                width = width or len(cells)
+                yield lines.line_num, cells + [""] * (width - len(cells))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: not a tab-separated table ({error})") from None
+    if not width:
+        raise UserError(f"{path}: not a tab-separated table (it is empty)")
+
+
+def _cell(text: str) -> str | None:
+    """The text of a cell, None where it stands for nothing: BIDS' n/a, and what R and Python write for it."""
+    return None if text.lower() in _NOTHING else text
 
 
 def read_sidecar(path: Path | str) -> dict[str, Any]:
