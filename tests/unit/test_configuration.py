@@ -125,7 +125,9 @@ def test_where_a_movie_lies(tmp_path, named, there):
     (tmp_path / "stimuli" / "m1").mkdir()
     path.touch()
     assert configuration.movie_file(tmp_path, named) == str(path)
-    with pytest.raises(UserError, match="movie other.mp4 is named by the events but is not there"):
+    with pytest.raises(
+        UserError, match=r"movie other\.mp4 is named by the events but is not there"
+    ):
         configuration.movie_file(tmp_path, "other.mp4")
 
 

@@ -352,8 +352,10 @@ def shown_in(subject):
     known = told(bids.find_events, BIDS, subject)
     shown = {}
     for run in CHOSEN[subject].runs:
-        path = known.get(run.key) or bids.events_of(bids.raw_name(run.path, BIDS))
-        if run.key in known or path.exists():
+        path = known.get(run.key)
+        if path is None and told(split_of, run.segment, config["segments"]):
+            path = bids.events_of(bids.raw_name(run.path, BIDS))
+        if run.key in known or (path and path.exists()):
             shown[run.segment, run.repeat] = path
     return shown
 

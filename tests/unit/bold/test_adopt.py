@@ -98,6 +98,15 @@ def test_two_resolutions_need_a_choice(fmriprep):
     assert len(adopt.find(fmriprep, "01", "MNI152NLin2009cAsym:res-2")) == 2
 
 
+def test_a_density_that_cannot_be_read(tmp_path):
+    """Told by the name, before the first job."""
+    (tmp_path / "sub-01/func").mkdir(parents=True)
+    (tmp_path / "sub-01/func/sub-01_task-a_space-fsLR_den-170k_bold.dtseries.nii").touch()
+    for space in ("fsLR", "fsLR:den-170k"):
+        with pytest.raises(UserError, match=r"fsLR:den-170k; only den-91k can be read"):
+            derivatives.find(tmp_path, "01", space)
+
+
 def test_hcp(tmp_path):
     results = tmp_path / "hcp" / "100307" / "MNINonLinear" / "Results"
     for name, t_r in (

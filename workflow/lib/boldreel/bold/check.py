@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -185,10 +185,11 @@ def check_events(
             )
         if ratio:
             left = movies[name] - row.stim_onset
+            drift = abs(left - row.duration)
             doubts.append(
-                f"{name} is shown for {row.duration:g} s, and {left:g} s of it are left from there: if it was "
-                f"played at {ratio:.4f} of its speed, onsets drift by {abs(left - row.duration):.1f} s; then "
-                "write that into a column speed of the events"
+                f"{name} is shown for {row.duration:g} s, and {left:g} s of it are left from there; was it "
+                f"played at {ratio:.4f} of its speed? Then onsets drift by {drift:.1f} s: write that into a "
+                "column speed of the events"
             )
         if not row.part_known and end < 0.95 * movies[name] - 0.5 * t_r:
             if name in unknown:
@@ -221,7 +222,7 @@ def movie_durations(movies: Iterable[Path | str]) -> dict[str, float]:
     return {Path(path).name: float(video.probe(path)["duration"]) for path in movies}
 
 
-def add_runs(parser: argparse.ArgumentParser, kind: type, what: str) -> None:
+def add_runs(parser: argparse.ArgumentParser, kind: Callable[[str], Any], what: str) -> None:
     """The words that name runs with and without events: --shown and --events in one order, --others."""
     parser.add_argument("--shown", type=kind, nargs="*", default=[], help=f"{what}, with events")
     parser.add_argument("--events", type=Path, nargs="*", default=[], help="theirs, in this order")

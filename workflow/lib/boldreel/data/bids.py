@@ -325,9 +325,9 @@ def read_events(path: Path | str, stimuli: Path | str | None = None) -> pandas.D
             good &= numbers.gt(0)
         wrong = (shown | frame[column].notna()) & ~good
         if wrong.any():
-            row = int(wrong.to_numpy().argmax())
+            place = int(wrong.to_numpy().argmax())
             raise UserError(
-                f"{path}: row {frame['row'][row]}: {column} is {frame[column][row] or 'n/a'}; expected "
+                f"{path}: row {lines[place]}: {column} is {frame[column][place] or 'n/a'}; expected "
                 + ("seconds of film a second" if column == "speed" else "a time in seconds")
             )
         frame[column] = numbers

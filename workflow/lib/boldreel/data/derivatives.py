@@ -18,6 +18,7 @@ from boldreel.errors import UserError
 
 VOLUME = "MNI152NLin2009cAsym"
 SURFACE = "fsLR"
+_DENSITY = "91k"
 FMRIPREP, HCP = "fmriprep", "hcp"
 HCP_SPACE = "MNI152NLin6Asym"
 _HCP_RESULTS = ("MNINonLinear", "Results")
@@ -109,6 +110,12 @@ def _find_fmriprep(folder: Path, space: str) -> list[Found]:
     if len(kinds) > 1:
         raise UserError(
             f"{folder}: runs in {' and in '.join(kinds)}; choose one of them in bold.space"
+        )
+    densities = {entities.get("den", _DENSITY) for _, entities in found}
+    if name == SURFACE and densities != {_DENSITY}:
+        raise UserError(
+            f"{folder}: runs in {kinds[0]}; only den-{_DENSITY} can be read: call fMRIPrep with "
+            f"--cifti-output {_DENSITY}, or set bold.space to a volume"
         )
     paths = [path for path, _ in found]
     return [

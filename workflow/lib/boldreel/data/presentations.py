@@ -88,8 +88,8 @@ def _check_speed(rows: pandas.DataFrame, where: Path) -> None:
     if differs and off <= _STRAIGHT and low <= found / first.speed <= high:
         raise UserError(
             f"{where}: rows {first.row} to {rows['row'].iloc[-1]} show {shown:g} s of {first.stim_file} in "
-            f"{span:g} s, and clips would drift by {abs(drift):.1f} s; mend stim_onset, or write the speed of the "
-            f"film, {found:.4f}, into a column speed"
+            f"{span:g} s, and clips would drift by {abs(drift):.1f} s; mend stim_onset, or write the "
+            f"speed of the film, {found:.4f}, into a column speed"
         )
 
 
