@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.windows.test_clock import clips_of
 
-from boldreel.data import bids, presentations
+from boldreel.data import event_files, presentations
 from boldreel.errors import UserError
 from boldreel.windows import clock
 
@@ -29,14 +29,14 @@ def rows(length: float, onset: float = 2.0, speed: float = 1.0) -> str:
 
 
 def clips(path: Path) -> clock.Shown:
-    return clock.clip_onsets(clips_of("m", 22, 2.0), bids.read_events(path))
+    return clock.clip_onsets(clips_of("m", 22, 2.0), event_files.read(path))
 
 
 @pytest.mark.parametrize("length", [3.0, 1.9, 0.5, 0.04, 1 / 30])
 def test_rows_of_shots_and_frames_lose_no_clip(tmp_path, length):
     path = tmp_path / "sub-01_task-m_events.tsv"
     path.write_text(rows(length))
-    (only,) = bids.read_events(path).itertuples()
+    (only,) = event_files.read(path).itertuples()
     assert (only.onset, only.stim_onset, only.row) == (2.0, 0.0, 2)
     assert only.duration == pytest.approx(LENGTH, abs=2e-3)
     np.testing.assert_allclose(clips(path).onsets, 2.0 + 2 * np.arange(22), atol=1e-6)
@@ -49,7 +49,7 @@ def test_what_is_shown_between_goes_on(tmp_path):
         "onset\tduration\tstim_file\tstim_onset\n"
         "4\t4\tm.mp4\t4\n0\t4\tm.mp4\t0\n3\t0\tn/a\tn/a\n8\t4\tother.mp4\t8\n12\t4\tm.mp4\t0\n"
     )
-    events = bids.read_events(path)
+    events = event_files.read(path)
     shown = events[events["stim_file"].notna()]
     assert shown[["onset", "duration", "stim_onset"]].to_numpy().tolist() == [
         [0, 8, 0],
@@ -101,7 +101,7 @@ def test_another_speed_than_the_file_has(tmp_path, speed, length):
     text = rows(length, speed=speed)
     path.write_text(text)
     with pytest.raises(UserError, match=r"drift by .* column speed") as error:
-        bids.read_events(path)
+        event_files.read(path)
     assert f"the film, {speed:.4f}" in str(error.value) and "\n" not in str(error.value)
     first, *lines = text.splitlines()
     stated = [f"{first}\tspeed", *(f"{line}\t{speed:.6f}" for line in lines)]
@@ -124,7 +124,7 @@ def test_parts_of_a_film_are_no_other_speed(tmp_path, begins):
     path = tmp_path / "events.tsv"
     lines = [f"{10 * k}\t10\tm.mp4\t{begin}" for k, begin in enumerate(begins)]
     path.write_text("\n".join(["onset\tduration\tstim_file\tstim_onset", *lines]))
-    assert len(bids.read_events(path)) >= 1
+    assert len(event_files.read(path)) >= 1
 
 
 @pytest.mark.parametrize("speed", ["0", "-1", "fast"])
@@ -132,4 +132,4 @@ def test_impossible_speeds(tmp_path, speed):
     path = tmp_path / "events.tsv"
     path.write_text(f"onset\tduration\tstim_file\tspeed\n0\t10\tm.mp4\t{speed}\n")
     with pytest.raises(UserError, match=f"row 2: speed is {speed}; expected seconds of film"):
-        bids.read_events(path)
+        event_files.read(path)

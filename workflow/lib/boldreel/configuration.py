@@ -276,7 +276,7 @@ def movies_shown(events: Iterable[str | Path]) -> dict[str, str]:
 
     Raises UserError where two movies have one name, or a name could not be that of a folder.
     """
-    from boldreel.data.bids import stim_files
+    from boldreel.data.event_files import stim_files
 
     shown: dict[str, str] = {}
     for path in events:

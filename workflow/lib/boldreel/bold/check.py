@@ -18,7 +18,7 @@ import numpy as np
 from boldreel import step
 from boldreel.bold.content import check_duplicates
 from boldreel.bold.settings import Settings
-from boldreel.data import atomic, bids, nifti
+from boldreel.data import atomic, bids, event_files, nifti
 from boldreel.data.presentations import SPEED_SLACK
 from boldreel.errors import UserError
 
@@ -153,7 +153,7 @@ def check_events(
     UserError : an event past the run's end, a movie that is missing or shorter than its event, rows of which
         nobody knows which part of a movie they show.
     """
-    events = bids.read_events(events_path)
+    events = event_files.read(events_path)
     ends = (events["onset"] + events["duration"].fillna(0.0)).to_numpy(float)
     late = np.flatnonzero(ends > length + 0.5 * t_r)
     if len(late):

@@ -47,7 +47,7 @@ def clip_onsets(clips: pd.DataFrame, events: pd.DataFrame) -> Shown:
     Parameters
     ----------
     clips : table "clips"; its row numbers 0 to n - 1 are what Shown.rows counts
-    events : of one run (data.bids.read_events): onset, duration, stim_onset, speed, movie
+    events : of one run (data.event_files.read): onset, duration, stim_onset, speed, movie
 
     Returns
     -------

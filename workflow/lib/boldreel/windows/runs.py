@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldreel.data import arrays, bids
+from boldreel.data import arrays, bids, event_files
 from boldreel.data.splits import SPLITS, split_of
 from boldreel.errors import UserError
 from boldreel.windows import clock
@@ -78,7 +78,7 @@ def load_runs(
         t_r = float(meta["t_r"])
         if not t_r > 0:
             raise UserError(f"{path}: t_r is {t_r} s in its sidecar; make the series anew")
-        table = bids.read_events(shown_in)
+        table = event_files.read(shown_in)
         if not table["stim_file"].notna().any():
             raise UserError(
                 f"{shown_in}: stim_file is n/a in every row; name the movie that was shown, or "
