@@ -193,6 +193,30 @@ def test_movies_may_have_any_other_name(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("named", "there"),
+    [
+        ("m1.mp4", "m1.mp4"),
+        ("m1.MP4", "m1.MP4"),
+        ("m1.m4v", "m1.m4v"),
+        ("part/m1.mp4", "part/m1.mp4"),
+        ("../stimuli/m1.mp4", "m1.mp4"),
+        ("m1.avi", "m1.mp4"),
+        ("m1", "m1.mkv"),
+    ],
+)
+def test_where_a_movie_lies(tmp_path, named, there):
+    path = tmp_path / "stimuli" / there
+    path.parent.mkdir(parents=True)
+    (tmp_path / "stimuli" / "m1").mkdir()
+    path.touch()
+    assert configuration.movie_file(tmp_path, named) == str(path)
+    with pytest.raises(
+        UserError, match=r"movie other\.mp4 is named by the events but is not there"
+    ):
+        configuration.movie_file(tmp_path, "other.mp4")
+
+
+@pytest.mark.parametrize(
     "changed",
     [
         {"bids": "-rf", "insilico": {}},

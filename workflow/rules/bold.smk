@@ -1,7 +1,9 @@
 # Stage 2: raw BIDS to preprocessed BOLD, confounds, masks and quality control, in fMRIPrep's naming.
 
 # What the embedded engine reads of its section: the rest is for fMRIPrep and adopted derivatives.
-EMBEDDED_ENGINE = section("bold", leave_out=["derivatives", "space", "fmriprep"])
+EMBEDDED_ENGINE = section(
+    "bold", leave_out=["derivatives", "space", "start_time", "fmriprep"]
+)
 ANAT = f"{DERIVATIVES}/sub-{{subject}}/anat/sub-{{subject}}_"
 # What stands beside a preprocessed run.
 RUN = f"{DERIVATIVES}/sub-{{subject}}/func/sub-{{subject}}_task-{{segment}}_run-{{repeat}}_"
@@ -10,7 +12,8 @@ RUN = f"{DERIVATIVES}/sub-{{subject}}/func/sub-{{subject}}_task-{{segment}}_run-
 rule bold_check:
     """Refuse raw data that cannot be right, before anything long starts."""
     input:
-        bold=lambda wildcards: [path for _, _, path in RAW[wildcards.subject]],
+        shown=bold_files(named=True),
+        others=bold_files(named=False),
         sidecars=lambda wildcards: sidecars(
             path for _, _, path in RAW[wildcards.subject]
         ),
@@ -36,8 +39,9 @@ rule bold_check:
         cfg=EMBEDDED_ENGINE,
         code=code("bold.check"),
     shell:
-        "python -m boldreel.bold.check --bold {input.bold:q} --movies {input.movies:q} "
-        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+        "python -m boldreel.bold.check --shown {input.shown:q} --events {input.events:q} "
+        "--others {input.others:q} --movies {input.movies:q} --output {output:q} "
+        "--config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
 rule bold_anatomy:
@@ -223,17 +227,26 @@ rule bold_fmriprep:
         runtime=2880,
     params:
         cfg=json.dumps(
-            config["bold"]["fmriprep"] | {"space": config["bold"]["space"]},
+            config["bold"]["fmriprep"]
+            | {key: config["bold"][key] for key in ("space", "start_time")},
             sort_keys=True,
         ),
         code=code("bold.fmriprep"),
         engine=ENGINE,
+        labels=lambda wildcards: [
+            bids.run_label(*run) for run in runs_of(wildcards.subject)
+        ],
+        tasks=lambda wildcards: (
+            ["--tasks", *dict.fromkeys(run[0] for run in RAW[wildcards.subject])]
+            if CHOSEN[wildcards.subject].ignored
+            else []
+        ),
         bids=BIDS,
         derivatives=DERIVATIVES,
         work=f"{STATE}/fmriprep/sub-{{subject}}",
     shell:
         "python -m boldreel.bold.fmriprep --engine {params.engine} --subject {wildcards.subject} "
-        "--bids {params.bids:q} --derivatives {params.derivatives:q} --work {params.work:q} "
+        "--bold {input.bold:q} --labels {params.labels:q} {params.tasks:q} --bids {params.bids:q} --derivatives {params.derivatives:q} --work {params.work:q} "
         "--threads {threads} --memory {resources.mem_mb} --output {output:q} "
         "--config {params.cfg:q} 2>&1 | tee {log:q}"
 
@@ -269,11 +282,13 @@ rule bold_adopt:
         mem_mb=memory(4000),
         runtime=120,
     params:
-        cfg=json.dumps({"space": config["bold"]["space"]}),
+        cfg=json.dumps({key: config["bold"][key] for key in ("space", "start_time")}),
         code=code("bold.adopt"),
+        runs=run_labels,
         tree=lambda wildcards: COHORT_TREE if foreign(wildcards.subject) else TREE,
         raw=lambda wildcards: [] if foreign(wildcards.subject) else ["--raw", BIDS],
     shell:
         "python -m boldreel.bold.adopt --derivatives {params.tree:q} {params.raw:q} "
-        "--subject {wildcards.subject} --events {input.events:q} --movies {input.movies:q} "
+        "--subject {wildcards.subject} {params.runs:q} --events {input.events:q} "
+        "--movies {input.movies:q} "
         "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

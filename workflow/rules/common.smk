@@ -25,7 +25,8 @@ from boldreel import (
 from boldreel.align import conditions
 from boldreel.base_models import check as models_check
 from boldreel.base_models import resolve
-from boldreel.data import bids, derivatives
+from boldreel.bold import bids_filter
+from boldreel.data import bids, derivatives, selection
 from boldreel.data.splits import SPLITS, check_enough, split_of
 from boldreel.errors import UserError
 from boldreel.insilico import design
@@ -334,37 +335,82 @@ def adopted(subject):
     return ENGINE != "embedded" or foreign(subject)
 
 
-def raw_runs(subject):
-    """[(segment, repeat, path of the raw BOLD)] of a subject, simulated or found in BIDS.
+def simulated_runs(subject):
+    """[(segment, repeat, path of the raw BOLD)] of a simulated subject."""
+    func = f"{BIDS}/sub-{subject}/func/sub-{subject}"
+    return [
+        (segment, repeat, f"{func}_task-{segment}_run-{repeat}_bold.nii")
+        for segment, repeat in design.runs(INSILICO, subject)
+    ]
 
-    Of derivatives that are there already it is the path of the preprocessed BOLD.
+
+def chosen_runs(subject):
+    """Which runs of a subject's own data count, and which are ignored.
+
+    Of derivatives that are there already it is the preprocessed runs. What lies in a cohort's tree of its own
+    is all for pretraining: its thousands of files are not opened.
     """
-    if foreign(subject) or ENGINE == "derivatives":
+    raw = ENGINE != "derivatives" and not foreign(subject)
+    if raw:
+        found = told(bids.find_runs, BIDS, subject)
+    else:
         tree = COHORT_TREE if foreign(subject) else TREE
         found = told(derivatives.find, tree, subject, DERIVED_SPACE)
-        return [(run.segment, run.repeat, given(run.path)) for run in found]
-    if EMBEDDED:
-        func = f"{BIDS}/sub-{subject}/func/sub-{subject}"
-        return [
-            (segment, repeat, f"{func}_task-{segment}_run-{repeat}_bold.nii")
-            for segment, repeat in design.runs(INSILICO, subject)
-        ]
-    return [
-        (run.segment, run.repeat, given(run.path))
-        for run in told(bids.find_runs, BIDS, subject)
-    ]
+    if foreign(subject):
+        return told(selection.choose, found, config["segments"], lambda run: "")
+    if not raw:
+        keys = [run.key for run in found if not run.fault]
+        of_raw = bids.run_keys(BIDS, subject)
+        told(
+            selection.check_preprocessed,
+            f"sub-{subject}",
+            of_raw,
+            keys,
+            config["segments"],
+        )
+
+    def left_out(run):
+        return bids_filter.left_out(FILTER, run.path)
+
+    def fault_of(run):
+        return selection.fault(run.path, config["bold"]["min_volumes"], raw)
+
+    rest = fault_of if subject in COHORT else None
+    return told(selection.choose, found, config["segments"], rest, left_out)
 
 
 def shown_in(subject):
     """{(segment, repeat): events file} of adopted runs, from the raw data set."""
     known = told(bids.find_events, BIDS, subject)
-    found = told(derivatives.find, TREE, subject, DERIVED_SPACE)
-    return {
-        (run.segment, run.repeat): known[run.key] for run in found if run.key in known
-    }
+    shown = {}
+    for run in CHOSEN[subject].runs:
+        path = known.get(run.key)
+        if path is None and told(split_of, run.segment, config["segments"]):
+            path = bids.events_of(bids.raw_name(run.path, BIDS))
+        if run.key in known or (path and path.exists()):
+            shown[run.segment, run.repeat] = path
+    return shown
 
 
-RAW = {subject: raw_runs(subject) for subject in dict.fromkeys([*SUBJECTS, *COHORT])}
+FILTER = (
+    told(bids_filter.read, config["bold"]["fmriprep"])
+    if ENGINE.startswith("fmriprep")
+    else {}
+)
+# Every subject's runs that count: [(segment, repeat, path of the raw BOLD)], or of what is preprocessed already.
+CHOSEN = {
+    subject: chosen_runs(subject)
+    for subject in dict.fromkeys([*SUBJECTS, *COHORT])
+    if not EMBEDDED or foreign(subject)
+}
+RAW = {
+    subject: (
+        [(run.segment, run.repeat, given(run.path)) for run in CHOSEN[subject].runs]
+        if subject in CHOSEN
+        else simulated_runs(subject)
+    )
+    for subject in dict.fromkeys([*SUBJECTS, *COHORT])
+}
 SHOWN = {
     subject: shown_in(subject)
     for subject in RAW
@@ -395,13 +441,26 @@ def runs_of(subject, *splits):
 
 
 def untested(subject):
-    """[(segment, repeat)] of a subject outside the test split: what may be fitted, rest included."""
+    """[(segment, repeat)] of a subject outside the test split: what may be fitted, rest included.
+
+    Of a member of the pretraining cohort these are all intact runs, whether `segments` names them or not.
+    """
     return [run for run in runs_of(subject) if not in_split(run[0], "test")]
 
 
 for subject in SUBJECTS:
-    shown = [segment for segment, _, _ in RAW[subject]]
+    shown = (
+        CHOSEN[subject].segments
+        if subject in CHOSEN
+        else [segment for segment, _, _ in RAW[subject]]
+    )
     told(check_enough, shown, config["segments"], f"sub-{subject}")
+for subject in COHORT:
+    told(selection.check_left, f"sub-{subject}", untested(subject))
+if workflow.is_main_process:
+    ignored = {subject: chosen.ignored for subject, chosen in CHOSEN.items()}
+    for line in selection.told(ignored):
+        print(line, file=sys.stderr)
 
 
 def preprocessed(subject, segment, repeat):
@@ -555,25 +614,55 @@ def sidecars(paths):
     stems = [path.split(".nii")[0].removesuffix(".dtseries") for path in paths]
     beside = [stem.removesuffix(".npy") + ".json" for stem in stems]
     made = staged(path for path in beside if path.startswith(f"{R}/"))
-    own = (path for path in beside if not path.startswith(f"{R}/"))
+    own = [path for path in beside if not path.startswith(f"{R}/")]
+    # fMRIPrep 20 named a dense series' sidecar so.
+    own += [f"{stem}.dtseries.json" for stem in stems if not stem.startswith(f"{R}/")]
     return made + [given(path) for path in own if lexists(path)]
 
 
 def events(subject, *splits):
     """The events files of the same runs, in the same order."""
-    chosen = set(runs_of(subject, *splits))
-    return [
-        events_of(subject, segment, repeat, path)
+    return list(events_by_run(subject, *splits).values())
+
+
+def events_by_run(subject, *splits):
+    """{(segment, repeat): events file} of a subject's runs in these splits, or in any."""
+    chosen = set(runs_of(subject, *(splits or SPLITS)))
+    return {
+        (segment, repeat): events_of(subject, segment, repeat, path)
         for segment, repeat, path in RAW[subject]
         if (segment, repeat) in chosen
-    ]
+    }
+
+
+def own_runs(subject, named):
+    """[(segment, repeat, path)] of a subject's runs that `segments` names, or (not `named`) of all others."""
+    return [run for run in RAW[subject] if in_split(run[0], *SPLITS) == named]
+
+
+def bold_files(named):
+    """The BOLD of a subject's runs that `segments` names, or of all others, as inputs."""
+    return lambda wildcards: [path for _, _, path in own_runs(wildcards.subject, named)]
+
+
+def run_labels(wildcards):
+    """The same runs' labels as words of a command line: events belong to those that are shown."""
+    shown, others = (
+        [
+            bids.run_label(segment, repeat)
+            for segment, repeat, _ in own_runs(wildcards.subject, named)
+        ]
+        for named in (True, False)
+    )
+    return ["--shown", *shown, *(["--others", *others] if others else [])]
 
 
 def events_of(subject, segment, repeat, path):
     """The events file of a run: beside its raw BOLD, or where the raw data set has it."""
+    if EMBEDDED:
+        return path.split("_bold.nii")[0] + "_events.tsv"
     if subject not in SHOWN:
-        found = path.split("_bold.nii")[0] + "_events.tsv"
-        return found if EMBEDDED else given(found)
+        return given(bids.events_of(path))
     if (segment, repeat) not in SHOWN[subject]:
         sys.exit(
             f"error: {BIDS}/sub-{subject}: no events file for {bids.run_label(segment, repeat)}; "
@@ -583,19 +672,22 @@ def events_of(subject, segment, repeat, path):
 
 
 @lru_cache(maxsize=None)
-def movies(*splits):
-    """Movies shown in the segments of the splits; the demo's movie is named like its segment.
+def stim_files(*splits):
+    """{movie: stim_file} of what is shown in the segments of the splits, by name.
 
-    Rules ask for them again and again, and each asking would read every events file.
+    Rules ask for movies again and again, and each asking would read every events file.
     """
+    paths = [path for subject in SUBJECTS for path in events(subject, *splits)]
+    return dict(sorted(told(configuration.movies_shown, paths).items()))
+
+
+@lru_cache(maxsize=None)
+def movies(*splits):
+    """Movies shown in the segments of the splits; the demo's movie is named like its segment."""
     if EMBEDDED:
         names = design.segments(INSILICO)
         return [name for name in names if not splits or in_split(name, *splits)]
-    shown = told(
-        configuration.movies_shown,
-        [path for subject in SUBJECTS for path in events(subject, *(splits or SPLITS))],
-    )
-    return sorted(shown)
+    return list(stim_files(*(splits or SPLITS)))
 
 
 @lru_cache(maxsize=None)
@@ -603,9 +695,8 @@ def movie_files(*splits):
     """The movie files of the splits."""
     if EMBEDDED:
         return [f"{BIDS}/stimuli/{name}.mp4" for name in movies(*splits)]
-    return [
-        given(told(configuration.movie_file, BIDS, name)) for name in movies(*splits)
-    ]
+    named = stim_files(*(splits or SPLITS)).values()
+    return [given(told(configuration.movie_file, BIDS, name)) for name in named]
 
 
 def movie_file(wildcards):
@@ -733,16 +824,16 @@ def check_headers():
         durations = told(check.movie_durations, movie_files())
     except ImportError:
         return
+    fewest = config["bold"]["min_volumes"]
+    doubts = {}
     for subject in RAW:
         if not foreign(subject):
-            for _, _, path in RAW[subject]:
-                told(
-                    check.check_run,
-                    path,
-                    config["bold"]["min_volumes"],
-                    durations,
-                    False,
-                )
+            shown = events_by_run(subject)
+            for segment, repeat, path in RAW[subject]:
+                beside = shown.get((segment, repeat))
+                more = told(check.check_run, path, fewest, beside, durations, False)
+                doubts |= {doubt: beside for doubt in more if doubt not in doubts}
+    check.tell(doubts)
 
 
 def one_of(subjects):

@@ -43,7 +43,7 @@ def fmriprep(tmp_path) -> Path:
         dense = func / f"{stem}_space-fsLR_den-91k_bold.dtseries.nii"
         write_dense(dense, np.ones((6, 5), np.float32), left=3, right=2)
         dense.with_name(dense.name.replace(".dtseries.nii", ".json")).write_text(
-            json.dumps({"RepetitionTime": 2.0, "SliceTimingCorrected": True})
+            json.dumps({"RepetitionTime": 2.0, "SliceTimingCorrected": True, "StartTime": 0.97})
         )
     return root
 
@@ -77,8 +77,7 @@ def test_fmriprep_cifti(fmriprep):
     run = adopt.find(fmriprep, "01", "fsLR:den-91k")[0]
     assert run.kind == "cifti" and run.bold.endswith(".dtseries.nii") and run.mask == ""
     assert np.isnan(run.resolution)
-    # Before fMRIPrep wrote StartTime it moved volumes to the middle of the repetition.
-    assert run.start_time == 1.0
+    assert run.start_time == 0.97
 
 
 def test_table_round_trip(fmriprep, tmp_path):
@@ -105,6 +104,15 @@ def test_two_resolutions_need_a_choice(fmriprep):
     with pytest.raises(UserError, match=r"res-1 and in .*res-2"):
         adopt.find(fmriprep, "01")
     assert len(adopt.find(fmriprep, "01", "MNI152NLin2009cAsym:res-2")) == 2
+
+
+def test_a_density_that_cannot_be_read(tmp_path):
+    """Told by the name, before the first job."""
+    (tmp_path / "sub-01/func").mkdir(parents=True)
+    (tmp_path / "sub-01/func/sub-01_task-a_space-fsLR_den-170k_bold.dtseries.nii").touch()
+    for space in ("fsLR", "fsLR:den-170k"):
+        with pytest.raises(UserError, match=r"fsLR:den-170k; only den-91k can be read"):
+            derivatives.find(tmp_path, "01", space)
 
 
 def test_hcp(tmp_path):
@@ -152,11 +160,37 @@ def test_contradicts_raw(fmriprep, tmp_path, change, message):
         adopt.find(fmriprep, "01", raw=raw_of(fmriprep, tmp_path / "raw", **change))
 
 
-def test_raw_run_without_derivative(fmriprep, tmp_path):
+def test_runs_that_nobody_wants_need_not_agree(fmriprep, tmp_path):
+    """A raw localizer without a derivative, a derivative without raw data: both outside the splits."""
     raw = raw_of(fmriprep, tmp_path / "raw")
-    volume(raw / "sub-01/ses-a/func/sub-01_ses-a_task-probe_bold.nii.gz")
-    with pytest.raises(UserError, match=r"task-probe.*no preprocessed run"):
-        adopt.find(fmriprep, "01", raw=raw)
+    volume(raw / "sub-01/ses-a/func/sub-01_ses-a_task-localizer_bold.nii.gz")
+    volume(fmriprep / f"sub-01/ses-a/func/sub-01_ses-a_task-rest_{SPACE}_desc-preproc_bold.nii.gz")
+    wanted = {("movie", "b", 1): ("movie", 2), ("rest", "a", 1): ("rest", 1)}
+    runs = adopt.find(fmriprep, "01", raw=raw, wanted=wanted, shown=[("movie", 2)])
+    assert [(run.segment, run.repeat) for run in runs] == [("movie", 2), ("rest", 1)]
+    with pytest.raises(UserError, match=r"no preprocessed run task-other_run-1"):
+        adopt.find(fmriprep, "01", wanted={("other", "", 1): ("other", 1)})
+
+
+def test_runs_that_cannot_be_told_apart(fmriprep):
+    func = fmriprep / "sub-01/ses-a/func"
+    for kind in ("raw", "dico"):
+        volume(func / f"sub-01_ses-a_task-other_acq-{kind}_{SPACE}_desc-preproc_bold.nii.gz")
+    with pytest.raises(UserError, match=r"same task, session and run"):
+        adopt.find(fmriprep, "01")
+    wanted = {("movie", "a", 1): ("movie", 1)}
+    assert len(adopt.find(fmriprep, "01", wanted=wanted)) == 1
+
+
+def test_raw_images_that_were_not_fetched(fmriprep, tmp_path):
+    """Links of a data set under git-annex without their content: only events and sidecars are there."""
+    raw = raw_of(fmriprep, tmp_path / "raw")
+    for fetched in (1, 0):
+        path = list(raw.glob("sub-01/ses-*/func/*_bold.nii.gz"))[fetched]
+        path.unlink()
+        path.symlink_to("../.git/annex/objects/x")
+        assert len(adopt.find(fmriprep, "01", raw=raw)) == 2
+    assert not bids.has_bold(raw, "01")
 
 
 def events(path: Path, duration: float, movie: str = "a.mp4") -> Path:
@@ -171,12 +205,12 @@ def test_events_are_checked_without_raw_bold(fmriprep, tmp_path):
     paths = [
         events(func / f"ses-{s}/func/sub-01_ses-{s}_task-movie_events.tsv", 12.0) for s in "ab"
     ]
-    found, runs = derivatives.find(fmriprep, "01"), adopt.find(fmriprep, "01")
+    runs = adopt.find(fmriprep, "01")
     with pytest.raises(UserError, match=r"row 2: movie a.mp4 is not among"):
-        adopt.check_shown(found, runs, paths, [])
+        adopt.check_shown(runs, {("movie", 1): paths[0]}, [])
     events(paths[1], 99.0)
     with pytest.raises(UserError, match=r"ses-b.*row 2 ends at 99 s, the run after 12 s"):
-        adopt.check_shown(found, runs, paths[1:], [])
+        adopt.check_shown(runs, {("movie", 2): paths[1]}, [])
 
 
 def test_events_belong_to_their_own_session(fmriprep, tmp_path):

@@ -35,21 +35,25 @@ def amend(path, **changes):
 
 
 def events(path, onset, duration):
-    table = path.with_name(path.name.split("_bold")[0] + "_events.tsv")
+    table = events_of(path)
     row = f"{onset}\t{duration}\tmovie\ttrain01.mp4\t0\n"
     table.write_text("onset\tduration\ttrial_type\tstim_file\tstim_onset\n" + row)
 
 
+def events_of(path):
+    return path.with_name(path.name.split("_bold")[0] + "_events.tsv")
+
+
 def refused(path, message, **options):
     with pytest.raises(UserError, match=message) as caught:
-        check.check_run(path, **options)
+        check.check_run(path, events=events_of(path), **options)
     assert "\n" not in str(caught.value)
     assert str(path.parent) in str(caught.value)
 
 
 def test_a_good_run_passes(bold):
-    check.check_run(bold)
-    check.check_run(bold, movies={"train01.mp4": COUNT * T_R})
+    check.check_run(bold, events=events_of(bold))
+    check.check_run(bold, events=events_of(bold), movies={"train01.mp4": COUNT * T_R})
 
 
 def test_truncated(bold):
@@ -92,13 +96,52 @@ def test_slice_timing_of_the_wrong_length_or_unit(bold):
 def test_events_past_the_end(bold):
     events(bold, 10.0, COUNT * T_R)
     with pytest.raises(UserError, match="row 2 ends at 70 s, the run after 60 s") as caught:
-        check.check_run(bold)
+        check.check_run(bold, events=events_of(bold))
     assert "_events.tsv" in str(caught.value)
 
 
 def test_movie_missing_or_too_short(bold):
     refused(bold, "movie train01.mp4 is not among", movies={"other.mp4": 100.0})
     refused(bold, "the movie lasts 30 s", movies={"train01.mp4": 30.0})
+
+
+@pytest.mark.parametrize(
+    ("film", "shown", "speed"),
+    [
+        (60.0, 57.6, "1.0417"),  # film on television
+        (60.0, 60.0 * 24 / 25 / 1.001, "1.0427"),
+        (60.0, 60.0, None),
+        (60.0, 55.0, None),  # cut off
+        (60.0, 60.0 / 1.001, None),  # below what matters
+    ],
+)
+def test_a_film_that_may_have_been_played_faster(bold, capsys, film, shown, speed):
+    table = events_of(bold)
+    row = f"0\t{shown}\ttrain01.mp4"
+    table.write_text(f"onset\tduration\tstim_file\n{row}\n")
+    doubts = check.check_run(bold, events=table, movies={"train01.mp4": film})
+    assert len(doubts) == (speed is not None)
+    if speed:
+        assert f"played at {speed} of its speed" in doubts[0] and "column speed" in doubts[0]
+        check.tell({doubts[0]: table})
+        assert capsys.readouterr().err == f"warning: {table}: {doubts[0]}\n"
+        table.write_text(f"onset\tduration\tstim_file\tspeed\n{row}\t{film / shown}\n")
+        assert not check.check_run(bold, events=table, movies={"train01.mp4": film})
+
+
+def test_a_film_that_was_played_slower(bold):
+    refused(bold, r"the movie lasts 57\.6 s.*write speed 0\.9600", movies={"train01.mp4": 57.6})
+
+
+def test_parts_that_do_not_say_which(bold):
+    """Two rows of a film longer than they are: from its beginning, or one after the other?"""
+    table = events_of(bold)
+    table.write_text("onset\tduration\tstim_file\n0\t20\ttrain01.mp4\n30\t20\ttrain01.mp4\n")
+    refused(bold, "rows 2 and 3 show parts of train01.mp4", movies={"train01.mp4": 40.0})
+    check.check_run(bold, events=table, movies={"train01.mp4": 20.5})
+    rows = "0\t20\ttrain01.mp4\t0\n30\t20\ttrain01.mp4\t0\n"
+    table.write_text(f"onset\tduration\tstim_file\tstim_onset\n{rows}")
+    check.check_run(bold, events=table, movies={"train01.mp4": 40.0})
 
 
 def test_too_few_volumes(bold):
@@ -147,7 +190,22 @@ def test_runs_that_differ_in_one_value_are_two(tmp_path):
 
 
 def test_step_lists_what_it_checked(bold, tmp_path, capsys):
-    arguments = ["--bold", str(bold), "--output", str(tmp_path / "checked.json")]
-    check.main([*arguments, "--config", words("bold")])
-    assert json.loads((tmp_path / "checked.json").read_text()) == [bold.name]
-    assert "1 runs checked" in capsys.readouterr().out
+    """Events of a localizer, whose rows name no movie, are nothing to the check."""
+    other = write(tmp_path, seed=1, stem="sub-01_task-localizer")
+    events_of(other).write_text("onset\tduration\ttrial_type\n0\t2\tface\n")
+    arguments = ["--config", words("bold"), "--shown", str(bold)]
+    arguments += ["--events", str(events_of(bold)), "--others", str(other)]
+        "--config",
+        words("bold"),
+        "--shown",
+        str(bold),
+        "--events",
+        str(events_of(bold)),
+        "--others",
+        str(other),
+    ]
+    check.main([*arguments, "--output", str(tmp_path / "checked.json")])
+    assert json.loads((tmp_path / "checked.json").read_text()) == [bold.name, other.name]
+    assert "2 runs checked" in capsys.readouterr().out
+    with pytest.raises(UserError, match="1 runs with --shown, 0 files with --events"):
+        check.main(["--config", words("bold"), "--shown", str(bold)])

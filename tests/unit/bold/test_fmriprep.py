@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.unit.bold.test_adopt import volume
 
 from boldreel.bold import fmriprep
 from boldreel.bold.settings import FmriprepSettings
-from boldreel.data import bold_runs
+from boldreel.data import bids, bold_runs
 from boldreel.errors import UserError
 from boldreel.settings import read
 
@@ -47,7 +48,9 @@ def check(place: Path, engine: str, **section) -> None:
 
 def run(place: Path, engine: str, *more: str, **section) -> None:
     section = {"licence": str(place / "licence.txt"), "threads": 4, "memory": 12000, **section}
+    raw = bids.find_runs(place / "raw", "01")
     words = ["--engine", engine, "--subject", "01", "--bids", str(place / "raw")]
+    words += ["--bold", *(str(run.path) for run in raw), "--labels", *(run.label for run in raw)]
     words += ["--derivatives", str(place / "out"), "--work", str(place / "state/fmriprep")]
     words += ["--output", str(place / "bold.tsv"), "--config", json.dumps(section), *more]
     fmriprep.main(words)
@@ -125,6 +128,33 @@ def test_a_run_that_fmriprep_left_out(place):
     with pytest.raises(UserError, match=r"task-probe"):
         run(place, "fmriprep-docker")
     assert not (place / "bold.tsv").exists()
+
+
+def test_tasks_that_nobody_needs_are_left_out(place):
+    """Of a localizer that is not wanted fMRIPrep is not told, and its absence is no fault."""
+    raw = place / "raw/sub-01/func"
+    volume(raw / "sub-01_task-localizer_bold.nii.gz")
+    fmriprep_only = ["--bold", str(raw / f"{STEM}_bold.nii.gz"), "--labels", "task-movie_run-1"]
+    run(place, "fmriprep-docker", *fmriprep_only, "--tasks", "movie")
+    mounted = "state/fmriprep/bids_filter.json"
+    assert any(mounted in word for word in calls(place)[-1])
+    assert json.loads((place / mounted).read_text()) == {"bold": {"task": ["movie"]}}
+    assert [each.segment for each in bold_runs.read_all(place / "bold.tsv")] == ["movie"]
+
+
+def test_runs_are_named_as_raw_data_count_them(place):
+    """Only the second session was preprocessed: its run stays the second of its task."""
+    shutil.rmtree(place / "raw/sub-01")
+    shutil.rmtree(place / "made/sub-01")
+    for session in "ab":
+        volume(place / f"raw/sub-01/ses-{session}/func/sub-01_ses-{session}_task-x_bold.nii.gz")
+    stem = "sub-01_ses-b_task-x"
+    second = f"{stem}_space-MNI152NLin2009cAsym_res-2_desc-preproc_bold.nii.gz"
+    volume(place / "made/sub-01/ses-b/func" / second)
+    wanted = str(place / f"raw/sub-01/ses-b/func/{stem}_bold.nii.gz")
+    run(place, "fmriprep-docker", "--bold", wanted, "--labels", "task-x_run-2")
+    (only,) = bold_runs.read_all(place / "bold.tsv")
+    assert (only.segment, only.repeat) == ("x", 2) and "ses-b" in only.bold
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,6 @@ import pytest
 from boldreel.data import bids
 from boldreel.errors import UserError
 
-EVENTS = "onset\tduration\ttrial_type\tstim_file\tstim_onset\n4\t20.5\tmovie\tseg1.mp4\t10\n"
-
 
 def tree(root: Path, *names: str) -> Path:
     (root / "dataset_description.json").write_text("{}")
@@ -53,44 +51,33 @@ def test_what_is_missing_or_twice(tmp_path: Path) -> None:
         bids.find_runs(tmp_path, "03")
     with pytest.raises(UserError, match="sub-02: no func"):
         bids.find_runs(tmp_path, "02")
-    with pytest.raises(UserError, match="same task, session and run"):
-        bids.find_runs(tmp_path, "01")
+    (tmp_path / "sub-01/func/sub-01_task-b_run-x_bold.nii").touch()
+    first, second, third = bids.find_runs(tmp_path, "01")
+    assert first.fault == second.fault and "same task, session and run" in first.fault
+    assert third.segment == "b" and "run-x is no run number" in third.fault
+    assert bids.run_keys(tmp_path, "01") == set()
 
 
-def test_events(tmp_path: Path) -> None:
-    path = tmp_path / "e_events.tsv"
-    path.write_text(EVENTS + "30\tn/a\tbutton\tn/a\tn/a\n")
-    events = bids.read_events(path)
-    assert events["onset"].tolist() == [4.0, 30.0]
-    assert events["movie"].tolist() == ["seg1", None]
-    assert events["stim_onset"].tolist() == [10.0, 0.0]
-    path.write_text("onset\tduration\tstim_file\n-2\t20\tfolder/seg1.mp4\n")
-    events = bids.read_events(path)
-    assert (events["onset"][0], events["stim_onset"][0], events["movie"][0]) == (-2, 0, "seg1")
+def test_events_inherit(tmp_path: Path) -> None:
+    """The nearest file that applies, of several the one that says most; beside the run before all."""
+    name = "sub-01/ses-1/func/sub-01_ses-1_task-a_run-2"
+    tree(tmp_path, f"{name}_bold.nii.gz", "task-b_events.tsv", "task-a_run-1_events.tsv")
+    bold = tmp_path / f"{name}_bold.nii.gz"
+    beside = tmp_path / f"{name}_events.tsv"
+    assert bids.events_of(bold) == beside and not beside.exists()
+    for further in ("task-a", "task-a_run-2", "sub-01/sub-01_task-a", "sub-01/ses-1/sub-01_ses-1"):
+        path = tmp_path / f"{further}_events.tsv"
+        path.touch()
+        assert bids.events_of(bold) == path
+    beside.touch()
+    assert bids.events_of(bold) == beside
+    preprocessed = Path("x/sub-01_ses-1_task-a_run-2_space-fsLR_den-91k_bold.dtseries.nii")
+    assert bids.raw_name(preprocessed, tmp_path) == bold
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("onset\tduration\n1\t2\n", "no column stim_file"),
-        ("onset\tduration\tstim_file\n1\t2\ta.mp4\nx\t2\ta.mp4\n", "row 3: onset is x"),
-        ("onset\tduration\tstim_file\n1\tn/a\ta.mp4\n", "row 2: duration is n/a"),
-        ("onset\tduration\tstim_file\n1\t-2\ta.mp4\n", "row 2: duration is -2"),
-        ("onset\tduration\tstim_file\n1\t2\ta.mp4\n", "row 2: stim_file a.mp4 is not in"),
-        ("", "not a tab-separated table"),
-    ],
-)
-def test_bad_events(tmp_path: Path, content: str, message: str) -> None:
-    path = tmp_path / "e_events.tsv"
-    path.write_text(content)
-    with pytest.raises(UserError, match=message) as caught:
-        bids.read_events(path, tmp_path / "stimuli")
-    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-
-
-def test_missing_events(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such events file"):
-        bids.read_events(tmp_path / "e_events.tsv")
+def test_a_sidecar_with_a_mark(tmp_path: Path) -> None:
+    (tmp_path / "x_bold.json").write_text('{"RepetitionTime": 2}', encoding="utf-8-sig")
+    assert bids.read_sidecar(tmp_path / "x_bold.json") == {"RepetitionTime": 2}
 
 
 def test_sidecars_inherit(tmp_path: Path) -> None:
@@ -108,29 +95,6 @@ def test_sidecars_inherit(tmp_path: Path) -> None:
     (tmp_path / f"{name}.json").write_text("{")
     with pytest.raises(UserError, match="not valid JSON"):
         bids.read_sidecar(tmp_path / f"{name}.json")
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("onset\tduration\tstim_file\n0\t2\tb.mp4\n2\t2\tn/a\n4\t2\ta.mp4\n6\t2\tb.mp4\n", 2),
-        ("onset\tduration\tstim_file\n0\t2\tn/a\n", 0),
-    ],
-)
-def test_stim_files_are_those_of_the_whole_reading(tmp_path, text, expected):
-    path = tmp_path / "sub-01_task-a_events.tsv"
-    path.write_text(text)
-    assert bids.stim_files(path) == list(bids.read_events(path)["stim_file"].dropna().unique())
-    assert len(bids.stim_files(path)) == expected
-
-
-def test_stim_files_say_what_is_wrong(tmp_path):
-    path = tmp_path / "sub-01_task-a_events.tsv"
-    with pytest.raises(UserError, match="no such events file"):
-        bids.stim_files(path)
-    path.write_text("onset\tduration\n0\t2\n")
-    with pytest.raises(UserError, match="no column stim_file"):
-        bids.stim_files(path)
 
 
 def test_repeats_are_counted_through_sessions(tmp_path):
@@ -162,15 +126,6 @@ def test_links_that_lead_nowhere_and_dates_to_come(tmp_path: Path) -> None:
     bids.check_source(path, now - 30)
     with pytest.raises(UserError, match=r"dated 2\.0 hours in the future"):
         bids.check_source(path, now - 7200)
-
-
-def test_a_million_events(tmp_path: Path) -> None:
-    """Read as quickly as they can be, and all of them."""
-    path = tmp_path / "events.tsv"
-    with path.open("w") as lines:
-        lines.write("onset\tduration\tstim_file\n")
-        lines.writelines(f"{k}\t1\t{k % 3}.mp4\n" for k in range(1_000_000))
-    assert sorted(set(bids.stim_files(path))) == ["0.mp4", "1.mp4", "2.mp4"]
 
 
 def test_hidden_files_are_none_of_the_data_set(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from boldreel.data import bids, nifti
+from boldreel.data import bids, event_files, nifti
 from boldreel.errors import UserError
 from boldreel.insilico import anatomy, bold, encoding, features, head, response
 from boldreel.insilico.subject import Subject
@@ -110,7 +110,7 @@ def test_a_run_on_disk(cfg, subject, drives, tmp_path):
     assert sidecar["TaskName"] == "test01"
     assert len(sidecar["SliceTiming"]) == image.shape[2]
     assert max(sidecar["SliceTiming"]) < 2.0
-    events = bids.read_events(runs[0].events)
+    events = event_files.read(runs[0].events)
     assert events[["onset", "duration", "stim_file"]].values.tolist() == [[0, 20, "test01.mp4"]]
     motion = json.loads((truth / "task-test01_run-1.json").read_text())["motion"]
     assert np.array(motion["t1w_to_scanner"]).shape == (10, 4, 4)

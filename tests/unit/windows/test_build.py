@@ -98,6 +98,23 @@ def test_a_movie_in_two_splits_is_refused(make_study: Callable, tmp_path: Path) 
         run(study, tmp_path / "out", 4.0, 1)
 
 
+def test_events_of_two_sessions_go_with_their_series(make_study: Callable, tmp_path: Path) -> None:
+    """A run's number counts through sessions; the names of its events state that of the session."""
+    study = make_study(clips=10, positions=16)
+    place = study.series.index(next(name for name in study.series if "train1_run-2" in name))
+    events = Path(study.events[place])
+    own = events.with_name("sub-01_ses-b_task-train1_run-1_events.tsv")
+    own.write_text("onset\tduration\tstim_file\n4\t20\ttrain1.mp4\n")
+    study.events[place] = str(own)
+    run(study, tmp_path / "out", 4.0, 1)
+    table = tables.read(tmp_path / "out" / "windows.parquet", "windows")
+    first = table[table["clip"] == "train1-0000"].set_index("repeat")["first_volume"]
+    assert first[2] - first[1] == 2, "4 s later, at a TR of 2 s"
+    study.events[place] = next(name for name in study.events if "train2" in name)
+    with pytest.raises(UserError, match="is of another task"):
+        run(study, tmp_path / "out", 4.0, 1)
+
+
 def test_errors(make_study: Callable, tmp_path: Path) -> None:
     study = make_study(clips=10, positions=16)
     with pytest.raises(UserError, match="no clip has its response inside a run"):

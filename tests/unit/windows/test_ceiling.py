@@ -94,10 +94,11 @@ def test_step(study, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
 
 def test_nothing_shown_twice(study, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
     series = [name for name in study.series if "run-1" in name]
+    events = [name for name in study.events if "run-1" in name]
     (tmp_path / "choice.json").write_text(json.dumps({"lag": 6.0, "window": 2}))
     build.main(
         ["--choice", str(tmp_path / "choice.json"), "--series", *series]
-        + ["--events", *study.events, "--clips", study.clips]
+        + ["--events", *events, "--clips", study.clips]
         + ["--output", str(tmp_path / "windows.parquet")]
         + ["--config", json.dumps({"segments": SEGMENTS})]
     )

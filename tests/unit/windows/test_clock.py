@@ -21,7 +21,8 @@ def clips_of(movie: str, number: int, duration: float) -> pd.DataFrame:
 
 
 def event(onset: float, duration: float, movie: str, stim_onset: float = 0.0) -> dict:
-    return {"onset": onset, "duration": duration, "movie": movie, "stim_onset": stim_onset}
+    place = {"movie": movie, "stim_onset": stim_onset, "speed": 1.0}
+    return {"onset": onset, "duration": duration, **place}
 
 
 @pytest.mark.parametrize("start_time", [0.0, 1.0])

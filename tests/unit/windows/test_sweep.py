@@ -110,6 +110,6 @@ def test_errors(make_study: Callable, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no features of movie train2"):
         run(study, tmp_path)
     study.events = [name for name in study.events if "train1_run-2" not in name]
-    with pytest.raises(UserError, match="no events file for task-train1_run-2"):
+    with pytest.raises(UserError, match="10 series and 9 events files"):
         run(study, tmp_path)
     assert not (tmp_path / "choice.json").exists()

@@ -28,7 +28,7 @@ DEMO, OWN = (
 )  # the presets of the embedded data set and, unless another is named, of own data
 EMBEDDED_MODELS = "resources/insilico"  # base models that know the demo's world alone
 MOST_SUBJECTS = 10_000  # more than anybody plans in one run; a list that is none has millions
-_VIDEO = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".gif")
+_VIDEO = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".gif", ".m4v", ".mpg", ".wmv")
 
 
 @cache
@@ -383,7 +383,7 @@ def movies_shown(events: Iterable[str | Path]) -> dict[str, str]:
 
     Raises UserError where two movies have one name, or a name could not be that of a folder.
     """
-    from boldreel.data.bids import stim_files
+    from boldreel.data.event_files import stim_files
 
     shown: dict[str, str] = {}
     for path in events:
@@ -397,14 +397,19 @@ def movies_shown(events: Iterable[str | Path]) -> dict[str, str]:
     return shown
 
 
-def movie_file(bids: str | Path, name: str) -> str:
-    """The path of a movie under `stimuli/`; UserError if it is missing."""
-    for suffix in _VIDEO:
-        path = Path(bids) / "stimuli" / f"{name}{suffix}"
-        if os.path.lexists(path):  # a link that leads nowhere is told as such
+def movie_file(bids: str | Path, stim_file: str) -> str:
+    """The path of a movie by its `stim_file`, a path below `stimuli/`; UserError if it is missing.
+
+    Where nothing is there under that path: a video of that name, with whatever suffix.
+    """
+    stimuli, name = Path(bids) / "stimuli", Path(stim_file).stem
+    inside = [stimuli / stim_file] if ".." not in Path(stim_file).parts else []
+    others = [stimuli / f"{name}{suffix}" for suffix in _VIDEO]
+    for path in (*inside, *others):
+        if os.path.lexists(path) and not path.is_dir():  # a link that leads nowhere is told as such
             return str(path)
     raise UserError(
-        f"{bids}/stimuli: movie {name!r} is named by the events but is not there; copy it or mend stim_file"
+        f"{stimuli}: movie {stim_file} is named by the events but is not there; copy it or mend stim_file"
     )
 
 

@@ -1,57 +1,101 @@
 """Preprocessed runs as fMRIPrep or the HCP pipelines leave them, taken as they lie.
 
-Takes the root of a derivatives tree, a subject and a space; leaves a table with a row a run: where its
-BOLD, mask and confounds are, space and resolution, and its timing. Nothing is copied. With raw data, the
-runs are held against it: every raw run is there, with its number of volumes and its TR.
-How a space is named: data.derivatives.
+Takes the root of a derivatives tree, a subject, a space and the runs that count; leaves a table with a row
+a run: where its BOLD, mask and confounds are, space and resolution, and its timing. Nothing is copied. With
+raw data, the runs that show a movie are held against it: each raw run is there, with its number of volumes
+and its TR. How a space is named: data.derivatives.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from boldreel import step
-from boldreel.bold import check, content
+from boldreel.bold import check, content, start_times
+from boldreel.bold.start_times import Start
 from boldreel.data import bids, bold_runs, cifti, confounds, derivatives, nifti, provenance
 from boldreel.data.bold_runs import Run
 from boldreel.data.derivatives import Found
 from boldreel.errors import UserError
 
 _TR_TOLERANCE = 1e-3  # s
+Key = tuple[str, str, int]  # bids.run_key
+Label = tuple[str, int]  # (segment, repeat)
 
 
 def find(
-    root: Path | str, subject: str, space: str = derivatives.VOLUME, raw: Path | str | None = None
+    root: Path | str,
+    subject: str,
+    space: str = derivatives.VOLUME,
+    raw: Path | str | None = None,
+    wanted: Mapping[Key, Label] | None = None,
+    shown: Collection[Label] | None = None,
+    start_time: float | None = None,
 ) -> list[Run]:
-    """The runs of a subject in a derivatives tree, by segment and repeat, with their timing.
+    """The runs of a subject in a derivatives tree, with their timing.
 
     Parameters
     ----------
     subject : label without "sub-"
     raw : raw BIDS data set to hold them against, None for none
+    wanted : which runs (bids.run_key), and the (segment, repeat) that each of them is; None for all
+    shown : (segment, repeat) of those that show something, and are held against raw data; None for all
+    start_time : s, of runs whose sidecars do not say it (start_times.find)
 
     Raises
     ------
-    UserError : as data.derivatives.find; a damaged file; a contradiction with the raw data.
+    UserError : as data.derivatives.find; a run that is wanted is not there, or cannot be told from another;
+        a damaged file; a contradiction with the raw data; an unknown start time.
     """
-    found = derivatives.find(root, subject, space)
-    runs = [measure(each) for each in found]
-    if raw is not None:
-        known = {each.key: run for each, run in zip(found, runs, strict=True)}
-        compare_with_raw(known, bids.find_runs(raw, subject))
-    return runs
+    every = derivatives.find(root, subject, space)
+    for each in every:
+        if each.fault and (wanted is None or (each.segment and each.key in wanted)):
+            raise UserError(each.fault)
+    found = {each.key: each for each in every if each.segment}
+    if wanted is None:
+        wanted = {key: (each.segment, each.repeat) for key, each in found.items()}
+    runs: dict[Key, Run] = {}
+    compared: dict[Key, Run] = {}
+    derived: list[str] = []
+
+    def start(found: Found, sidecar: dict[str, Any]) -> Start:
+        matters = shown is None or (found.segment, found.repeat) in shown
+        time = start_times.find(found, sidecar, raw if matters else None, start_time)
+        derived.append(time.derived)
+        return time
+
+    for key, label in wanted.items():
+        if key not in found:
+            raise UserError(
+                f"{root}: sub-{subject} has no preprocessed run {bids.run_label(*label)} in space {space}; "
+                "preprocess it, or take its task out of `segments`"
+            )
+        each = replace(found[key], segment=label[0], repeat=label[1])
+        runs[key] = measure(each, start)
+        if shown is None or label in shown:
+            compared[key] = runs[key]
+    start_times.tell(subject, derived)
+    if raw is not None and bids.has_bold(raw, subject):
+        compare_with_raw(compared, bids.find_runs(raw, subject))
+    return list(runs.values())
 
 
-def measure(found: Found) -> Run:
-    """A run's shape and timing from its header and sidecar, and what lies beside it."""
+def measure(
+    found: Found, start: Callable[[Found, dict[str, Any]], Start] = start_times.find
+) -> Run:
+    """A run's shape and timing from its header and sidecar, and what lies beside it.
+
+    start : the start time of a run by its sidecar
+    """
     path = found.path
     volumes, header, resolution = _header(path, found.surface)
-    sidecar = _sidecar(path)
+    sidecar = bids.inherited(path)
     told = sidecar.get("RepetitionTime")
     t_r = header if told is None else float(told)
     if t_r is None:
@@ -77,22 +121,9 @@ def measure(found: Found) -> Run:
         "cifti" if found.surface else "volume",
         volumes,
         t_r,
-        _start_time(sidecar, t_r),
+        start(found, sidecar).seconds,
         found.pipeline,
     )
-
-
-def _start_time(sidecar: dict[str, Any], t_r: float) -> float:
-    """BIDS' StartTime (s); before it was written, slice-time correction went to the middle of TR."""
-    if "StartTime" in sidecar:
-        return float(sidecar["StartTime"])
-    return t_r / 2 if sidecar.get("SliceTimingCorrected") else 0.0
-
-
-def _sidecar(path: Path) -> dict[str, Any]:
-    name = path.name.removesuffix(".gz").removesuffix(".nii").removesuffix(".dtseries")
-    own = path.with_name(f"{name}.json")
-    return bids.read_sidecar(own) if own.exists() else {}
 
 
 def _header(path: Path, surface: bool) -> tuple[int, float | None, float]:
@@ -107,21 +138,20 @@ def _header(path: Path, surface: bool) -> tuple[int, float | None, float]:
     return image.shape[3], nifti.repetition_time(image), resolution
 
 
-def compare_with_raw(runs: Mapping[tuple[str, str, int], Run], raw: Iterable[bids.Run]) -> None:
-    """UserError where preprocessed runs (by bids.run_key) and raw runs contradict each other."""
-    sources = {bids.run_key(source.path): source for source in raw}
+def compare_with_raw(runs: Mapping[Key, Run], raw: Iterable[bids.Run]) -> None:
+    """UserError where preprocessed runs (by bids.run_key) and raw runs contradict each other.
+
+    Raw runs that were not preprocessed are passed over, and so are raw images that were not fetched.
+    """
+    sources = {bids.run_key(source.path): source for source in raw if not source.fault}
     for key, run in runs.items():
         if key not in sources:
             raise UserError(
                 f"{run.bold}: the raw data set has no such run; take it away, or add the raw run"
             )
-    for key, source in sources.items():
-        if key not in runs:
-            raise UserError(
-                f"{source.path}: has no preprocessed run in the derivatives; preprocess it, or take "
-                "the raw run away"
-            )
-        run = runs[key]
+        source = sources[key]
+        if not source.path.exists():
+            continue
         count = nifti.load(source.path).shape[3]
         if run.volumes != count:
             raise UserError(
@@ -136,16 +166,17 @@ def compare_with_raw(runs: Mapping[tuple[str, str, int], Run], raw: Iterable[bid
             )
 
 
-def check_shown(
-    found: Sequence[Found], runs: Sequence[Run], events: Iterable[Path], movies: Sequence[Path]
-) -> None:
-    """UserError where events and movies do not fit the runs; runs without events are passed over."""
-    by_key = {each.key: run for each, run in zip(found, runs, strict=True)}
+def check_shown(runs: Iterable[Run], events: Mapping[Label, Path], movies: Sequence[Path]) -> None:
+    """UserError where events (by segment and repeat) and movies do not fit the runs."""
     durations = check.movie_durations(movies)
-    for path in events:
-        run = by_key.get(bids.run_key(path))
-        if run is not None:
-            check.check_events(path, run.volumes * run.t_r, run.t_r, durations)
+    doubts: dict[str, Path | str] = {}
+    for run in runs:
+        path = events.get((run.segment, run.repeat))
+        if path is None:
+            continue
+        for doubt in check.check_events(path, run.volumes * run.t_r, run.t_r, durations):
+            doubts.setdefault(doubt, path)
+    check.tell(doubts)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -155,17 +186,30 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--derivatives", type=Path, required=True, help="fMRIPrep's or HCP's tree")
     parser.add_argument("--subject", required=True, help="label, without sub-")
     parser.add_argument("--raw", type=Path, help="raw BIDS data set to compare with")
-    parser.add_argument("--events", type=Path, nargs="*", default=[], help="events of the runs")
+    check.add_runs(parser, bids.parse_label, "runs, task-NAME_run-N")
     parser.add_argument("--movies", type=Path, nargs="*", default=[], help="all movies")
     parser.add_argument("--output", type=Path, required=True, help="table of the runs, .tsv")
     arguments = parser.parse_args(argv)
     space = arguments.config.get("space") or derivatives.VOLUME
-    raw = arguments.raw
-    if raw is not None and not bids.has_bold(raw, arguments.subject):
-        raw = None
-    runs = find(arguments.derivatives, arguments.subject, space, raw)
-    found = derivatives.find(arguments.derivatives, arguments.subject, space)
-    check_shown(found, runs, arguments.events, arguments.movies)
+    paired = check.paired(arguments)
+    every = derivatives.find(arguments.derivatives, arguments.subject, space)
+    keys = {(each.segment, each.repeat): each.key for each in every if not each.fault}
+    absent = [label for label, _ in paired if label not in keys]
+    if absent:
+        raise UserError(
+            f"{arguments.derivatives}: sub-{arguments.subject} has no run {bids.run_label(*absent[0])} in "
+            f"space {space}; plan again"
+        )
+    runs = find(
+        arguments.derivatives,
+        arguments.subject,
+        space,
+        raw=arguments.raw,
+        wanted={keys[label]: label for label, _ in paired} or None,
+        shown=arguments.shown if paired else None,
+        start_time=arguments.config.get("start_time"),
+    )
+    check_shown(runs, {label: path for label, path in paired if path}, arguments.movies)
     content.check_duplicates(run.bold for run in runs)
     bold_runs.write(arguments.output, runs)
     # The BOLD itself is hashed where it is read: in the provenance of each run's series.

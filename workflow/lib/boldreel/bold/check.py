@@ -1,13 +1,15 @@
 """Checks of the raw data before anything long starts.
 
-Takes BOLD files of a BIDS data set (with sidecar and events beside them) and the movies; leaves a
-list of what was found good, or one line that says what is wrong, where, and how to mend it.
+Takes BOLD files of a BIDS data set (with their sidecars), the events of those that show a movie, and the
+movies; leaves a list of what was found good, or one line that says what is wrong, where, and how to mend it.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +18,30 @@ import numpy as np
 from boldreel import step
 from boldreel.bold.content import check_duplicates
 from boldreel.bold.settings import BoldSettings
-from boldreel.data import atomic, bids, nifti
+from boldreel.data import atomic, bids, event_files, nifti
+from boldreel.data.presentations import SPEED_SLACK
 from boldreel.errors import UserError
 from boldreel.settings import read
 
 _TR_TOLERANCE = 1e-3  # s; headers hold TR as float32
+# Film, television in Europe and in America, each as it is played: 24 pictures a second are shown as 25.
+_FRAME_RATES = (24000 / 1001, 24.0, 25.0)
+_SAME_SPEED = 5e-4
 
 
 def check_run(
     bold_path: Path | str,
     min_volumes: int = BoldSettings.min_volumes,
+    events: Path | str | None = None,
     movies: dict[str, float] | None = None,
     values: bool = True,
-) -> None:
-    """Check one raw run.
+) -> list[str]:
+    """Check one raw run; the doubts of `check_events`.
 
     Parameters
     ----------
     min_volumes : fewer are refused
+    events : what was shown in the run; None for one in which nothing was, or nothing that counts
     movies : file name to duration (s) of the movies that there are; None leaves movies unchecked
     values : look at voxels as well, for which a compressed image has to be read whole
 
@@ -59,10 +67,9 @@ def check_run(
     slice_times(path, sidecar, image.shape, t_r)
     if values:
         _check_values(path, image)
-    name = path.name.removesuffix(".gz").removesuffix(".nii").removesuffix("_bold")
-    events = path.with_name(f"{name}_events.tsv")
-    if events.exists():
-        check_events(events, count * t_r, t_r, movies)
+    if events is None:
+        return []
+    return check_events(Path(events), count * t_r, t_r, movies)
 
 
 def repetition_time(path: Path, sidecar: dict[str, Any]) -> float:
@@ -135,39 +142,78 @@ def _check_values(path: Path, image: Any) -> None:
 
 def check_events(
     events_path: Path, length: float, t_r: float, movies: dict[str, float] | None
-) -> None:
+) -> list[str]:
     """Check what was shown in a run of a length (s).
+
+    Returns
+    -------
+    doubts : what looks as if a movie had been played at another speed than its file's
 
     Raises
     ------
-    UserError : an event past the run's end, a movie that is missing or shorter than its event.
+    UserError : an event past the run's end, a movie that is missing or shorter than its event, rows of which
+        nobody knows which part of a movie they show.
     """
-    events = bids.read_events(events_path)
+    events = event_files.read(events_path)
     ends = (events["onset"] + events["duration"].fillna(0.0)).to_numpy(float)
     late = np.flatnonzero(ends > length + 0.5 * t_r)
     if len(late):
         row = int(late[0])
         raise UserError(
-            f"{events_path}: row {row + 2} ends at {ends[row]:g} s, the run after {length:g} s; "
+            f"{events_path}: row {events['row'][row]} ends at {ends[row]:g} s, the run after {length:g} s; "
             "mend onset or duration, or check that the run is whole"
         )
     if movies is None:
-        return
-    for number, row in enumerate(events.itertuples(), start=2):
-        if row.stim_file is None or row.stim_file != row.stim_file:
+        return []
+    doubts = []
+    unknown: dict[str, int] = {}
+    for row in events.itertuples():
+        if not isinstance(row.stim_file, str):
             continue
         name = Path(row.stim_file).name
         if name not in movies:
             raise UserError(
-                f"{events_path}: row {number}: movie {name} is not among the data set's stimuli; "
+                f"{events_path}: row {row.row}: movie {name} is not among the data set's stimuli; "
                 "put it into stimuli/ or mend stim_file"
             )
-        end = row.stim_onset + row.duration
+        end = row.stim_onset + row.speed * row.duration
+        ratio = _played_at((movies[name] - row.stim_onset) / row.speed, row.duration)
         if end > movies[name] + 0.5 * t_r:
+            slower = f"; if it was played slower: write speed {ratio:.4f}" if ratio else ""
             raise UserError(
-                f"{events_path}: row {number} shows {name} until {end:g} s, the movie lasts "
-                f"{movies[name]:g} s; mend stim_onset or duration, or fetch the whole movie"
+                f"{events_path}: row {row.row} shows {name} until {end:g} s, the movie lasts "
+                f"{movies[name]:g} s; mend stim_onset or duration, or fetch the whole movie{slower}"
             )
+        if ratio:
+            left = movies[name] - row.stim_onset
+            drift = abs(left - row.duration)
+            doubts.append(
+                f"{name} is shown for {row.duration:g} s, and {left:g} s of it are left from there; was it "
+                f"played at {ratio:.4f} of its speed? Then onsets drift by {drift:.1f} s: write that into a "
+                "column speed of the events"
+            )
+        if not row.part_known and end < 0.95 * movies[name] - 0.5 * t_r:
+            if name in unknown:
+                raise UserError(
+                    f"{events_path}: rows {unknown[name]} and {row.row} show parts of {name}, which lasts "
+                    f"{movies[name]:g} s; write into stim_onset where in the movie each begins (0 if at its "
+                    "beginning)"
+                )
+            unknown[name] = row.row
+    return doubts
+
+
+def _played_at(film: float, shown: float) -> float | None:
+    """The speed if these seconds of film took so long as if played at the rate of another standard."""
+    ratio = film / shown if shown > 0 else 1.0
+    speeds = (a / b for a in _FRAME_RATES for b in _FRAME_RATES if abs(a / b - 1) > SPEED_SLACK)
+    return next((speed for speed in speeds if abs(ratio / speed - 1) < _SAME_SPEED), None)
+
+
+def tell(doubts: dict[str, Path | str]) -> None:
+    """A line on standard error for each doubt, with the first events file that raises it."""
+    for doubt, path in doubts.items():
+        print(f"warning: {path}: {doubt}", file=sys.stderr)
 
 
 def movie_durations(movies: Iterable[Path | str]) -> dict[str, float]:
@@ -177,23 +223,45 @@ def movie_durations(movies: Iterable[Path | str]) -> dict[str, float]:
     return {Path(path).name: float(video.probe(path)["duration"]) for path in movies}
 
 
+def add_runs(parser: argparse.ArgumentParser, kind: Callable[[str], Any], what: str) -> None:
+    """The words that name runs with and without events: --shown and --events in one order, --others."""
+    parser.add_argument("--shown", type=kind, nargs="*", default=[], help=f"{what}, with events")
+    parser.add_argument("--events", type=Path, nargs="*", default=[], help="theirs, in this order")
+    parser.add_argument("--others", type=kind, nargs="*", default=[], help=f"{what}, without")
+
+
+def paired(arguments: argparse.Namespace) -> list[tuple[Any, Path | None]]:
+    """(run, its events or None) of what `add_runs` took; UserError where a run or its events are missing."""
+    shown, events = arguments.shown, arguments.events
+    if len(shown) != len(events):
+        raise UserError(
+            f"{len(shown)} runs with --shown, {len(events)} files with --events; give one for each"
+        )
+    return [*zip(shown, events, strict=True), *((run, None) for run in arguments.others)]
+
+
 def main(argv: list[str] | None = None) -> None:
     """Check runs, and that no two of them are the same."""
     parser = step.parser(__doc__)
-    parser.add_argument("--bold", type=Path, nargs="+", required=True, help="raw runs of a subject")
+    add_runs(parser, Path, "raw runs of a subject")
     parser.add_argument("--movies", type=Path, nargs="*", help="all movies; default: not checked")
     parser.add_argument("--output", type=Path, help="JSON list of the runs that were found good")
     arguments = parser.parse_args(argv)
     settings = read(BoldSettings, arguments.config, "bold")
     movies = None if arguments.movies is None else movie_durations(arguments.movies)
-    for path in arguments.bold:
-        check_run(path, settings.min_volumes, movies)
-    check_duplicates(arguments.bold)
+    every: list[Path] = []
+    doubts: dict[str, Path | str] = {}
+    for path, events in paired(arguments):
+        for doubt in check_run(path, settings.min_volumes, events, movies):
+            doubts.setdefault(doubt, events or path)
+        every.append(path)
+    tell(doubts)
+    check_duplicates(every)
     if arguments.output:
         atomic.write_text(
-            arguments.output, json.dumps([path.name for path in arguments.bold], indent=1) + "\n"
+            arguments.output, json.dumps([path.name for path in every], indent=1) + "\n"
         )
-    print(f"{len(arguments.bold)} runs checked")
+    print(f"{len(every)} runs checked")
 
 
 if __name__ == "__main__":

@@ -18,11 +18,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from boldreel import step
-from boldreel.bold import adopt
+from boldreel.bold import adopt, bids_filter
 from boldreel.bold.settings import FmriprepSettings
 from boldreel.data import bids, bold_runs, derivatives, provenance
 from boldreel.errors import UserError
@@ -220,6 +220,9 @@ def main(argv: list[str] | None = None) -> None:
     parser = step.parser(__doc__)
     parser.add_argument("--engine", choices=ENGINES, required=True)
     parser.add_argument("--subject", required=True, help="label, without sub-")
+    parser.add_argument("--bold", type=Path, nargs="+", required=True, help="raw runs that count")
+    parser.add_argument("--labels", nargs="+", required=True, help="theirs: task-NAME_run-N")
+    parser.add_argument("--tasks", nargs="+", help="the only tasks to preprocess; default: all")
     parser.add_argument("--bids", type=Path, required=True, help="raw BIDS data set")
     parser.add_argument("--derivatives", type=Path, required=True, help="fMRIPrep's output folder")
     parser.add_argument("--work", type=Path, required=True, help="fMRIPrep's work directory")
@@ -229,20 +232,29 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     section = dict(arguments.config)
     space = section.pop("space", None) or derivatives.VOLUME
+    start_time = section.pop("start_time", None)
     given = {"threads": arguments.threads, "memory": arguments.memory}
     section |= {key: value for key, value in given.items() if value is not None}
     settings = read(FmriprepSettings, section, "bold.fmriprep")
     check(arguments.engine, settings)
     job = Job(arguments.subject, arguments.bids, arguments.derivatives, arguments.work)
+    own_filter = job.work / "bids_filter.json"
+    filtered = arguments.tasks and not settings.bids_filter
+    if filtered:
+        settings = replace(settings, bids_filter=str(own_filter))
     words = command(arguments.engine, job, settings)
     for folder in (job.output, job.work):
         folder.mkdir(parents=True, exist_ok=True)
+    if filtered:
+        bids_filter.write(own_filter, arguments.tasks)
     call(words)
-    runs = adopt.find(job.output, job.subject, space, raw=job.bids)
+    labels = map(bids.parse_label, arguments.labels)
+    wanted = dict(zip(map(bids.run_key, arguments.bold), labels, strict=True))
+    runs = adopt.find(job.output, job.subject, space, job.bids, wanted, start_time=start_time)
     bold_runs.write(arguments.output, runs)
     provenance.record(
         arguments.output,
-        inputs=[run.path for run in bids.find_runs(job.bids, job.subject)],
+        inputs=arguments.bold,
         config=arguments.config,
         started=started,
         extra={"command": json.dumps(words)},

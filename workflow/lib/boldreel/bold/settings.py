@@ -73,6 +73,13 @@ class BoldSettings(GridSettings):
         "With fMRIPrep or `derivatives`: space of the runs, as fMRIPrep's `--output-spaces` names"
         " it (`MNI152NLin2009cAsym:res-2`); `fsLR` is CIFTI. Null is `MNI152NLin2009cAsym`.",
     )
+    start_time: float | None = setting(
+        None,
+        "With fMRIPrep or `derivatives`, where their sidecars do not say it (fMRIPrep before "
+        "20.2.4): time within a repetition that slice-time correction moved the volumes to, s; 0 "
+        "where it was not applied. Null takes it from the raw data's `SliceTiming`.",
+        minimum=0,
+    )
     fmriprep: FmriprepSettings = subsection(
         FmriprepSettings,
         "How fMRIPrep runs. Its work directory lies under `state`, and it goes on from there.",

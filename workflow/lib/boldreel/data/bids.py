@@ -1,12 +1,11 @@
-"""Raw BIDS: the runs of a subject, their events and their sidecars.
+"""Raw BIDS: the runs of a subject, where their events lie, and their sidecars.
 
-Takes a BIDS directory; leaves one Run per BOLD file and tables of what was shown when. Sidecars
-follow BIDS' inheritance: a JSON higher up applies to every file that has its entities.
+Takes a BIDS directory; leaves one Run per BOLD file. Events and sidecars follow BIDS' inheritance: a file
+higher up applies to every run that has its entities. Standard library only: the Snakefile asks.
 """
 
 from __future__ import annotations
 
-import csv
 import errno
 import json
 import os
@@ -15,12 +14,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from boldreel.errors import UserError
-
-if TYPE_CHECKING:
-    import pandas
 
 _BOLD = (".nii", ".nii.gz")
 _FUNC = ("func", "ses-*/func")
@@ -33,6 +29,7 @@ class Run:
 
     segment is BIDS' task label, repeat its run index (1 where the name has none). Where two sessions
     use the same task and run index, the repeats of that task are counted through in session order.
+    fault says why the run cannot be told from others by its name, and is empty where it can.
     """
 
     subject: str
@@ -40,6 +37,7 @@ class Run:
     repeat: int
     path: Path
     session: str | None = None
+    fault: str = ""
 
     @property
     def label(self) -> str:
@@ -49,7 +47,7 @@ class Run:
     @property
     def events(self) -> Path:
         """Where the events file of this run lies."""
-        return self.path.with_name(_stem(self.path).removesuffix("_bold") + "_events.tsv")
+        return events_of(self.path)
 
 
 def check_source(path: Path | str, now: float | None = None) -> None:
@@ -112,13 +110,16 @@ def parse_entities(name: str) -> dict[str, str]:
 def find_runs(bids_root: Path | str, subject: str) -> list[Run]:
     """All BOLD runs of a subject, with and without sessions, by segment and repeat.
 
+    Two files that claim to be one run are both there, with a fault: whoever needs them refuses them
+    (data.selection).
+
     Parameters
     ----------
     subject : label with or without "sub-"
 
     Raises
     ------
-    UserError : no such data set or subject, no BOLD, or two files that claim to be one run.
+    UserError : no such data set or subject, or no BOLD.
     """
     root = Path(bids_root)
     label = subject.removeprefix("sub-")
@@ -129,25 +130,30 @@ def find_runs(bids_root: Path | str, subject: str) -> list[Run]:
         raise UserError(
             f"{root}: no subject sub-{label}; check config/subjects.tsv and the data set"
         )
-    every = sorted(path for pattern in _FUNC for path in folder.glob(f"{pattern}/sub-*_bold.nii*"))
-    paths = [
-        path
-        for path in every
-        if path.name.endswith(_BOLD) and parse_entities(path.name).get("part") != "phase"
-    ]
+    paths = _bold_files(folder)
     if not paths:
         raise UserError(f"{folder}: no func/*_bold.nii or .nii.gz; check the data set")
     runs = [
-        Run(label, segment, repeat, path, parse_entities(path.name).get("ses"))
-        for (segment, repeat), path in zip(count_repeats(paths), paths, strict=True)
+        Run(label, *counted[:2], path, parse_entities(path.name).get("ses"), counted.fault)
+        for counted, path in zip(count_repeats(paths), paths, strict=True)
     ]
     return sorted(runs, key=lambda run: (natural(run.segment), run.repeat))
 
 
 def has_bold(bids_root: Path | str, subject: str) -> bool:
-    """Whether the data set holds raw BOLD of a subject (shared derivatives often come without)."""
+    """Whether the data set holds raw BOLD of a subject.
+
+    Shared derivatives often come without it, or with links whose content was not fetched.
+    """
     folder = Path(bids_root) / f"sub-{subject.removeprefix('sub-')}"
-    return any(True for pattern in _FUNC for _ in folder.glob(f"{pattern}/sub-*_bold.nii*"))
+    return any(path.exists() for path in _bold_files(folder))
+
+
+def run_keys(bids_root: Path | str, subject: str) -> set[tuple[str, str, int]]:
+    """run_key of every raw run of a subject, also of those whose content was not fetched."""
+    paths = _bold_files(Path(bids_root) / f"sub-{subject.removeprefix('sub-')}")
+    counted = zip(paths, count_repeats(paths), strict=True)
+    return {run_key(path) for path, (_, _, fault) in counted if not fault}
 
 
 def run_key(path: Path) -> tuple[str, str, int]:
@@ -166,119 +172,84 @@ def run_key(path: Path) -> tuple[str, str, int]:
 
 
 def find_events(bids_root: Path | str, subject: str) -> dict[tuple[str, str, int], Path]:
-    """{run_key: events file} of a subject."""
+    """{run_key: events file} of a subject; files whose names do not tell their run are passed over."""
     folder = Path(bids_root) / f"sub-{subject.removeprefix('sub-')}"
     paths = sorted(path for pattern in _FUNC for path in folder.glob(f"{pattern}/sub-*_events.tsv"))
-    return {run_key(path): path for path in paths}
+    counted = zip(paths, count_repeats(paths), strict=True)
+    return {run_key(path): path for path, (_, _, fault) in counted if not fault}
 
 
-def count_repeats(paths: Sequence[Path]) -> list[tuple[str, int]]:
-    """(segment, repeat) of each file by its entities.
+def events_of(bold: Path | str) -> Path:
+    """The events file of a raw run, there or not: beside it, else the nearest further up that applies.
+
+    BIDS' inheritance: one whose entities the run has; of several in a folder the one with most.
+    """
+    path = Path(bold)
+    entities = parse_entities(path.name)
+    beside = path.with_name(_stem(path).removesuffix("_bold") + "_events.tsv")
+    if beside.exists():
+        return beside
+    for folder in _folders_above(path):
+        applying = [
+            candidate
+            for candidate in folder.glob("*_events.tsv")
+            if not candidate.name.startswith(".")
+            and parse_entities(candidate.name).items() <= entities.items()
+        ]
+        if applying:
+            return max(applying, key=lambda candidate: len(parse_entities(candidate.name)))
+    return beside
+
+
+def raw_name(preprocessed: Path, bids_root: Path | str) -> Path:
+    """Where the raw run of a preprocessed one lies by its name, there or not."""
+    entities = parse_entities(preprocessed.name)
+    session = [f"ses-{entities['ses']}"] if "ses" in entities else []
+    stem = preprocessed.name.split("_space-")[0].split("_desc-")[0]
+    folder = Path(bids_root).joinpath(f"sub-{entities.get('sub', '')}", *session, "func")
+    return folder / f"{stem}_bold.nii.gz"
+
+
+class Counted(NamedTuple):
+    """Which run a file is; fault as in Run."""
+
+    segment: str
+    repeat: int
+    fault: str
+
+
+def count_repeats(paths: Sequence[Path]) -> list[Counted]:
+    """Segment and repeat of each file by its entities.
 
     Where two sessions use the same task and run index, the repeats of that task are counted through in
-    session order.
-
-    Raises
-    ------
-    UserError : no task in a name, or two files that claim to be one run.
+    session order. A file whose name does not tell its run, or that claims to be the same run as another,
+    has a fault and is not counted.
     """
-    keys: list[tuple[str, str, int]] = []
+    counted: dict[Path, Counted] = {}
+    claims: dict[tuple[str, str, int], list[Path]] = {}
     for path in paths:
-        key = run_key(path)
-        if key in keys:
-            raise UserError(
-                f"{path}: same task, session and run as {paths[keys.index(key)].name}; give each run "
+        try:
+            claims.setdefault(run_key(path), []).append(path)
+        except UserError as error:
+            counted[path] = Counted(parse_entities(path.name).get("task", ""), 1, str(error))
+    single: list[tuple[str, str, int]] = []
+    for key, claiming in claims.items():
+        if len(claiming) == 1:
+            single.append(key)
+        for path in claiming[1:]:
+            fault = (
+                f"{path}: same task, session and run as {claiming[0].name}; give each run "
                 "its own run-<number>, or take one of them away"
             )
-        keys.append(key)
-    repeats: dict[tuple[str, str, int], int] = {}
-    for segment in {key[0] for key in keys}:
-        ordered = sorted(key for key in keys if key[0] == segment)
+            counted |= {each: Counted(key[0], key[2], fault) for each in (claiming[0], path)}
+    for segment in {key[0] for key in single}:
+        ordered = sorted(key for key in single if key[0] == segment)
         indices = [key[2] for key in ordered]
         if len(set(indices)) < len(indices):
             indices = list(range(1, len(ordered) + 1))
-        repeats |= dict(zip(ordered, indices, strict=True))
-    return [(key[0], repeats[key]) for key in keys]
-
-
-def stim_files(path: Path | str) -> list[str]:
-    """The movies that an events file names, each once; UserError as `read_events`.
-
-    Without pandas and without a look at the times: the Snakefile asks this of every run.
-    """
-    try:
-        with open(path, encoding="utf-8", newline="") as source:
-            rows = csv.DictReader(source, delimiter="\t")
-            named = [row["stim_file"] for row in rows]
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError):
-        # Says what is wrong, in one line.
-        return [name for name in read_events(path)["stim_file"].unique() if name]
-    return [name for name in dict.fromkeys(named) if name not in (None, "", "n/a")]
-
-
-def read_events(path: Path | str, stimuli: Path | str | None = None) -> pandas.DataFrame:
-    """What was shown when.
-
-    Parameters
-    ----------
-    stimuli : the data set's stimuli/ directory, to check that every movie is there
-
-    Returns
-    -------
-    frame : columns of the file with onset, duration (s, from the run's start), stim_file (None where
-        a row shows no stimulus), stim_onset (s into the movie; 0 where the file does not say) and
-        movie (stim_file without folder and suffix).
-
-    Raises
-    ------
-    UserError : missing file or column, a cell that is no time, a movie that is not in stimuli/.
-        A run at rest, which shows nothing in any row, is no error here.
-    """
-    import pandas
-
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(
-            f"{path}: no such events file; BIDS wants one beside each run that shows a movie"
-        )
-    try:
-        frame = pandas.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a tab-separated table ({error})") from None
-    for column in ("onset", "duration", "stim_file"):
-        if column not in frame:
-            raise UserError(
-                f"{path}: no column {column} (found {', '.join(frame.columns)}); events need onset, "
-                "duration and stim_file, the movie's name under stimuli/"
-            )
-    for column in frame:
-        cells = [None if cell in ("n/a", "") else cell for cell in frame[column]]
-        frame[column] = pandas.Series(cells, index=frame.index, dtype=object)
-    shown = frame["stim_file"].notna()
-    if "stim_onset" not in frame:
-        frame["stim_onset"] = "0"
-    frame["stim_onset"] = frame["stim_onset"].fillna("0")
-    for column in ("onset", "duration", "stim_onset"):
-        numbers = pandas.to_numeric(frame[column], errors="coerce").astype("float64")
-        low = float("-inf") if column == "onset" else 0.0
-        wrong = (shown | frame[column].notna()) & ~(numbers.ge(low) & numbers.lt(float("inf")))
-        if wrong.any():
-            row = int(wrong.to_numpy().argmax())
-            raise UserError(
-                f"{path}: row {row + 2}: {column} is {frame[column].iloc[row] or 'n/a'}; "
-                "expected a time in seconds"
-            )
-        frame[column] = numbers
-    movies = [Path(name).stem if name else None for name in frame["stim_file"]]
-    frame["movie"] = pandas.Series(movies, index=frame.index, dtype=object)
-    if stimuli is not None:
-        for row, name in enumerate(frame["stim_file"]):
-            if name and not (Path(stimuli) / name).is_file():
-                raise UserError(
-                    f"{path}: row {row + 2}: stim_file {name} is not in {stimuli}; put the movie "
-                    "there or mend the name"
-                )
-    return frame
+        for key, index in zip(ordered, indices, strict=True):
+            counted[claims[key][0]] = Counted(segment, index, "")
+    return [counted[path] for path in paths]
 
 
 def read_sidecar(path: Path | str) -> dict[str, Any]:
@@ -295,17 +266,28 @@ def read_sidecar(path: Path | str) -> dict[str, Any]:
     path = Path(path)
     if path.suffix == ".json":
         return _read_json(path)
+    merged = inherited(path)
+    if not merged:
+        raise UserError(
+            f"{path}: no JSON sidecar describes it; write {_stem(path)}.json beside it with "
+            "RepetitionTime (s) and TaskName"
+        )
+    return merged
+
+
+def inherited(path: Path) -> dict[str, Any]:
+    """The same of a data file, there or not; empty where no JSON describes it.
+
+    A dense series may have its JSON with or without `.dtseries` in the name: fMRIPrep has written both.
+
+    Raises
+    ------
+    UserError : a JSON that is not a JSON object.
+    """
     entities = parse_entities(path.name)
     suffix = _stem(path).rsplit("_", 1)[-1]
-    folders = [path.parent]
-    while not (folders[-1] / "dataset_description.json").is_file():
-        if folders[-1].parent == folders[-1] or len(folders) > 4:
-            folders = folders[:1]
-            break
-        folders.append(folders[-1].parent)
     merged: dict[str, Any] = {}
-    found = False
-    for folder in reversed(folders):
+    for folder in reversed(_folders_above(path)):
         applying = [
             candidate
             for candidate in folder.glob("*.json")
@@ -315,13 +297,17 @@ def read_sidecar(path: Path | str) -> dict[str, Any]:
         ]
         for candidate in sorted(applying, key=lambda c: len(parse_entities(c.name))):
             merged |= _read_json(candidate)
-            found = True
-    if not found:
-        raise UserError(
-            f"{path}: no JSON sidecar describes it; write {_stem(path)}.json beside it with "
-            "RepetitionTime (s) and TaskName"
-        )
     return merged
+
+
+def _folders_above(path: Path) -> list[Path]:
+    """The folders whose files may apply to this one, its own first, the data set's root last."""
+    folders = [path.parent]
+    while not (folders[-1] / "dataset_description.json").is_file():
+        if folders[-1].parent == folders[-1] or len(folders) > 4:
+            return folders[:1]
+        folders.append(folders[-1].parent)
+    return folders
 
 
 def natural(text: str) -> tuple[tuple[int, int, str], ...]:
@@ -333,6 +319,16 @@ def natural(text: str) -> tuple[tuple[int, int, str], ...]:
     )
 
 
+def _bold_files(folder: Path) -> list[Path]:
+    """The raw BOLD files of a subject's folder; of complex images the magnitude."""
+    found = (path for pattern in _FUNC for path in folder.glob(f"{pattern}/sub-*_bold.nii*"))
+    return sorted(
+        path
+        for path in found
+        if path.name.endswith(_BOLD) and parse_entities(path.name).get("part") != "phase"
+    )
+
+
 def _repeat(entities: dict[str, str], path: Path) -> int:
     index = entities.get("run", "1")
     if not index.isdigit() or int(index) < 1:
@@ -341,14 +337,14 @@ def _repeat(entities: dict[str, str], path: Path) -> int:
 
 
 def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").rsplit(".", 1)[0]
+    return path.name.removesuffix(".gz").rsplit(".", 1)[0].removesuffix(".dtseries")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path}: no such JSON sidecar")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))  # some editors mark it so
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid JSON ({error})") from None
     if not isinstance(content, dict):

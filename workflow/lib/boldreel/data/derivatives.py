@@ -18,6 +18,7 @@ from boldreel.errors import UserError
 
 VOLUME = "MNI152NLin2009cAsym"
 SURFACE = "fsLR"
+_DENSITY = "91k"
 FMRIPREP, HCP = "fmriprep", "hcp"
 HCP_SPACE = "MNI152NLin6Asym"
 _HCP_RESULTS = ("MNINonLinear", "Results")
@@ -30,13 +31,14 @@ _ENDINGS = {True: "_bold.dtseries.nii", False: "_desc-preproc_bold.nii*"}
 
 @dataclass(frozen=True)
 class Found:
-    """One preprocessed run: path, space by name, and the pipeline that made it."""
+    """One preprocessed run: path, space by name, the pipeline that made it; fault as in bids.Run."""
 
     segment: str
     repeat: int
     path: Path
     space: str
     pipeline: str
+    fault: str = ""
 
     @property
     def surface(self) -> bool:
@@ -109,9 +111,17 @@ def _find_fmriprep(folder: Path, space: str) -> list[Found]:
         raise UserError(
             f"{folder}: runs in {' and in '.join(kinds)}; choose one of them in bold.space"
         )
+    densities = {entities.get("den", _DENSITY) for _, entities in found}
+    if name == SURFACE and densities != {_DENSITY}:
+        raise UserError(
+            f"{folder}: runs in {kinds[0]}; only den-{_DENSITY} can be read: call fMRIPrep with "
+            f"--cifti-output {_DENSITY}, or set bold.space to a volume"
+        )
     paths = [path for path, _ in found]
-    labels = bids.count_repeats(paths)
-    return [Found(*label, path, name, FMRIPREP) for path, label in zip(paths, labels, strict=True)]
+    return [
+        Found(*counted[:2], path, name, FMRIPREP, counted.fault)
+        for path, counted in zip(paths, bids.count_repeats(paths), strict=True)
+    ]
 
 
 def _find_hcp(results: Path, space: str) -> list[Found]:

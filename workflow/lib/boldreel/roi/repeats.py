@@ -47,7 +47,7 @@ def shown(events: pandas.DataFrame, count: int, t_r: float, start_time: float) -
 
     Parameters
     ----------
-    events : of the run, as data.bids.read_events leaves them
+    events : of the run, as data.event_files.read returns them
     count : volumes; t_r : s; start_time : time of the first, s from the run's start
     """
     times = start_time + t_r * np.arange(count) - _LAG

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boldreel import step
-from boldreel.data import arrays, bids, provenance, tables
+from boldreel.data import arrays, event_files, provenance, tables
 from boldreel.errors import UserError
 from boldreel.roi import reliability, repeats
 from boldreel.roi.settings import RoiSettings
@@ -88,22 +88,25 @@ def main(argv: list[str] | None = None) -> None:
         "--series", type=Path, nargs="+", required=True, help="series of the training runs, .npy"
     )
     parser.add_argument(
-        "--events", type=Path, nargs="+", required=True, help="events of the same runs"
+        "--events",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="events of the same runs, in the same order",
     )
     parser.add_argument("--output", type=Path, required=True, help="voxels.parquet")
     arguments = parser.parse_args(argv)
     settings = read(RoiSettings, arguments.config, "roi")
     positions = tables.read(arguments.positions, "positions")
     series = [arrays.load(path, kind="series") for path in arguments.series]
-    labels = bids.count_repeats(arguments.events)
-    events = dict(zip(labels, arguments.events, strict=True))
-    shown = []
-    for values, meta in series:
-        path = events.get((meta["segment"], meta["repeat"]))
-        if path is None:
-            raise UserError(f"no events file for {meta['run']}; give its _events.tsv")
-        table = bids.read_events(path)
-        shown.append(repeats.shown(table, len(values), meta["t_r"], meta["start_time"]))
+    if len(series) != len(arguments.events):
+        raise UserError(
+            f"{len(series)} series and {len(arguments.events)} events files; give one for each"
+        )
+    shown = [
+        repeats.shown(event_files.read(path), len(values), meta["t_r"], meta["start_time"])
+        for (values, meta), path in zip(series, arguments.events, strict=True)
+    ]
     groups = repeats.groups(shown)
     frame = build(positions, series, groups, settings)
     tables.write(arguments.output, frame, "voxels")

@@ -3,10 +3,11 @@
 Takes clips, a run's events and its timing; leaves, per clip that was shown whole, when it came on and
 which volume its window begins with. All times in s.
 
-The clock in four lines:
+The clock in four points:
 - volume k of a run is at start_time + k * t_r from the run's start, where start_time is the reference
   time within the first TR that slice-time correction moved the data to (BIDS' StartTime; 0 without);
-- a clip that begins at movie time s comes on at event onset + (s - stim_onset);
+- a clip that begins at movie time s comes on at event onset + (s - stim_onset) / speed, where speed is 1
+  unless the film was played faster or slower than its file;
 - the lag is counted from there to a volume's time: a window begins with the volume nearest to
   clip onset + lag, of two equally near ones with the later, since blood comes late;
 - it goes on with the following volumes of the same run; past the run's end the last is repeated. A
@@ -46,7 +47,7 @@ def clip_onsets(clips: pd.DataFrame, events: pd.DataFrame) -> Shown:
     Parameters
     ----------
     clips : table "clips"; its row numbers 0 to n - 1 are what Shown.rows counts
-    events : of one run (data.bids.read_events): onset, duration, stim_onset, movie
+    events : of one run (data.event_files.read): onset, duration, stim_onset, speed, movie
 
     Returns
     -------
@@ -62,11 +63,11 @@ def clip_onsets(clips: pd.DataFrame, events: pd.DataFrame) -> Shown:
         whole = (
             (movie == event.movie)
             & (start >= event.stim_onset - _SLACK)
-            & (end <= event.stim_onset + event.duration + _SLACK)
+            & (end <= event.stim_onset + event.speed * event.duration + _SLACK)
         )
         found = np.flatnonzero(whole)
         rows.append(found)
-        onsets.append(event.onset + start[found] - event.stim_onset)
+        onsets.append(event.onset + (start[found] - event.stim_onset) / event.speed)
     if not rows:
         return Shown(np.zeros(0, np.int64), np.zeros(0))
     joined = np.concatenate(onsets)

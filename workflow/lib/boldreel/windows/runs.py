@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldreel.data import arrays, bids
+from boldreel.data import arrays, bids, event_files
 from boldreel.data.splits import SPLITS, split_of
 from boldreel.errors import UserError
 from boldreel.windows import clock
@@ -53,33 +53,35 @@ def load_runs(
 
     Parameters
     ----------
-    series, events : files named by run, in any order; segments that no pattern names are passed over
+    series : files named by run; segments that no pattern names are passed over
+    events : of each of them, in the same order, whatever their names: one may apply to several runs
 
     Raises
     ------
     UserError : a run without events or timing, two files for one run, events that show no known clip.
     """
-    events_of = dict(zip(bids.count_repeats(events), events, strict=True))
+    if len(series) != len(events):
+        raise UserError(f"{len(series)} series and {len(events)} events files; give one for each")
     found: dict[tuple[str, int], ShownRun] = {}
-    for path in series:
+    for path, shown_in in zip(series, events, strict=True):
         segment, repeat = key = bids.parse_label(path)
         split = split_of(segment, patterns)
         if split is None or split not in splits:
             continue
         if key in found:
             raise UserError(f"{path}: the same run as {found[key].path}; give each run once")
-        if key not in events_of:
+        if bids.parse_entities(shown_in.name).get("task", segment) != segment:
             raise UserError(
-                f"{path}: no events file for {bids.run_label(segment, repeat)}; give its _events.tsv"
+                f"{path}: {shown_in} is of another task; give events in the order of series"
             )
         values, meta = arrays.load(path, kind="series")
         t_r = float(meta["t_r"])
         if not t_r > 0:
             raise UserError(f"{path}: t_r is {t_r} s in its sidecar; make the series anew")
-        table = bids.read_events(events_of[key])
+        table = event_files.read(shown_in)
         if not table["stim_file"].notna().any():
             raise UserError(
-                f"{events_of[key]}: stim_file is n/a in every row; name the movie that was shown, or "
+                f"{shown_in}: stim_file is n/a in every row; name the movie that was shown, or "
                 "take the run's task out of segments"
             )
         shown = clock.clip_onsets(clips, table)
@@ -87,7 +89,7 @@ def load_runs(
         if not len(shown.rows):
             names = ", ".join(sorted({name for name in table["movie"] if isinstance(name, str)}))
             raise UserError(
-                f"{events_of[key]}: shows {names}, but no whole clip of that is in the clips table; "
+                f"{shown_in}: shows {names}, but no whole clip of that is in the clips table; "
                 "check stim_file, stim_onset and duration"
             )
         found[key] = ShownRun(

@@ -1,0 +1,135 @@
+"""Rows of events that go on from each other are one; another speed than the file's is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.windows.test_clock import clips_of
+
+from boldreel.data import event_files, presentations
+from boldreel.errors import UserError
+from boldreel.windows import clock
+
+LENGTH = 44.0
+
+
+def rows(length: float, onset: float = 2.0, speed: float = 1.0) -> str:
+    """A film of 44 s in rows of a length (s of film), from an onset on, played at a speed."""
+    lines = ["onset\tduration\tstim_file\tstim_onset"]
+    starts = np.arange(0, LENGTH - 1e-9, length)
+    for start in starts:
+        shown = min(length, LENGTH - start) / speed
+        lines.append(f"{onset + start / speed:.3f}\t{shown:.3f}\tm.mp4\t{start:.3f}")
+    return "\n".join(lines) + "\n"
+
+
+def clips(path: Path) -> clock.Shown:
+    return clock.clip_onsets(clips_of("m", 22, 2.0), event_files.read(path))
+
+
+@pytest.mark.parametrize("length", [3.0, 1.9, 0.5, 0.04, 1 / 30])
+def test_rows_of_shots_and_frames_lose_no_clip(tmp_path, length):
+    path = tmp_path / "sub-01_task-m_events.tsv"
+    path.write_text(rows(length))
+    (only,) = event_files.read(path).itertuples()
+    assert (only.onset, only.stim_onset, only.row) == (2.0, 0.0, 2)
+    assert only.duration == pytest.approx(LENGTH, abs=2e-3)
+    np.testing.assert_allclose(clips(path).onsets, 2.0 + 2 * np.arange(22), atol=1e-6)
+
+
+def test_what_is_shown_between_goes_on(tmp_path):
+    """Presses of a button between the rows, an order that is not that of time, and other films."""
+    path = tmp_path / "events.tsv"
+    path.write_text(
+        "onset\tduration\tstim_file\tstim_onset\n"
+        "4\t4\tm.mp4\t4\n0\t4\tm.mp4\t0\n3\t0\tn/a\tn/a\n8\t4\tother.mp4\t8\n12\t4\tm.mp4\t0\n"
+    )
+    events = event_files.read(path)
+    shown = events[events["stim_file"].notna()]
+    assert shown[["onset", "duration", "stim_onset"]].to_numpy().tolist() == [
+        [0, 8, 0],
+        [8, 4, 8],
+        [12, 4, 0],
+    ]
+    assert len(events) == 4
+
+
+def joined_naively(table: pd.DataFrame) -> list[tuple[float, float, float]]:
+    """The same, row by row."""
+    out: list[list[float]] = []
+    for row in table.itertuples():
+        if out:
+            onset, duration, begin = out[-1]
+            touches = abs(row.onset - onset - duration) < 0.02
+            if touches and abs(row.stim_onset - begin - duration) < 0.02:
+                out[-1][1] = row.onset + row.duration - onset
+                continue
+        out.append([row.onset, row.duration, row.stim_onset])
+    return [(a, b, c) for a, b, c in out]
+
+
+@given(st.lists(st.tuples(st.sampled_from([1, 2, 5]), st.booleans(), st.sampled_from([0, 0, 7]))))
+@settings(max_examples=200, deadline=None)
+def test_against_a_loop(steps):
+    """Pauses in the run and jumps in the film part what is shown; nothing else does."""
+    onset, begin = 0.0, 0.0
+    made = []
+    for duration, pause, jump in steps:
+        onset, begin = onset + pause, begin + jump
+        made.append((onset, duration, begin))
+        onset, begin = onset + duration, begin + duration
+    table = pd.DataFrame(made, columns=["onset", "duration", "stim_onset"], dtype=float)
+    about = table.assign(stim_file="m.mp4", speed=1.0, row=np.arange(len(table)) + 2)
+    try:
+        found = presentations.join(about, Path("events.tsv"))
+    except UserError:  # jumps as even as if the film were played faster: not what this is about
+        return
+    columns = ["onset", "duration", "stim_onset"]
+    np.testing.assert_allclose(found[columns].to_numpy(), joined_naively(table) or np.empty((0, 3)))
+
+
+@pytest.mark.parametrize("speed", [25 / 24, 24 / 25, 1.02])
+@pytest.mark.parametrize("length", [4.0, 0.04])
+def test_another_speed_than_the_file_has(tmp_path, speed, length):
+    """Told where rows and film contradict each other; where the speed is stated, clips come in time."""
+    path = tmp_path / "events.tsv"
+    text = rows(length, speed=speed)
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"drift by .* column speed") as error:
+        event_files.read(path)
+    assert f"the film, {speed:.4f}" in str(error.value) and "\n" not in str(error.value)
+    first, *lines = text.splitlines()
+    stated = [f"{first}\tspeed", *(f"{line}\t{speed:.6f}" for line in lines)]
+    path.write_text("\n".join(stated) + "\n")
+    shown = clips(path)
+    np.testing.assert_allclose(shown.onsets, 2.0 + 2 * np.arange(22) / speed, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    "begins",
+    [
+        [0, 10, 20.4, 30],  # one jump
+        [0, 20, 40, 60],  # every second part
+        [0, 10.02, 20.03, 30.06],  # within half a percent
+        [30, 20, 10, 0],  # backwards
+        [0, 0, 0, 0],  # the beginning again and again
+    ],
+)
+def test_parts_of_a_film_are_no_other_speed(tmp_path, begins):
+    path = tmp_path / "events.tsv"
+    lines = [f"{10 * k}\t10\tm.mp4\t{begin}" for k, begin in enumerate(begins)]
+    path.write_text("\n".join(["onset\tduration\tstim_file\tstim_onset", *lines]))
+    assert len(event_files.read(path)) >= 1
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "fast"])
+def test_impossible_speeds(tmp_path, speed):
+    path = tmp_path / "events.tsv"
+    path.write_text(f"onset\tduration\tstim_file\tspeed\n0\t10\tm.mp4\t{speed}\n")
+    with pytest.raises(UserError, match=f"row 2: speed is {speed}; expected seconds of film"):
+        event_files.read(path)

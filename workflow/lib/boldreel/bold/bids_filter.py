@@ -1,0 +1,66 @@
+"""Which raw runs fMRIPrep is told to leave out, known before it runs for a day.
+
+Takes the ``bold.fmriprep`` section and raw runs; leaves what leaves a run out, or nothing. Standard library
+only: the Snakefile asks. Filters are those of fMRIPrep's --bids-filter-file, in pybids' words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from boldreel.data import atomic, bids
+from boldreel.errors import UserError
+
+_ENTITIES = {"task": "task", "session": "ses", "acquisition": "acq", "direction": "dir"}
+_ENTITIES |= {"reconstruction": "rec", "run": "run"}
+_TASK_OPTIONS = ("-t", "--task-id", "--task_id")
+
+
+def read(section: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The values that runs must have, by entity, from `bids_filter` and from fMRIPrep's option for a task.
+
+    Values that are no texts or numbers (pybids has words for "any" and "none") are left to fMRIPrep.
+
+    Raises
+    ------
+    UserError : the filter is not there, or is not JSON with an object for each kind of image.
+    """
+    wanted: dict[str, list[str]] = {}
+    if section["bids_filter"]:
+        path = Path(section["bids_filter"])
+        if not path.is_file():
+            raise UserError(f"{path}: bold.fmriprep.bids_filter names no file")
+        try:
+            about = json.loads(path.read_text(encoding="utf-8-sig")).get("bold", {})
+            named = {_ENTITIES[key]: value for key, value in about.items() if key in _ENTITIES}
+        except (ValueError, AttributeError) as error:
+            raise UserError(f"{path}: not a BIDS filter in JSON ({error})") from None
+        for entity, value in named.items():
+            values = value if isinstance(value, list) else [value]
+            if all(isinstance(each, str | int) and "*" not in str(each) for each in values):
+                wanted[entity] = [str(each) for each in values]
+    options = list(section["options"])
+    for option, value in pairwise(options):
+        if option in _TASK_OPTIONS:
+            wanted["task"] = [value.removeprefix("task-")]
+    return wanted
+
+
+def left_out(wanted: Mapping[str, list[str]], path: Path) -> str:
+    """What leaves a raw run out, or nothing."""
+    entities = bids.parse_entities(path.name)
+    for entity, values in wanted.items():
+        own = entities.get(entity, "")
+        known = {own, own.lstrip("0")} if entity == "run" else {own}
+        if not known & {value.lstrip("0") if entity == "run" else value for value in values}:
+            return "left out by the bids_filter or options of bold.fmriprep"
+    return ""
+
+
+def write(path: Path, tasks: list[str]) -> None:
+    """A filter that lets the BOLD of these tasks through and of no others."""
+    atomic.write_text(path, json.dumps({"bold": {"task": tasks}}, indent=1) + "\n")

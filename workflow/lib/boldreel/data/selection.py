@@ -1,0 +1,171 @@
+"""Which of a subject's runs count, and why the others do not.
+
+Takes the runs that were found and the patterns of `segments`; leaves those to work on and those to ignore.
+Runs that `segments` names count, and whatever is wrong with one of them stops the plan. For a member of
+the pretraining cohort all other runs, of rest or of any task, count as well, as far as they are intact.
+Standard library only: the Snakefile lists the runs of a thousand subjects with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from boldreel.data import bids, headers
+from boldreel.data.splits import split_of
+from boldreel.errors import UserError
+
+Key = tuple[str, str, int]
+_MOST_SUBJECTS = 5  # whose ignored runs are listed one by one
+_MOST_RUNS = 8
+_UNNAMED = "not named in segments"
+
+
+class Candidate(Protocol):
+    """A raw run (bids.Run) or a preprocessed one (derivatives.Found)."""
+
+    @property
+    def segment(self) -> str: ...
+    @property
+    def repeat(self) -> int: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def fault(self) -> str: ...
+
+
+R = TypeVar("R", bound=Candidate)
+
+
+@dataclass(frozen=True)
+class Selection(Generic[R]):
+    """runs : those that count, in their order; ignored : the others, and why."""
+
+    runs: list[R]
+    ignored: list[tuple[R, str]]
+
+    @property
+    def segments(self) -> list[str]:
+        """The segment of every run, ignored or not."""
+        return [run.segment for run in (*self.runs, *(run for run, _ in self.ignored))]
+
+
+def choose(
+    runs: Iterable[R],
+    patterns: Mapping[str, Sequence[str]],
+    fault_of: Callable[[R], str] | None = None,
+    left_out: Callable[[R], str] = lambda run: "",
+) -> Selection[R]:
+    """The runs that count.
+
+    Parameters
+    ----------
+    patterns : of `segments`, as in splits.split_of
+    fault_of : for a member of the pretraining cohort, what is wrong with a run that no split names, or
+        nothing; None for others, whose runs outside the splits do not count
+    left_out : why nobody is to work on a run, or nothing
+
+    Raises
+    ------
+    UserError : a run that `segments` names cannot be told from another one.
+    """
+    chosen = Selection[R]([], [])
+    for run in runs:
+        named = split_of(run.segment, patterns) is not None
+        if why := left_out(run):
+            chosen.ignored.append((run, why))
+        elif named and run.fault:
+            raise UserError(run.fault)
+        elif named:
+            chosen.runs.append(run)
+        elif fault_of is None:
+            chosen.ignored.append((run, _UNNAMED))
+        elif wrong := _reason(run.fault) or fault_of(run):
+            chosen.ignored.append((run, f"{_UNNAMED}, {wrong}"))
+        else:
+            chosen.runs.append(run)
+    return chosen
+
+
+def fault(path: Path, min_volumes: int, raw: bool) -> str:
+    """What keeps a run from being worked on, as far as it is seen without reading it; "" for nothing.
+
+    raw : whether it needs a sidecar that says its repetition time
+    """
+    try:
+        bids.check_source(path)
+        count = headers.count_volumes(path)
+        if raw and "RepetitionTime" not in bids.read_sidecar(path):
+            return "no RepetitionTime in its sidecar"
+    except UserError as error:
+        return _reason(str(error))
+    return f"{count} volumes" if count < min_volumes else ""
+
+
+def check_left(whose: str, left: Sequence[object]) -> None:
+    """UserError where a member of the pretraining cohort has no run to pretrain on."""
+    if not left:
+        raise UserError(
+            f"{whose}: no run is left for pretraining (test runs and damaged ones do not count); take the "
+            "subject out of pretrain.subjects, or add runs"
+        )
+
+
+def check_preprocessed(
+    whose: str,
+    raw: Iterable[Key],
+    preprocessed: Iterable[Key],
+    patterns: Mapping[str, Sequence[str]],
+) -> None:
+    """UserError where a raw run that `segments` names has no preprocessed one (both by bids.run_key)."""
+    there = set(preprocessed)
+    for task, session, number in sorted(raw):
+        if (task, session, number) in there or split_of(task, patterns) is None:
+            continue
+        near = [key[1] for key in there if (key[0], key[2]) == (task, number)]
+        hint = f" (there is one {_session(near[0])})" if near else ""
+        raise UserError(
+            f"{whose}: task-{task} run {number} {_session(session)} of the raw data has no preprocessed "
+            f"run in the derivatives{hint}; preprocess it, or take its task out of `segments`"
+        )
+
+
+def told(ignored: Mapping[str, Sequence[tuple[Candidate, str]]]) -> list[str]:
+    """Lines about the ignored runs of subjects (label -> runs): a line each for few, one for many more."""
+    concerned = {subject: runs for subject, runs in ignored.items() if runs}
+    listed = list(concerned)[:_MOST_SUBJECTS]
+    lines = [
+        f"sub-{subject}: {_count(len(concerned[subject]))} ignored, {_list(concerned[subject])}"
+        for subject in listed
+    ]
+    further = [runs for subject, runs in concerned.items() if subject not in listed]
+    if further:
+        lines.append(f"{len(further)} more subjects: {_count(sum(map(len, further)))} ignored")
+    return lines
+
+
+def _session(label: str) -> str:
+    return f"of ses-{label}" if label else "without a session"
+
+
+def _list(ignored: Sequence[tuple[Candidate, str]]) -> str:
+    reasons: dict[str, list[str]] = {}
+    for run, why in ignored:
+        known = run.segment and not run.fault
+        name = f"task-{run.segment} run {run.repeat}" if known else run.path.name
+        reasons.setdefault(why, []).append(name)
+    return "; ".join(
+        f"{why}: {', '.join(names[:_MOST_RUNS])}{' ...' if len(names) > _MOST_RUNS else ''}"
+        for why, names in reasons.items()
+    )
+
+
+def _reason(message: str) -> str:
+    """What is wrong, of a line that says where, what, and how to mend it."""
+    return message.split(": ", 1)[-1].split(";")[0]
+
+
+def _count(runs: int) -> str:
+    return f"{runs} run{'s' if runs != 1 else ''}"
