@@ -195,15 +195,6 @@ def test_step_lists_what_it_checked(bold, tmp_path, capsys):
     events_of(other).write_text("onset\tduration\ttrial_type\n0\t2\tface\n")
     arguments = ["--config", words("bold"), "--shown", str(bold)]
     arguments += ["--events", str(events_of(bold)), "--others", str(other)]
-        "--config",
-        words("bold"),
-        "--shown",
-        str(bold),
-        "--events",
-        str(events_of(bold)),
-        "--others",
-        str(other),
-    ]
     check.main([*arguments, "--output", str(tmp_path / "checked.json")])
     assert json.loads((tmp_path / "checked.json").read_text()) == [bold.name, other.name]
     assert "2 runs checked" in capsys.readouterr().out

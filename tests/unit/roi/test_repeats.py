@@ -11,8 +11,9 @@ COUNT, T_R = 100, 2.0
 
 
 def shown(*rows, count=COUNT, t_r=T_R, start_time=1.0):
-    """A run whose events are (onset, duration, film or None, stim_onset)."""
-    events = pd.DataFrame(rows, columns=["onset", "duration", "movie", "stim_onset"])
+    """A run whose events are (onset, duration, film or None, stim_onset[, speed])."""
+    names = ["onset", "duration", "movie", "stim_onset", "speed"]
+    events = pd.DataFrame([(*row, 1.0)[:5] for row in rows], columns=names)
     return repeats.shown(events, count, t_r, start_time)
 
 
@@ -24,7 +25,7 @@ def test_a_volume_answers_what_was_on_screen_five_seconds_before():
     run = shown((10.0, 20.0, "a", 30.0))
     times = 1.0 + T_R * np.arange(COUNT)
     np.testing.assert_array_equal(run.movie == "a", (times >= 15) & (times < 35))
-    assert set(run.start[run.movie == "a"]) == {-20.0}
+    np.testing.assert_allclose(run.second[run.movie == "a"], times[run.movie == "a"] - 5 + 20)
 
 
 def test_films_are_grouped_whatever_the_run():
@@ -41,6 +42,9 @@ def test_another_part_or_another_time_is_no_repeat():
     assert numbers(whole, shown((14.0, 180.0, "a", 0.0))) == []
     assert numbers(whole, shown((10.4, 180.0, "a", 0.0))) == [[0, 1]], "a late trigger"
     assert numbers(whole, shown((10.0, 180.0, "a", 0.0), t_r=1.0)) == []
+    assert numbers(whole, shown((10.0, 180.0, "a", 0.0, 1.5))) == [], "another speed"
+    fast = (10.0, 180.0, "a", 0.0, 1.04)
+    assert numbers(shown(fast), shown(fast)) == [[0, 1]]
     # The same seconds of the film at the same time, cut into rows otherwise.
     assert numbers(whole, shown((10.0, 90.0, "a", 0.0), (100.0, 90.0, "a", 90.0))) == [[0, 1]]
 

@@ -130,8 +130,8 @@ def step(folder, positions, given, shown):
         )
         events.append(str(table))
     output = folder / "voxels.parquet"
-    words = ["--positions", str(positions), "--series", *paths, "--events", *events]
-    voxels.main([*words, "--output", str(output), "--config", words("roi")])
+    arguments = ["--positions", str(positions), "--series", *paths, "--events", *events]
+    voxels.main([*arguments, "--output", str(output), "--config", words("roi")])
     return tables.read(output, "voxels")
 
 

@@ -26,12 +26,12 @@ class Shown:
 
     t_r : s
     movie : (n,) names, "" where nothing was shown
-    start : (n,) when the movie's time 0 would have been, s from the run's start; 0 where nothing was shown
+    second : (n,) of the movie that each answers, s; 0 where nothing was shown
     """
 
     t_r: float
     movie: np.ndarray
-    start: np.ndarray
+    second: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ def shown(events: pandas.DataFrame, count: int, t_r: float, start_time: float) -
     count : volumes; t_r : s; start_time : time of the first, s from the run's start
     """
     times = start_time + t_r * np.arange(count) - _LAG
-    movie, start = np.full(count, "", object), np.zeros(count)
+    movie, second = np.full(count, "", object), np.zeros(count)
     for event in events.itertuples():
         if isinstance(event.movie, str):
             here = (times >= event.onset) & (times < event.onset + event.duration)
             movie[here] = event.movie
-            start[here] = event.onset - event.stim_onset
-    return Shown(t_r, movie, start)
+            second[here] = event.stim_onset + event.speed * (times[here] - event.onset)
+    return Shown(t_r, movie, second)
 
 
 def agree(first: Shown, second: Shown) -> np.ndarray:
@@ -66,7 +66,7 @@ def agree(first: Shown, second: Shown) -> np.ndarray:
     if first.t_r != second.t_r:
         return np.zeros(count, bool)
     # Triggers and clocks jitter, but by less than half a volume.
-    close = np.abs(first.start[:count] - second.start[:count]) <= first.t_r / 2
+    close = np.abs(first.second[:count] - second.second[:count]) <= first.t_r / 2
     return (first.movie[:count] == second.movie[:count]) & close
 
 
