@@ -90,7 +90,8 @@ def main(argv: list[str] | None = None) -> None:
         raise UserError(
             f"--condition is {args.condition!r}; it must be one of {', '.join(CONDITIONS)}"
         )
-    changes = CONDITIONS[args.condition]
+    changes = dict(CONDITIONS[args.condition])
+    window, shuffling = changes.pop("window", None), changes.pop("shuffled_voxels", False)
     given = {"linear_path": "none", **args.config, **changes, "seed": args.seed}
     settings = read(AlignSettings, given, "align")
 
@@ -102,9 +103,9 @@ def main(argv: list[str] | None = None) -> None:
     used = used_positions(args.voxels, settings.voxels)
     files = (args.windows, args.series_dir, args.clips, args.features)
     splits = ("train", "validation")
-    everything = load_trials(*files, splits, changes.get("window"))
-    test = load_trials(*files, "test", changes.get("window"))
-    if changes.get("shuffled_voxels"):
+    everything = load_trials(*files, splits, window)
+    test = load_trials(*files, "test", window)
+    if shuffling:
         test, _ = shuffled(test, used, args.order_seed)
         everything, used = shuffled(everything, used, args.order_seed)
     inputs = [
