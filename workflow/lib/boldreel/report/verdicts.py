@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldreel.evaluate.statistics import holm
 from boldreel.report import wording
+from boldreel.stats import holm
 
 if TYPE_CHECKING:
     import pandas as pd
