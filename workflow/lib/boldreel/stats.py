@@ -86,11 +86,11 @@ def among(observed: float, others: np.ndarray, size: float) -> Permutation:
     if not count:
         return Permutation(NAN, NAN, NAN, 0)
     margin = MARGIN * float(others.std())
-    found = [
-        (1 + int(np.count_nonzero(others >= observed + by - TIE * size))) / (1 + count)
-        for by in (0.0, margin, -margin)
-    ]
-    return Permutation(*found, count)
+
+    def p(score: float) -> float:
+        return (1 + int(np.count_nonzero(others >= score - TIE * size))) / (1 + count)
+
+    return Permutation(p(observed), p(observed + margin), p(observed - margin), count)
 
 
 def permutation(values: Sequence[np.ndarray], draws: int, rng: np.random.Generator) -> Permutation:
