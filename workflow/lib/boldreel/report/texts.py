@@ -171,8 +171,8 @@ def methods(
         f"correction over a subject’s primary metrics. {MARGIN} A verdict is green only where the "
         "reconstruction also beats every baseline and control. “Shuffled” is the mean over those shifts. "
         "N-way identification is the exact expectation over all draws of distractors; as published, the "
-        "truth’s three best classes all count as right, so chance is 3/(n+2). Differences to other conditions are "
-        "of the same clips; their p is two-sided, from random signs for whole shots.</p>"
+        "truth’s three best classes all count as right, so chance is 3/(n+2). Differences to other "
+        "conditions are of the same clips; their p is two-sided, from random signs for whole shots.</p>"
     )
 
 
