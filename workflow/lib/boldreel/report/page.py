@@ -261,6 +261,12 @@ def _ran(results: Results, figures: Path, jobs: pd.DataFrame) -> str:
     return sections.ran(jobs, plot, quality, results.missing)
 
 
+def row_name(metric: str, definition: str) -> str:
+    """What a score's line in the terminal begins with."""
+    text = wording.definition(definition).removesuffix(", three right classes, as published")
+    return wording.entry(metric).name + (f" ({text})" if text else "")
+
+
 def spoken(
     path: Path,
     table: pd.DataFrame,
@@ -280,9 +286,7 @@ def spoken(
             own = own[own["condition"] == condition].set_index("subject")
             if not len(own):
                 continue
-            text = wording.definition(key[1]).removesuffix(", three right classes, as published")
-            name = wording.entry(key[0]).name + (f" ({text})" if text else "")
-            name = name if condition == "model" else "  by ridge regression"
+            name = row_name(*key) if condition == "model" else "  by ridge regression"
             values = [wording.short(own["value"].get(subject)) for subject in subjects]
             chance = wording.short(own["chance"].iloc[0])
             lines.append((name, *values, chance))
