@@ -102,7 +102,7 @@ def test_what_is_no_better_than_a_baseline_is_not_green(page):
     card = page[page.index('"verdict matched"') :]
     shown = card[: card.index("<details>")]
     assert "above chance, but no better than a baseline" in shown
-    assert "no better than mid-gray frame and mean training frame" in shown
+    assert "no better than a mid-gray frame and the mean training frame" in shown
 
 
 def test_what_cannot_be_told_is_said_to_be_missing(tree):

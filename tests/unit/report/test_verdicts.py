@@ -15,7 +15,7 @@ def table(tree):
 def test_subject_with_signal(table):
     found = verdicts.judge(table, "01", "mindvideo")
     assert found.level == "signal"
-    assert "better than every baseline and control: mid-gray frame and mean" in found.beside
+    assert "better than every baseline and control: a mid-gray frame and the mean" in found.beside
     assert found.passed == found.tested == 15
     assert "above chance in all 15 metrics" in found.headline
     assert any("gray frame beats" in text for text in found.details)
@@ -76,13 +76,13 @@ def test_above_chance_is_not_enough_where_a_baseline_does_as_well(table):
     found = verdicts.judge(table, "02", "mindvideo")
     assert found.passed == found.tested == 15 and found.level == "matched"
     assert found.beside.startswith("But in CLIP identification, two-way, on the same clips")
-    assert "no better than mid-gray frame and mean training frame" in found.beside
+    assert "no better than a mid-gray frame and the mean training frame" in found.beside
     one = table.copy()
     at = rows(one, "01", "clip_identification", "mean_frame")
     one.loc[at, "p_difference"] = 0.2
     found = verdicts.judge(one, "01", "mindvideo")
     assert found.level == "matched"
-    assert "no better than mean training frame; better than mid-gray frame." in found.beside
+    assert "no better than the mean training frame; better than a mid-gray frame." in found.beside
     worse = table.copy()  # sure to differ, but in the wrong direction
     worse.loc[at, "difference"] = -0.3
     assert verdicts.judge(worse, "01", "mindvideo").level == "matched"

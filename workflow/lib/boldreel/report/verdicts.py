@@ -104,7 +104,7 @@ def judge(table: pd.DataFrame, subject: str, method: str, level: float = 0.05) -
         low, high = (wording.p_value(float(end)) for end in (corrected.min(), corrected.max()))
         details.insert(0, f"p of {total} metrics, corrected together: {low} to {high}.")
     if border.any():
-        details.insert(1, _BORDER.format(wording.p_value(level)))
+        details.insert(1, _BORDER.format(f"{level:g}"))
     if families:
         told = "; ".join(f"{name}: p {wording.p_value(p)}" for name, p in families.items())
         details.insert(0, f"Against shuffled pairing, corrected within each family: {told}.")
@@ -221,7 +221,7 @@ def _beside_baselines(mine: pd.DataFrame, level: float) -> _Beside:
         lower = (rows["better"] == "lower").to_numpy()
         gain = np.where(lower, -1.0, 1.0) * rows["difference"].to_numpy(dtype=float)
         beaten = (holm(rows["p_difference"].to_numpy(dtype=float)) <= level) & (gain > 0)
-        names = [_inside(wording.condition(condition)) for condition in rows["condition"]]
+        names = [_with_article(condition) for condition in rows["condition"]]
         lost = [name for name, ok in zip(names, beaten, strict=True) if not ok]
         kind = wording.entry(metric).name
         told = f"In {kind}, on the same clips (paired tests, corrected), it is "
@@ -236,6 +236,14 @@ def _beside_baselines(mine: pd.DataFrame, level: float) -> _Beside:
 def _inside(words: str) -> str:
     """Words as they stand inside a sentence."""
     return words[:1].lower() + words[1:]
+
+
+_ARTICLES = {"gray": "a ", "random_training": "a ", "other_subject": ""}
+
+
+def _with_article(condition: str) -> str:
+    """A condition as it stands inside a sentence."""
+    return _ARTICLES.get(condition, "the ") + _inside(wording.condition(condition))
 
 
 def _between_seeds(mine: pd.DataFrame) -> list[str]:
