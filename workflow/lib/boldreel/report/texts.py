@@ -28,7 +28,9 @@ def overview(judged: Sequence[Verdict], simulated: bool) -> str:
     above = sum(verdict.passed > 0 for verdict in judged)
     better = sum(verdict.level == "signal" for verdict in judged)
     kind = "simulated " if simulated else ""
-    than = f", {better} of them better than every baseline and control too" if above else ""
+    than = (
+        f", {better or 'none'} of them better than every baseline and control too" if above else ""
+    )
     return (
         f"Video reconstructed from {kind}fMRI of {count} {kind}subject{'' if count == 1 else 's'}, beside "
         "what was really seen, with chance, baselines and intervals. "

@@ -95,11 +95,10 @@ def judge(table: pd.DataFrame, subject: str, method: str, level: float = 0.05) -
         headline += "."
     families = _against_shuffled(mine)
     details = _details(of, method)
-    beside = ""
-    if count == 0:
-        details += [beaten.sentence] if beaten.sentence else []
-    elif beaten.sentence:
-        beside = beaten.sentence if beaten.all else f"But {_inside(beaten.sentence)}"
+    beside = beaten.sentence if count else ""
+    if beside and not beaten.all:
+        beside = f"But {_inside(beside)}"
+    details += [text for text in ("" if count else beaten.sentence, beaten.rest) if text]
     if total:
         low, high = (wording.p_value(float(end)) for end in (corrected.min(), corrected.max()))
         details.insert(0, f"p of {total} metrics, corrected together: {low} to {high}.")
@@ -168,7 +167,7 @@ def _against_shuffled(rows: pd.DataFrame) -> dict[str, float]:
 
 def _name(row: object) -> str:
     metric, text = str(row.metric), wording.definition(str(row.definition))  # type: ignore[attr-defined]
-    name = wording.entry(metric).name.lower()
+    name = _inside(wording.entry(metric).name).replace(", ", " ")  # commas part a list's items
     return f"{name} ({text})" if text else name
 
 
@@ -204,11 +203,13 @@ _PAIRED = ("clip_identification", "ssim")
 class _Beside:
     """Which baselines and controls the reconstruction beats in one metric.
 
-    all : whether there are any, and every one is beaten.
+    all : whether there are any, and every one is beaten. sentence : on those that are not, or on all where
+    there are none such. rest : a sentence on the others.
     """
 
     all: bool
     sentence: str
+    rest: str = ""
 
 
 def _beside_baselines(mine: pd.DataFrame, level: float) -> _Beside:
@@ -228,14 +229,14 @@ def _beside_baselines(mine: pd.DataFrame, level: float) -> _Beside:
         if not lost:
             return _Beside(True, f"{told}better than every baseline and control: {_listed(names)}.")
         won = [name for name in names if name not in lost]
-        than = f"; better than {_listed(won)}" if won else ""
-        return _Beside(False, f"{told}no better than {_listed(lost)}{than}.")
+        rest = f"{told}better than {_listed(won)}." if won else ""
+        return _Beside(False, f"{told}no better than {_listed(lost)}.", rest)
     return _Beside(False, "")
 
 
 def _inside(words: str) -> str:
-    """Words as they stand inside a sentence."""
-    return words[:1].lower() + words[1:]
+    """Words as they stand inside a sentence; CLIP stays CLIP."""
+    return words if words[1:2].isupper() else words[:1].lower() + words[1:]
 
 
 _ARTICLES = {"gray": "a ", "random_training": "a ", "other_subject": ""}
