@@ -350,6 +350,7 @@ def _score_rows(subject: str, fidelity: float, rng: np.random.Generator) -> list
             for condition, value in values.items():
                 tested = condition == "model" and better != "neither"
                 p = rng.uniform(0.1, 0.9) if fidelity == 0 else 1 / 901
+                compared = condition in ("gray", "mean_frame")
                 rows.append(
                     {
                         "dataset": "demo",
@@ -367,6 +368,9 @@ def _score_rows(subject: str, fidelity: float, rng: np.random.Generator) -> list
                         "n": n,
                         "permutations": 900 if tested else 0,
                         "better": better,
+                        "difference": own - value if compared else np.nan,
+                        # the best subject alone is told from what needs no decoding
+                        "p_difference": (0.001 if fidelity > 0.8 else 0.4) if compared else np.nan,
                     }
                 )
     return rows

@@ -104,6 +104,34 @@ def test_few_shifts_are_all_given_once() -> None:
     assert len(many) == 999
 
 
+def test_segments_of_one_shot_give_neither_interval_nor_p() -> None:
+    """There is no shift that takes a clip out of its shot, and few shots make no interval."""
+    segments = np.repeat(["a", "b", "c"], 4)
+    pairings = identify.shifts(segments, segments, 99, 0)
+    assert pairings.shape == (0, 12)
+    score = identify.summarise(
+        identify.Outcome(np.eye(12), np.full(12, 0.1)), np.ones(12, bool), segments, pairings
+    )
+    assert score.value == 1 and score.permutations == 0
+    assert np.isnan([score.p, score.p_high, score.ci_low, score.ci_high, score.null]).all()
+    assert np.isnan(identify.reliability_ceiling(unit(12), unit(12), pairings))
+    # beside one that can be shifted, such a segment stays as it is
+    segments, shots = np.repeat(["a", "b"], 8), np.array([0] * 8 + list(range(1, 9)))
+    for pairing in identify.shifts(segments, shots, 99, 0):
+        assert (pairing[:8] == np.arange(8)).all() and (pairing[8:] != np.arange(8, 16)).all()
+
+
+def test_one_prediction_for_all_clips_is_not_above_chance() -> None:
+    """Its deviations from the mean are rounding, which must not be correlated with anything."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        same = np.repeat(rng.standard_normal((1, 16)), 60, axis=0).astype(np.float32)
+        outcome = identify.correlation(same, unit(60).astype(np.float32))
+        pairings = identify.shifts(SEGMENTS, SHOTS, 99, 0)
+        score = identify.summarise(outcome, np.ones(60, bool), SHOTS, pairings)
+        assert score.value == 0 and score.p == 1
+
+
 def test_correlation_is_that_of_all_centred_entries() -> None:
     predicted, true = RNG.standard_normal((2, 30, 5))
     true[:, 0] *= 4

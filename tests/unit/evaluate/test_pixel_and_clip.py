@@ -12,6 +12,16 @@ def noise(seed: int, shape: tuple[int, ...] = (4, 3, 16, 16, 3)) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
+def test_mse_is_exact_for_large_frames():
+    """Sums of squares of a large frame leave float32's whole numbers; counted in integers here."""
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 256, (2, 3, 2, 160, 160, 3), dtype=np.uint8)
+    i = np.arange(3)
+    squares = (a.astype(np.int64) - b) ** 2
+    expected = squares.sum(axis=(2, 3, 4)) / (160 * 160 * 3)
+    np.testing.assert_array_equal(pixel.mse(a, b, i, i), expected)
+
+
 def test_mse_and_psnr():
     a = noise(0)
     b = a.copy()

@@ -157,7 +157,7 @@ def test_a_control_of_some_clips_is_scored_on_those(tree, tmp_path):
 
 def test_constant_reconstruction_is_at_chance(tree):
     frames = np.full((12, 6, 32, 32, 3), 90, dtype=np.uint8)
-    from boldreel.evaluate import statistics
+    from boldreel import stats
     from boldreel.evaluate.measures import Videos, measure
     from boldreel.evaluate.readings import Readings
 
@@ -168,14 +168,48 @@ def test_constant_reconstruction_is_at_chance(tree):
         rng.normal(size=(12, 6, 30)).astype(np.float32),
         rng.normal(size=(12, 30)).astype(np.float32),
     )
-    pairing = statistics.shifted(12, statistics.shifts(12, 2))
+    pairing = stats.shifted(12, stats.shifts(12, 2))
     truth = Videos(rng.integers(0, 256, frames.shape, dtype=np.uint8), seen)
     config = {"n_way": [2, 10], "top_k": [1], "clip_threshold": 0.6}
     found = measure(truth, Videos(frames, flat), pairing, shots, [{}] * 12, {}, config)
     for one in (m for m in found if m.metric.startswith("nway")):
         np.testing.assert_allclose(one.values, one.chance, atol=1e-12)
-        p, _ = statistics.permutation_p([one.values.sum(axis=1)], 99, rng)
-        assert p == 1
+        assert stats.permutation([one.values], 99, rng).p == 1
+
+
+@pytest.mark.parametrize("kind", ["gray", "picture"])
+def test_one_picture_for_all_clips_is_never_above_chance(kind):
+    """Under every shift it scores the same but for rounding, which must not decide p."""
+    from boldreel import stats
+    from boldreel.evaluate.measures import Videos, measure
+    from boldreel.evaluate.readings import Readings
+
+    config = {"n_way": [2], "top_k": [1], "clip_threshold": 0.6}
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        truth = rng.integers(0, 256, (24, 1, 18, 18, 3), dtype=np.uint8)
+        still = np.full((1, 18, 18, 3), 128, np.uint8)
+        if kind == "picture":
+            still = rng.integers(0, 256, still.shape, dtype=np.uint8)
+        pairing = stats.shifted(24, stats.shifts(24, 2))
+        videos = (Videos(truth, Readings()), Videos(np.stack([still] * 24), Readings()))
+        found = measure(*videos, pairing, np.arange(24) // 2, [{}] * 24, {}, config)
+        assert {"ssim", "mse", "psnr", "hue_correlation"} <= {one.metric for one in found}
+        for one in found:
+            p = stats.permutation([one.values], 99, rng).p
+            assert p == 1, (one.metric, one.definition, seed)
+
+
+def test_runs_of_one_shot_have_neither_interval_nor_p(tree, tmp_path):
+    """Nothing can be resampled within them, and every shift pairs a clip with its own shot."""
+    table = tables.read(tree / "clips.parquet", "clips")
+    tables.write(tmp_path / "clips.parquet", table.assign(shot=table["movie"]), "clips")
+    line = arguments(tree, "01", tmp_path)
+    line[line.index(str(tree / "clips.parquet"))] = str(tmp_path / "clips.parquet")
+    score.main(line)
+    scores = tables.read(tmp_path / "01.tsv", "metrics")
+    assert len(scores)
+    assert scores[["ci_low", "ci_high", "p", "p_low", "p_high"]].isna().all().all()
 
 
 def test_one_still_for_all_scores_as_its_copies():

@@ -67,7 +67,7 @@ def test_it_learns_and_is_scored_beside_others(corpus: Path, tmp_path: Path) -> 
     assert scores.loc["model", "value"] > scores.loc["patch_mean", "value"] + 0.2
     assert scores.loc["linear", "value"] > scores.loc["nearest_visible_patch", "value"] > 0.2
     assert (scores["subject"] == "rest03").all() and (scores["chance"] == 0).all()
-    assert (scores["ci_low"] <= scores["value"]).all()
+    assert scores["ci_low"].isna().all()  # six blocks of ten volumes are too few to tell
     model = MaskedAutoencoder.from_pretrained(tmp_path / "rest" / "model")
     assert model.config.num_voxels == 192
 

@@ -73,6 +73,49 @@ def test_verdicts_audit_and_published_are_there(page):
         assert f">{word}<" not in page
 
 
+def test_simulated_data_say_so_at_the_top(tree, figures):
+    from boldreel.report.results import Results
+
+    parts = (Results(tree, ["01", "03"], "mindvideo"), figures, None, pd.DataFrame())
+    settings = {**page_defaults(), "page_clips": 1, "dataset": "demo"}
+    real, *_ = page.render(*parts, settings)
+    made, table, judged = page.render(*parts, {**settings, "simulated": True})
+    top = made[: made.index("<main")]
+    assert "Simulated data." in top and "Nobody was scanned" in top
+    assert "simulated fMRI of 2 simulated subjects" in top
+    assert "imulated" not in real and "from fMRI of 2 subjects" in real
+    assert "1 of 2 are above chance, 1 of them better than every baseline and control too" in top
+    said = page.spoken(tree / "report.html", table, judged, "mindvideo", True).splitlines()
+    assert said[-4] == "These data are simulated: nobody was scanned."
+    assert said[-3].startswith("sub-01 is above chance in all 15 metrics. In CLIP identification")
+
+
+def page_defaults():
+    from boldreel.report.figures import DEFAULTS
+
+    return DEFAULTS
+
+
+def test_what_is_no_better_than_a_baseline_is_not_green(page):
+    cards = re.findall(r'<article class="verdict (\w+)">.*?</article>', page, re.DOTALL)
+    assert cards == ["signal", "matched", "chance"]
+    card = page[page.index('"verdict matched"') :]
+    shown = card[: card.index("<details>")]
+    assert "above chance, but no better than a baseline" in shown
+    assert "no better than a mid-gray frame and the mean training frame" in shown
+
+
+def test_what_cannot_be_told_is_said_to_be_missing(tree):
+    from boldreel.report import scoretable, verdicts
+
+    table = tables.read(tree / "group" / "metrics.tsv", "metrics")
+    table[["ci_low", "ci_high", "p"]] = float("nan")
+    judged = {"01": verdicts.judge(table, "01", "mindvideo")}
+    html = scoretable.headline(table, ["01"], "mindvideo", judged)
+    assert html.count("<small>[n/a]</small>") == html.count("<td>n/a</td>") > 10
+    assert "n/a: too few shots to tell" in scoretable.legend(table)
+
+
 def test_videos_play(page, tmp_path):
     from boldreel.data.video import probe
 
@@ -171,7 +214,7 @@ def test_optional_material_may_be_missing(tree, tmp_path, capsys):
     said = capsys.readouterr().out
     assert f"report: {bare / 'report.html'}" in said
     line = next(t for t in said.splitlines() if t.startswith("Retrieval, two-way, text features"))
-    assert line.split()[-4:] == ["0.925", "0.775", "0.500", "0.500"]
+    assert line.split()[-4:] == ["0.92", "0.78", "0.50", "0.50"]
     assert "sub-03 does not differ from chance in any of 15 metrics" in said
 
 

@@ -131,3 +131,13 @@ def test_shape_of_the_response() -> None:
     assert response.clip_response(np.array([response.peak_time(2.0)]), 2.0)[0] == pytest.approx(
         1, abs=1e-3
     )
+
+
+def test_responses_alike_in_all_clips_align_with_nothing() -> None:
+    """Each order of the features then gives the same sum but for rounding, which must not decide p."""
+    groups = np.repeat([0, 1, 2], 20)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        y = rng.standard_normal((60, 8))
+        orders = ridge.shifts(groups, 2, 99, seed)
+        assert alignment.permutation_p([np.full((60, 60), 3.0)], y - y.mean(0), groups, orders) == 1

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from boldreel import stats
 from boldreel.data import provenance, tables
 from boldreel.step import parser, run
 
@@ -24,9 +25,14 @@ RESAMPLES = 2000
 
 
 def interval(values: np.ndarray, shots: np.ndarray, seed: int) -> tuple[float, float]:
-    """95 % interval of the mean of values (seeds, clips), resampling seeds, and clips by shot (clips,)."""
+    """95 % interval of the mean of values (seeds, clips), resampling seeds, and clips by shot (clips,).
+
+    (NaN, NaN) where shots are too few to tell.
+    """
     _, shot = np.unique(shots, return_inverse=True)
     sizes = np.bincount(shot).astype(np.float64)
+    if len(sizes) < stats.FEWEST_SHOTS:
+        return stats.NAN, stats.NAN
     sums = np.stack([np.bincount(shot, row) for row in values])
     rng = np.random.default_rng(seed)
     seeds = rng.integers(len(values), size=(RESAMPLES, len(values)))

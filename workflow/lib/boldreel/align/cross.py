@@ -69,7 +69,17 @@ def main(argv: list[str] | None = None) -> None:
             result = identify.summarise(
                 outcome, np.ones(len(every), dtype=bool), shots, pairings, seed=settings.seed
             )
-            kept = ("value", "ci_low", "ci_high", "chance", "p", "n")
+            kept = (
+                "value",
+                "ci_low",
+                "ci_high",
+                "chance",
+                "p",
+                "p_low",
+                "p_high",
+                "permutations",
+                "n",
+            )
             rows.append(
                 {
                     "dataset": settings.dataset,

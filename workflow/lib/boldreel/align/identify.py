@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from boldreel import stats
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -61,11 +63,12 @@ def correlation(predicted: np.ndarray, true: np.ndarray) -> Outcome:
     With P and T centred over clips, entry (a, i) is n <P_a, T_i> / (|P| |T|), whose mean over right pairs is
     the correlation of all entries of P and T; re-pairing leaves the norms as they are.
     """
-    p, t = predicted - predicted.mean(0), true - true.mean(0)
+    # In float64 the deviations of one and the same prediction for all clips are 0, not rounding.
+    p, t = (x - x.mean(0) for x in (predicted.astype(np.float64), true.astype(np.float64)))
     size = np.linalg.norm(p) * np.linalg.norm(t)
     n = len(p)
     matrix = n * (p @ t.T) / size if size > 0 else np.zeros((n, n))
-    return Outcome(matrix.astype(np.float64), np.zeros(n))
+    return Outcome(matrix, np.zeros(n))
 
 
 def reliability_ceiling(first: np.ndarray, second: np.ndarray, pairings: np.ndarray) -> float:
@@ -73,12 +76,15 @@ def reliability_ceiling(first: np.ndarray, second: np.ndarray, pairings: np.ndar
 
     The correlation r of the halves gives the reliability of the prediction from all repeats by
     Spearman and Brown, 2 r / (1 + r), and no prediction correlates with anything better than the root of its
-    reliability. NaN where the halves do not agree better than 99 of 100 re-pairings (count, n) of them.
+    reliability. NaN where the halves do not agree better than 99 of 100 re-pairings (count, n) of them, or
+    there are none.
     """
     matrix = correlation(first, second).matrix
     every = np.arange(len(matrix))
     r = float(np.diag(matrix).mean())
-    if r <= max(0.0, float(np.quantile(matrix[pairings, every].mean(1), 0.99))):
+    if not len(pairings) or r <= max(
+        0.0, float(np.quantile(matrix[pairings, every].mean(1), 0.99))
+    ):
         return float("nan")
     return float(np.sqrt(2 * r / (1 + r)))
 
@@ -100,7 +106,8 @@ def shifts(segments: np.ndarray, shots: np.ndarray, count: int, seed: int) -> np
     and what neighbours share. A shift is no shorter, either way round, than the segment's longest
     shot, so that no clip gets a prediction of its own shot. Clips must be in their order in time.
     Where there are no more joint shifts than `count`, all of them are given, each once: drawn again and
-    again they would make p smaller than any test of them can be.
+    again they would make p smaller than any test of them can be. A segment that one shot fills stays as it
+    is; where one fills each of them nothing can be re-paired, and there are none (0, n).
     """
     rng = np.random.default_rng(seed)
     members: list[np.ndarray] = []
@@ -109,11 +116,10 @@ def shifts(segments: np.ndarray, shots: np.ndarray, count: int, seed: int) -> np
         here = np.flatnonzero(segments == segment)
         least = int(np.unique(shots[here], return_counts=True)[1].max())
         possible = np.arange(least, len(here) - least + 1)
-        if not len(possible):
-            # one shot fills the segment: half way round is all that can be done
-            possible = np.array([len(here) // 2])
         members.append(here)
-        choices.append(possible)
+        choices.append(possible if len(possible) else np.zeros(1, dtype=int))
+    if all(possible[0] == 0 for possible in choices):
+        return np.empty((0, len(segments)), dtype=np.int64)
     if math.prod(len(possible) for possible in choices) <= count:
         drawn = np.array(list(itertools.product(*choices)))
     else:
@@ -127,13 +133,19 @@ def shifts(segments: np.ndarray, shots: np.ndarray, count: int, seed: int) -> np
 
 @dataclass(frozen=True)
 class Score:
-    """A score with its chance, interval, permutation p, and the null's mean and interval."""
+    """A score with its chance, interval, permutation test, and the null's mean and interval.
+
+    p, p_low, p_high, permutations : see `boldreel.stats.Permutation`.
+    """
 
     value: float
     ci_low: float
     ci_high: float
     chance: float
     p: float
+    p_low: float
+    p_high: float
+    permutations: int
     n: int
     null: float
     null_low: float
@@ -151,30 +163,34 @@ def summarise(
 ) -> Score:
     """Mean over the clips in `chosen` (bool (n,)).
 
-    The interval resamples whole shots. p = (1 + #{null >= value}) / (1 + number of re-pairings),
-    so it is never 0.
+    The interval resamples whole shots. Interval and p are NaN where there are too few shots to tell, or no
+    re-pairings.
     """
     at = np.flatnonzero(chosen & np.isfinite(np.diag(outcome.matrix)))
     if not len(at):
         nan = float("nan")
-        return Score(nan, nan, nan, nan, nan, 0, nan, nan, nan)
+        return Score(nan, nan, nan, nan, nan, nan, nan, 0, 0, nan, nan, nan)
     own = outcome.matrix[at, at]
-    _, shot = np.unique(shots[at], return_inverse=True)
-    sums, sizes = np.bincount(shot, own), np.bincount(shot)
-    drawn = np.random.default_rng(seed).integers(len(sums), size=(resamples, len(sums)))
-    low, high = np.percentile(sums[drawn].sum(1) / sizes[drawn].sum(1), [2.5, 97.5])
+    drawn = stats.resample(shots[at], np.zeros(len(at)), resamples, np.random.default_rng(seed))
+    low, high = stats.interval(own, drawn)
     null = outcome.matrix[pairings[:, at], at[None]].mean(1)
-    null_low, null_high = np.percentile(null, [2.5, 97.5])
+    found = stats.among(float(own.mean()), null, float(np.abs(own).mean()))
+    ends = (float("nan"),) * 3
+    if len(null):
+        ends = (null.mean(), *np.percentile(null, [2.5, 97.5]))
     return Score(
         value=float(own.mean()),
         ci_low=float(low),
         ci_high=float(high),
         chance=float(outcome.chance[at].mean()),
-        p=float((1 + (null >= own.mean() - 1e-12).sum()) / (1 + len(null))),
+        p=found.p,
+        p_low=found.p_low,
+        p_high=found.p_high,
+        permutations=found.arrangements,
         n=len(at),
-        null=float(null.mean()),
-        null_low=float(null_low),
-        null_high=float(null_high),
+        null=float(ends[0]),
+        null_low=float(ends[1]),
+        null_high=float(ends[2]),
     )
 
 

@@ -262,6 +262,9 @@ def score(
                             "ci_low": result.ci_low,
                             "ci_high": result.ci_high,
                             "p": result.p,
+                            "p_low": result.p_low,
+                            "p_high": result.p_high,
+                            "permutations": result.permutations,
                             # of some clips of a pool there is no ceiling of their own
                             "ceiling": np.nan if suffix else ceiling,
                             "normalised": np.nan if suffix else result.value / ceiling,

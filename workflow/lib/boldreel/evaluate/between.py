@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from boldreel import stats
 from boldreel.data import provenance, tables
 from boldreel.errors import UserError
-from boldreel.evaluate import statistics
 from boldreel.evaluate.score import DEFAULTS
 from boldreel.step import parser, run
 
@@ -39,25 +39,23 @@ def compare(
     """
     joined = first.merge(second, on=["clip", "shot", *KEYS], suffixes=("", "_other"))
     for (metric, definition), rows in joined.groupby(KEYS, sort=False):
-        apart = (rows["value"] - rows["value_other"]).to_numpy()
+        apart = stats.apart(rows["value"].to_numpy(), rows["value_other"].to_numpy())
         at = np.isfinite(apart)
         if not at.any():
             continue
         shots = rows["shot"].to_numpy()[at]
         rng = np.random.default_rng([seed, 6])
-        weights, member = statistics.bootstrap_weights(
-            shots, np.zeros(len(shots)), int(config["resamples"]), rng
-        )
-        low, high = statistics.interval(apart[at], weights, member)
-        sums = np.bincount(member, apart[at])
-        signs = statistics.random_signs(len(sums), int(config["permutations"]), rng)
+        drawn = stats.resample(shots, np.zeros(len(shots)), int(config["resamples"]), rng)
+        low, high = stats.interval(apart[at], drawn)
+        sums = np.bincount(drawn.member, apart[at])
+        signs = stats.random_signs(len(sums), int(config["permutations"]), rng)
         yield {
             "metric": metric,
             "definition": definition,
             "difference": float(apart[at].mean()),
             "ci_low": low,
             "ci_high": high,
-            "p": statistics.paired_p(sums, signs),
+            "p": stats.paired_p(sums, signs),
             "n": int(at.sum()),
             "permutations": len(signs),
         }
@@ -73,7 +71,7 @@ def between(
     for one, other in itertools.combinations(by_method, 2):
         rows = pd.DataFrame(compare(by_method[one], by_method[other], config, seed))
         if len(rows):
-            corrected = statistics.holm(rows["p"].to_numpy())
+            corrected = stats.holm(rows["p"].to_numpy())
             parts.append(rows.assign(method=one, other=other, p_corrected=corrected))
     if not parts:
         raise UserError(

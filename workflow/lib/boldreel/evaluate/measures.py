@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from boldreel import stats
 from boldreel.evaluate import (
     captions,
     clip_similarity,
@@ -22,7 +23,6 @@ from boldreel.evaluate import (
     nway,
     pixel,
     ssim,
-    statistics,
 )
 from boldreel.evaluate.lpips import Lpips
 from boldreel.evaluate.readings import Readings
@@ -84,7 +84,7 @@ def measure(
 
     Parameters
     ----------
-    pairing : index arrays (pairings, n) of reconstruction and truth, see `statistics.shifted`.
+    pairing : index arrays (pairings, n) of reconstruction and truth, see `stats.shifted`.
     shots : (n,) shot of each true clip. attributes : of each true clip.
     factors : what the "image" and "video" classifiers' labels say, see `judge.factors`.
     config : keys n_way, top_k, clip_threshold; optional pixel_shifts, the most pairings for
@@ -93,7 +93,7 @@ def measure(
     lpips : None to do without.
     """
     i, j = pairing
-    few = statistics.thinned(len(i), int(config.get("pixel_shifts", len(i))))
+    few = stats.thinned(len(i), int(config.get("pixel_shifts", len(i))))
     found = [
         *_pixels(truth.frames, reconstruction.frames, i[few], j[few]),
         *_motion(truth.frames, reconstruction.frames),
@@ -114,7 +114,7 @@ def measure(
             values = clip_similarity.identification(one, other, shots, i, j)
             found.append(Measure("layer_identification", name, "higher", 0.5, values))
     if lpips is not None:
-        least = statistics.thinned(len(i), min(LPIPS_SHIFTS, len(few)))
+        least = stats.thinned(len(i), min(LPIPS_SHIFTS, len(few)))
         values = lpips.pairs(reconstruction.frames, truth.frames, i[least], j[least])
         found.append(Measure("lpips", "alexnet", "lower", NAN, values))
     if a.caption is not None and b.caption is not None:
@@ -185,10 +185,7 @@ def _pixels(
     for definition in ssim.DEFINITIONS:
         if min(truth.shape[2:4]) < ssim.smallest_frame(definition):
             continue
-        values = ssim.pairs(reconstruction, truth, i[:1], j[:1], definition)
-        if len(i) > 1:
-            others = ssim.pairs(reconstruction, truth, i[1:], j[1:], definition, np.float32)
-            values = np.concatenate([values, others])
+        values = ssim.pairs(reconstruction, truth, i, j, definition)
         yield Measure("ssim", definition, "higher", NAN, values)
     error = pixel.mse(reconstruction, truth, i, j)
     yield Measure("mse", "rgb", "lower", NAN, error.mean(axis=-1))

@@ -13,16 +13,16 @@ import numpy as np
 BAND_BYTES = 2e8
 
 
-def _bands(a: np.ndarray, b: np.ndarray) -> list[slice]:
+def _bands(a: np.ndarray, b: np.ndarray, dtype: type = np.float32) -> list[slice]:
     """Rows of the frames, in bands whose float copies of all clips together take BAND_BYTES."""
-    per_row = 4 * (len(a) + len(b)) * a.shape[3] * a.shape[4]
+    per_row = np.dtype(dtype).itemsize * (len(a) + len(b)) * a.shape[3] * a.shape[4]
     step = max(1, int(BAND_BYTES / per_row))
     return [slice(top, top + step) for top in range(0, a.shape[2], step)]
 
 
 def _rows(clips: np.ndarray, f: int, rows: slice) -> np.ndarray:
-    """(n, values) float32 of a band of frame f."""
-    return clips[:, f, rows].reshape(len(clips), -1).astype(np.float32)
+    """(n, values) float64 of a band of frame f."""
+    return clips[:, f, rows].reshape(len(clips), -1).astype(np.float64)
 
 
 def mse(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
@@ -39,7 +39,7 @@ def mse(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarra
     frames, size = a.shape[1], int(np.prod(a.shape[2:]))
     out = np.zeros((*np.shape(i), frames))
     for f in range(frames):
-        for rows in _bands(a, b):
+        for rows in _bands(a, b, np.float64):
             x, y = _rows(a, f, rows), _rows(b, f, rows)
             for place in np.ndindex(*np.shape(i)):
                 difference = x[i[place]] - y[j[place]]

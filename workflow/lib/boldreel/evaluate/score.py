@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from boldreel import stats
 from boldreel.data import provenance, responses, tables
 from boldreel.errors import UserError
-from boldreel.evaluate import baselines, clips, judge, statistics
+from boldreel.evaluate import baselines, clips, judge
 from boldreel.evaluate.frechet import Collected
 from boldreel.evaluate.lpips import Lpips
 from boldreel.evaluate.measures import Measure, Videos, measure, of_truth
@@ -170,7 +171,7 @@ def score(
         truth = Videos(frames, judges.described(judged, frames, _captions(test, rows)))
         collected.add("truth", rows, truth.readings.video)
         own = [attributes[row] for row in rows]
-        by = statistics.shifts(count, statistics.longest(shots[rows]), int(config["shifts"]))
+        by = stats.shifts(count, stats.longest(shots[rows]), int(config["shifts"]))
         for condition in material.conditions(rows):
             what = f"{condition.name} of {segment.name}"
             if condition.at is not None:
@@ -188,7 +189,7 @@ def score(
             seen = _spread(Videos(condition.frames, readings), count)
             collected.add(condition.name, rows, seen.readings.video)
             plan = by if condition.name == MODEL else by[:1]
-            pairing = statistics.shifted(count, plan)
+            pairing = stats.shifted(count, plan)
             found = measure(truth, seen, pairing, shots[rows], own, factors, config, judges.lpips)
             out.setdefault(condition.name, []).append(found)
         out.setdefault("truth", []).append(of_truth(truth, own, factors))
@@ -215,7 +216,7 @@ def _of_some(
     """Measures of clips that are there at some places of a run alone; NaN for the others."""
     count = len(truth.frames)
     beside = Videos(truth.frames[at], truth.readings.take(at))
-    pairing = statistics.shifted(len(at), np.zeros(1, dtype=int))
+    pairing = stats.shifted(len(at), np.zeros(1, dtype=int))
     own = [attributes[place] for place in at]
     found = measure(beside, seen, pairing, shots[at], own, factors, config, lpips)
     return [one.spread(at, count) for one in found]

@@ -28,7 +28,7 @@ class EvaluateSettings:
     resample_runs: bool = setting(
         False,
         "Whether intervals draw runs with replacement too, not shots within each alone, so that "
-        "they are of other runs as well; two or three runs tell little of that.",
+        "they are of other runs as well; fewer than five runs give none then.",
     )
     permutations: int = setting(2000, "Most circular shifts for a p.", minimum=1)
     shifts: int = setting(

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from boldreel.evaluate import statistics
+from boldreel import stats
 from boldreel.evaluate.clips import Segment
 from boldreel.evaluate.measures import Measure
 
 NAN = float("nan")
+_UNTESTED = stats.Permutation(NAN, NAN, NAN, 0)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Summary:
         self.draws = {}
         for group in self.groups:
             rng = np.random.default_rng([seed, 1])
-            self.draws[group.name] = statistics.bootstrap_weights(
+            self.draws[group.name] = stats.resample(
                 shots[group.inside],
                 home[group.inside],
                 int(config["resamples"]),
@@ -101,12 +102,12 @@ class Summary:
             }
             bottom = None if per is None else per[inside]
             paired = first.better != "neither" and first.values.shape[0] > 1
-            p, draws = self._test(measures, inside) if tested and paired else (NAN, 0)
+            found = self._test(measures, inside) if tested and paired else _UNTESTED
             row = self._estimate(group.name, values[inside], bottom)
-            out.append({**base, **row, "condition": "", "p": p, "permutations": draws})
+            out.append({**base, **row, "condition": "", **_told(found)})
             if tested and paired and shuffled is not None:
                 row = self._estimate(group.name, shuffled[inside], None)
-                out.append({**base, **row, "condition": "shuffled", "p": NAN, "permutations": 0})
+                out.append({**base, **row, "condition": "shuffled", **_told(_UNTESTED)})
         return out
 
     def paired(self, differences: np.ndarray) -> tuple[float, float, int]:
@@ -121,9 +122,9 @@ class Summary:
         if len(sums) not in self.signs:
             rng = np.random.default_rng([self.seed, 5])
             draws = int(self.config["permutations"])
-            self.signs[len(sums)] = statistics.random_signs(len(sums), draws, rng)
+            self.signs[len(sums)] = stats.random_signs(len(sums), draws, rng)
         signs = self.signs[len(sums)]
-        return float(differences[at].mean()), statistics.paired_p(sums, signs), len(signs)
+        return float(differences[at].mean()), stats.paired_p(sums, signs), len(signs)
 
     def _estimate(self, group: str, values: np.ndarray, per: np.ndarray | None) -> dict[str, float]:
         finite = np.isfinite(values)
@@ -131,19 +132,29 @@ class Summary:
             return {"value": NAN, "ci_low": NAN, "ci_high": NAN}
         bottom = float(finite.sum()) if per is None else float(per[finite].sum())
         value = float(values[finite].sum()) / bottom if bottom > 0 else NAN
-        low, high = statistics.interval(values, *self.draws[group], per)
+        low, high = stats.interval(values, self.draws[group], per)
         return {"value": value, "ci_low": low, "ci_high": high}
 
-    def _test(self, measures: Sequence[Measure], inside: np.ndarray) -> tuple[float, int]:
+    def _test(self, measures: Sequence[Measure], inside: np.ndarray) -> stats.Permutation:
         sign = -1.0 if measures[0].better == "lower" else 1.0
-        sums = []
+        values = []
         for run, measure in zip(self.runs, measures, strict=True):
             # NaN marks a truth that cannot be scored: the same one under every shift.
             here = inside[run.rows] & np.isfinite(measure.values[0])
             if here.any():
-                sums.append(sign * measure.values[:, here].sum(axis=1))
+                values.append(sign * measure.values[:, here])
         rng = np.random.default_rng([self.seed, 2])
-        return statistics.permutation_p(sums, int(self.config["permutations"]), rng)
+        return stats.permutation(values, int(self.config["permutations"]), rng)
+
+
+def _told(found: stats.Permutation) -> dict[str, float]:
+    """A test as columns of the table "metrics"."""
+    return {
+        "p": found.p,
+        "p_low": found.p_low,
+        "p_high": found.p_high,
+        "permutations": found.arrangements,
+    }
 
 
 def _join(runs: Sequence[Segment], parts: Sequence[Any]) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from boldreel import stats
 from boldreel.evaluate import clips, frechet
 from boldreel.evaluate.frechet import Collected
 from boldreel.evaluate.measures import Measure
@@ -81,7 +82,7 @@ def compare(rows: Sequence[dict[str, Any]], known: Values, summary: Summary) -> 
         alike = row["condition"] in ("model", "shuffled") or row["condition"].startswith("seed_")
         if alike or own is None or other is None:
             continue
-        apart = np.where(inside[row["segment"]], own - other, NAN)
+        apart = np.where(inside[row["segment"]], stats.apart(own, other), NAN)
         row["difference"], row["p_difference"], row["permutations"] = summary.paired(apart)
 
 

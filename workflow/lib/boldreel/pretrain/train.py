@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from boldreel import stats
 from boldreel.data import atomic, provenance, tables
 from boldreel.pretrain.corpus import Corpus, halves, shuffled_order
 from boldreel.pretrain.settings import PretrainSettings, network
@@ -216,13 +217,10 @@ def _noise(n: int, patches: int, seed: int) -> torch.Tensor:
 
 
 def _interval(values: np.ndarray, seed: int, block: int = 10) -> tuple[float, float]:
-    """95 % interval of the mean from 2,000 resamplings of blocks of consecutive rows."""
-    blocks = np.array_split(values, max(1, len(values) // block))
-    sums = np.array([part.sum() for part in blocks])
-    sizes = np.array([len(part) for part in blocks])
-    drawn = np.random.default_rng(seed).integers(len(blocks), size=(2000, len(blocks)))
-    low, high = np.percentile(sums[drawn].sum(1) / sizes[drawn].sum(1), [2.5, 97.5])
-    return float(low), float(high)
+    """95 % interval of the mean from 2,000 resamplings of blocks of consecutive rows; NaN if too few."""
+    blocks = np.arange(len(values)) // block
+    drawn = stats.resample(blocks, np.zeros(len(values)), 2000, np.random.default_rng(seed))
+    return stats.interval(values, drawn)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from boldreel import stats
 from boldreel.data import atomic, provenance, tables
 from boldreel.errors import UserError
-from boldreel.evaluate import between, statistics
+from boldreel.evaluate import between
 from boldreel.evaluate.score import DEFAULTS
 from boldreel.report import markup, page, sections, wording
 from boldreel.report.markup import esc
@@ -58,7 +59,7 @@ def paired(first: Path, second: Path, config: Mapping[str, Any], seed: int) -> p
                 name: rows[between.KEYS].merge(_means(values), on=between.KEYS, how="left")["value"]
                 for name, values in (("first", a[key]), ("second", b[key]))
             }
-            corrected = statistics.holm(rows["p"].to_numpy())
+            corrected = stats.holm(rows["p"].to_numpy())
             parts.append(rows.assign(subject=key[0], method=key[1], p_corrected=corrected, **means))
     if not parts:
         raise UserError(

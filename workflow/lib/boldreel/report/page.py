@@ -88,12 +88,11 @@ def render(
     clips = media.shown(results, per_clip, int(config["page_clips"]), seed, config["combination"])
     dataset = str(config.get("dataset") or (table["dataset"].iloc[0] if len(table) else ""))
     by = {verdict.subject: verdict for verdict in judged}
-    good = sum(verdict.level != "chance" for verdict in judged)
+    simulated = bool(config.get("simulated"))
     body = [
-        f'<header class="top"><h1>From BOLD to reel: {esc(dataset)}</h1><p class="lede">'
-        f"Video reconstructed from fMRI of {len(subjects)} "
-        f"subject{'s' if len(subjects) != 1 else ''}, beside what was really seen, with chance, "
-        f"baselines and intervals. {good} of {len(subjects)} differ from chance.</p>"
+        f'<header class="top"><h1>From BOLD to reel: {esc(dataset)}</h1>'
+        f"{texts.SIMULATED if simulated else ''}"
+        f'<p class="lede">{texts.overview(judged, simulated)}</p>'
         f"{sections.verdict_cards(judged, table, method)}</header>",
         '<main id="main">',
         sections.watch(clips, subjects, per_clip, seed),
@@ -158,7 +157,7 @@ def render(
             "Methods and responsible use",
             texts.methods(_choices(results), _tests(table, method), config),
             "<h3>Responsible use</h3>",
-            texts.responsible(dataset, subjects, bool(config.get("simulated"))),
+            texts.responsible(dataset, subjects, simulated),
             "<h3>Citation</h3>",
             texts.CITATION,
         ),
@@ -262,7 +261,19 @@ def _ran(results: Results, figures: Path, jobs: pd.DataFrame) -> str:
     return sections.ran(jobs, plot, quality, results.missing)
 
 
-def spoken(path: Path, table: pd.DataFrame, judged: Sequence[verdicts.Verdict], method: str) -> str:
+def row_name(metric: str, definition: str) -> str:
+    """What a score's line in the terminal begins with."""
+    text = wording.definition(definition).removesuffix(", three right classes, as published")
+    return wording.entry(metric).name + (f" ({text})" if text else "")
+
+
+def spoken(
+    path: Path,
+    table: pd.DataFrame,
+    judged: Sequence[verdicts.Verdict],
+    method: str,
+    simulated: bool = False,
+) -> str:
     """The lines that `make demo` ends with: where the page is, and the headline with its chance."""
     subjects = [verdict.subject for verdict in judged]
     whole = table[(table["segment"] == "all") & (table["method"] == method)]
@@ -275,21 +286,21 @@ def spoken(path: Path, table: pd.DataFrame, judged: Sequence[verdicts.Verdict], 
             own = own[own["condition"] == condition].set_index("subject")
             if not len(own):
                 continue
-            text = wording.definition(key[1]).removesuffix(", three right classes, as published")
-            name = wording.entry(key[0]).name + (f" ({text})" if text else "")
-            name = name if condition == "model" else "  by ridge regression"
-            values = [wording.number(own["value"].get(subject)) for subject in subjects]
-            chance = wording.number(own["chance"].iloc[0])
+            name = row_name(*key) if condition == "model" else "  by ridge regression"
+            values = [wording.short(own["value"].get(subject)) for subject in subjects]
+            chance = wording.short(own["chance"].iloc[0])
             lines.append((name, *values, chance))
     for family in dict.fromkeys(name for verdict in judged for name in verdict.against_shuffled):
-        p = [wording.p_value(verdict.against_shuffled.get(family)) for verdict in judged]
+        p = [wording.p_bound(verdict.against_shuffled.get(family)) for verdict in judged]
         lines.append((f"p against shuffled pairs: {family}", *p, ""))
     head = ("Score over all test clips", *(wording.who(s, method) for s in subjects), "chance")
     wide = max(len(line[0]) for line in [head, *lines])
     shown = [
         line[0].ljust(wide) + "".join(f"{cell:>9}" for cell in line[1:]) for line in [head, *lines]
     ]
-    told = [verdict.headline for verdict in judged]
+    told = [f"{verdict.headline} {verdict.beside}".strip() for verdict in judged]
+    if simulated:
+        told.insert(0, "These data are simulated: nobody was scanned.")
     return "\n".join([*shown, *told, f"report: {path}"])
 
 
@@ -315,7 +326,8 @@ def main(argv: list[str] | None = None) -> None:
     provenance.record(
         args.output, inputs=inputs, config=config, seed=config.get("seed"), started=started
     )
-    print(spoken(args.output, table, judged, results.method))
+    simulated = bool(config.get("simulated"))
+    print(spoken(args.output, table, judged, results.method, simulated))
 
 
 if __name__ == "__main__":

@@ -117,9 +117,9 @@ def _row(
     span = (
         f" <small>[{n(interval[0])}, {n(interval[1])}]</small>"
         if interval[0] == interval[0]
-        else ""
+        else " <small>[n/a]</small>"
     )
-    p = wording.p_value(float(row["p"]))
+    p = wording.p_value(float(row["p"])) if row["p"] == row["p"] else "n/a"
     holm = f" <small>({wording.p_value(corrected)})</small>" if corrected is not None else ""
     dot = f'<span class="dot" style="background:{tint}"></span>'
     cells = [
@@ -169,6 +169,9 @@ def legend(table: pd.DataFrame) -> str:
         f"{words}</span>"
         for width, shape, words in map(_MARKS.__getitem__, _baselines(table))
     )
+    shown = verdicts.primary(table[table["condition"] == "model"])
+    if shown["ci_low"].isna().any():
+        marks += "<span>n/a: too few shots to tell</span>"
     return f'<p class="legend">{_LEGEND}{marks}</p>'
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 _LEVELS = {
     "signal": "above chance",
+    "matched": "above chance, but no better than a baseline",
     "partial": "partly above chance",
+    "border": "at the border of chance",
     "chance": "not above chance",
     "untested": "too few clips to tell",
 }
@@ -53,10 +55,11 @@ def verdict_cards(judged: Sequence[verdicts.Verdict], table: pd.DataFrame, metho
                     f"<div><b>{wording.number(row['value'])}</b><span>{esc(words + extra)}<br>"
                     f"chance {wording.number(row['chance'])}</span></div>"
                 )
+        beside = f"<p>{esc(verdict.beside)}</p>" if verdict.beside else ""
         details = "".join(f'<p class="small">{esc(text)}</p>' for text in verdict.details)
         cards.append(
             f'<article class="verdict {verdict.level}"><h3>{esc(wording.who(verdict.subject, method))}'
-            f'<span class="tag">{_LEVELS[verdict.level]}</span></h3><p>{esc(verdict.headline)}</p>'
+            f'<span class="tag">{_LEVELS[verdict.level]}</span></h3><p>{esc(verdict.headline)}</p>{beside}'
             f'<div class="figures">{"".join(figures)}</div>'
             f"<details><summary>More</summary>{details}</details></article>"
         )

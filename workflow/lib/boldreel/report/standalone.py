@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldreel.report import markup, media, page, scoretable, sections, verdicts, wording
+from boldreel.report import markup, media, page, scoretable, sections, texts, verdicts, wording
 from boldreel.report.markup import esc
 from boldreel.report.results import draw_sample
 
@@ -86,21 +85,6 @@ def shown(
     return media.Shown([found[name] for name in drawn], [(p, found[p.clip]) for p in picks])
 
 
-def judge(table: pd.DataFrame, method: str, level: float) -> verdicts.Verdict:
-    """The verdict; it says so where so few arrangements exist that no corrected p could pass."""
-    verdict = verdicts.judge(table, SUBJECT, method, level)
-    most = _arrangements(table)
-    if verdict.passed or max(verdict.tested, 1) / (1 + most) <= level:
-        return verdict
-    headline = (
-        f"Too few clips to tell {method} from chance: with {most} other arrangements no p can be "
-        f"below {wording.p_value(1 / (1 + most))}, and none of {verdict.tested} metrics could pass "
-        f"{wording.p_value(level)} after correction, however good the videos are. More clips, more "
-        "runs or shorter shots would help."
-    )
-    return replace(verdict, level="untested", headline=headline)
-
-
 def render(
     table: pd.DataFrame,
     by_clip: pd.DataFrame,
@@ -119,7 +103,7 @@ def render(
     table, by_clip, matching : tables "metrics", "clip_metrics" and "matching".
     notes : sentences on how clips were matched. left_out : {metric: what it would need}.
     """
-    verdict = judge(table, method, level)
+    verdict = verdicts.judge(table, SUBJECT, method, level)
     own = by_clip[by_clip["condition"] == "model"]
     title = f"{method}: reconstructed video against the truth"
     body = [
@@ -188,9 +172,10 @@ def _methods(table: pd.DataFrame) -> str:
         "<p>Scores are means over clips. Intervals (95 %) come from resampling shots within runs. "
         "p-values come from shifting reconstructions against the truth in a circle within each run, by "
         f"no less than the longest shot (up to {most} arrangements; the smallest possible p is one "
-        "over their number plus one, and never 0), one-sided, with Holm’s correction over the metrics "
-        "of the headline table. “Shuffled” is the mean over those shifts. N-way identification is the "
-        "exact expectation over all draws of distractors; as published, the truth’s three best classes "
+        "over their number plus one, and never 0; equal scores count as equal), one-sided, with Holm’s "
+        f"correction over the metrics of the headline table. {texts.MARGIN} “Shuffled” is the mean over "
+        "those shifts. N-way identification is the exact expectation over all draws of distractors; as "
+        "published, the truth’s three best classes "
         "all count as right, so chance is 3/(n+2). The reconstruction is compared with every other "
         "condition on the same clips (columns difference and p_difference of metrics.tsv): two-sided, by "
         "random signs for whole shots.</p>",

@@ -23,6 +23,8 @@ p{margin:.4rem 0 .8rem;max-width:72ch}
 a{color:var(--accent)}
 section{padding:2.6rem 0 1rem;border-top:1px solid var(--line)}
 .lede{font-size:1.08rem;color:var(--muted);max-width:64ch}
+.banner{background:color-mix(in srgb,var(--warn) 14%,var(--card));border-left:4px solid var(--warn);
+border-radius:8px;padding:.6rem .9rem;max-width:72ch}
 .note{color:var(--muted);font-size:.9rem;border-left:3px solid var(--line);padding-left:.8rem}
 .skip{position:absolute;left:-999px;top:0;background:var(--card);padding:.6rem 1rem;z-index:9}
 .skip:focus{left:8px;top:8px}
@@ -43,7 +45,8 @@ margin:1.4rem 0 2.2rem}
 .verdict{background:var(--card);border-radius:14px;padding:1.05rem 1.2rem 1rem;box-shadow:var(--shadow);
 border-top:4px solid var(--none)}
 .verdict.signal{border-color:var(--good)}.verdict.partial{border-color:var(--warn)}
-.verdict h3{margin:0 0 .3rem;display:flex;justify-content:space-between;align-items:baseline}
+.verdict h3{margin:0 0 .3rem;display:flex;justify-content:space-between;align-items:baseline;gap:.8rem}
+.verdict h3{white-space:nowrap}.verdict .tag{text-align:right;white-space:normal}
 .tag{font-size:.76rem;font-weight:600;color:var(--none)}
 .signal .tag{color:var(--good)}.partial .tag{color:var(--warn)}
 .verdict p{font-size:.94rem;margin:.35rem 0}

@@ -14,6 +14,37 @@ from boldreel.report.markup import esc
 if TYPE_CHECKING:
     import pandas as pd
 
+    from boldreel.report.verdicts import Verdict
+
+SIMULATED = (
+    '<p class="banner"><b>Simulated data.</b> Brains, BOLD and movies on this page were made by a program, '
+    "to try the pipeline out. Nobody was scanned, and no score here says how well it works on people.</p>"
+)
+
+
+def overview(judged: Sequence[Verdict], simulated: bool) -> str:
+    """What the page shows, and for how many subjects more than chance and more than baselines."""
+    count = len(judged)
+    above = sum(verdict.passed > 0 for verdict in judged)
+    better = sum(verdict.level == "signal" for verdict in judged)
+    kind = "simulated " if simulated else ""
+    than = (
+        f", {better or 'none'} of them better than every baseline and control too" if above else ""
+    )
+    return (
+        f"Video reconstructed from {kind}fMRI of {count} {kind}subject{'' if count == 1 else 's'}, beside "
+        "what was really seen, with chance, baselines and intervals. "
+        f"{above} of {count} are above chance{than}."
+    )
+
+
+MARGIN = (
+    "A metric is above chance where its corrected p would be small enough even if all scores were worse by a "
+    "quarter of the standard deviation of the shifted ones, about as far as they move between processors; "
+    "where only that decides, it is at the border. Of fewer than ten shots, or five a run, no interval is "
+    "given (n/a): resampling would not show how far such a score may be off."
+)
+
 
 def beyond_ridge(histories: Mapping[str, pd.DataFrame]) -> str:
     """Which subjects' encoders learnt more than the ridge solution they start from.
@@ -138,11 +169,12 @@ def methods(
         "runs, since clips of one shot are near duplicates. p-values come from shifting "
         "reconstructions against the truth in a circle within each run, by no less than the longest "
         f"shot (up to {esc(tests.get('permutations', '–'))} arrangements; the smallest possible p is "
-        "one over their number plus one, and never 0), one-sided, with Holm’s correction over a "
-        "subject’s primary metrics. “Shuffled” is the mean over those shifts. N-way identification "
-        "is the exact expectation over all draws of distractors; as published, the truth’s three "
-        "best classes all count as right, so chance is 3/(n+2). Differences to other conditions are of "
-        "the same clips; their p is two-sided, from random signs for whole shots.</p>"
+        "one over their number plus one, and never 0; equal scores count as equal), one-sided, with Holm’s "
+        f"correction over a subject’s primary metrics. {MARGIN} A verdict is green only where the "
+        "reconstruction also beats every baseline and control. “Shuffled” is the mean over those shifts. "
+        "N-way identification is the exact expectation over all draws of distractors; as published, the "
+        "truth’s three best classes all count as right, so chance is 3/(n+2). Differences to other "
+        "conditions are of the same clips; their p is two-sided, from random signs for whole shots.</p>"
     )
 
 

@@ -1,7 +1,9 @@
 """What may be said about each subject: sentences decided by corrected tests, not by hand.
 
 Takes the table of metrics; leaves one verdict per subject and sentences with the figures they rest
-on. p-values of a subject's primary metrics are corrected together by Holm's procedure.
+on. p-values of a subject's primary metrics are corrected together by Holm's procedure. A metric counts as
+above chance where that holds with a margin (`stats.MARGIN`), so that a verdict does not hang on the
+processor; and a reconstruction that is above chance has to beat what needs no decoding as well.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldreel.evaluate.statistics import holm
 from boldreel.report import wording
+from boldreel.stats import holm
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,16 +24,19 @@ if TYPE_CHECKING:
 class Verdict:
     """A subject's verdict.
 
-    level : "signal" (most tested metrics above chance), "partial" (some), "chance" (none), or
-    "untested" where so few arrangements exist that none could be.
-    headline, details : sentences. tested, passed : numbers of metrics. corrected : metric row index
-    -> Holm-corrected p. against_shuffled : `wording.family` -> smallest p of its metrics, corrected
-    for their number by Holm.
+    level : "signal" (most tested metrics above chance, and every baseline and control beaten), "matched"
+    (most above chance, and some baseline or control as good), "partial" (some above chance), "border"
+    (none, but some at the border), "chance" (none), or "untested" where so few arrangements exist that
+    none could be.
+    headline, details : sentences. beside : a sentence on baselines and controls, "" unless something is
+    above chance. tested, passed : numbers of metrics. corrected : metric row index -> Holm-corrected p.
+    against_shuffled : `wording.family` -> smallest p of its metrics, corrected for their number by Holm.
     """
 
     subject: str
     level: str
     headline: str
+    beside: str
     details: list[str]
     tested: int
     passed: int
@@ -64,28 +69,41 @@ def judge(table: pd.DataFrame, subject: str, method: str, level: float = 0.05) -
     """
     of = table[(table["subject"] == subject) & (table["segment"] == "all")]
     mine = primary(of[(of["method"] == method) & (of["condition"] == "model") & of["p"].notna()])
-    corrected = holm(mine["p"].to_numpy(dtype=float)) if len(mine) else np.empty(0)
-    passed = corrected <= level
+    corrected, best, worst = (
+        holm(_known(mine, name).to_numpy(dtype=float)) for name in ("p", "p_low", "p_high")
+    )
+    passed = worst <= level
+    border = ~passed & (best <= level)
     count, total = int(passed.sum()), len(mine)
     name = wording.who(subject, method)
-    if total == 0:
-        kind, headline = "chance", f"{name} was not tested: no metric carries a p."
-    elif count == 0:
-        kind = "chance"
-        headline = (
-            f"{name} does not differ from chance in any of {total} metrics "
-            f"(smallest p {wording.p_value(float(mine['p'].min()))}, uncorrected)."
-        )
-    elif count == total:
-        kind = "signal"
-        worst = wording.p_value(float(corrected.max()))
-        headline = f"{name} is above chance in all {total} metrics (largest corrected p {worst})."
+    beaten = _beside_baselines(of[of["method"] == method], level)
+    if count == 0 and not border.any():
+        kind, headline = "chance", f"{name} does not differ from chance in any of {total} metrics."
+        if not _could_pass(mine, level):
+            kind, headline = (
+                "untested",
+                f"Too few clips to tell {name} from chance: {_few(mine, level)}",
+            )
     else:
-        kind = "signal" if count > total / 2 else "partial"
-        rest = [_name(row) for row, ok in zip(mine.itertuples(), passed, strict=True) if not ok]
-        headline = f"{name} is above chance in {count} of {total} metrics; not in {_listed(rest)}."
+        kind = "signal" if count > total / 2 else "partial" if count else "border"
+        kind = "matched" if kind == "signal" and not beaten.all else kind
+        where = "all" if count == total else f"{count or 'none'} of"
+        headline = f"{name} is above chance in {where} {total} metrics"
+        for words, which in (("at the border in", border), ("not in", ~passed & ~border)):
+            rest = [_name(row) for row, ok in zip(mine.itertuples(), which, strict=True) if ok]
+            headline += f"; {words} {_listed(rest)}" if rest else ""
+        headline += "."
     families = _against_shuffled(mine)
     details = _details(of, method)
+    beside = beaten.sentence if count else ""
+    if beside and not beaten.all:
+        beside = f"But {_inside(beside)}"
+    details += [text for text in ("" if count else beaten.sentence, beaten.rest) if text]
+    if total:
+        low, high = (wording.p_value(float(end)) for end in (corrected.min(), corrected.max()))
+        details.insert(0, f"p of {total} metrics, corrected together: {low} to {high}.")
+    if border.any():
+        details.insert(1, _BORDER.format(f"{level:g}"))
     if families:
         told = "; ".join(f"{name}: p {wording.p_value(p)}" for name, p in families.items())
         details.insert(0, f"Against shuffled pairing, corrected within each family: {told}.")
@@ -93,12 +111,48 @@ def judge(table: pd.DataFrame, subject: str, method: str, level: float = 0.05) -
         subject,
         kind,
         headline,
+        beside,
         details,
         total,
         count,
         dict(zip(mine.index, corrected, strict=True)),
         families,
     )
+
+
+_BORDER = (
+    "At the border: the corrected p would be on the other side of {} if all scores were better, or worse, by "
+    "a quarter of the standard deviation of the shifted ones, which is about as far as they move between "
+    "processors."
+)
+
+
+def _known(rows: pd.DataFrame, name: str) -> pd.Series:
+    """A column of p-values, p itself where a table has it not."""
+    return rows[name].fillna(rows["p"]) if name in rows else rows["p"]
+
+
+def _most(rows: pd.DataFrame) -> float:
+    """The most arrangements of a test; NaN where that is not known."""
+    return float(rows["permutations"].max()) if len(rows) and "permutations" in rows else np.nan
+
+
+def _could_pass(rows: pd.DataFrame, level: float) -> bool:
+    """Whether a corrected p could be as small as the level, however good the videos are."""
+    return len(rows) > 0 and not len(rows) / (1 + _most(rows)) > level
+
+
+def _few(rows: pd.DataFrame, level: float) -> str:
+    """Why nothing can be told."""
+    why = "no run can be shifted against the truth by more than a shot"
+    if len(rows):
+        most = _most(rows)
+        why = (
+            f"with {most:.0f} other arrangements no p can be below {wording.p_value(1 / (1 + most))}, and "
+            f"none of {len(rows)} metrics could pass {wording.p_value(level)} after correction, however "
+            "good the videos are"
+        )
+    return f"{why}. More clips, more runs or shorter shots would help."
 
 
 def _against_shuffled(rows: pd.DataFrame) -> dict[str, float]:
@@ -113,7 +167,7 @@ def _against_shuffled(rows: pd.DataFrame) -> dict[str, float]:
 
 def _name(row: object) -> str:
     metric, text = str(row.metric), wording.definition(str(row.definition))  # type: ignore[attr-defined]
-    name = wording.entry(metric).name.lower()
+    name = _inside(wording.entry(metric).name).replace(", ", " ")  # commas part a list's items
     return f"{name} ({text})" if text else name
 
 
@@ -145,11 +199,22 @@ _BASELINES = (
 _PAIRED = ("clip_identification", "ssim")
 
 
-def _beside_baselines(mine: pd.DataFrame, level: float = 0.05) -> list[str]:
-    """Which baselines the reconstruction beats in paired tests, corrected over them by Holm."""
-    if "p_difference" not in mine:
-        return []
-    for metric in _PAIRED:
+@dataclass(frozen=True)
+class _Beside:
+    """Which baselines and controls the reconstruction beats in one metric.
+
+    all : whether there are any, and every one is beaten. sentence : on those that are not, or on all where
+    there are none such. rest : a sentence on the others.
+    """
+
+    all: bool
+    sentence: str
+    rest: str = ""
+
+
+def _beside_baselines(mine: pd.DataFrame, level: float) -> _Beside:
+    """By the paired tests of the first of `_PAIRED` that has any, corrected over conditions by Holm."""
+    for metric in _PAIRED if "p_difference" in mine else ():
         rows = mine[(mine["metric"] == metric) & mine["condition"].isin(_BASELINES)]
         rows = rows[rows["p_difference"].notna()].drop_duplicates("condition")
         if not len(rows):
@@ -157,14 +222,29 @@ def _beside_baselines(mine: pd.DataFrame, level: float = 0.05) -> list[str]:
         lower = (rows["better"] == "lower").to_numpy()
         gain = np.where(lower, -1.0, 1.0) * rows["difference"].to_numpy(dtype=float)
         beaten = (holm(rows["p_difference"].to_numpy(dtype=float)) <= level) & (gain > 0)
-        names = [wording.condition(condition).lower() for condition in rows["condition"]]
-        won = [name for name, ok in zip(names, beaten, strict=True) if ok]
+        names = [_with_article(condition) for condition in rows["condition"]]
         lost = [name for name, ok in zip(names, beaten, strict=True) if not ok]
-        said = [f"better than: {', '.join(won)}"] if won else []
-        said += [f"not better than: {', '.join(lost)}"] if lost else []
         kind = wording.entry(metric).name
-        return [f"{kind}, paired on the same clips and corrected, is {'; '.join(said)}."]
-    return []
+        told = f"In {kind}, on the same clips (paired tests, corrected), it is "
+        if not lost:
+            return _Beside(True, f"{told}better than every baseline and control: {_listed(names)}.")
+        won = [name for name in names if name not in lost]
+        rest = f"{told}better than {_listed(won)}." if won else ""
+        return _Beside(False, f"{told}no better than {_listed(lost)}.", rest)
+    return _Beside(False, "")
+
+
+def _inside(words: str) -> str:
+    """Words as they stand inside a sentence; CLIP stays CLIP."""
+    return words if words[1:2].isupper() else words[:1].lower() + words[1:]
+
+
+_ARTICLES = {"gray": "a ", "random_training": "a ", "other_subject": ""}
+
+
+def _with_article(condition: str) -> str:
+    """A condition as it stands inside a sentence."""
+    return _ARTICLES.get(condition, "the ") + _inside(wording.condition(condition))
 
 
 def _between_seeds(mine: pd.DataFrame) -> list[str]:
@@ -206,7 +286,7 @@ def _details(of: pd.DataFrame, method: str) -> list[str]:
             f"A flat gray frame {verb} the reconstruction in structural similarity "
             f"({wording.number(gray)} against {wording.number(own)})."
         )
-    out += [*_beside_baselines(mine), *_between_seeds(mine)]
+    out += _between_seeds(mine)
     ratio = _value(mine, "model", "motion_change")
     if ratio == ratio:
         out.append(f"Frames change {wording.number(ratio)} times as much as the truth's.")

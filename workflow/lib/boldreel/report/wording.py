@@ -318,6 +318,19 @@ def number(value: float | None, signed: bool = False) -> str:
     return f"{value:{'+' if signed else ''}.{places}f}"
 
 
+def short(value: float | None) -> str:
+    """Two decimals, for the terminal; an en dash for what is missing."""
+    return "–" if value is None or value != value else f"{round(value, 2) + 0.0:.2f}"
+
+
+def p_bound(value: float | None) -> str:
+    """On which side of the usual levels a p lies: the same on any processor, as a rule."""
+    if value is None or value != value:
+        return "–"
+    level = next((level for level in (".001", ".01", ".05") if value < float(level)), "")
+    return f"< {level}" if level else "> .05"
+
+
 def p_value(value: float | None) -> str:
     """A p, never 0: two significant places below .1."""
     if value is None or value != value:

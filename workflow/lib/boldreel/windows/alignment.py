@@ -13,6 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from boldreel import stats
+
 
 def alignment(
     kernels: Sequence[np.ndarray], features: np.ndarray, groups: np.ndarray
@@ -44,7 +46,7 @@ def permutation_p(
     product = features @ features.T
     best = pairs.against(product).max()
     null = [pairs.against(product[np.ix_(order, order)]).max() for order in orders]
-    return float((1 + sum(value >= best for value in null)) / (1 + len(null)))
+    return stats.among(float(best), np.array(null), np.sqrt(pairs.count)).p if null else 1.0
 
 
 class _Pairs:
@@ -53,6 +55,7 @@ class _Pairs:
     def __init__(self, kernels: Sequence[np.ndarray], groups: np.ndarray):
         upper = np.triu(groups[:, None] != groups[None, :])
         self._at = np.flatnonzero(upper)
+        self.count = len(self._at)
         values = np.stack([kernel.ravel()[self._at] for kernel in kernels]).astype(np.float32)
         spread = np.sqrt((values**2).mean(axis=1, keepdims=True))
         self._values = np.divide(values, spread, out=np.zeros_like(values), where=spread > 0)

@@ -1,15 +1,27 @@
 """Intervals and tests for clips that are not independent of each other.
 
-Takes scores per clip; leaves intervals, p-values and corrections. Clips of one shot are near
-duplicates, so intervals resample shots; the signal and the movie are both autocorrelated, so tests
-shift the reconstructions against the truth in a circle inside each run.
+The one home of what retrieval, reconstruction and comparisons of methods share. Takes scores per clip;
+leaves intervals, p-values and corrections. Clips of one shot are near duplicates, so intervals resample
+shots; the signal and the movie are both autocorrelated, so tests shift the predictions against the truth
+in a circle inside each run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+
+NAN = float("nan")
+# Values of float32 that should be the same differ by less than this share of their size.
+TIE = 1e-5
+# By how many standard deviations of the shifted scores a verdict's score may be off: runs of one
+# configuration on two processors differ by about so much.
+MARGIN = 0.25
+# Resampling m shots of a run shows (m - 1) / m of their variance: nothing of a single shot's. From five
+# shots a run and ten in all a 95 % interval covers about 90 % or more; of fewer none is given.
+FEWEST_SHOTS, SHOTS_A_RUN, FEWEST_RUNS = 10, 5, 5
 
 
 def longest(shots: Sequence[str]) -> int:
@@ -46,81 +58,123 @@ def shifted(clips: int, by: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (truth + by[:, None]) % clips, truth
 
 
-def permutation_p(
-    sums: Sequence[np.ndarray], draws: int, rng: np.random.Generator
-) -> tuple[float, int]:
-    """One-sided p of the identity among circular shifts that each run makes on its own.
+@dataclass(frozen=True)
+class Permutation:
+    """Where a score stands among those of other arrangements.
+
+    p : (1 + number of other arrangements at least as good) / (1 + arrangements), never 0.
+    p_low, p_high : the same if the score were better, and worse, by MARGIN standard deviations of the
+        others. What holds at both does not hang on the processor.
+    arrangements : number of others. All p are NaN where there is none.
+    """
+
+    p: float
+    p_low: float
+    p_high: float
+    arrangements: int
+
+
+def among(observed: float, others: np.ndarray, size: float) -> Permutation:
+    """One-sided p of a score among those of other arrangements, larger is better.
 
     Parameters
     ----------
-    sums : one array (shifts,) per run: the statistic's sum over the run's clips under each shift,
-        larger is better, the identity first.
+    others : (N,). size : what the terms of the score add up to without their signs, of which others count as
+        equal if they are nearer than a share of TIE.
+    """
+    count = len(others)
+    if not count:
+        return Permutation(NAN, NAN, NAN, 0)
+    margin = MARGIN * float(others.std())
+
+    def p(score: float) -> float:
+        return (1 + int(np.count_nonzero(others >= score - TIE * size))) / (1 + count)
+
+    return Permutation(p(observed), p(observed + margin), p(observed - margin), count)
+
+
+def permutation(values: Sequence[np.ndarray], draws: int, rng: np.random.Generator) -> Permutation:
+    """Test of the identity among circular shifts that each run makes on its own.
+
+    Parameters
+    ----------
+    values : one array (shifts, clips) per run: the clips' scores under each shift, larger is better, the
+        identity first.
     draws : number N of joint shifts drawn; where there are no more joint shifts than that, all
         are used instead.
-
-    Returns
-    -------
-    (p, N): p = (1 + number of other arrangements at least as good) / (1 + N), never 0. (NaN, 0)
-    where nothing can be shifted.
     """
+    sums = [v.sum(axis=1) for v in values]
+    size = sum(float(np.abs(v).sum(axis=1).mean()) for v in values)
     total = int(np.prod([len(s) for s in sums], dtype=float)) if sums else 0
     if total < 2:
-        return float("nan"), 0
+        return among(0.0, np.empty(0), 0.0)
     observed = sum(float(s[0]) for s in sums)
     if total - 1 <= draws:
-        null = np.zeros(1)
+        others = np.zeros(1)
         for s in sums:
-            null = (null[:, None] + s[None, :]).ravel()
-        null = null[1:]  # without the identity, which the 1 in the formula stands for
+            others = (others[:, None] + s[None, :]).ravel()
+        others = others[1:]  # without the identity, which the 1 in the formula stands for
     else:
         # The identity may be drawn like any other arrangement.
-        null = np.sum([s[rng.integers(len(s), size=draws)] for s in sums], axis=0)
-    # Sums of equal terms in another order differ by rounding: count them as equal.
-    slack = 1e-9 * max(1.0, abs(observed))
-    better = int(np.count_nonzero(null >= observed - slack))
-    return (1 + better) / (1 + len(null)), len(null)
+        others = np.sum([s[rng.integers(len(s), size=draws)] for s in sums], axis=0)
+    return among(observed, others, size)
 
 
-def bootstrap_weights(
+@dataclass(frozen=True)
+class Resampled:
+    """Resamplings of whole shots.
+
+    weights : (draws, shots) counts of each shot. member : (clips,) index of each clip's shot. home :
+    (shots,) index of each shot's stratum. runs : whether strata were drawn too. A value's resampled mean
+    is (weights @ sums) / (weights @ counts).
+    """
+
+    weights: np.ndarray
+    member: np.ndarray
+    home: np.ndarray
+    runs: bool
+
+    def tells(self, known: np.ndarray) -> bool:
+        """Whether the shots of the clips in `known` (bool (clips,)) are enough for an interval."""
+        shots = np.unique(self.member[known])
+        strata = len(np.unique(self.home[shots]))
+        spread = strata >= FEWEST_RUNS if self.runs else len(shots) >= SHOTS_A_RUN * strata
+        return len(shots) >= FEWEST_SHOTS and spread
+
+
+def resample(
     shots: np.ndarray,
     strata: np.ndarray,
     draws: int,
     rng: np.random.Generator,
     runs: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Resamplings of whole shots, within each stratum (run).
+) -> Resampled:
+    """Draws whole shots with replacement, within each stratum (run).
 
     Parameters
     ----------
     shots, strata : (clips,) labels.
-    runs : draw the strata with replacement as well, so that the interval is of other runs too; two or three
-        of them tell little of that.
-
-    Returns
-    -------
-    (weights, member): `weights` (draws, shots) counts of each shot, `member` (clips,) index of
-    each clip's shot. A value's resampled mean is (weights @ sums) / (weights @ counts).
+    runs : draw the strata with replacement as well, so that the interval is of other runs too.
     """
     names, member = np.unique(shots, return_inverse=True)
-    home = np.empty(len(names), dtype=object)
-    home[member] = strata
+    every, of = np.unique(strata, return_inverse=True)
+    home = np.empty(len(names), dtype=int)
+    home[member] = of
     weights = np.zeros((draws, len(names)), dtype=np.float32)
-    every = sorted(set(strata))
-    for stratum in every:
+    for stratum in range(len(every)):
         inside = np.flatnonzero(home == stratum)
         share = np.full(len(inside), 1 / len(inside))
         weights[:, inside] = rng.multinomial(len(inside), share, size=draws)
     if runs:
         # Each time that a run is drawn it brings its shots once more.
         drawn = rng.multinomial(len(every), np.full(len(every), 1 / len(every)), size=draws)
-        weights *= drawn[:, [every.index(stratum) for stratum in home]]
-    return weights, member
+        weights *= drawn[:, home]
+    return Resampled(weights, member, home, runs)
 
 
 def interval(
     values: np.ndarray,
-    weights: np.ndarray,
-    member: np.ndarray,
+    resampled: Resampled,
     per: np.ndarray | None = None,
     level: float = 0.95,
 ) -> tuple[float, float]:
@@ -129,17 +183,16 @@ def interval(
     Parameters
     ----------
     values : (clips,) values, or numerators where `per` is given. NaN clips are left out.
-    weights, member : from `bootstrap_weights`.
     per : (clips,) denominators; 1 for a mean.
 
     Returns
     -------
-    (low, high); (NaN, NaN) with fewer than three shots.
+    (low, high); (NaN, NaN) where shots are too few to tell, see `Resampled.tells`.
     """
-    finite = np.isfinite(values)
-    size = weights.shape[1]
-    if len(np.unique(member[finite])) < 3:
-        return float("nan"), float("nan")
+    finite, member = np.isfinite(values), resampled.member
+    if not resampled.tells(finite):
+        return NAN, NAN
+    weights, size = resampled.weights, resampled.weights.shape[1]
     below = np.ones(len(values)) if per is None else per
     top = np.bincount(member[finite], weights=values[finite], minlength=size)
     bottom = np.bincount(member[finite], weights=below[finite], minlength=size)
@@ -147,6 +200,13 @@ def interval(
         means = (weights @ top) / (weights @ bottom)
     low, high = np.nanquantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def apart(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """values - others of the same clips; 0 where they differ by rounding alone."""
+    gap = values - others
+    alike = np.abs(gap) <= TIE * np.maximum(np.abs(values), np.abs(others))
+    return np.where(alike, 0.0, gap)
 
 
 def random_signs(shots: int, draws: int, rng: np.random.Generator) -> np.ndarray:
@@ -169,10 +229,10 @@ def paired_p(sums: np.ndarray, signs: np.ndarray) -> float:
     (1 + number of signings at least as far from 0) / (1 + N), never 0; NaN with fewer than two shots.
     """
     if len(sums) < 2:
-        return float("nan")
+        return NAN
     observed = abs(float(sums.sum()))
     null = np.abs(signs.astype(np.float64) @ sums)
-    slack = 1e-9 * max(1.0, observed)
+    slack = TIE * float(np.abs(sums).sum())
     return float((1 + np.count_nonzero(null >= observed - slack)) / (1 + len(signs)))
 
 
