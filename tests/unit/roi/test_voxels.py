@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from tests.fixtures_settings import settings as chosen
+from tests.fixtures_settings import words
 
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
