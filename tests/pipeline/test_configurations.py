@@ -98,6 +98,18 @@ def test_cc2017_and_hcp_as_far_as_a_cpu_goes(tmp_path, cc2017_headers):
     assert set(corpus["subject"]) == {"100307", "100408"} and corpus["n"].sum() == 2 * 120
 
 
+def test_a_number_in_braces_on_the_command_line(tmp_path):
+    """It is laid over the section, of which the rest stays, and is a number to the step."""
+    workspace = copy_of_repository(tmp_path)
+    told = "align={epochs: 7}"
+    done = workspace.run("--dry-run", "results/demo/sub-01/align/model", "--config", told)
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text[-3000:]
+    command = workspace.shell_command("boldreel.align.train", "--subject 01", text)
+    align = json.loads(command[command.index("--config") + 1])
+    assert align["epochs"] == 7 and align["depth"] == 2
+
+
 def test_own_bids(workspace):
     """config/bids.yaml on a data set that is not there: one line."""
     workspace.configuration = "config/bids.yaml"

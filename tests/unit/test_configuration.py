@@ -1,11 +1,12 @@
 """The configuration: unknown keys, defaults, lists of subjects."""
 
+import datetime
 import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from boldreel import configuration
+from boldreel import configuration, forgotten
 from boldreel.errors import UserError
 from boldreel.generator.settings import CotrainSettings
 
@@ -267,3 +268,41 @@ def test_methods_are_known_and_so_are_their_options():
             configuration.check_methods(wrong, root)
     with pytest.raises(UserError, match="methods"):
         configuration.complete({"methods": ["linear"]})
+
+
+def test_who_was_forgotten_is_left_out_and_told(tmp_path, capsys):
+    """Of the table, of the cohort as a list and as a table; whoever is left has to be enough."""
+    table = tmp_path / "subjects.tsv"
+    table.write_text("subject\n01\nsub-02\n03\n")
+    forgotten.add(tmp_path, "02")
+    gone = forgotten.read(tmp_path)
+    today = datetime.date.today().isoformat()
+    assert gone == {"02": today}
+    assert configuration.subjects(table, gone) == ["01", "03"]
+    assert capsys.readouterr().err.startswith(f"sub-02 is left out: forgotten on {today}")
+    assert configuration.cohort(["sub-02", "01", "04"], str, gone) == ["01", "04"]
+    assert configuration.cohort(str(table), str, gone) == ["01", "03"]
+    forgotten.add(tmp_path, "01")
+    gone = forgotten.read(tmp_path)
+    assert sorted(gone) == ["01", "02"]
+    for named in (["01", "02", "04"], str(table)):
+        with pytest.raises(UserError, match="1 subject, at least 2 needed"):
+            configuration.cohort(named, str, gone)
+    forgotten.add(tmp_path, "03")
+    with pytest.raises(UserError, match="no subject is left"):
+        configuration.subjects(table, forgotten.read(tmp_path))
+    assert forgotten.read(tmp_path / "other") == {}
+
+
+@pytest.mark.parametrize("line", ["02 2020-01-01", "<html>", "\t2020-01-01"])
+def test_a_list_of_forgotten_subjects_that_cannot_be_read_stops_the_run(tmp_path, line):
+    (tmp_path / "forgotten.tsv").write_text(f"subject\tdate\n{line}\n")
+    with pytest.raises(UserError, match="line 2 is not a label and a date"):
+        forgotten.read(tmp_path)
+
+
+def test_who_is_held_out_is_in_the_cohort():
+    config = configuration.complete({"pretrain": {"subjects": ["01", "02"], "holdout": ["02"]}})
+    configuration.check_holdout(config, ["01", "02"])
+    with pytest.raises(UserError, match=r"pretrain.holdout names 02, .*\(01, 03\)"):
+        configuration.check_holdout(config, ["01", "03"])

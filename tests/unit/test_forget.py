@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from boldreel import forget
+from boldreel import forget, forgotten
 from boldreel.data import provenance
 from boldreel.errors import UserError
 
@@ -16,26 +16,31 @@ def made(path: Path, *inputs: Path, command: str = "step") -> Path:
     """A file with its provenance."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"made of {len(inputs)}")
+    return told(path, path.with_name(path.name + ".provenance.json"), inputs, command)
+
+
+def folder(path: Path, *inputs: Path, command: str = "step") -> Path:
+    """A folder of one file, with its provenance."""
+    path.mkdir(parents=True)
+    (path / "model.bin").write_text(f"made of {len(inputs)}")
+    return told(path, path / "provenance.json", inputs, command)
+
+
+def told(path: Path, beside: Path, inputs: tuple[Path, ...], command: str) -> Path:
     provenance.record(path, inputs=inputs, config={})
-    beside = path.with_name(path.name + ".provenance.json")
     entry = json.loads(beside.read_text())
     beside.write_text(json.dumps({**entry, "command": command.split()}))
     return path
 
 
-def folder(path: Path, *inputs: Path, command: str = "step") -> Path:
-    made(path / "model.bin", *inputs, command=command)
-    (path / "model.bin.provenance.json").rename(path / "provenance.json")
-    return path
+def make_study(results: Path) -> Path:
+    """Two subjects, a model that both were trained on, one of movies alone, tables and logs.
 
-
-@pytest.fixture
-def study(tmp_path, monkeypatch) -> Path:  # type: ignore[no-untyped-def]
-    """Two subjects, a model that both were trained on, one of movies alone, tables and logs."""
-    monkeypatch.chdir(tmp_path)
-    results = Path("results/demo")
+    All paths as a run would spell them whose results are told as `results`.
+    """
     series = [made(results / f"sub-{s}/series/run.npy") for s in ("01", "02", "021")]
-    shared = folder(results / "pretrain/rest", *series[:2], command="t --state state/demo/pretrain")
+    corpus = folder(results / "corpus", *series[:2], command="corpus --series")
+    shared = folder(results / "pretrain/rest", corpus, command="t --state state/demo/pretrain")
     made(results / "generator/model.bin", command="t --state state/demo/generator")
     alone = folder(results / "sub-01/align/ridge", series[0], command="t --subject 01")
     folder(results / "sub-01/align/model", alone, shared / "model.bin")
@@ -54,6 +59,25 @@ def study(tmp_path, monkeypatch) -> Path:  # type: ignore[no-untyped-def]
     return results
 
 
+KEPT = {
+    "results/demo/sub-01/series/run.npy",
+    "results/demo/sub-01/align/ridge/model.bin",
+    "results/demo/sub-021/series/run.npy",
+    "results/demo/sub-021/choice.tsv",
+    "results/demo/generator/model.bin",
+    "results/demo/atlas/positions.tsv",
+    "results/demo/forgotten.tsv",
+    "logs/demo/align/train-01.log",
+    "subjects.tsv",
+}
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch) -> Path:  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    return make_study(Path("results/demo"))
+
+
 def every_file() -> set[str]:
     return {str(p) for p in Path().rglob("*") if p.is_file()}
 
@@ -62,17 +86,7 @@ def test_all_that_the_subject_went_into_is_gone_and_nothing_else(study, capsys) 
     forget.main(["--subject", "sub-02", "--subjects", "subjects.tsv", "--yes"])
     said = capsys.readouterr().out
     left = every_file()
-    kept = {
-        "results/demo/sub-01/series/run.npy",
-        "results/demo/sub-01/align/ridge/model.bin",
-        "results/demo/sub-021/series/run.npy",
-        "results/demo/sub-021/choice.tsv",
-        "results/demo/generator/model.bin",
-        "results/demo/atlas/positions.tsv",
-        "logs/demo/align/train-01.log",
-    }
-    assert kept <= left
-    assert {path for path in left if "provenance" not in path} == {*kept, "subjects.tsv"}
+    assert {path for path in left if "provenance" not in path} == KEPT
     assert Path("state/demo/generator").exists()
     assert not Path("state/demo/pretrain").exists() and not Path("state/demo/align/sub-02").exists()
     for path in study.rglob("*provenance.json"):
@@ -81,6 +95,96 @@ def test_all_that_the_subject_went_into_is_gone_and_nothing_else(study, capsys) 
     assert "align/model" not in said.split("Shared models")[1]
     table = Path("subjects.tsv").read_text()
     assert table == "subject\tnote\texclude\n01\tx\n02\ty\ttrue\n021\tz\n"
+
+
+SPELLINGS = ["results", "./results", "{root}/results", "linked", "state/../results"]
+
+
+@pytest.mark.parametrize("now", [*SPELLINGS, "from elsewhere", "moved"])
+@pytest.mark.parametrize("then", SPELLINGS)
+def test_results_may_be_spelled_otherwise_than_when_they_were_made(
+    tmp_path, monkeypatch, then, now
+) -> None:  # type: ignore[no-untyped-def]
+    """The folders above are named like the subject too: they say nothing."""
+    root = tmp_path / "sub-02"
+    for name in ("results", "state", "elsewhere"):
+        (root / name).mkdir(parents=True)
+    monkeypatch.chdir(root)
+    Path("linked").symlink_to("results")
+    make_study(Path(then.format(root=root)) / "demo")
+    words = ["--results", now.format(root=root)]
+    if now == "from elsewhere":
+        monkeypatch.chdir("elsewhere")
+        words = [
+            word for name in ("results", "state", "logs") for word in (f"--{name}", f"../{name}")
+        ]
+    elif now == "moved":
+        for name in ("results", "state"):
+            Path("elsewhere", name).mkdir()
+            Path(name, "demo").rename(Path("elsewhere", name, "demo"))
+        words = ["--results", "elsewhere/results", "--state", "elsewhere/state"]
+    table = str(root / "subjects.tsv")
+    forget.main(["--subject", "02", "--subjects", table, "--yes", *words])
+    monkeypatch.chdir(root)
+    if now == "moved":
+        for name in ("results", "state"):
+            Path("elsewhere", name, "demo").rename(Path(name, "demo"))
+    left = {path for path in every_file() if "provenance" not in path}
+    assert {path for path in left if not path.startswith("linked")} == KEPT
+    assert sorted(p.name for p in Path("state/demo").rglob("*")) == ["align", "generator"]
+
+
+def test_a_deletion_that_was_stopped_is_finished_by_the_next(study, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """Whatever is left is still found: sources go last, and the note was made before."""
+    words = ["--subject", "02", "--subjects", "subjects.tsv", "--yes"]
+    for _ in range(30):
+        real, budget = forget.delete, [1]
+
+        def one(paths, real=real, budget=budget):  # type: ignore[no-untyped-def]
+            real(list(paths)[: budget[0]])
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(forget, "delete", one)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                forget.main(words)
+        except UserError as nothing:
+            assert "nothing is derived" in str(nothing)
+            break
+        finally:
+            monkeypatch.setattr(forget, "delete", real)
+        assert set(forgotten.read(study)) == {"02"}
+    assert {path for path in every_file() if "provenance" not in path} == KEPT
+    assert not Path("state/demo/pretrain").exists()
+
+
+def test_inputs_that_are_nowhere_are_told(study, capsys) -> None:  # type: ignore[no-untyped-def]
+    (study / "sub-01/series/run.npy").unlink()
+    forget.main(["--subject", "02", "--subjects", "subjects.tsv", "--yes"])
+    assert (
+        "1 inputs that provenance names are not there (results/demo/sub-01"
+        in capsys.readouterr().out
+    )
+
+
+def test_cohort_tables_are_lists_of_subjects_too(study) -> None:  # type: ignore[no-untyped-def]
+    Path("cohort.tsv").write_text("\ufeffsubject\n02\n03\n", encoding="utf-8")
+    forget.main(["--subject", "02", "--subjects", "subjects.tsv", "cohort.tsv", "--yes"])
+    assert Path("cohort.tsv").read_text() == "subject\texclude\n02\ttrue\n03\n"
+    Path("none.tsv").write_text("name\n02\n")
+    made(study / "sub-02/x.npy")
+    with pytest.raises(UserError, match=r"none.tsv: no column 'subject'"):
+        forget.main(["--subject", "02", "--subjects", "none.tsv", "--yes"])
+
+
+def test_a_run_elsewhere_is_seen(study, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    Path(".snakemake/locks").mkdir(parents=True)
+    Path(".snakemake/locks/0.input.lock").write_text("")
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    words = ["--results", "../results", "--subjects", "../subjects.tsv", "--yes"]
+    with pytest.raises(UserError, match="a run is going on"):
+        forget.main(["--subject", "02", *words])
 
 
 def test_nothing_is_deleted_without_confirmation(study, capsys, monkeypatch) -> None:  # type: ignore[no-untyped-def]

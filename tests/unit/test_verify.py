@@ -71,6 +71,26 @@ def test_raw_data_that_changed_make_stale_what_was_made_of_them(
     assert lines[0].startswith(f"movie: not what {results / 'frames.npy'} was made from")
 
 
+@pytest.mark.parametrize("now", ["whole path", "from elsewhere", "moved"])
+def test_results_may_be_spelled_otherwise(
+    results: Path, now: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """All inputs are found, and what changed is told once: not as an input of others as well."""
+    (results / "frames.npy").write_text("other")
+    root = tmp_path / results
+    if now == "moved":
+        root = tmp_path / "archive" / "kept"
+        root.parent.mkdir()
+        results.rename(root)
+    elif now == "from elsewhere":
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir("elsewhere")
+        root = Path("..") / results
+    found = verify.compare(root)
+    assert [path.resolve() for path in found.changed] == [(root / "frames.npy").resolve()]
+    assert (found.inputs, found.unknown, found.stale) == (3, [], {})
+
+
 def test_what_is_gone_and_what_was_left_over(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

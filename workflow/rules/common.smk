@@ -14,8 +14,16 @@ from snakemake.logging import logger
 LIB = ROOT / "workflow" / "lib"
 sys.path.insert(0, str(LIB))
 
-from boldreel import configuration, imports, run_lock, snakemake_internals
+from boldreel import (
+    configuration,
+    forgotten,
+    imports,
+    run_lock,
+    snakemake_internals,
+)
 from boldreel.align import conditions
+from boldreel.base_models import check as models_check
+from boldreel.base_models import resolve
 from boldreel.data import bids, derivatives
 from boldreel.data.splits import SPLITS, check_enough, split_of
 from boldreel.errors import UserError
@@ -94,8 +102,10 @@ DERIVED_SPACE = config["bold"]["space"] or derivatives.VOLUME
 MODELS = {name: located(path) for name, path in config["models"].items() if path}
 if EMBEDDED:
     told(design.check, config["insilico"])
-SUBJECTS = told(configuration.subjects, located(config["subjects"]))
-COHORT = told(configuration.cohort, config["pretrain"]["subjects"], located)
+GONE = told(forgotten.read, R)
+SUBJECTS = told(configuration.subjects, located(config["subjects"]), GONE)
+COHORT = told(configuration.cohort, config["pretrain"]["subjects"], located, GONE)
+told(configuration.check_holdout, config, COHORT)
 METHOD = "mindvideo"
 # The other methods: each is a rule file and a package of its own.
 OTHERS = [name for name in config["methods"] if name != METHOD]
@@ -155,13 +165,16 @@ def memory(mb, own=4):
 
 
 def weights(*names):
-    """Files of the named base models where they are local: inputs of their users."""
+    """What is read of the named base models where they are local: inputs of their users.
+
+    Of a model of the hub nothing is: its name, in which `@revision` fixes a version, is a parameter, and
+    the hub's cache may be another one where the job runs.
+    """
     found = []
     for name in names:
         place = Path(MODELS.get(name, ""))
         if name in MODELS and place.is_dir():
-            files = (path for path in sorted(place.rglob("*")) if path.is_file())
-            found += [given(path) for path in files if not path.name.startswith(".")]
+            found += [given(path) for path in resolve.files(name, place)]
         elif name in MODELS and place.is_file():
             found.append(given(place))
     return found
@@ -643,6 +656,35 @@ def check_container():
         )
 
 
+def absent_models():
+    """Base models of the hub that are not in its cache here; anything else that is not there is an error.
+
+    Jobs plan again, and need not: the run that started them has looked. Where results lie in remote storage,
+    folders may be mounted where jobs run, and only there.
+    """
+    if not snakemake_internals.is_main_process(workflow):
+        return {}
+    named = {
+        name: place
+        for name, place in MODELS.items()
+        if not (remote() and Path(place).is_absolute())
+    }
+    absent = told(models_check.check_named, named)
+    if absent:
+        print(f"warning: {models_check.absent_line(absent)}", file=sys.stderr)
+    return absent
+
+
+def check_models():
+    """Whether base models that are not here can be had, of those that commands to be run name."""
+    one_of_each = {job.rule.name: job for job in workflow.dag.needrun_jobs()}
+    commands = " ".join(str(job.shellcmd) for job in one_of_each.values())
+    needed = {name: found for name, found in ABSENT.items() if MODELS[name] in commands}
+    for line in told(models_check.check_hub, needed, not workflow.local_exec):
+        print(f"warning: {line}", file=sys.stderr)
+
+
+ABSENT = absent_models()
 WRITTEN = [placed(R), STATE, placed(LOGS)]
 HELD = []  # folders of these that no other run may write to meanwhile
 if snakemake_internals.is_main_process(workflow) and not remote():
@@ -656,6 +698,7 @@ def before_jobs():
     snakemake_internals.lift_rate_limit(workflow)
     if workflow.local_exec:
         check_container()
+    check_models()
     if not remote():
         told(configuration.check_writable, WRITTEN)
         check_headers()

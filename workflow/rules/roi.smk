@@ -150,6 +150,7 @@ rule roi_voxels:
         sidecars=lambda wildcards: sidecars(
             series(wildcards.subject, "train", "validation")
         ),
+        events=lambda wildcards: events(wildcards.subject, "train", "validation"),
     output:
         f"{R}/sub-{{subject}}/roi/voxels.parquet",
     log:
@@ -168,4 +169,4 @@ rule roi_voxels:
         code=code("roi.voxels"),
     shell:
         "python -m boldreel.roi.voxels --positions {input.positions:q} --series {input.series:q} "
-        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+        "--events {input.events:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

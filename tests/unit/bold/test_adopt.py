@@ -48,6 +48,14 @@ def fmriprep(tmp_path) -> Path:
     return root
 
 
+def test_confounds_of_older_versions_are_found(fmriprep):
+    """fMRIPrep up to 20.1 called them regressors."""
+    for path in fmriprep.rglob("*_desc-confounds_timeseries.tsv"):
+        path.rename(path.with_name(path.name.replace("_timeseries", "_regressors")))
+    for run in adopt.find(fmriprep, "01"):
+        assert run.confounds.endswith("_desc-confounds_regressors.tsv")
+
+
 def test_fmriprep_volumes(fmriprep):
     first, second = adopt.find(fmriprep, "01")
     assert [(run.segment, run.repeat) for run in (first, second)] == [("movie", 1), ("movie", 2)]

@@ -121,6 +121,22 @@ def test_adopted_volumes_with_fmripreps_confounds(tmp_path):
     assert "by another program" in page
 
 
+@pytest.mark.parametrize("kept", [6, 0])
+def test_tables_of_confounds_that_somebody_cut(tmp_path, kept):
+    """Displacement is that of the motion, where the table holds this alone; else nothing is known."""
+    nifti.save(tmp_path / "run.nii.gz", COURSE.T.reshape(12, 1, 1, 30), np.eye(4), t_r=2.0)
+    names = ["csf", *(f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz")][: 1 + kept]
+    rows = [["0", *("1" if k >= 10 else "0" for _ in range(kept))] for k in range(30)]
+    (tmp_path / "confounds.tsv").write_text("\n".join("\t".join(row) for row in [names, *rows]))
+    paths = str(tmp_path / "run.nii.gz"), str(tmp_path / "confounds.tsv"), ""
+    found = quality.measure_adopted(
+        bold_runs.Run("movie", 1, *paths, "X", 1.0, "volume", 30, 2.0, 0.0, "fmriprep")
+    )
+    assert found.motion_known == (kept == 6)
+    if kept:
+        assert found.displacement[10] == pytest.approx(3 + 3 * 50)
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_adopted_cifti_with_and_without_the_hcps_motion(tmp_path, known):
     """Movement_Regressors.txt is in mm and degrees: one degree is .87 mm on a sphere of 50 mm."""

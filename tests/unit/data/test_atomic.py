@@ -81,7 +81,10 @@ def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
 
 def test_what_is_unfinished_is_known_by_its_name(tmp_path: Path) -> None:
     with atomic.file(tmp_path / "x_bold.nii") as aside:
-        assert atomic.is_unfinished(aside) and atomic.final_name(aside) == "x_bold.nii"
+        assert atomic.is_unfinished(aside)
+        assert atomic.final_path(aside) == aside.with_name("x_bold.nii")
+        assert atomic.final_path(aside / "a" / "b") == aside.with_name("x_bold.nii") / "a" / "b"
         aside.touch()
     for name in ("x_bold.nii", ".hidden", ".abc.x", ".0123abcd.", "0123abcd.x"):
-        assert not atomic.is_unfinished(Path(name)) and atomic.final_name(Path(name)) == name
+        assert not atomic.is_unfinished(Path(name))
+        assert atomic.final_path(Path("/a", name, "b")) == Path("/a", name, "b")

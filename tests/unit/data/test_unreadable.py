@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from boldreel.base_models import diffusion, frozen
 from boldreel.errors import UserError
 from boldreel.evaluate.readings import Judges, Models
-from boldreel.generator import base
 from boldreel.methods.network import Network
-from boldreel.stimuli import frozen
 
 EMBEDDED = Path(__file__).parents[3] / "resources" / "insilico"
 CPU = torch.device("cpu")
@@ -32,8 +31,8 @@ LOADERS: dict[str, tuple[str, str, Callable[[Path], object]]] = {
         "text_encoder",
         lambda folder: frozen.load_text_encoder(folder, CPU),
     ),
-    "denoiser": ("diffusion", "unet", base.load_unet),
-    "autoencoder": ("diffusion", "vae", base.load_vae),
+    "denoiser": ("diffusion", "unet", diffusion.load_unet),
+    "autoencoder": ("diffusion", "vae", diffusion.load_vae),
     "network of a method": ("image_classifier", "", lambda folder: Network(str(folder), CPU)),
     "judge of frames": (
         "image_classifier",

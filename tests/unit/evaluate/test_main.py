@@ -80,7 +80,7 @@ def test_page_of_scores_without_subject(same):
     assert "Too few clips to tell Copy" in page, "19 shifts, two metrics: no p could pass"
     assert not re.search(r'(?:src|href)="(?!data:|#)', page)
     trace = json.loads((root / "out" / "provenance.json").read_text())
-    assert trace["target"] == "out" and trace["seed"] == 3
+    assert trace["target"] == str(root / "out") and trace["seed"] == 3
 
 
 def test_gif_pair_is_the_array_pair(tmp_path):
@@ -238,7 +238,7 @@ def test_mistakes_leave_nothing(tmp_path):
     refused("has a partner of the same name", folder, other)
     refused("--frames is 0", folder, folder, "--frames", 0)
     refused("table not found", folder, folder, "--clips", tmp_path / "no.tsv")
-    refused("not a model", folder, folder, "--clip-model", tmp_path)
+    refused(r"models\.clip: .*config\.json is missing", folder, folder, "--clip-model", tmp_path)
     (folder / "clip2.npy").write_bytes(b"broken")
     refused("clip2.npy: not a readable array", folder, folder)
 

@@ -338,7 +338,7 @@ def test_bad_input(tree, tmp_path):
         score.main(change("--windows", tmp_path / "no.parquet"))
     with pytest.raises(UserError, match="no frames of movie 't"):
         score.main(change("--stimuli", tmp_path))
-    with pytest.raises(UserError, match="not a model"):
+    with pytest.raises(UserError, match=r"models\.clip: .*config\.json is missing"):
         score.main(arguments(tree, "01", tmp_path, "--clip-model", str(tmp_path / "empty")))
     windows = tables.read(tree / "sub-01" / "windows.parquet", "windows")
     windows.loc[windows["segment"] == "test02", "split"] = "train"

@@ -14,11 +14,11 @@ import torch
 from torch.nn.functional import normalize
 
 from boldreel.align.encoder import SpatioTemporalEncoder, SpatioTemporalEncoderConfig
+from boldreel.base_models.diffusion import load_scheduler
 from boldreel.data import arrays
 from boldreel.data.responses import load_responses
 from boldreel.errors import UserError
 from boldreel.generator import cotrain, saving
-from boldreel.generator.base import load_scheduler
 from boldreel.generator.joint import JointBatch, JointModel, joint_losses
 from boldreel.generator.losses import LossOptions
 from boldreel.generator.video_unet import Inflation, VideoUNet
@@ -195,6 +195,34 @@ def test_two_processes_train_like_one(
         pd.read_csv(tmp_path / f"with{processes}" / "history.tsv", sep="\t") for processes in (1, 2)
     ]
     pd.testing.assert_frame_equal(*histories, rtol=1e-4)
+
+
+def test_gradient_checkpointing_trains_alike(
+    dataset,  # type: ignore[no-untyped-def]
+    unet,  # type: ignore[no-untyped-def]
+    base_folder: Path,
+    encoder_folder: Path,
+    tmp_path: Path,
+) -> None:
+    """As the configurations for real data set it, with single frames above a timestep."""
+    inflation = Inflation(noise_correlation=1.0, image_above=400)
+    generator = tmp_path / "above"
+    negative, shape = np.zeros((7, 12), np.float32), saving.ClipShape(3, 1.5, 4, 4)
+    network = VideoUNet(unet, inflation)
+    saving.save_pretrained(network, generator, base_folder, negative, shape)
+    for name, recompute in (("plain", False), ("less", True)):
+        output = tmp_path / name / "out"
+        _run(
+            dataset,
+            base_folder,
+            generator,
+            encoder_folder,
+            output,
+            gradient_checkpointing=recompute,
+        )
+    plain, less = (_weights(tmp_path / name / "out" / "encoder") for name in ("plain", "less"))
+    for name, tensor in plain.items():
+        torch.testing.assert_close(less[name], tensor, rtol=1e-3, atol=2e-5, msg=name)
 
 
 def _joint(unet, encoder, base_folder: Path):  # type: ignore[no-untyped-def]

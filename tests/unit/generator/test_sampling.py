@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from boldreel.base_models import diffusion
 from boldreel.errors import UserError
-from boldreel.generator import base
 from boldreel.generator.noise import clip_noise
 from boldreel.generator.sampling import (
     Continuation,
@@ -43,7 +43,7 @@ def _draw(
 ) -> torch.Tensor:
     return sample(
         network,
-        base.load_scheduler(folder, scheduler),
+        diffusion.load_scheduler(folder, scheduler),
         condition,
         torch.full((7, 12), 0.1),
         [clip_generator(11, clip) for clip in clips],
@@ -102,7 +102,7 @@ def test_denoise_gives_every_state(network: VideoUNet, base_folder: Path) -> Non
     states = list(
         denoise(
             network,
-            base.load_scheduler(base_folder, "PNDM", pndm),
+            diffusion.load_scheduler(base_folder, "PNDM", pndm),
             torch.stack(noise),
             condition,
             torch.full((2, 7, 12), 0.1),
@@ -114,7 +114,7 @@ def test_denoise_gives_every_state(network: VideoUNet, base_folder: Path) -> Non
     assert all(not torch.equal(a, b) for a, b in pairwise(states))
     whole = sample(
         network,
-        base.load_scheduler(base_folder, "PNDM", pndm),
+        diffusion.load_scheduler(base_folder, "PNDM", pndm),
         condition,
         torch.full((7, 12), 0.1),
         [clip_generator(11, clip) for clip in CLIPS[:2]],
@@ -161,7 +161,7 @@ def _go_on(  # type: ignore[no-untyped-def]
     torch.manual_seed(9)
     return sample(
         network,
-        base.load_scheduler(folder, scheduler),
+        diffusion.load_scheduler(folder, scheduler),
         torch.randn(2, 7, 12),
         torch.full((7, 12), 0.1),
         [clip_generator(11, clip) for clip in CLIPS[:2]],
@@ -256,11 +256,11 @@ def test_stochastic_schedulers_are_refused_with_shared_noise(
 def test_unknown_scheduler(base_folder: Path) -> None:
     for name in ("NoSuch", "AutoencoderKL"):
         with pytest.raises(UserError, match=name):
-            base.load_scheduler(base_folder, name)
+            diffusion.load_scheduler(base_folder, name)
 
 
 def test_pixels(base_folder: Path) -> None:
-    vae = base.load_vae(base_folder)
+    vae = diffusion.load_vae(base_folder)
     latents = torch.randn(2, 3, 4, 4, 4)
     pixels = to_pixels(vae, latents, batch=4)
     assert pixels.shape == (2, 3, 8, 8, 3) and pixels.dtype == np.uint8

@@ -11,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from boldreel.base_models import diffusion
 from boldreel.errors import UserError
-from boldreel.generator import base, saving
+from boldreel.generator import saving
 from boldreel.generator.video_unet import Inflation, VideoUNet
 
 SHAPE = saving.ClipShape(6, 3.0, 4, 4)
@@ -72,19 +73,20 @@ def test_missing_base(base_folder: Path, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     for name in ("./nowhere", "nobody/nothing-at-all"):
         with pytest.raises(UserError, match=r"models\.diffusion") as error:
-            base.find_base(name)
+            diffusion.find_base(name)
         assert name in str(error.value) and "\n" not in str(error.value)
     partial = tmp_path / "partial"
     shutil.copytree(base_folder, partial)
     shutil.rmtree(partial / "vae")
     with pytest.raises(UserError, match="vae"):
-        base.find_base(partial)
+        diffusion.find_base(partial)
     (partial / "vae").mkdir()
-    with pytest.raises(UserError, match="weights"):
-        base.load_vae(base.find_base(partial))
+    shutil.copy(base_folder / "vae" / "config.json", partial / "vae")
+    with pytest.raises(UserError, match=r"vae/diffusion_pytorch_model\.safetensors is missing"):
+        diffusion.find_base(partial)
 
 
 def test_config_names_the_base(unet, base_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     _save(unet, base_folder, tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
-    assert config["base"]["unet_sha256"] == base.identity(base_folder)
+    assert config["base"]["unet_sha256"] == diffusion.identity(base_folder)

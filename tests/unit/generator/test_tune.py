@@ -13,9 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from boldreel.base_models import diffusion
 from boldreel.data import arrays
 from boldreel.errors import UserError
-from boldreel.generator import base, saving, tune, tuning
+from boldreel.generator import saving, tune, tuning
 from boldreel.generator.material import load_material
 from boldreel.generator.video_unet import Inflation, VideoUNet
 
@@ -57,7 +58,7 @@ def test_leaves_model_history_and_strip(dataset, base_folder: Path, tmp_path: Pa
     features, _ = arrays.load(dataset.features("train01") / "condition.npy", kind="condition")
     negative = saving.load_negative(tmp_path / "out" / "model")
     assert np.allclose(negative, features.mean(axis=0), atol=1e-6)
-    frozen = base.load_unet(base_folder).state_dict()
+    frozen = diffusion.load_unet(base_folder).state_dict()
     for name, tensor in network.unet.state_dict().items():
         if "attn" not in name and "_temp." not in name:
             assert torch.equal(tensor, frozen[name]), name
@@ -92,6 +93,7 @@ def test_stopped_and_resumed_is_bit_equal(
 def test_two_processes_train_like_one(dataset, base_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     movies = ["train01", "train02"]
     config = {**CONFIG, "strip": STRIP, "batch": 4, "image_above": 400, "condition_dropout": 0.5}
+    config["gradient_checkpointing"] = True
     for processes in (1, 2):
         subprocess.run(
             [
@@ -107,7 +109,7 @@ def test_two_processes_train_like_one(dataset, base_folder: Path, tmp_path: Path
             check=True,
         )
     one, two = (load_file(tmp_path / f"with{n}" / "model" / "model.safetensors") for n in (1, 2))
-    start = VideoUNet(base.load_unet(base_folder)).unet.state_dict()
+    start = VideoUNet(diffusion.load_unet(base_folder)).unet.state_dict()
     moved = [name for name in one if name in start and not torch.equal(one[name], start[name])]
     assert len(moved) > 10
     for name, tensor in one.items():
@@ -118,12 +120,32 @@ def test_two_processes_train_like_one(dataset, base_folder: Path, tmp_path: Path
     pd.testing.assert_frame_equal(*histories, rtol=1e-4)
 
 
+def test_gradient_checkpointing_trains_alike(dataset, base_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """As the configurations for real data set it, with single frames above a timestep."""
+    for name, recompute in (("plain", False), ("less", True)):
+        _run(
+            dataset,
+            base_folder,
+            tmp_path / name,
+            tmp_path / f"{name}-state",
+            image_above=400,
+            gradient_checkpointing=recompute,
+        )
+    plain, less = (
+        load_file(tmp_path / name / "model" / "model.safetensors") for name in ("plain", "less")
+    )
+    for name, tensor in plain.items():
+        torch.testing.assert_close(less[name], tensor, rtol=1e-3, atol=2e-5, msg=name)
+
+
 def test_learns_to_predict_what_is_asked_for(dataset, base_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     _run(dataset, base_folder, tmp_path / "e", tmp_path / "a")
     _run(dataset, base_folder, tmp_path / "v", tmp_path / "b", prediction_type="v_prediction")
     network = saving.from_pretrained(tmp_path / "v" / "model", base_folder)
     assert network.inflation.prediction_type == "v_prediction"
-    scheduler = base.load_scheduler(base_folder, prediction_type=network.inflation.prediction_type)
+    scheduler = diffusion.load_scheduler(
+        base_folder, prediction_type=network.inflation.prediction_type
+    )
     assert scheduler.config.prediction_type == "v_prediction"
     losses = [
         pd.read_csv(tmp_path / kind / "history.tsv", sep="\t")["val_loss"][0] for kind in "ev"

@@ -57,33 +57,24 @@ def test_constant_missing_and_explained_series_become_zero(data):
     assert own.dtype == np.float32
 
 
-def columns():
-    rng = np.random.default_rng(1)
-    names = [f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz"]
-    table = {
-        name + suffix: rng.normal(size=COUNT)
-        for name in names
-        for suffix in ("", "_derivative1", "_power2", "_derivative1_power2")
-    }
-    table |= {f"a_comp_cor_{k:02d}": rng.normal(size=COUNT) for k in range(5)}
-    table |= {f"cosine{k:02d}": rng.normal(size=COUNT) for k in range(2)}
-    table["trans_x_derivative1"][0] = np.nan
-    return table
+def test_trend_and_confounds_are_taken_together():
+    confounds = np.random.default_rng(1).normal(size=(COUNT, 6))
+    found = cleaning.regressors(confounds, Settings(detrend_order=3))
+    assert found.shape == (COUNT, 9)
+    assert cleaning.degrees_of_freedom(found) == COUNT - 10
 
 
-@pytest.mark.parametrize(
-    ("choice", "high_pass", "count"),
-    [("none", False, 4), ("motion6", False, 10), ("motion24", False, 28), ("compcor", True, 17)],
-)
-def test_declared_confounds_are_taken(choice, high_pass, count):
-    found = cleaning.regressors(columns(), COUNT, Settings(confounds=choice, high_pass=high_pass))
-    assert found.shape == (COUNT, count)
-    assert np.isfinite(found).all()
+def test_what_two_regressors_share_counts_once():
+    trend = cleaning.polynomials(COUNT, 4)
+    assert cleaning.degrees_of_freedom(np.hstack([trend, trend[:, :2] * 5])) == COUNT - 5
 
 
-def test_missing_column_and_too_many_regressors():
-    with pytest.raises(UserError, match="no column trans_x"):
-        cleaning.regressors({}, COUNT, Settings())
-    short = {name: values[:30] for name, values in columns().items()}
-    with pytest.raises(UserError, match="28 regressors for 30 volumes"):
-        cleaning.regressors(short, 30, Settings(confounds="motion24"))
+def test_regressors_that_leave_too_little_are_refused():
+    rng = np.random.default_rng(2)
+    with pytest.raises(
+        UserError, match="206 regressors leave 38 degrees of freedom of 245 volumes"
+    ):
+        cleaning.regressors(rng.normal(size=(245, 202)), Settings())
+    with pytest.raises(UserError, match="leave 1 degrees of freedom of 30 volumes"):
+        cleaning.regressors(rng.normal(size=(30, 24)), Settings())
+    assert cleaning.regressors(rng.normal(size=(245, 170)), Settings()).shape == (245, 174)

@@ -6,6 +6,7 @@ import pytest
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
 from boldreel.roi import reliability, voxels
+from boldreel.roi import repeats as repetition
 from boldreel.roi.settings import Settings
 
 COUNT = 100
@@ -18,6 +19,19 @@ def repeats(rng, share, number=2, count=COUNT):
         (np.sqrt(share) * common + np.sqrt(1 - share) * rng.normal(size=common.shape)).astype("f4")
         for _ in range(number)
     ]
+
+
+def groups_of(given):
+    """Runs of a segment as repeats, whole."""
+    by_segment = {}
+    for run, (_, meta) in enumerate(given):
+        by_segment.setdefault(meta["segment"], []).append(run)
+    whole = np.ones(COUNT, bool)
+    return [repetition.Group(of, whole) for of in by_segment.values() if len(of) > 1]
+
+
+def build(frame, given, settings):
+    return voxels.build(frame, given, groups_of(given), settings)
 
 
 def runs(positions, share, segments=("train01", "train02", "train03"), number=2):
@@ -48,8 +62,7 @@ def test_split_correlation_is_the_shared_variance():
 def test_p_values_are_uniform_without_signal_and_small_with_it():
     rng = np.random.default_rng(2)
     share = np.r_[np.zeros(900), np.full(100, 0.5)]
-    segments = {str(k): repeats(rng, share) for k in range(6)}
-    correlation, p = reliability.reliability(segments)
+    correlation, p = reliability.reliability(repeats(rng, share) for _ in range(6))
     assert abs((p[:900] < 0.05).mean() - 0.05) < 0.025
     assert p[900:].max() < 0.01
     assert abs(np.median(correlation[900:]) - 0.5) < 0.05
@@ -57,7 +70,7 @@ def test_p_values_are_uniform_without_signal_and_small_with_it():
 
 def test_reliability_of_repeated_runs(frame):
     share = np.where(np.arange(len(frame)) % 2, 0.5, 0.0)
-    table = voxels.build(frame, runs(frame, share), Settings())
+    table = build(frame, runs(frame, share), Settings())
     real = (frame["i"] >= 0).to_numpy()
     assert (table["present"] == real).all() and (table["selected"] == real).all()
     assert table["reliability"][~real].isna().all()
@@ -70,9 +83,9 @@ def test_selection_by_reliability_keeps_the_best(frame):
     share = np.where(np.arange(len(frame)) < 320, 0.7, 0.0)
     many = tuple(f"train{k:02d}" for k in range(8))
     settings = Settings(selection="reliability", threshold=0.05, fraction=0.5)
-    table = voxels.build(frame, runs(frame, share, many), settings)
+    table = build(frame, runs(frame, share, many), settings)
     assert set(np.flatnonzero(table["selected"])) <= set(range(320))
-    everything = voxels.build(
+    everything = build(
         frame, runs(frame, share, many), Settings(selection="reliability", threshold=0.05)
     )
     assert table["selected"].sum() == np.ceil(everything["selected"].sum() / 2)
@@ -82,37 +95,66 @@ def test_selection_by_reliability_keeps_the_best(frame):
 def test_absent_in_one_run_is_absent(frame):
     given = runs(frame, np.zeros(len(frame)))
     given[3][0][:, 5] = 0.0
-    table = voxels.build(frame, given, Settings())
+    table = build(frame, given, Settings())
     assert not table["present"][5] and not table["selected"][5]
     assert np.isnan(table["reliability"][5])
 
 
-@pytest.mark.parametrize(("segment", "number"), [("rest", 2), ("train01", 1)])
-def test_without_repeats_of_a_movie_nothing_is_known(frame, segment, number):
-    given = runs(frame, np.zeros(len(frame)), (segment,), number)
-    table = voxels.build(frame, given, Settings())
+def test_without_repeats_of_a_movie_nothing_is_known(frame):
+    given = runs(frame, np.zeros(len(frame)), ("train01",), 1)
+    table = build(frame, given, Settings())
     assert table["reliability"].isna().all()
     assert (table["selected"] == table["present"]).all() and table["present"].any()
-    with pytest.raises(UserError, match="fewer than two training segments"):
-        voxels.build(frame, given, Settings(selection="reliability"))
+    with pytest.raises(UserError, match="fewer than two films"):
+        build(frame, given, Settings(selection="reliability"))
 
 
 def test_nothing_reliable_and_another_atlas_are_refused(frame):
     given = runs(frame, np.zeros(len(frame)))
     with pytest.raises(UserError, match="no position is reliable"):
-        voxels.build(frame, given, Settings(selection="reliability", threshold=1e-9))
+        build(frame, given, Settings(selection="reliability", threshold=1e-9))
     with pytest.raises(UserError, match="run the series step again"):
-        voxels.build(frame.iloc[:32], given, Settings())
+        build(frame.iloc[:32], given, Settings())
 
 
-def test_step_reads_and_writes(frame, positions, tmp_path):
-    paths = []
-    for values, meta in runs(frame, np.full(len(frame), 0.3)):
-        path = tmp_path / f"{meta['run']}.npy"
+def step(folder, positions, given, shown):
+    """The table that the step leaves, of runs whose events show (film, stim_onset) from 0 s on."""
+    paths, events = [], []
+    for (values, meta), (film, since) in zip(given, shown, strict=True):
+        path = folder / f"{meta['run']}.npy"
         arrays.save(path, values.astype("f4"), kind="series", t_r=2.0, start_time=1.0, **meta)
         paths.append(str(path))
-    output = tmp_path / "voxels.parquet"
-    voxels.main(["--positions", str(positions), "--series", *paths, "--output", str(output)])
-    table = tables.read(output, "voxels")
+        table = folder / f"sub-01_{meta['run']}_events.tsv"
+        table.write_text(
+            f"onset\tduration\tstim_file\tstim_onset\n0\t{2 * COUNT}\t{film}\t{since}\n"
+        )
+        events.append(str(table))
+    output = folder / "voxels.parquet"
+    words = ["--positions", str(positions), "--series", *paths, "--events", *events]
+    voxels.main([*words, "--output", str(output)])
+    return tables.read(output, "voxels")
+
+
+def test_step_reads_and_writes(frame, positions, tmp_path, capsys):
+    given = runs(frame, np.full(len(frame), 0.3))
+    table = step(tmp_path, positions, given, [(meta["segment"], 0) for _, meta in given])
     assert table["present"].sum() == (frame["i"] >= 0).sum()
     assert table["reliability"].median() > 0.2
+    assert "6 of 6 runs repeat a film" in capsys.readouterr().out
+
+
+def test_runs_of_one_task_that_show_other_films_are_no_repeats(frame, positions, tmp_path, capsys):
+    """Four runs of a task, of which two show one film and two another: the films count."""
+    share = np.full(len(frame), 0.5)
+    given = [*runs(frame, share, ("a",)), *runs(frame, share[::-1], ("b",))]
+    order = [0, 2, 1, 3]  # a, b, a, b
+    given = [
+        (given[k][0], {"segment": "movie", "repeat": n, "run": f"task-movie_run-{n}"})
+        for n, k in enumerate(order, start=1)
+    ]
+    films = [("a.mp4", 0), ("b.mp4", 0), ("a.mp4", 0), ("b.mp4", 0)]
+    table = step(tmp_path, positions, given, films)
+    assert abs(table["reliability"].median() - 0.5) < 0.05
+    parts = [(f"part{n}.mp4", 0) for n in range(4)]
+    assert step(tmp_path, positions, given, parts)["reliability"].isna().all()
+    assert "0 of 4 runs repeat a film" in capsys.readouterr().out

@@ -113,13 +113,14 @@ def test_step(movie: Path, models: Path) -> None:
     np.testing.assert_allclose(np.linalg.norm(image, axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(text, axis=1), 1, atol=1e-5)
     assert meta["frame_rate"] == 3.0 and about["clips"] == ["m-0000", "m-0001"]
-    assert json.loads((out / "provenance.json").read_text())["target"] == "features"
+    assert json.loads((out / "provenance.json").read_text())["target"] == str(out)
 
 
 def test_training_movies_get_variants_and_others_none(movie: Path, models: Path) -> None:
     import torch
 
-    from boldreel.stimuli import frozen, variants
+    from boldreel.base_models import frozen
+    from boldreel.stimuli import variants
 
     config = json.dumps({"seed": 3, "variants": 4})
     for training in ("m", "another"):
@@ -141,7 +142,7 @@ def test_embeddings_are_clips_own(movie: Path, models: Path) -> None:
     """Against CLIPModel's joint forward pass, which normalises its embeddings itself."""
     import torch
 
-    from boldreel.stimuli import frozen
+    from boldreel.base_models import frozen
 
     model, processor, words = frozen.load_clip(models / "clip", torch.device("cpu"))
     frames = np.load(movie / "m" / "frames.npy")
@@ -160,7 +161,7 @@ def test_embeddings_are_clips_own(movie: Path, models: Path) -> None:
 def test_captions_change_features(models: Path) -> None:
     import torch
 
-    from boldreel.stimuli import frozen
+    from boldreel.base_models import frozen
 
     encoder, words = frozen.load_text_encoder(models / "diffusion", torch.device("cpu"))
     states = features.condition_states(["a red ball", "a blue ball", "a red ball"], encoder, words)
@@ -174,8 +175,11 @@ def test_captions_change_features(models: Path) -> None:
     ("changes", "message"),
     [
         ({"movie": "none"}, "no clips of movie none"),
-        ({"clip-model": "/nowhere/clip"}, r"models\.clip: no folder /nowhere/clip"),
-        ({"diffusion-model": "CLIP"}, r"models\.diffusion: .*/text_encoder cannot be loaded"),
+        ({"clip-model": "/nowhere/clip"}, r"models\.clip: /nowhere/clip: no such folder"),
+        (
+            {"diffusion-model": "CLIP"},
+            r"models\.diffusion: .*: text_encoder/config\.json is missing",
+        ),
     ],
 )
 def test_errors(movie: Path, models: Path, changes: dict[str, str], message: str) -> None:

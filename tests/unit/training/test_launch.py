@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.unit.training.conftest import cards, nvidia_smi
 
 from boldreel.training.share import ALONE, Share
 
@@ -74,6 +75,66 @@ def test_sigterm_saves_once_and_one_process_goes_on_where_two_stopped(tmp_path: 
     whole, parts = (torch.load(tmp_path / name / "done.pt") for name in ("whole", "parts"))
     for key in whole:
         torch.testing.assert_close(parts[key], whole[key], rtol=1e-5, atol=1e-6)
+
+
+LEASING = """
+import os, sys, time
+from pathlib import Path
+import torch
+from boldreel.step import run
+from boldreel.training import device
+
+device._usable = lambda card: torch.device("cpu")
+rank, folder, own, other = os.environ["RANK"], Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+
+def wait_for(name, seconds):
+    until = time.monotonic() + seconds
+    while not (folder / name).exists() and time.monotonic() < until:
+        time.sleep(0.05)
+
+def main():
+    if rank == "1":
+        wait_for(f"{other}-0", 2)  # the other job has a card by then, if it may have one
+    with device.lease():
+        (folder / f"{own}-{rank}").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+        wait_for(f"{own}-{1 - int(rank)}", 300)  # as trainings wait for each other at each step
+
+run(main)
+"""
+LAUNCHER = """
+import sys
+from pathlib import Path
+from boldreel.step import run
+from boldreel.training import device, launch
+device.LOCKS = Path(sys.argv.pop(1))
+run(launch.main)
+"""
+
+
+def test_two_jobs_of_two_processes_on_two_cards_both_end(tmp_path: Path) -> None:
+    (tmp_path / "leasing.py").write_text(LEASING)
+    known = {k: v for k, v in os.environ.items() if k != "CUDA_VISIBLE_DEVICES"}
+    known["PYTHONPATH"] = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
+    known["PATH"] = nvidia_smi(tmp_path / "bin", cards("GPU-a", "GPU-b"))
+    jobs = [
+        subprocess.Popen(
+            [
+                *(sys.executable, "-c", LAUNCHER, str(tmp_path), "2"),
+                *("-m", "leasing", str(tmp_path), own, other),
+            ],
+            env=known,
+        )
+        for own, other in (("one", "two"), ("two", "one"))
+    ]
+    try:
+        assert [process.wait(60) for process in jobs] == [0, 0]
+    finally:
+        for process in jobs:
+            process.terminate()
+            process.wait()
+    for name in ("one", "two"):
+        held = [(tmp_path / f"{name}-{rank}").read_text() for rank in (0, 1)]
+        assert held == ["GPU-a", "GPU-b"]
 
 
 def test_alone_a_share_is_everything() -> None:

@@ -74,6 +74,21 @@ def test_responses_follow(study, tmp_path: Path) -> None:  # type: ignore[no-unt
     assert "train1-0087" not in found.clips
 
 
+def test_events_of_two_sessions_with_the_same_run_index(
+    make_study: Callable, tmp_path: Path
+) -> None:
+    """Repeats are counted through in session order, for events as for the runs themselves."""
+    study = make_study(clips=15, positions=16)
+    run(study, tmp_path / "out", 6.0, 2)
+    expected = tables.read(tmp_path / "out" / "windows.parquet", "windows")
+    for name in study.events:
+        session = name.replace("sub-01_", f"sub-01_ses-{'b' if 'run-2' in name else 'a'}_")
+        Path(name).rename(session.replace("_run-2", "_run-1"))
+    study.events[:] = sorted(str(path) for path in (study.root / "func").iterdir())
+    run(study, tmp_path / "out", 6.0, 2)
+    assert tables.read(tmp_path / "out" / "windows.parquet", "windows").equals(expected)
+
+
 def test_a_movie_in_two_splits_is_refused(make_study: Callable, tmp_path: Path) -> None:
     study = make_study(clips=10, positions=16)
     for name in study.events:

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from boldreel.data import tables
-from boldreel.errors import UserError
+from boldreel.data import arrays, tables
 from boldreel.windows import build, ceiling
 
 SEGMENTS = {"train": ["train*"], "validation": ["train4"], "test": ["test*"]}
@@ -92,7 +92,7 @@ def test_step(study, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     assert np.nanmean(train["ceiling_single"] ** 2) == pytest.approx(0.05, abs=0.02)
 
 
-def test_nothing_shown_twice(study, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_nothing_shown_twice(study, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
     series = [name for name in study.series if "run-1" in name]
     (tmp_path / "choice.json").write_text(json.dumps({"lag": 6.0, "window": 2}))
     build.main(
@@ -101,8 +101,31 @@ def test_nothing_shown_twice(study, tmp_path: Path) -> None:  # type: ignore[no-
         + ["--output", str(tmp_path / "windows.parquet")]
         + ["--config", json.dumps({"segments": SEGMENTS})]
     )
-    with pytest.raises(UserError, match="no segment was shown twice"):
-        ceiling.main(
-            ["--windows", str(tmp_path / "windows.parquet")]
-            + ["--series-dir", str(study.root / "series"), "--output", str(tmp_path / "c.parquet")]
-        )
+    ceiling.main(
+        ["--windows", str(tmp_path / "windows.parquet")]
+        + ["--series-dir", str(study.root / "series"), "--output", str(tmp_path / "c.parquet")]
+    )
+    assert not len(tables.read(tmp_path / "c.parquet", "noise_ceiling"))
+    assert "no clip is in two runs" in capsys.readouterr().err
+
+
+def test_repeats_are_of_clips_not_of_tasks(tmp_path: Path) -> None:
+    """Runs of a task show one film, another, both films again, and a run of another task the first."""
+    rng = np.random.default_rng(3)
+    films = {name: rng.standard_normal((20, 30)) for name in ("a", "b")}
+    rows = []
+    for segment, repeat, shown in (("m", 1, "a"), ("m", 2, "b"), ("m", 3, "ab"), ("n", 1, "a")):
+        run = f"task-{segment}_run-{repeat}"
+        values = np.concatenate([films[film] for film in shown])
+        noisy = values + 2 * rng.standard_normal(values.shape)
+        meta = {"run": run, "segment": segment, "repeat": repeat, "t_r": 2.0, "start_time": 0.0}
+        arrays.save(tmp_path / f"{run}.npy", noisy.astype("f4"), kind="series", **meta)
+        for first, clip in enumerate(f"{film}{k}" for film in shown for k in range(20)):
+            row = {"clip": clip, "segment": segment, "run": run, "repeat": repeat, "shot": clip}
+            rows.append({**row, "first_volume": first, "window": 1, "lag": 5.0, "split": "train"})
+    tables.write(tmp_path / "windows.parquet", pd.DataFrame(rows), "windows")
+    found = ceiling.repeat_blocks(tmp_path / "windows.parquet", tmp_path, "train")
+    assert [block.shape for block in found] == [(20, 3, 30), (20, 2, 30)]
+    for block, film in zip(found, films.values(), strict=True):
+        for k in range(block.shape[1]):
+            assert np.corrcoef(block[:, k].ravel(), film.ravel())[0, 1] > 0.3

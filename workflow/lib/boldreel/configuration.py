@@ -13,8 +13,11 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from boldreel import forgotten
+from boldreel.config_values import typed
 from boldreel.errors import UserError
 from boldreel.section import read
 
@@ -38,7 +41,7 @@ def complete(config: Mapping[str, Any], rules: dict[str, Any] | None = None) -> 
     import jsonschema
 
     rules = rules or schema()
-    filled = copy.deepcopy(dict(config))
+    filled = typed(config, rules)
     _fill(filled, rules)
     validator = jsonschema.Draft202012Validator(rules)
     errors = sorted(validator.iter_errors(filled), key=lambda e: len(list(e.absolute_path)))
@@ -205,10 +208,11 @@ def _fault(name: str) -> str:
     return ""
 
 
-def subjects(path: str | Path) -> list[str]:
+def subjects(path: str | Path, gone: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """Labels (without "sub-") of the subjects in a TSV with a column `subject`.
 
-    Rows whose column `exclude` is true are left out. Raises UserError if there is no such file or
+    Rows whose column `exclude` is true are left out, and who was forgotten (`gone`, as `forgotten.read`
+    gives it). Raises UserError if there is no such file or
     column, a label is not letters and digits, or stands twice, or there are more rows than can be planned.
     """
     path = Path(path)
@@ -234,7 +238,7 @@ def subjects(path: str | Path) -> list[str]:
             )
     if "subject" not in names:
         raise UserError(f"{path}: no column 'subject'; the first line must name the columns")
-    kept = [label for label, included in labels.items() if included]
+    kept = forgotten.left((label for label, included in labels.items() if included), gone)
     if not kept:
         raise UserError(f"{path}: no subject is left; add a row")
     return kept
@@ -261,14 +265,34 @@ def _label(text: str, where: str) -> str:
     return label
 
 
-def cohort(named: str | list[str], located: Callable[[str], str]) -> list[str]:
-    """Labels of the pretraining cohort: a list, or the path of a table as `subjects` reads it."""
-    if not isinstance(named, str):
-        return [_label(str(label), "configuration: pretrain.subjects") for label in named]
-    found = subjects(located(named))
+def cohort(
+    named: str | list[str],
+    located: Callable[[str], str],
+    gone: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
+    """Labels of the pretraining cohort: a list, or the path of a table as `subjects` reads it.
+
+    Who was forgotten is left out of either. Raises UserError if fewer than two are left.
+    """
+    if isinstance(named, str):
+        where, found = named, subjects(located(named), gone)
+    else:
+        where = "configuration: pretrain.subjects"
+        found = forgotten.left((_label(str(label), where) for label in named), gone)
     if len(found) < 2:
-        raise UserError(f"{named}: {len(found)} subject, at least 2 needed, since one is held out")
+        raise UserError(f"{where}: {len(found)} subject, at least 2 needed, since one is held out")
     return found
+
+
+def check_holdout(config: Mapping[str, Any], cohort: Iterable[str]) -> None:
+    """UserError where pretrain.holdout names somebody who is not in the pretraining cohort."""
+    known = list(cohort)
+    for label in config["pretrain"]["holdout"] or []:
+        if label not in known:
+            raise UserError(
+                f"configuration: pretrain.holdout names {label}, who is not in the cohort "
+                f"({', '.join(known)}); take it out"
+            )
 
 
 def movies_shown(events: Iterable[str | Path]) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """Delete everything that was derived from one subject: `python -m boldreel.forget --subject sub-03`.
 
-Takes the results, training states and logs of a data set and its list of subjects; finds, by the provenance
+Takes the results, training states and logs of a data set and its lists of subjects; finds, by the provenance
 that stands beside every artefact, all that the subject's data went into, over any number of steps; lists it
-and, once confirmed, deletes it and excludes the subject in the list. The next run makes the shared models and
-tables anew without the subject. Raw data elsewhere, and what others copied, are not touched.
+and, once confirmed, deletes it, excludes the subject in the lists and notes it in the results
+(`forgotten.tsv`). Later runs make the shared models and tables anew without the subject, wherever the
+configuration still names it. Raw data elsewhere, and what others copied, are not touched.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from boldreel import forgotten
 from boldreel.data import atomic, provenance
 from boldreel.errors import UserError
 from boldreel.step import parser, run
@@ -25,20 +27,28 @@ _LARGEST = 200_000_000  # bytes of a text that is searched
 
 @dataclass(frozen=True)
 class Artefact:
-    """What a step left, with its provenance."""
+    """What a step left, with its provenance.
+
+    path : where it is. inputs : where these are now. Both as `provenance.plain` spells them.
+    texts : its own path, its inputs' and the words of its command; of what lies in the results the path
+        below them, since the folders above say nothing about whose data it holds.
+    command : as the step was told. place : where a path of the command is now.
+    """
 
     path: Path
     inputs: tuple[Path, ...]
+    texts: tuple[str, ...]
     command: tuple[str, ...]
+    place: Callable[[str], Path]
 
     def names(self, label: str) -> bool:
-        """Whether the step was given the subject by name."""
+        """Whether it carries the subject's name, or the step was given it."""
         here = False
         for word in self.command:
             here = word.startswith("--subject") if word.startswith("--") else here
-            if (here and word.removeprefix("sub-") == label) or _mentions(word, label):
+            if here and word.removeprefix("sub-") == label:
                 return True
-        return any(_mentions(str(path), label) for path in self.inputs)
+        return any(_mentions(text, label) for text in self.texts)
 
     def option(self, name: str) -> str | None:
         """The value of one of the step's options."""
@@ -52,21 +62,33 @@ def _mentions(text: str, label: str) -> bool:
 
 def artefacts(root: Path) -> Iterator[Artefact]:
     """Everything below `root` that has a provenance; UserError where one cannot be read."""
-    for path, entry in provenance.find(root):
-        yield Artefact(path, tuple(map(Path, entry["inputs"])), tuple(map(str, entry["command"])))
+    top = provenance.plain(root.resolve())
+
+    def below(path: Path, told: str) -> str:
+        return str(path.relative_to(top)) if path.is_relative_to(top) else told
+
+    for found, entry in provenance.find(root):
+        path, place = provenance.plain(found), provenance.whereabouts(found, entry)
+        inputs, command = list(entry["inputs"]), list(map(str, entry["command"]))
+        texts = [below(place(text), text) for text in [*inputs, *command]]
+        yield Artefact(
+            path,
+            tuple(map(place, inputs)),
+            (below(path, str(path)), *texts),
+            tuple(command),
+            place,
+        )
 
 
 def derived(found: Iterable[Artefact], label: str) -> list[Artefact]:
-    """Those that the subject's data went into, directly or through others."""
+    """Those that the subject's data went into, directly or through others, which stand before them."""
     waiting = list(found)
     reached: list[Artefact] = []
     while True:
         paths = {a.path for a in reached}
-        more = [
-            a for a in waiting if _mentions(str(a.path), label) or a.names(label) or _from(a, paths)
-        ]
+        more = [a for a in waiting if a.names(label) or _from(a, paths)]
         if not more:
-            return sorted(reached, key=lambda a: str(a.path))
+            return reached
         reached += more
         waiting = [a for a in waiting if a not in more]
 
@@ -95,37 +117,62 @@ def own_files(root: Path, label: str) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be deleted: files and folders, none inside another; and the shared models among them."""
+    """What is to be deleted: files and folders, none inside another; and the shared models among them.
+
+    What was made from others stands before these: should the deletion be stopped, the rest is still found.
+
+    missing : inputs of artefacts that are nowhere: what was made of them cannot be told from them.
+    """
 
     paths: list[Path]
     models: list[Path]
+    missing: list[Path]
 
 
 def plan(results: Path, state: Path, logs: Path, label: str) -> Plan:
-    """All that is derived from a subject; UserError if there is nothing."""
-    reached = derived(artefacts(results), label)
-    chosen = {a.path for a in reached if a.path.exists()}
-    chosen |= {
-        a.path.with_name(a.path.name + provenance.SUFFIX) for a in reached if not a.path.is_dir()
-    }
-    for artefact in reached:
-        kept = artefact.option("--state")
-        if kept is not None:
-            chosen.add(Path(kept))
+    """All that is derived from a subject; UserError if there is nothing, or a run is going on there."""
+    found = list(artefacts(results))
+    for locks in {Path(".snakemake/locks"), *(a.place(".snakemake/locks") for a in found)}:
+        if any(locks.glob("*")):
+            raise UserError(f"{locks}: a run is going on here; wait for its end, or unlock first")
+    reached = derived(found, label)
+    ranks: dict[Path, int] = {}
     for root in (results, state, logs):
-        chosen |= set(own_files(root, label))
-    outer = {p for p in chosen if p.exists() and chosen.isdisjoint(p.parents)}
-    if not outer:
+        ranks |= {provenance.plain(path): 0 for path in own_files(root, label)}
+    for rank, artefact in enumerate(reached):
+        kept = artefact.option("--state")
+        made = [] if kept is None else list(_states(artefact.place(kept), state))
+        made.append(artefact.path)
+        if not artefact.path.is_dir():  # its provenance last: all else is found by it
+            made.append(artefact.path.with_name(artefact.path.name + provenance.SUFFIX))
+        for path in made:
+            ranks.setdefault(path, rank)
+    ranks = {path: rank for path, rank in ranks.items() if path.exists()}
+    if not ranks:
         raise UserError(
             f"{results}: nothing is derived from sub-{label}; check the label and --results"
         )
+    outer = dict.fromkeys((p for p in ranks if ranks.keys().isdisjoint(p.parents)), len(reached))
+    for path, rank in ranks.items():
+        for place in (path, *path.parents):
+            if place in outer:  # a folder counts as what was first made of all in it
+                outer[place] = min(outer[place], rank)
     shared = [
         a.path
         for a in reached
         if a.option("--state") is not None
-        and not any(part.startswith("sub-") for part in a.path.parts)
+        and not any(part.startswith("sub-") for part in Path(a.texts[0]).parts)
     ]
-    return Plan(sorted(outer), shared)
+    missing = {path for artefact in found for path in artefact.inputs if not path.exists()}
+    return Plan(sorted(outer, key=lambda path: -outer[path]), shared, sorted(missing))
+
+
+def _states(told: Path, state: Path) -> Iterator[Path]:
+    """A training state where the step kept it, and where it is if the states of the data set were moved."""
+    yield told
+    for number, part in enumerate(told.parts):
+        if part == state.name:
+            yield provenance.plain(state.joinpath(*told.parts[number + 1 :]))
 
 
 def size(path: Path) -> int:
@@ -136,11 +183,11 @@ def size(path: Path) -> int:
 
 def exclude(table: Path, label: str) -> str | None:
     """The list of subjects with the subject's row excluded; None if it is not there or already is."""
-    lines = table.read_text(encoding="utf-8").splitlines()
+    lines = table.read_text(encoding="utf-8-sig").splitlines()
     heads = [k for k, line in enumerate(lines) if line.strip() and not line.startswith("#")]
-    if not heads:
-        return None
-    names = lines[heads[0]].split("\t")
+    names = lines[heads[0]].split("\t") if heads else []
+    if "subject" not in names:
+        raise UserError(f"{table}: no column 'subject'; name the list of subjects with --subjects")
     if "exclude" not in names:
         names.append("exclude")
         lines[heads[0]] = "\t".join(names)
@@ -173,24 +220,27 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--results", type=Path, default=Path("results"))
     arguments.add_argument("--state", type=Path, default=Path("state"))
     arguments.add_argument("--logs", type=Path, default=Path("logs"))
-    arguments.add_argument("--subjects", type=Path, default=Path("config/subjects.tsv"))
+    arguments.add_argument(
+        "--subjects",
+        type=Path,
+        nargs="+",
+        default=[Path("config/subjects.tsv")],
+        help="tables of subjects, and of the pretraining cohort, in which the subject is excluded",
+    )
     arguments.add_argument("--yes", action="store_true", help="delete without asking")
     args = arguments.parse_args(argv)
     label = args.subject.removeprefix("sub-")
     if not re.fullmatch(r"[A-Za-z0-9]+", label):
         raise UserError(f"--subject {args.subject}: a label is letters and digits")
-    if not args.subjects.exists():
-        raise UserError(f"{args.subjects}: list of subjects not found; name it with --subjects")
+    for table in args.subjects:
+        if not table.exists():
+            raise UserError(f"{table}: list of subjects not found; name it with --subjects")
     results = args.results / args.dataset
     if not results.exists():
         raise UserError(f"{results}: no such results; name them with --results and --dataset")
-    if any(Path(".snakemake/locks").glob("*")):
-        raise UserError(
-            ".snakemake/locks: a run is going on here; wait for its end, or unlock first"
-        )
     found = plan(results, args.state / args.dataset, args.logs / args.dataset, label)
-    listed = exclude(args.subjects, label)
-    for path in found.paths:
+    listed = {table: exclude(table, label) for table in args.subjects}
+    for path in sorted(found.paths):
         print(path)
     total = sum(size(path) for path in found.paths)
     print(
@@ -200,17 +250,30 @@ def main(argv: list[str] | None = None) -> None:
         print("Shared models trained on it, which the next run trains anew without:")
         for path in found.models:
             print(f"  {path}")
-    if listed is not None:
-        print(f"sub-{label} will be excluded in {args.subjects}.")
-    print("Raw data outside of these folders stay where they are.")
+    if found.missing:
+        print(
+            f"{len(found.missing)} inputs that provenance names are not there ({found.missing[0]}, ...): "
+            "what was made of them may be missed. If they are elsewhere, run this where Snakemake ran."
+        )
+    for table, text in listed.items():
+        if text is not None:
+            print(f"sub-{label} will be excluded in {table}.")
+    print(
+        f"It will be noted in {results / forgotten.NAME}; later runs on these results leave it out."
+    )
+    print("Raw data outside of these folders and names in the configuration stay as they are.")
     if not args.yes:
         if not sys.stdin.isatty():
             raise UserError("nothing deleted: add --yes, or run it in a terminal and confirm")
         if input(f"Delete all of it? Type sub-{label}: ").strip() != f"sub-{label}":
             print("Nothing was deleted.")
             return
-    if listed is not None:
-        atomic.write_text(args.subjects, listed)
+    forgotten.add(
+        results, label
+    )  # before all else: should this be stopped, no run takes it in again
+    for table, text in listed.items():
+        if text is not None:
+            atomic.write_text(table, text)
     delete(found.paths)
     print(f"Deleted. Nothing below {results} is derived from sub-{label} any more.")
 

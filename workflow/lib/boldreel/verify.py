@@ -2,7 +2,7 @@
 
 Takes the results of a data set; lists artefacts whose bytes are no longer those that their step left, inputs
 that are no longer those that an artefact was made from, and what killed steps left over. Writes nothing.
-Exit code 1 where something differs. Run it where Snakemake ran: provenance holds paths as seen from there.
+Exit code 1 where something differs.
 """
 
 from __future__ import annotations
@@ -47,14 +47,15 @@ def compare(results: Path) -> Comparison:
     digest = cache(provenance.digest)
     about = Comparison()
     uses: defaultdict[Path, list[tuple[Path, str]]] = defaultdict(list)
-    for path, entry in provenance.find(results):
+    for found, entry in provenance.find(results):
+        path, place = provenance.plain(found), provenance.whereabouts(found, entry)
         about.artefacts += 1
         if not path.exists():
             about.absent.append(path)
         elif entry.get("hash") not in (None, digest(path)):
             about.changed.append(path)
         for name, content in entry["inputs"].items():
-            uses[Path(name)].append((path, content))
+            uses[place(name)].append((path, content))
     about.stale = dict(_stale(uses, about.changed, digest))
     about.inputs = sum(path.exists() for path in uses)
     about.unknown = [path for path in uses if not path.exists()]

@@ -17,7 +17,7 @@ import numpy as np
 
 from boldreel import step
 from boldreel.bold import check, content
-from boldreel.data import bids, bold_runs, cifti, derivatives, nifti, provenance
+from boldreel.data import bids, bold_runs, cifti, confounds, derivatives, nifti, provenance
 from boldreel.data.bold_runs import Run
 from boldreel.data.derivatives import Found
 from boldreel.errors import UserError
@@ -62,16 +62,15 @@ def measure(found: Found) -> Run:
             "right and mend the other"
         )
     if found.pipeline == derivatives.FMRIPREP:
-        stem = path.name.split("_space-")[0]
-        confounds = path.with_name(f"{stem}_desc-confounds_timeseries.tsv")
+        table = confounds.beside(path)
         mask = path.with_name(path.name.split("_desc-preproc")[0] + "_desc-brain_mask.nii.gz")
     else:
-        confounds, mask = None, path.with_name("brainmask_fs.2.nii.gz")
+        table, mask = None, path.with_name("brainmask_fs.2.nii.gz")
     return Run(
         found.segment,
         found.repeat,
         str(path),
-        str(confounds) if confounds and confounds.exists() else "",
+        str(table) if table else "",
         str(mask) if not found.surface and mask.exists() else "",
         found.space,
         resolution,

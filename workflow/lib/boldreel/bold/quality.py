@@ -140,9 +140,12 @@ def measure_adopted(run: Run) -> RunQuality:
     regressors = path.with_name("Movement_Regressors.txt")
     columns: dict[str, np.ndarray] = {}
     if run.confounds:
-        columns = confounds.read(Path(run.confounds), len(series), _COLUMNS)
-        motion = np.stack([columns[name] for name in _MOTION], axis=1)
-        displacement = columns["framewise_displacement"]
+        columns = confounds.read(Path(run.confounds), len(series))
+        # Shared tables hold what somebody kept of fMRIPrep's.
+        if all(name in columns for name in _MOTION):
+            motion = np.stack([columns[name] for name in _MOTION], axis=1)
+            known = columns.get("framewise_displacement")
+            displacement = framewise_displacement(motion) if known is None else known
     elif regressors.exists():
         motion = np.loadtxt(regressors)[:, :6]
         motion[:, 3:] = np.deg2rad(motion[:, 3:])

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from boldreel.errors import UserError, unwritten
 
-_UNFINISHED = re.compile(r"\.[0-9a-f]{8}\.(?=.)")
+_UNFINISHED = re.compile(r"^\.[0-9a-f]{8}\.(?=.)")
 
 
 def _aside(path: Path) -> Path:
@@ -24,9 +24,9 @@ def _aside(path: Path) -> Path:
     return path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
 
 
-def final_name(path: Path) -> str:
-    """The name that an unfinished file or folder will have; that of any other is its own."""
-    return _UNFINISHED.sub("", path.name, count=1) if is_unfinished(path) else path.name
+def final_path(path: Path) -> Path:
+    """The path that something unfinished, or in an unfinished folder, will have; else its own."""
+    return Path(*(_UNFINISHED.sub("", part, count=1) for part in path.parts))
 
 
 def is_unfinished(path: Path) -> bool:

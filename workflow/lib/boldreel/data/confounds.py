@@ -14,6 +14,16 @@ import numpy as np
 
 from boldreel.errors import UserError
 
+# fMRIPrep's names, the present one and that of versions up to 20.1.
+_ENDINGS = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv")
+
+
+def beside(bold: Path) -> Path | None:
+    """The confounds table of a run that fMRIPrep preprocessed; None where there is none."""
+    stem = bold.name.split("_space-")[0]
+    paths = [bold.with_name(stem + ending) for ending in _ENDINGS]
+    return next((path for path in paths if path.exists()), None)
+
 
 def read(path: Path, count: int, needed: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """Column name to float64 (count,), NaN for n/a.

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import resource
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def record(
         if package.replace("scikit-image", "skimage") in sys.modules:
             versions[package] = metadata.version(package)
     entry = {
-        "target": atomic.final_name(target),
+        "target": str(atomic.final_path(target)),
         "hash": digest(target) if target.exists() else None,
         "boldreel": boldreel.__version__,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
@@ -129,7 +130,8 @@ def find(root: str | Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             continue
         try:
             entry = json.loads(path.read_text(encoding="utf-8"))
-            readable = isinstance(entry["inputs"], dict) and isinstance(entry["command"], list)
+            kinds = {"inputs": dict, "command": list, "target": str}
+            readable = all(isinstance(entry[key], kind) for key, kind in kinds.items())
         except (ValueError, KeyError, TypeError):
             readable = False
         if not readable:
@@ -140,3 +142,38 @@ def find(root: str | Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             yield path.parent, entry
         else:
             yield path.with_name(path.name.removesuffix(SUFFIX)), entry
+
+
+def plain(path: str | Path) -> Path:
+    """A path in the one spelling by which it can be compared.
+
+    Links among its folders are followed, itself none; seen from the working directory if it lies below.
+    """
+    path = Path(path)
+    real = Path(os.path.realpath(path.parent), path.name)
+    return real.relative_to(Path.cwd()) if real.is_relative_to(Path.cwd()) else real
+
+
+def whereabouts(artefact: Path, entry: Mapping[str, Any]) -> Callable[[str], Path]:
+    """A function: path that a step recorded -> where that is now, in the spelling of `plain`.
+
+    Steps record paths as they were told: from the folder where they ran, or whole, and before results
+    were moved. The target is told in the same way and is now `artefact`: in what precedes the part at the
+    end that both share, the one is exchanged for the other. A path that leads nowhere then is left as told.
+    """
+    told = Path(os.path.normpath(entry["target"])).parts
+    here = Path(os.path.abspath(artefact)).parts  # noqa: PTH100 - links stay, ".." goes
+    shared = 0
+    while shared < min(len(told), len(here)) and told[-1 - shared] == here[-1 - shared]:
+        shared += 1
+    before, now = told[: len(told) - shared], here[: len(here) - shared]
+
+    def place(path: str) -> Path:
+        parts = Path(os.path.normpath(path)).parts
+        if parts[: len(before)] == before:
+            moved = Path(*now, *parts[len(before) :])  # what is absolute stays so
+            if os.path.lexists(moved) or not os.path.lexists(path):
+                return plain(moved)
+        return plain(path)
+
+    return place

@@ -8,15 +8,17 @@ Writes H.264 mp4 (yuv420p, even sizes, index at the front) that every browser pl
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from boldreel.data import atomic
+from boldreel.data.picture import changes, square
 from boldreel.errors import UserError
 
 # Presentation times are rounded to the container's clock (GIF: 10 ms; mp4: under 0.1 ms), so a
@@ -24,6 +26,7 @@ from boldreel.errors import UserError
 _TOLERANCE = 1e-3
 # Starting later than this many seconds into a movie is worth a seek.
 _SEEK_AFTER = 4.0
+_STILLS = ("mjpeg", "png", "bmp", "webp", "gif")
 _BT601 = 6  # FFmpeg's AVCOL_SPC_SMPTE170M
 _MEND = "re-encode it, for example to H.264 mp4, or name another file"
 
@@ -41,10 +44,11 @@ def probe(path: Path | str) -> dict[str, Any]:
     """
     path = Path(path)
     with _open(path) as container:
-        stream = container.streams.video[0]
+        stream = film(container)
         rate = float(stream.average_rate or stream.guessed_rate or 0)
-        if stream.duration is not None and stream.time_base is not None:
-            duration = float(stream.duration * stream.time_base)
+        length = _length(stream)
+        if length is not None:
+            duration = length
         elif container.duration is not None:
             duration = container.duration / 1e6
         else:
@@ -89,9 +93,10 @@ def read_frames(
     frames: list[np.ndarray] = []
     shown: Any = None
     last = 0.0
-    count = 0
     with _open(path) as container:
-        rate = float(container.streams.video[0].average_rate or 0)
+        stream = film(container)
+        rate = float(stream.average_rate or 0)
+        pixel_ratio = float(stream.sample_aspect_ratio or 1)
         pictures = _pictures(container, path, start)
         for time, picture in pictures:
             # Every wanted time before this picture still shows the one before it.
@@ -100,8 +105,10 @@ def read_frames(
                 and (wanted is None or len(frames) < wanted)
                 and start + len(frames) / frame_rate < time - _TOLERANCE
             ):
-                frames.append(_square(shown, size))
-            shown, last, count = picture, time, count + 1
+                frames.append(square(shown, size, pixel_ratio))
+            if shown is None and (told := changes(picture)):
+                print(f"{path}: {', '.join(told)}", file=sys.stderr)
+            shown, last = picture, time
             if wanted is not None and len(frames) >= wanted:
                 break
         if shown is None:
@@ -110,7 +117,7 @@ def read_frames(
         while (wanted is None or len(frames) < wanted) and (
             start + len(frames) / frame_rate < end - _TOLERANCE
         ):
-            frames.append(_square(shown, size))
+            frames.append(square(shown, size, pixel_ratio))
     if wanted is not None and len(frames) < wanted:
         raise UserError(
             f"{path}: the movie is {end:.3f} s long, but {start + (duration or 0):.3f} s are needed; "
@@ -186,10 +193,31 @@ def _open(path: Path) -> Any:
         container = av.open(str(path))
     except (av.FFmpegError, OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable video ({_reason(error)}); {_MEND}") from None
-    if not container.streams.video:
+    if film(container) is None:
         container.close()
         raise UserError(f"{path}: no video in it (sound only?); name a movie with pictures")
     return container
+
+
+def film(container: Any) -> Any:
+    """The video stream of an open container that plays: the longest that is no cover art; None without."""
+    from av.stream import Disposition
+
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    # Cover art without its mark is a stream of one still; a film may be coded in stills, but then all are.
+    moving = [s for s in streams if s.codec_context.name not in _STILLS] or streams
+    return max(moving, key=lambda stream: _length(stream) or 0.0, default=None)
+
+
+def _length(stream: Any) -> float | None:
+    """Duration of a stream in s, as the header tells it; None where it does not."""
+    # Of Matroska's streams FFmpeg knows the whole file's duration alone; their own stands in a tag.
+    told = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if told:
+        return sum(float(part) * 60**k for k, part in enumerate(told.groups()[::-1]))
+    if stream.duration is None or stream.time_base is None:
+        return None
+    return float(stream.duration * stream.time_base)
 
 
 def _pictures(container: Any, path: Path, start: float = 0.0) -> Iterator[tuple[float, Any]]:
@@ -199,7 +227,7 @@ def _pictures(container: Any, path: Path, start: float = 0.0) -> Iterator[tuple[
     """
     import av
 
-    stream = container.streams.video[0]
+    stream = film(container)
     origin = None if stream.start_time is None else float(stream.start_time * stream.time_base)
     try:
         if start > _SEEK_AFTER and origin is not None:
@@ -239,38 +267,6 @@ def _hold(picture: Any, rate: float) -> float:
 
 def _end(times: list[float], rate: float) -> float:
     return (times[-1] if times else 0.0) + (1 / rate if rate else 0.0)
-
-
-@cache
-def _converter() -> Any:
-    """One converter of pixel formats for all pictures: making one takes longer than a picture."""
-    from av.video.reformatter import VideoReformatter
-
-    return VideoReformatter()
-
-
-def _square(picture: Any, size: int | None) -> np.ndarray:
-    """RGB pixels of a picture as it is meant to be seen: turned, cropped and scaled."""
-    # With more than one thread a small picture waits far longer for threads than it takes to convert.
-    image = _converter().reformat(picture, format="rgb24", threads=1).to_ndarray()
-    pixel_ratio = float(getattr(picture, "sample_aspect_ratio", None) or 1) or 1.0
-    turns = round((getattr(picture, "rotation", 0) or 0) / 90) % 4
-    if turns:
-        image = np.rot90(image, turns)
-        pixel_ratio = 1 / pixel_ratio if turns % 2 else pixel_ratio
-    if size is None or (image.shape[:2] == (size, size) and pixel_ratio == 1):
-        return np.ascontiguousarray(image)
-    from PIL import Image
-
-    height, width = image.shape[:2]
-    side = min(height, width * pixel_ratio)
-    across = side / pixel_ratio
-    left, top = (width - across) / 2, (height - side) / 2
-    box = (left, top, left + across, top + side)
-    square = Image.fromarray(np.ascontiguousarray(image)).resize(
-        (size, size), Image.Resampling.BICUBIC, box=box
-    )
-    return np.asarray(square)
 
 
 def _reason(error: BaseException) -> str:

@@ -14,9 +14,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from boldreel.data import unreadable
-from boldreel.errors import UserError
-
 if TYPE_CHECKING:
     import torch
 
@@ -39,7 +36,7 @@ class Generated:
     stored = True
 
     def __init__(self, model: str, device: torch.device) -> None:
-        from boldreel.stimuli import frozen
+        from boldreel.base_models import frozen
 
         self.parts, self.device = frozen.load_captioner(model, device), device
 
@@ -81,15 +78,9 @@ class ClipText:
     @classmethod
     def of(cls, model: Any, source: str) -> ClipText:
         """With the tokenizer of the model's own folder or hub id."""
-        from transformers import AutoTokenizer
+        from boldreel.base_models import frozen
 
-        try:
-            return cls(model, AutoTokenizer.from_pretrained(source))
-        except unreadable.ERRORS as error:
-            raise UserError(
-                f"models.clip: {source} has no tokenizer ({unreadable.reason(error)}), without which "
-                "captions cannot be compared; name a complete folder or a hub id"
-            ) from None
+        return cls(model, frozen.load_tokenizer("clip", source))
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """float32 (n, D)."""
@@ -104,19 +95,10 @@ class Sentences:
     name = "sentence"
 
     def __init__(self, source: str, device: torch.device) -> None:
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
+        from boldreel.base_models import frozen
 
-        logging.disable_progress_bar()
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(source)
-            model = AutoModel.from_pretrained(source).eval()
-        except unreadable.ERRORS as error:
-            raise UserError(
-                f"models.sentence: {source} is not a model of sentences "
-                f"({unreadable.reason(error)}); name a folder or a hub id, or null"
-            ) from None
-        self.model, self.device = model.to(device), device
+        self.model, self.tokenizer = frozen.load_sentence_model(source, device)
+        self.device = device
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """float32 (n, D)."""

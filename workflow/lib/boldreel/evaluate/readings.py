@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from boldreel.data import unreadable
-from boldreel.errors import UserError
 from boldreel.evaluate import alexnet, captions, flow, layers
 from boldreel.evaluate.lpips import Lpips
 from boldreel.training.progress import Progress
@@ -113,9 +111,9 @@ class Judges:
         known: Sequence[str] = (),
     ) -> None:
         self.device, self.batch_size = device, batch_size
-        self.image = self._open("AutoModelForImageClassification", models.image_classifier)
-        self.video = self._open("AutoModelForVideoClassification", models.video_classifier)
-        self.clip = self._open("CLIPModel", models.clip)
+        self.image = self._open("image_classifier", models, "AutoModelForImageClassification")
+        self.video = self._open("video_classifier", models, "AutoModelForVideoClassification")
+        self.clip = self._open("clip", models, "CLIPModel")
         self.alexnet = None
         self.lpips: Lpips | None = None
         if models.alexnet:
@@ -138,23 +136,15 @@ class Judges:
             return sentences, None
         return sentences, captions.Nearest(choice, by_clip.embed(choice))
 
-    def _open(self, kind: str, source: str | None) -> tuple[Any, Any] | None:
-        if not source:
+    def _open(self, role: str, models: Models, kind: str) -> tuple[Any, Any] | None:
+        name = getattr(models, role)
+        if not name:
             return None
-        import torch
         import transformers
 
-        try:
-            # One float type for all devices: weights may be stored as float16.
-            transformers.utils.logging.disable_progress_bar()
-            model = getattr(transformers, kind).from_pretrained(source, dtype=torch.float32)
-            processor = transformers.AutoImageProcessor.from_pretrained(source, backend="pil")
-        except unreadable.ERRORS as error:
-            raise UserError(
-                f"{source}: not a model that {kind} can load ({unreadable.reason(error)}); "
-                "name a folder or a hub id, or run once with network access"
-            ) from None
-        return model.to(self.device).eval(), processor
+        from boldreel.base_models import frozen
+
+        return frozen.load_viewer(role, name, getattr(transformers, kind), self.device)
 
     @property
     def parts(self) -> list[str]:

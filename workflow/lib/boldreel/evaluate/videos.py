@@ -164,7 +164,7 @@ def _packets(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     try:
         with av.open(str(path)) as container:
-            stream = container.streams.video[0]
+            stream = video.film(container)
             clock = float(stream.time_base or 0)
             found = []
             for packet in container.demux(stream):

@@ -8,6 +8,8 @@ All weights stay in diffusers' own `Attention` modules: nothing here copies or r
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +32,16 @@ class FrameLayout:
     frames: int = 1
     before: int = 0
     keep_condition: bool = False
+
+    @contextmanager
+    def set_to(self, frames: int, before: int) -> Iterator[None]:
+        """While open, clips have so many frames."""
+        now = self.frames, self.before
+        self.frames, self.before = frames, before
+        try:
+            yield
+        finally:
+            self.frames, self.before = now
 
 
 def frames_read(mode: str, frames: int) -> Tensor:

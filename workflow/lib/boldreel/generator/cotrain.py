@@ -21,9 +21,10 @@ import torch
 from boldreel import section, step
 from boldreel.align.encoder import SpatioTemporalEncoder
 from boldreel.align.features import load_features
+from boldreel.base_models import diffusion
 from boldreel.data import atomic, provenance
 from boldreel.data.responses import Responses, load_responses, series_files
-from boldreel.generator import base, memory, saving, settings, strip, tuning
+from boldreel.generator import memory, saving, settings, strip, tuning
 from boldreel.generator.joint import JointBatch, JointModel, held_out_losses, joint_losses
 from boldreel.generator.losses import Part
 from boldreel.generator.material import ClipMaterial, load_material
@@ -179,7 +180,7 @@ def main(argv: list[str] | None = None) -> None:
     started = time.time()
     set_threads()
     chosen = section.read(settings.CotrainSettings, args.config, "cotrain")
-    folder = base.find_base(args.diffusion_model)
+    folder = diffusion.find_base(args.diffusion_model)
     training = load_responses(args.windows, args.series_dir, "train", chosen.repeats)
     held_out = load_responses(args.windows, args.series_dir, "validation")
     material = load_material(args.clips, args.latents, args.features)
@@ -188,9 +189,9 @@ def main(argv: list[str] | None = None) -> None:
     targets = load_targets(material, args.clips, args.features, encoder)
     network = saving.from_pretrained(args.generator, folder)
     if chosen.gradient_checkpointing:
-        network.unet.enable_gradient_checkpointing()
+        network.enable_gradient_checkpointing()
     print(network.describe_trainable(network.train_only(list(chosen.train))), file=sys.stderr)
-    inputs = [*base.parts(folder), args.encoder, args.generator, args.windows, args.clips]
+    inputs = [*diffusion.files(folder), args.encoder, args.generator, args.windows, args.clips]
     inputs += [*args.latents, *args.features]
     inputs += series_files(args.windows, args.series_dir, ("train", "validation"))
     state = state_folder(
@@ -218,7 +219,7 @@ def main(argv: list[str] | None = None) -> None:
         state / "strips",
     )
     prediction = network.inflation.prediction_type
-    scheduler = base.load_scheduler(folder, prediction_type=prediction)
+    scheduler = diffusion.load_scheduler(folder, prediction_type=prediction)
     with lease() as device:
         history = train(
             model, targets, training, held_out, scheduler, chosen, state, device, artist

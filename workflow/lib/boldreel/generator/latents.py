@@ -16,9 +16,10 @@ import numpy as np
 import torch
 
 from boldreel import section, step
+from boldreel.base_models import diffusion
 from boldreel.data import arrays, provenance
 from boldreel.errors import UserError
-from boldreel.generator import base, memory, settings
+from boldreel.generator import memory, settings
 from boldreel.training.device import lease
 from boldreel.training.progress import Progress
 
@@ -43,7 +44,7 @@ def code_frames(vae: Any, frames: np.ndarray, batch: int, device: torch.device) 
         for start in range(0, len(frames), batch):
             part = torch.from_numpy(np.array(frames[start : start + batch])).to(device)
             pictures = part.permute(0, 3, 1, 2).float() / 127.5 - 1
-            parts.append(base.encode(vae, pictures).half().cpu().numpy())
+            parts.append(diffusion.encode(vae, pictures).half().cpu().numpy())
             progress.update(len(part))
     return np.concatenate(parts)
 
@@ -61,8 +62,8 @@ def main(argv: list[str] | None = None) -> None:
         raise UserError(f"--output: {len(args.output)} files for {len(args.frames)} of --frames")
     started = time.time()
     chosen = section.read(settings.GeneratorSettings, args.config, "generator")
-    folder = base.find_base(args.diffusion_model)
-    vae = base.load_vae(folder)
+    folder = diffusion.find_base(args.diffusion_model)
+    vae = diffusion.load_vae(folder)
     with lease() as device:
         for source, target in zip(args.frames, args.output, strict=True):
             frames, meta = arrays.load(source, kind="frames")

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from boldreel.base_models.diffusion import decode
 from boldreel.errors import UserError
-from boldreel.generator.base import decode
 from boldreel.generator.noise import clip_noise
 
 if TYPE_CHECKING:

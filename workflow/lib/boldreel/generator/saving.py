@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from boldreel.base_models import diffusion
 from boldreel.errors import UserError
-from boldreel.generator import base as base_models
 
 if TYPE_CHECKING:
     from boldreel.generator.video_unet import VideoUNet
@@ -43,12 +43,10 @@ def save_pretrained(
     base : folder of the Stable Diffusion model that the network was inflated from.
     negative : float array (length, width), from training data alone.
     """
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    original = {}
-    for file in sorted((base / "unet").glob("*.safetensors")):
-        original.update(load_file(file))
+    original = diffusion.load_unet(base).state_dict()
     differing = {
         name: tensor.detach().cpu().contiguous()
         for name, tensor in network.unet.state_dict().items()
@@ -59,7 +57,7 @@ def save_pretrained(
     config = {
         "architecture": "VideoUNet",
         "inflation": network.config,
-        "base": {"name": base.name, "unet_sha256": base_models.identity(base)},
+        "base": {"name": base.name, "unet_sha256": diffusion.identity(base)},
         "clip": asdict(shape),
         "tensors": len(differing),
     }
@@ -86,12 +84,12 @@ def from_pretrained(folder: Path, base: Path) -> VideoUNet:
         raise UserError(
             f"{folder}: no readable video generator ({str(reason)[:120]}); run generator.tune again"
         ) from None
-    if wanted != base_models.identity(base):
+    if wanted != diffusion.identity(base):
         raise UserError(
             f"{folder}: was tuned from the diffusion model {config['base'].get('name')!r} with UNet "
             f"{wanted[:12]}, not from {base}; name that one (models.diffusion) or tune again"
         )
-    network = VideoUNet(base_models.load_unet(base), Inflation(**inflation))
+    network = VideoUNet(diffusion.load_unet(base), Inflation(**inflation))
     unknown = sorted(set(differing) - set(network.unet.state_dict()))
     if unknown:
         raise UserError(

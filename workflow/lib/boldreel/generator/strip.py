@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from boldreel.base_models import diffusion
 from boldreel.data import atomic
-from boldreel.generator import base, sampling
+from boldreel.generator import sampling
 from boldreel.generator.material import ClipMaterial
 from boldreel.generator.settings import Strip
 
@@ -63,7 +64,7 @@ class Artist:
     @torch.inference_mode()
     def draw(self, network: VideoUNet, device: torch.device) -> tuple[np.ndarray, np.ndarray]:
         """uint8 (truth, samples), each (clips, frames, height, width, 3); truth went through the VAE."""
-        vae = base.load_vae(self.folder).to(device)
+        vae = diffusion.load_vae(self.folder).to(device)
         latents, _ = self.material.draw(self.rows)
         if self._truth is None:
             self._truth = sampling.to_pixels(vae, latents.to(device))
@@ -71,7 +72,9 @@ class Artist:
         prediction = network.inflation.prediction_type
         drawn = sampling.sample(
             network,
-            base.load_scheduler(self.folder, self.chosen.scheduler, prediction_type=prediction),
+            diffusion.load_scheduler(
+                self.folder, self.chosen.scheduler, prediction_type=prediction
+            ),
             condition.to(device),
             negative.to(device),
             [sampling.clip_generator(self.seed, self.material.clips[i]) for i in self.rows],

@@ -17,10 +17,11 @@ import numpy as np
 import torch
 
 from boldreel import section, step
+from boldreel.base_models import diffusion
 from boldreel.data import atomic, provenance
 from boldreel.data.splits import split_of
 from boldreel.errors import UserError
-from boldreel.generator import base, memory, saving, settings, strip, tuning
+from boldreel.generator import memory, saving, settings, strip, tuning
 from boldreel.generator.losses import Part, video_loss
 from boldreel.generator.material import ClipMaterial, load_material
 from boldreel.generator.video_unet import VideoUNet
@@ -131,20 +132,20 @@ def main(argv: list[str] | None = None) -> None:
     started = time.time()
     set_threads()
     chosen = section.read(settings.GeneratorSettings, args.config, "generator")
-    folder = base.find_base(args.diffusion_model)
+    folder = diffusion.find_base(args.diffusion_model)
     material = load_material(args.clips, args.latents, args.features)
     validation = args.validation or held_out_movies(sorted(set(material.movies)), chosen.segments)
     rows = split_rows(material, validation)
     negative = torch.from_numpy(mean_condition(material, rows[0]))
-    inputs = [*base.parts(folder), args.clips, *args.latents, *args.features]
+    inputs = [*diffusion.files(folder), args.clips, *args.latents, *args.features]
     state = state_folder(
         args.state, module="boldreel.generator.tune", config=args.config, inputs=inputs
     )
-    scheduler = base.load_scheduler(folder, prediction_type=chosen.inflation.prediction_type)
+    scheduler = diffusion.load_scheduler(folder, prediction_type=chosen.inflation.prediction_type)
     torch.manual_seed(chosen.seed)
-    network = VideoUNet(base.load_unet(folder), chosen.inflation)
+    network = VideoUNet(diffusion.load_unet(folder), chosen.inflation)
     if chosen.gradient_checkpointing:
-        network.unet.enable_gradient_checkpointing()
+        network.enable_gradient_checkpointing()
     print(network.describe_trainable(network.train_only(list(chosen.train))), file=sys.stderr)
     shown = tuning.spread_rows(rows[1], chosen.strip.clips)
     artist = strip.Artist(

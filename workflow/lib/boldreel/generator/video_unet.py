@@ -26,6 +26,7 @@ from boldreel.generator.attention import (
     add_temporal_layer,
 )
 from boldreel.generator.group_norm import share_statistics
+from boldreel.generator.recompute import Recompute
 
 # Part of a parameter's name for each group that can be trained.
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -168,6 +169,10 @@ class VideoUNet(nn.Module):
             self.layout.keep_condition = False
             for processor in processors:
                 processor.kept = None
+
+    def enable_gradient_checkpointing(self) -> None:
+        """From now on gradients take less memory and more time, see `boldreel.generator.recompute`."""
+        self.unet.enable_gradient_checkpointing(Recompute(self.layout))
 
     def train_only(self, groups: list[str]) -> dict[str, list[str]]:
         """Freezes all but the named groups of attention layers (``self``, ``cross``, ``temporal``).

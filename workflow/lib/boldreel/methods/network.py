@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from boldreel.data import unreadable
-from boldreel.errors import UserError
+from boldreel.base_models import frozen
 from boldreel.evaluate.layers import as_maps
 from boldreel.training.progress import Progress
 
@@ -24,19 +23,11 @@ class Network:
     """An image classifier of transformers, frozen."""
 
     def __init__(self, source: str, device: torch.device) -> None:
-        import transformers
+        from transformers import AutoModelForImageClassification
 
-        transformers.utils.logging.disable_progress_bar()
-        try:
-            kind = transformers.AutoModelForImageClassification
-            model = kind.from_pretrained(source, dtype=torch.float32).eval()
-            self.processor = transformers.AutoImageProcessor.from_pretrained(source, backend="pil")
-        except unreadable.ERRORS as error:
-            raise UserError(
-                f"models.image_classifier: {source} cannot be loaded ({unreadable.reason(error)}); "
-                "name a folder or a hub id"
-            ) from None
-        self.model, self.device = model.to(device), device
+        kind = AutoModelForImageClassification
+        self.model, self.processor = frozen.load_viewer("image_classifier", source, kind, device)
+        self.device = device
 
     @property
     def labels(self) -> list[str]:

@@ -23,9 +23,10 @@ import numpy as np
 import torch
 
 from boldreel import step
+from boldreel.base_models import diffusion
 from boldreel.data import arrays, atomic, provenance, video
 from boldreel.errors import UserError
-from boldreel.generator import base, sampling, saving
+from boldreel.generator import sampling, saving
 from boldreel.reconstruct import continuous, plan, shards
 from boldreel.reconstruct.partial import PartialClips
 from boldreel.reconstruct.settings import FOLDER, ReconstructSettings
@@ -47,10 +48,10 @@ def sampler(
     kind = precision.dtype(chosen.mixed_precision, device)
     network = saving.from_pretrained(generator, folder).to(device, kind)
     network.unet.to(memory_format=torch.channels_last)
-    vae = base.load_vae(folder).to(device, kind, memory_format=torch.channels_last)
+    vae = diffusion.load_vae(folder).to(device, kind, memory_format=torch.channels_last)
     negative = torch.from_numpy(saving.load_negative(generator)).to(device)
     shape = saving.load_shape(generator)
-    scheduler = base.load_scheduler(
+    scheduler = diffusion.load_scheduler(
         folder, chosen.scheduler, chosen.scheduler_options, network.inflation.prediction_type
     )
     strength = chosen.continuous.strength if chosen.continuous else 1.0
@@ -173,9 +174,9 @@ def main(argv: list[str] | None = None) -> None:
     if args.controls:
         # a control is for comparison: as many clips as a comparison needs, one sample, each alone
         chosen = replace(chosen, samples=1, continuous=None)
-    folder = base.find_base(args.diffusion_model)
+    folder = diffusion.find_base(args.diffusion_model)
     every = wanted(args, chosen)
-    networks = [args.generator, *base.parts(folder)]
+    networks = [args.generator, *diffusion.files(folder)]
     # Clips that an interrupted run has drawn are taken over only if everything they came from is the same.
     shared = {k: v for k, v in vars(chosen).items() if k not in LAYOUT}
     beside = args.output or args.controls[0]

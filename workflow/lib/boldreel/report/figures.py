@@ -159,7 +159,7 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
         ceilings = {
             s: results.table(f"sub-{s}/noise_ceiling.parquet", "noise_ceiling") for s in subjects
         }
-        known = {s: one_split(t) for s, t in ceilings.items() if t is not None}
+        known = {s: one_split(t) for s, t in ceilings.items() if t is not None and len(t)}
         areas = None if positions is None else positions.set_index("position")["area"]
         if known:
             save("noise_ceiling", *plots.ceilings(known, areas))

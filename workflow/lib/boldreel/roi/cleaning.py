@@ -11,8 +11,9 @@ import numpy as np
 from boldreel.errors import UserError
 from boldreel.roi.settings import Settings
 
-_MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
-_MOTION24 = ("", "_derivative1", "_power2", "_derivative1_power2")
+# Fewer degrees of freedom than this, or than this part of the volumes, are no series any more.
+_FEWEST = 10
+_FEWEST_PART = 0.25
 
 
 def clean(series: np.ndarray, regressors: np.ndarray) -> np.ndarray:
@@ -31,16 +32,11 @@ def clean(series: np.ndarray, regressors: np.ndarray) -> np.ndarray:
     cleaned : float32 (n, p), mean 0 and standard deviation 1 a column; 0 where a series is constant
         or not finite
     """
-    count = len(series)
     usable = np.isfinite(series).all(0)
     values = np.where(usable, series, 0.0).astype(np.float64)
     values -= values.mean(0)
     scale = np.abs(values).max(0)
-    design = np.column_stack([np.ones(count), regressors])
-    design = design[:, np.abs(design).max(0) > 0]
-    design = design / np.linalg.norm(design, axis=0)
-    basis, strength, _ = np.linalg.svd(design, full_matrices=False)
-    basis = basis[:, strength > 1e-7 * strength[0]]
+    basis = _basis(regressors)
     values -= basis @ (basis.T @ values)
     spread = values.std(0)
     # What is left of a constant series is rounding, nothing to be blown up to unit variance.
@@ -48,44 +44,35 @@ def clean(series: np.ndarray, regressors: np.ndarray) -> np.ndarray:
     return np.where(good, values / np.where(good, spread, 1.0), 0.0).astype(np.float32)
 
 
-def regressors(confounds: dict[str, np.ndarray], count: int, settings: Settings) -> np.ndarray:
-    """The regressors (count, k) that the `roi` section declares.
+def regressors(confounds: np.ndarray, settings: Settings) -> np.ndarray:
+    """Trend and confounds together (n, k), for one projection.
 
     Parameters
     ----------
-    confounds : fMRIPrep's columns by name; missing first values (differences) are taken as 0
+    confounds : (n, k), 0 columns for none
 
     Raises
     ------
-    UserError : too many regressors for the run, or a column is missing.
+    UserError : they leave too few degrees of freedom.
     """
-    blocks = [polynomials(count, settings.detrend_order)]
-    names = confound_names(confounds, settings)
-    for name in names:
-        if name not in confounds:
-            raise UserError(f"no column {name}, which roi.confounds: {settings.confounds} needs")
-        blocks.append(np.nan_to_num(confounds[name])[:, None])
-    joined = np.hstack(blocks)
-    if joined.shape[1] + 10 > count:
+    count = len(confounds)
+    joined = np.hstack([polynomials(count, settings.detrend_order), confounds])
+    left = degrees_of_freedom(joined)
+    if left < max(_FEWEST, _FEWEST_PART * count):
         raise UserError(
-            f"{joined.shape[1]} regressors for {count} volumes leave nothing; lower "
-            "roi.detrend_order or choose fewer roi.confounds"
+            f"{joined.shape[1]} regressors leave {left} degrees of freedom of {count} volumes; choose "
+            "fewer roi.confounds (roi.n_compcor), or lower roi.detrend_order"
         )
     return joined
 
 
-def confound_names(confounds: dict[str, np.ndarray], settings: Settings) -> list[str]:
-    """Names of the columns that the `roi` section declares."""
-    names: list[str] = []
-    if settings.confounds in ("motion6", "compcor"):
-        names += _MOTION
-    if settings.confounds == "motion24":
-        names += [axis + suffix for axis in _MOTION for suffix in _MOTION24]
-    if settings.confounds == "compcor":
-        names += sorted(name for name in confounds if name.startswith("a_comp_cor_"))
-    if settings.high_pass:
-        names += sorted(name for name in confounds if name.startswith("cosine"))
-    return names
+def degrees_of_freedom(regressors: np.ndarray) -> int:
+    """How many are left of the volumes of regressors (n, k) when they and the mean are taken out.
+
+    Noise of unit variance keeps this part of its variance, and so does a signal that has nothing to do
+    with the regressors.
+    """
+    return len(regressors) - _basis(regressors).shape[1]
 
 
 def polynomials(count: int, order: int) -> np.ndarray:
@@ -93,3 +80,12 @@ def polynomials(count: int, order: int) -> np.ndarray:
     if order < 1:
         return np.zeros((count, 0))
     return np.polynomial.legendre.legvander(np.linspace(-1.0, 1.0, count), order)[:, 1:]
+
+
+def _basis(regressors: np.ndarray) -> np.ndarray:
+    """Orthonormal columns (n, r) that span the mean and the regressors (n, k)."""
+    design = np.column_stack([np.ones(len(regressors)), regressors])
+    design = design[:, np.abs(design).max(0) > 0]
+    design = design / np.linalg.norm(design, axis=0)
+    basis, strength, _ = np.linalg.svd(design, full_matrices=False)
+    return basis[:, strength > 1e-7 * strength[0]]

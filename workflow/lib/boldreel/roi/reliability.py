@@ -6,7 +6,7 @@ only, so that selection never sees a test run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy import special
@@ -15,7 +15,7 @@ _LARGEST = 0.999999  # correlations are kept off 1, where Fisher's z is infinite
 
 
 def split_correlation(repeats: Sequence[np.ndarray]) -> np.ndarray:
-    """Correlation (V,) between the mean of the odd and of the even repeats of one segment.
+    """Correlation (V,) between the mean of the odd and of the even repeats of one film.
 
     Parameters
     ----------
@@ -35,22 +35,22 @@ def split_correlation(repeats: Sequence[np.ndarray]) -> np.ndarray:
     return (halves[0] * halves[1]).sum(0)
 
 
-def reliability(segments: Mapping[str, Sequence[np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Reliability over segments and its p value.
+def reliability(films: Iterable[Sequence[np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Reliability over films and its p value.
 
-    Per segment the correlation of its repeats, Fisher's z, then a one-sided one-sample t-test over
-    segments (as in Wen et al. 2018 and MinD-Video, section 4.1).
+    Per film the correlation of its repeats, Fisher's z, then a one-sided one-sample t-test over films
+    (segments in Wen et al. 2018 and MinD-Video, section 4.1).
 
     Parameters
     ----------
-    segments : segment to its two or more series (n, V)
+    films : of each its two or more series (n, V)
 
     Returns
     -------
-    correlation : (V,) back-transformed mean z; NaN where the position is constant in a segment
-    p : (V,) uncorrected; NaN with fewer than two segments
+    correlation : (V,) back-transformed mean z; NaN where the position is constant in a film
+    p : (V,) uncorrected; NaN with fewer than two films
     """
-    correlations = np.array([split_correlation(repeats) for repeats in segments.values()])
+    correlations = np.array([split_correlation(repeats) for repeats in films])
     z = np.arctanh(np.clip(correlations, -_LARGEST, _LARGEST))
     mean, count = z.mean(0), len(z)
     if count < 2:

@@ -7,6 +7,7 @@ the run does not cover or that hold no finite, varying signal, are 0; the sideca
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +15,18 @@ from pathlib import Path
 import numpy as np
 
 from boldreel import step
-from boldreel.data import arrays, bids, bold_runs, cifti, confounds, nifti, provenance, tables
+from boldreel.data import arrays, bids, bold_runs, cifti, derivatives, nifti, provenance, tables
 from boldreel.errors import UserError
-from boldreel.roi import cleaning
+from boldreel.roi import cleaning, confounds
 from boldreel.roi.settings import Settings
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a run's series are made from: timing in s, confounds "" where there are none."""
+    """What a run's series are made from: timing in s, confounds "" where there are none.
+
+    fmriprep : whether fMRIPrep preprocessed the run
+    """
 
     bold: Path
     confounds: str
@@ -30,6 +34,7 @@ class Source:
     repeat: int
     t_r: float
     start_time: float
+    fmriprep: bool = False
 
 
 def extract(bold: np.ndarray, indices: np.ndarray) -> np.ndarray:
@@ -106,7 +111,9 @@ def source_beside(bold: Path) -> Source:
 def source_of(runs: Path, segment: str, repeat: int) -> Source:
     """A run of the table of preprocessed runs."""
     run = bold_runs.read(runs, segment, repeat)
-    return Source(Path(run.bold), run.confounds, segment, repeat, run.t_r, run.start_time)
+    timing = run.t_r, run.start_time
+    fmriprep = run.pipeline == derivatives.FMRIPREP
+    return Source(Path(run.bold), run.confounds, segment, repeat, *timing, fmriprep)
 
 
 def regressors_of(source: Source, count: int, settings: Settings) -> np.ndarray:
@@ -114,15 +121,15 @@ def regressors_of(source: Source, count: int, settings: Settings) -> np.ndarray:
     if not source.confounds and (settings.confounds != "none" or settings.high_pass):
         raise UserError(
             f"{source.bold}: has no confounds table, which roi.confounds {settings.confounds} needs; "
-            "set roi.confounds: none (HCP's runs are cleaned by FIX)"
+            "fetch it, or set roi.confounds: none (HCP's runs are cleaned by FIX) and roi.high_pass: false"
         )
-    if not source.confounds:
-        return cleaning.regressors({}, count, settings)
-    table = confounds.read(Path(source.confounds), count)
+    chosen = np.zeros((count, 0))
+    if source.confounds:
+        chosen = confounds.load(Path(source.confounds), count, settings, source.fmriprep)
     try:
-        return cleaning.regressors(table, count, settings)
+        return cleaning.regressors(chosen, settings)
     except UserError as error:
-        raise UserError(f"{source.confounds}: {error}") from None
+        raise UserError(f"{source.bold}: {error}") from None
 
 
 def write(source: Source, positions: Path, settings: Settings, output: Path) -> str:
@@ -136,13 +143,20 @@ def write(source: Source, positions: Path, settings: Settings, output: Path) -> 
     raw, real = (read_cifti if surface else read_volume)(positions, source.bold)
     regressors = regressors_of(source, len(raw), settings)
     series = cleaning.clean(raw, regressors)
+    label = bids.run_label(source.segment, source.repeat)
+    left = cleaning.degrees_of_freedom(regressors)
+    if left < len(raw) / 2:
+        print(
+            f"warning: {label}: {regressors.shape[1]} regressors leave {left} degrees of freedom of "
+            f"{len(raw)} volumes, and as small a part of any response; choose fewer roi.confounds",
+            file=sys.stderr,
+        )
     absent = np.flatnonzero((series == 0).all(0) & real)
     if len(absent) == int(real.sum()):
         raise UserError(
             f"{source.bold}: none of the {len(absent)} positions of {positions} has a "
             "signal; check that the run's field of view covers the areas of roi.groups"
         )
-    label = bids.run_label(source.segment, source.repeat)
     arrays.save(
         output,
         series,
@@ -159,7 +173,7 @@ def write(source: Source, positions: Path, settings: Settings, output: Path) -> 
     )
     return (
         f"{label}: {series.shape[0]} volumes, {int(real.sum()) - len(absent)} positions present, "
-        f"{len(absent)} absent, {regressors.shape[1]} regressors taken out"
+        f"{len(absent)} absent, {regressors.shape[1]} regressors taken out, {left} degrees of freedom left"
     )
 
 

@@ -13,6 +13,14 @@ from boldreel.errors import UserError
 from boldreel.section import read
 
 CONFOUNDS = ("none", "motion6", "motion24", "compcor")
+# Masks of CompCor, as nilearn's load_confounds names them.
+COMPCOR = (
+    "anat_combined",
+    "anat_separated",
+    "temporal",
+    "temporal_anat_combined",
+    "temporal_anat_separated",
+)
 SELECTIONS = ("all", "reliability")
 # Groups of named atlases where a film has nothing to say, with or without sound.
 CONTROL = {"visual-centres": ("control",), "hcp-mmp": ("somatomotor",)}
@@ -31,8 +39,10 @@ class Settings:
     grey_matter : probability of grey matter (template) above which a voxel is a place
     patch_size : positions a patch; areas are padded to whole patches
     detrend_order : order of the polynomial that is taken out of each run, -1 for none
-    confounds : "none" | "motion6" | "motion24" | "compcor" (motion6 and the CompCor components)
-    high_pass : take out the run's cosine confounds
+    confounds : "none" | "motion6" | "motion24" | "compcor" (motion6, CompCor components and cosines)
+    compcor : with "compcor": from which masks; combined is white matter and CSF together
+    n_compcor : with "compcor": components of each mask, those of the largest variance
+    high_pass : take out the run's cosine confounds with other confounds too
     selection : "all" positions that are present, or only those of enough "reliability"
     threshold : with "reliability": p (Bonferroni-corrected) below which a position counts as reliable
     fraction : with "reliability": which part of those, the most reliable first, is selected
@@ -46,6 +56,8 @@ class Settings:
     patch_size: int = 16
     detrend_order: int = 4
     confounds: str = "motion6"
+    compcor: str = "anat_combined"
+    n_compcor: int = 5
     high_pass: bool = False
     selection: str = "all"
     threshold: float = 0.01
@@ -59,7 +71,11 @@ class Settings:
             if given.get(key) is not None:
                 given[key] = tuple(given[key])
         settings = read(cls, given, "roi")
-        for key, allowed in (("confounds", CONFOUNDS), ("selection", SELECTIONS)):
+        for key, allowed in (
+            ("confounds", CONFOUNDS),
+            ("compcor", COMPCOR),
+            ("selection", SELECTIONS),
+        ):
             value = getattr(settings, key)
             if value not in allowed:
                 raise UserError(f"config: roi.{key} is {value!r}; choose {' or '.join(allowed)}")
@@ -70,8 +86,9 @@ class Settings:
             raise UserError(
                 f"config: {both[0]!r} is in roi.groups and roi.control; take it out of one"
             )
-        if settings.patch_size < 1:
-            raise UserError(f"config: roi.patch_size is {settings.patch_size}; give 1 or more")
+        for key in ("patch_size", "n_compcor"):
+            if getattr(settings, key) < 1:
+                raise UserError(f"config: roi.{key} is {getattr(settings, key)}; give 1 or more")
         if not 0.0 < settings.fraction <= 1.0:
             raise UserError(f"config: roi.fraction is {settings.fraction}; give above 0, up to 1")
         return settings

@@ -1,7 +1,7 @@
 """A subject's voxel table: which positions are there, how reliable they are, which are selected.
 
-Takes the positions and the subject's training series; leaves voxels.parquet, in the order of the
-positions. Selection is a mask over this fixed order, never a new order.
+Takes the positions, the subject's training series and their events; leaves voxels.parquet, in the
+order of the positions. Selection is a mask over this fixed order, never a new order.
 """
 
 from __future__ import annotations
@@ -13,25 +13,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boldreel import step
-from boldreel.data import arrays, provenance, tables
+from boldreel.data import arrays, bids, provenance, tables
 from boldreel.errors import UserError
-from boldreel.roi import reliability
+from boldreel.roi import reliability, repeats
 from boldreel.roi.settings import Settings
 
 if TYPE_CHECKING:
     import pandas
 
-_REST = "rest"  # BIDS' task label of resting runs: their repeats saw nothing in common
-
 
 def build(
-    positions: pandas.DataFrame, series: list[tuple[np.ndarray, dict]], settings: Settings
+    positions: pandas.DataFrame,
+    series: list[tuple[np.ndarray, dict]],
+    groups: list[repeats.Group],
+    settings: Settings,
 ) -> pandas.DataFrame:
     """The voxel table (schema "voxels", and reliability_p).
 
     Parameters
     ----------
     series : (array (n, V), sidecar) of every training run
+    groups : which of these runs are repeats of each other, and where
 
     Raises
     ------
@@ -39,7 +41,6 @@ def build(
         reliability asked for where nothing was repeated or nothing is reliable.
     """
     present = (positions["i"] >= 0).to_numpy()
-    segments: dict[str, list[np.ndarray]] = {}
     for values, meta in series:
         if values.shape[1] != len(positions):
             raise UserError(
@@ -47,25 +48,22 @@ def build(
                 "the series step again"
             )
         present = present & (np.ptp(values, axis=0) > 0)
-        segments.setdefault(meta["segment"], []).append(values)
     if not present.any():
         raise UserError("no position has a signal in all training runs; check the fields of view")
-    repeated = {
-        name: runs
-        for name, runs in segments.items()
-        if len(runs) > 1 and not name.startswith(_REST)
-    }
     correlation = np.full(len(positions), np.nan)
     p = correlation.copy()
-    if repeated:
-        found, chance = reliability.reliability(repeated)
+    if groups:
+        found, chance = reliability.reliability(
+            [series[run][0][: len(group.same)][group.same] for run in group.runs]
+            for group in groups
+        )
         correlation[present], p[present] = found[present], chance[present]
     selected = present
     if settings.selection == "reliability":
-        if len(repeated) < 2:
+        if len(groups) < 2:
             raise UserError(
-                "config: roi.selection is reliability, but fewer than two training segments were "
-                "repeated; choose roi.selection: all"
+                "config: roi.selection is reliability, but fewer than two films were shown in several "
+                "training runs at the same time; choose roi.selection: all"
             )
         selected = reliability.select(
             correlation, p, present, settings.threshold, settings.fraction
@@ -88,22 +86,36 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--series", type=Path, nargs="+", required=True, help="series of the training runs, .npy"
     )
+    parser.add_argument(
+        "--events", type=Path, nargs="+", required=True, help="events of the same runs"
+    )
     parser.add_argument("--output", type=Path, required=True, help="voxels.parquet")
     arguments = parser.parse_args(argv)
     settings = Settings.from_config(arguments.config)
     positions = tables.read(arguments.positions, "positions")
     series = [arrays.load(path, kind="series") for path in arguments.series]
-    frame = build(positions, series, settings)
+    labels = bids.count_repeats(arguments.events)
+    events = dict(zip(labels, arguments.events, strict=True))
+    shown = []
+    for values, meta in series:
+        path = events.get((meta["segment"], meta["repeat"]))
+        if path is None:
+            raise UserError(f"no events file for {meta['run']}; give its _events.tsv")
+        table = bids.read_events(path)
+        shown.append(repeats.shown(table, len(values), meta["t_r"], meta["start_time"]))
+    groups = repeats.groups(shown)
+    frame = build(positions, series, groups, settings)
     tables.write(arguments.output, frame, "voxels")
     provenance.record(
         arguments.output,
-        inputs=[arguments.positions, *arguments.series],
+        inputs=[arguments.positions, *arguments.series, *arguments.events],
         config=arguments.config,
         started=started,
     )
     typical = frame["reliability"].median()
+    of = f"{sum(len(group.runs) for group in groups)} of {len(series)} runs repeat a film"
     print(
-        f"{int(frame['present'].sum())} positions present, {int(frame['selected'].sum())} selected"
+        f"{int(frame['present'].sum())} positions present, {int(frame['selected'].sum())} selected; {of}"
         + ("" if np.isnan(typical) else f", median reliability {typical:.3f}")
     )
 

@@ -62,7 +62,7 @@ def caption_frames(frames: np.ndarray, wanted: list[int], model: str) -> list[st
     """One caption per wanted frame."""
     import torch
 
-    from boldreel.stimuli import frozen
+    from boldreel.base_models import frozen
 
     captions: list[str] = []
     with device.lease() as where, torch.inference_mode():

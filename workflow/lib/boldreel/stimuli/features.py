@@ -102,7 +102,7 @@ def _unit(vectors: torch.Tensor) -> np.ndarray:
 
 
 def main(argv: list[str] | None = None) -> None:
-    from boldreel.stimuli import frozen
+    from boldreel.base_models import frozen
 
     arguments = step.parser(__doc__)
     arguments.add_argument("--frames", type=Path, nargs="+", required=True)

@@ -1,83 +1,229 @@
 """Which device a step computes on: a GPU leased by file lock, or the CPU.
 
-Snakemake sets no CUDA_VISIBLE_DEVICES on one machine, so two GPU jobs would both take the first
-card. A lease locks one file per card until the process ends; where a scheduler has set
-CUDA_VISIBLE_DEVICES already, that choice stands.
+Snakemake sets no CUDA_VISIBLE_DEVICES on one machine, so two GPU jobs would both take the first card.
+A lease locks one file per card, named by its UUID, until it is given back or the process ends. A job takes
+all the cards that it needs in one place: of processes that train together not each its own, since two such
+jobs would wait for each other for ever.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import shutil
-import subprocess
+import re
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from boldreel.errors import UserError
+from boldreel.training import gpus
 
 if TYPE_CHECKING:
     import torch
 
-
-def _cards() -> list[str]:
-    """UUIDs of the machine's GPUs; empty without a driver."""
-    if shutil.which("nvidia-smi") is None:
-        return []
-    query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
-    answer = subprocess.run(query, capture_output=True, text=True, check=False)
-    return answer.stdout.split() if answer.returncode == 0 else []
+# The same for every job of a machine, unlike TMPDIR, which schedulers set for each.
+LOCKS = Path("/tmp")
+POLL = 2.0  # seconds between looks at cards that are all leased
+# The cards that a process or its launcher holds, for the processes that it starts.
+_LEASED = "BOLDREEL_LEASED"
 
 
-def _lock_one(cards: list[str], folder: Path) -> tuple[str, int] | None:
+@contextmanager
+def lease(folder: Path | None = None, poll: float = POLL) -> Iterator[torch.device]:
+    """Yield the device to compute on; waits while every card is leased to another process.
+
+    The card is the only one that the process sees from then on. Processes of `training.launch` each take
+    one of those that it holds. Where another launcher (torchrun) started several, the first one of each
+    machine holds the cards of all its processes, and waits for none: the other machines' would be kept
+    meanwhile.
+
+    Raises UserError where PyTorch cannot use the leased card, or where CUDA_VISIBLE_DEVICES names one that
+    is not there.
+    """
+    number = int(os.environ.get("LOCAL_RANK", "0"))
+    together = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"
+    with ExitStack() as held:
+        if _LEASED in os.environ:
+            cards = os.environ[_LEASED].split(",")
+        elif alone:
+            cards = held.enter_context(hold(1, folder, poll))
+        elif number == 0:
+            cards = held.enter_context(hold(together, folder, wait=False))
+        else:
+            cards = _enough(together)
+        if cards:
+            mine = cards[number]
+            rank = {"LOCAL_RANK": "0"} if "LOCAL_RANK" in os.environ else {}
+            held.enter_context(_environment({"CUDA_VISIBLE_DEVICES": mine, _LEASED: mine, **rank}))
+            yield _usable(mine)
+        else:
+            yield _unleased(number)
+
+
+@contextmanager
+def hold(
+    count: int, folder: Path | None = None, poll: float = POLL, *, wait: bool = True
+) -> Iterator[list[str]]:
+    """Hold so many GPUs, all or none, for this process and those that it starts; yield their UUIDs.
+
+    Yields an empty list where there is no GPU. Says on standard error for whom it waits.
+
+    folder : of lock files. poll : seconds between looks at the cards.
+    wait : whether to wait for cards that others hold; if not, the first `count` are taken.
+
+    Raises UserError where fewer GPUs can be seen, or those without waiting are held by others.
+    """
+    cards = _enough(count)
+    if not cards:
+        yield []
+        return
+    where = LOCKS if folder is None else folder
+    with ExitStack() as locks:
+        taken = (
+            _take(cards, count, where, poll, locks) if wait else _now(cards[:count], where, locks)
+        )
+        names = ",".join(taken)
+        with _environment({"CUDA_VISIBLE_DEVICES": names, _LEASED: names}):
+            yield taken
+
+
+def _enough(count: int) -> list[str]:
+    """The cards that can be seen: none, or at least `count`."""
+    cards, _ = gpus.visible()
+    if 0 < len(cards) < count:
+        raise UserError(
+            f"{count} processes train together, one a GPU, but there are {len(cards)} GPUs to be used "
+            f"({', '.join(cards)}); set `processes` of the stage to {len(cards)} or less, or "
+            "CUDA_VISIBLE_DEVICES= (empty) to train on the CPU"
+        )
+    return cards
+
+
+def _take(cards: list[str], count: int, folder: Path, poll: float, locks: ExitStack) -> list[str]:
+    """Lock `count` of the cards, first come, first served.
+
+    Whoever looks for cards first locks the queue of each that would do. Queues are locked in one order,
+    so that nobody waits in a circle; cards are taken by the queues' owner alone, one by one as they become
+    free.
+    """
+    said, taken = "", []
+    need = f"waiting for {count} of {len(cards)} GPUs"
+    with ExitStack() as queues:
+        for card in sorted(cards):
+            path = folder / f"boldreel-{card}.queue"
+            if not _lock(path, queues):
+                _say(f"{need}, after {_holder(path)}")
+                _lock(path, queues, wait=True)
+        while True:
+            for card in cards:
+                if card not in taken and _lock(folder / f"boldreel-{card}.lock", locks):
+                    taken.append(card)
+                if len(taken) == count:
+                    return taken
+            others = [card for card in cards if card not in taken]
+            news = f"{need}: {_leased(others, folder)}"
+            if news != said:
+                _say(news)
+                said = news
+            time.sleep(poll)
+
+
+def _now(cards: list[str], folder: Path, locks: ExitStack) -> list[str]:
     for card in cards:
-        descriptor = _open_for_all(folder / f"boldreel-{card}.lock")
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return card, descriptor
-        except BlockingIOError:
-            os.close(descriptor)
-    return None
+        if not _lock(folder / f"boldreel-{card}.lock", locks):
+            raise UserError(
+                f"{_leased([card], folder)}; processes started by torchrun do not wait for it: "
+                "start them when it has ended, or set CUDA_VISIBLE_DEVICES to other GPUs"
+            )
+    return cards
 
 
-def _open_for_all(path: Path) -> int:
-    """A lock file that every user of the machine may lock, whoever made it: locking needs no writing."""
+def _lock(path: Path, locks: ExitStack, *, wait: bool = False) -> bool:
+    """Lock a file until `locks` is left; whether that succeeded.
+
+    Every user of the machine may lock it, whoever made it: locking needs no writing. A signal's handler
+    that raises ends the waiting.
+    """
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o644)
     except FileExistsError:
         descriptor = os.open(path, os.O_RDONLY)
-    return descriptor
+    with ExitStack() as opened:
+        opened.callback(os.close, descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
+        locks.enter_context(opened.pop_all())
+    return True
 
 
-@contextmanager
-def lease(poll: float = 2.0, folder: Path | None = None) -> Iterator[torch.device]:
-    """Yield the device to compute on; waits while every card is leased to another process.
+def _leased(cards: list[str], folder: Path) -> str:
+    return ", ".join(
+        f"{card} is leased to {_holder(folder / f'boldreel-{card}.lock')}" for card in cards
+    )
 
-    Of processes that train together (`LOCAL_RANK`) each leases a card, and counts as the only one on it;
-    where the scheduler chose the cards, each takes the one of its number.
-    """
-    cards = [] if "CUDA_VISIBLE_DEVICES" in os.environ else _cards()
-    held = None
-    if cards:
-        where = folder or Path(tempfile.gettempdir())
-        said = False
-        while (held := _lock_one(cards, where)) is None:
-            if not said:
-                print("waiting for a free GPU", file=sys.stderr, flush=True)
-                said = True
-            time.sleep(poll)
-        os.environ["CUDA_VISIBLE_DEVICES"] = held[0]
-        if "LOCAL_RANK" in os.environ:
-            os.environ["LOCAL_RANK"] = "0"
+
+def _holder(path: Path) -> str:
+    """The process that has locked a file, as far as the system tells (Linux, same container)."""
+    try:
+        inode = path.stat().st_ino
+        locks = Path("/proc/locks").read_text(encoding="ascii")
+        found = re.search(rf"^\d+: FLOCK .* (\d+) \S+:{inode} ", locks, flags=re.MULTILINE)
+        if found is None or found[1] == "0":
+            return "another process"
+        words = Path(f"/proc/{found[1]}/cmdline").read_text(errors="replace").split("\0")
+    except OSError:
+        return "another process"
+    steps = [word for word in words if word.startswith("boldreel.")]
+    return f"process {found[1]}" + (f" ({steps[-1]})" if steps else "")
+
+
+def _usable(card: str) -> torch.device:
+    """The leased card as PyTorch's only one; UserError where it cannot compute on it."""
     import torch
 
     try:
-        number = os.environ.get("LOCAL_RANK", "0")
-        yield torch.device(f"cuda:{number}" if torch.cuda.is_available() else "cpu")
+        torch.ones(1, device="cuda:0")
+    except (RuntimeError, AssertionError) as error:
+        told = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(
+            f"{card}: PyTorch {torch.__version__} cannot use this GPU ({told[0].rstrip('.')}); install "
+            "a build for its driver, free it, or set CUDA_VISIBLE_DEVICES= (empty) to compute on the CPU"
+        ) from None
+    _say(f"computing on {card}")
+    return torch.device("cuda:0")
+
+
+def _unleased(number: int) -> torch.device:
+    """The CPU; or, where PyTorch sees GPUs that nvidia-smi does not list, the one of this number."""
+    import torch
+
+    _, reason = gpus.visible()
+    if torch.cuda.is_available():
+        _say(f"warning: {reason}: GPU {number} is not leased, and other jobs may take it as well")
+        return torch.device(f"cuda:{number}")
+    _say(f"computing on the CPU: {reason}")
+    return torch.device("cpu")
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
     finally:
-        if held is not None:
-            del os.environ["CUDA_VISIBLE_DEVICES"]
-            os.close(held[1])
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,6 +1,7 @@
 """A training step in one process, or in several of this machine, one a GPU.
 
 Takes `PROCESSES -m boldreel.<stage>.<step> arguments...`; leaves what the step leaves, and its exit code.
+Holds the GPUs of all processes before it starts any: all or none.
 PyTorch's own launcher (`torch.distributed`) starts the processes and ends all of them when one ends badly
 or a signal arrives; each then saves or reports by itself. Several machines: run the step under `torchrun`.
 """
@@ -11,7 +12,8 @@ import runpy
 import sys
 import uuid
 
-from boldreel.step import Stopped
+from boldreel.step import Stopped, run
+from boldreel.training import device
 
 
 def launch(processes: int, command: list[str]) -> int:
@@ -30,7 +32,8 @@ def launch(processes: int, command: list[str]) -> int:
         max_restarts=0,
     )
     try:
-        elastic_launch(config, sys.executable)("-u", *command)
+        with device.hold(processes):
+            elastic_launch(config, sys.executable)("-u", *command)
     except ChildFailedError as failed:
         codes = [failure.exitcode for failure in failed.failures.values()]
         return next((code for code in codes if code > 0), 1)
@@ -50,4 +53,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

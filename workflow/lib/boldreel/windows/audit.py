@@ -265,7 +265,8 @@ def main(argv: list[str] | None = None) -> None:
         },
         "repeats": {
             subject: {
-                segment: int(rows["run"].nunique())
+                # Runs of a segment may show different films, which are no repeats.
+                segment: int(rows.groupby("clip")["run"].nunique().median())
                 for segment, rows in frame.groupby("segment", sort=True)
             }
             for subject, frame in by_subject.items()

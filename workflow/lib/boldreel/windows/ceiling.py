@@ -1,16 +1,18 @@
 """Noise ceilings: how well a perfect model could predict each position.
 
 Takes windows and series; leaves noise_ceiling.parquet, one row per position and split ("test" and
-"train", where clips were shown at least twice). The stimulus-driven share of the variance is estimated
-from the variances between clips and between repeats (two-way analysis of variance without interaction,
-the intraclass correlation of Shrout & Fleiss 1979, ICC(3,1) and ICC(3,k)), which is unbiased for any
-number of repeats; split halves with Spearman-Brown stand beside it. reliability is that of the mean of
-the repeats and may be negative by chance; ceilings are correlations of a perfect model with one trial
-and with that mean: the square roots of the reliabilities, 0 where those are negative.
+"train", where clips were shown in at least two runs; no row where none was). The stimulus-driven share
+of the variance is estimated from the variances between clips and between repeats (two-way analysis of
+variance without interaction, the intraclass correlation of Shrout & Fleiss 1979, ICC(3,1) and ICC(3,k)),
+which is unbiased for any number of repeats; split halves with Spearman-Brown stand beside it.
+reliability is that of the mean of the repeats and may be negative by chance; ceilings are correlations of
+a perfect model with one trial and with that mean: the square roots of the reliabilities, 0 where those
+are negative.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -18,10 +20,10 @@ import numpy as np
 
 from boldreel import step
 from boldreel.data import arrays, provenance, responses, tables
-from boldreel.data.bids import natural
-from boldreel.errors import UserError
+from boldreel.data.schemas import TABLES
 
 SPLIT_HALVES = 20
+_FEWEST_CLIPS = 3
 
 
 def variance_components(blocks: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, float]:
@@ -29,8 +31,8 @@ def variance_components(blocks: list[np.ndarray]) -> tuple[np.ndarray, np.ndarra
 
     Parameters
     ----------
-    blocks : one (samples, repeats, positions) array per segment, at least two repeats each; number of
-        repeats may differ. The mean of each repeat of a segment is taken out: runs differ in it.
+    blocks : one (samples, repeats, positions) array per set of runs, at least two repeats each; number of
+        repeats may differ. The mean of each repeat of a block is taken out: runs differ in it.
 
     Returns
     -------
@@ -98,32 +100,31 @@ def split_half(blocks: list[np.ndarray], seed: int = 0, splits: int = SPLIT_HALV
 
 
 def repeat_blocks(windows: Path, series_dir: Path, split: str) -> list[np.ndarray]:
-    """Responses that several runs share, per segment (samples, repeats, positions), float64.
+    """Responses that several runs share, per set of runs (samples, repeats, positions), float64.
 
-    A sample is one volume of a clip's window. Clips that not every repeat of the segment holds are
-    left out; segments shown once are too.
+    A sample is one volume of a clip's window. What a run is called says nothing of what it shows: clips are
+    sorted by the runs that show them. Clips shown in one run are left out, and so are sets with fewer
+    than three clips.
     """
     table = tables.read(windows, "windows")
-    table = table[table["split"] == split]
+    table = table[table["split"] == split].drop_duplicates(["run", "clip"])
+    shown_in: dict[str, tuple[str, ...]] = {}
+    for run, clip in zip(table["run"], table["clip"], strict=True):
+        shown_in[clip] = (*shown_in.get(clip, ()), run)
+    clips_of: dict[tuple[str, ...], list[str]] = {}
+    for clip, names in shown_in.items():
+        clips_of.setdefault(names, []).append(clip)
+    rows_of = {run: rows.set_index("clip") for run, rows in table.groupby("run", sort=False)}
     blocks = []
-    for segment in sorted(set(table["segment"]), key=natural):
-        here = table[table["segment"] == segment]
-        names = sorted(set(here["run"]), key=natural)
-        if len(names) < 2:
-            continue
-        by_run = [
-            here[here["run"] == run].drop_duplicates("clip").set_index("clip") for run in names
-        ]
-        common = [
-            clip for clip in by_run[0].index if all(clip in other.index for other in by_run[1:])
-        ]
-        if len(common) < 3:
+    for names, clips in clips_of.items():
+        if len(names) < 2 or len(clips) < _FEWEST_CLIPS:
             continue
         runs = []
-        for run, rows in zip(names, by_run, strict=True):
+        for run in names:
             series, _ = arrays.load(series_dir / f"{run}.npy", kind="series")
+            rows = rows_of[run].loc[clips]
             volumes = responses.window_volumes(
-                rows.loc[common, "first_volume"].to_numpy(),
+                rows["first_volume"].to_numpy(),
                 int(rows["window"].iloc[0]),
                 len(series),
                 f"{windows}: {run}",
@@ -168,10 +169,10 @@ def main(argv: list[str] | None = None) -> None:
             )
         )
     if not frames:
-        raise UserError(
-            f"{args.windows}: no segment was shown twice, so no noise ceiling can be had; show test "
-            "segments several times, or take the ceiling out of the targets"
+        print(
+            f"{args.windows}: no clip is in two runs, so there is no noise ceiling", file=sys.stderr
         )
+        frames = [pd.DataFrame(columns=list(TABLES["noise_ceiling"]))]
     tables.write(args.output, pd.concat(frames, ignore_index=True), "noise_ceiling")
     provenance.record(args.output, inputs=[args.windows], config=args.config, started=started)
 

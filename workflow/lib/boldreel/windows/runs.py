@@ -59,9 +59,7 @@ def load_runs(
     ------
     UserError : a run without events or timing, two files for one run, events that show no known clip.
     """
-    events_of: dict[tuple[str, int], Path] = {}
-    for path in events:
-        events_of.setdefault(bids.parse_label(path), path)
+    events_of = dict(zip(bids.count_repeats(events), events, strict=True))
     found: dict[tuple[str, int], ShownRun] = {}
     for path in series:
         segment, repeat = key = bids.parse_label(path)

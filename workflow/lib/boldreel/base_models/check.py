@@ -1,0 +1,96 @@
+"""All base models of a configuration, before the first job: those that cannot be had are told together.
+
+Takes the configuration's `models`; leaves lines. Cheap, and without torch, transformers or diffusers: a
+folder is looked into, a model of the hub is looked up in the hub's cache, and only where jobs are about to
+start is the hub asked whether it has the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from boldreel.base_models import cache, hub, layouts, resolve
+from boldreel.base_models.names import Repository, fault, parse
+from boldreel.errors import UserError
+
+TIMEOUT = 5.0  # s, for the hub's answer on one model
+
+
+def check_named(models: Mapping[str, str]) -> dict[str, Repository]:
+    """Those models that are to come from the hub and are not in its cache, by their role.
+
+    Raises
+    ------
+    UserError : folders that are not there or lack a file, names that no model can have; all in one line.
+    """
+    absent: dict[str, Repository] = {}
+    faults: list[str] = []
+    for role, name in models.items():
+        try:
+            if role not in layouts.ROLES:  # a single file
+                if not Path(name).is_file():
+                    raise fault(role, name, "no such file; check the path in the configuration")
+                continue
+            place, parts = parse(role, name), layouts.parts_of(role)
+            if isinstance(place, Path):
+                resolve.check_folder(role, place, parts)
+                continue
+            found = cache.snapshot(place)
+            if found is None or resolve.missing(found, parts):
+                absent[role] = place
+        except UserError as error:
+            faults.append(str(error))
+    if faults:
+        raise UserError("; ".join(faults))
+    return absent
+
+
+def absent_line(absent: Mapping[str, Repository]) -> str:
+    """What a plan says of models that are not in the cache."""
+    named = ", ".join(f"models.{role} ({repository})" for role, repository in absent.items())
+    return (
+        f"{named}: no such folder, and not in the hub's cache ({cache.home()}); check the spelling, or "
+        f"download where there is a network: {resolve.command(list(absent.items()))}"
+    )
+
+
+def check_hub(absent: Mapping[str, Repository], elsewhere: bool) -> list[str]:
+    """Whether models that are not in the cache can be downloaded; what to warn of.
+
+    Parameters
+    ----------
+    absent : see `check_named`.
+    elsewhere : whether jobs run on other machines, which may reach the hub where this one does not.
+
+    Raises
+    ------
+    UserError : the hub has no such model, it lacks a part, or it may not or cannot be asked; all in one
+        line. Where jobs run elsewhere, that it cannot be asked from here is a warning.
+    """
+    faults: list[str] = []
+    unasked: dict[str, Repository] = {}
+    reason = "HF_HUB_OFFLINE is set"
+    for role, repository in absent.items():
+        if cache.offline() or unasked:
+            unasked[role] = repository
+            continue
+        try:
+            listed = hub.listing(repository, TIMEOUT)
+            resolve.choose(role, repository, listed, layouts.parts_of(role))
+        except hub.UnknownModel as error:
+            faults.append(str(fault(role, repository, str(error))))
+        except hub.Unreachable as error:
+            unasked[role], reason = repository, f"the hub cannot be reached from here ({error})"
+        except UserError as error:
+            faults.append(str(error))
+    warnings: list[str] = []
+    if unasked and elsewhere and not cache.offline():
+        warnings.append(
+            f"{absent_line(unasked)}; {reason}, but it is assumed that the jobs' machines reach it"
+        )
+    elif unasked:
+        faults.append(f"{absent_line(unasked)}; {reason}")
+    if faults:
+        raise UserError("; ".join(faults))
+    return warnings

@@ -1,0 +1,57 @@
+"""Values of `--config` as what they are: numbers, booleans, null.
+
+Takes a configuration and its JSON schema; leaves the configuration with texts read where the schema wants
+something else. Snakemake hands on everything inside braces as text: `align={epochs: 7}` arrives as
+{"align": {"epochs": "7"}}.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def typed(value: Any, rules: Mapping[str, Any]) -> Any:
+    """A copy of `value` in which texts have the type that the schema `rules` wants.
+
+    A text is read as YAML would read it without quotes, and only if what comes out has a type (or is among
+    the values) that the schema allows: "7" stays a text where the schema wants one, and "seven" stays for
+    the validation to refuse. Where null or a number is allowed beside text, "null" and "7" are these.
+    Where the schema says nothing of the type, as of the options of a method, JSON's numbers, true, false
+    and null are read, and nothing else: "no" stays.
+    """
+    if isinstance(value, Mapping):
+        known, further = rules.get("properties", {}), rules.get("additionalProperties", {})
+        further = further if isinstance(further, Mapping) else {}
+        return {key: typed(each, known.get(key, further)) for key, each in value.items()}
+    if isinstance(value, list):
+        return [typed(each, rules.get("items", {})) for each in value]
+    return _read(value, rules) if isinstance(value, str) else value
+
+
+def _read(text: str, rules: Mapping[str, Any]) -> Any:
+    import jsonschema
+    import yaml
+
+    wanted = {key: rules[key] for key in ("type", "enum") if key in rules}
+    allowed = jsonschema.Draft202012Validator(wanted)
+    # PyYAML takes 1e-4 for text, JSON does not.
+    for parse in (_json, yaml.safe_load) if wanted else (_json,):
+        try:
+            found = parse(text)
+        except (ValueError, yaml.YAMLError):
+            continue
+        plain = found is None or isinstance(found, bool | int | float)
+        if plain and allowed.is_valid(found):
+            return found
+    return text
+
+
+def _json(text: str) -> Any:
+    """What JSON says a text is; ValueError for NaN and infinities, which JSON does not have."""
+
+    def refuse(name: str) -> None:
+        raise ValueError(name)
+
+    return json.loads(text, parse_constant=refuse)

@@ -1,0 +1,93 @@
+"""Which columns of a run's confounds table the `roi` section takes out.
+
+Takes the table and the settings; leaves the columns' values. In fMRIPrep's tables nilearn chooses the CompCor
+components, since their masks stand in the JSON beside the table alone. The embedded engine's table holds
+the components of one mask and has no such JSON.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from boldreel.data import confounds
+from boldreel.errors import UserError
+from boldreel.roi.settings import Settings
+
+_MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+_MOTION24 = ("", "_derivative1", "_power2", "_derivative1_power2")
+_EMBEDDED_MASK = "anat_combined"
+
+
+def load(table: Path, count: int, settings: Settings, fmriprep: bool) -> np.ndarray:
+    """The confounds (count, k) that the `roi` section declares, 0 where the table says n/a.
+
+    Parameters
+    ----------
+    table : confounds of the run; count : its volumes
+    fmriprep : whether fMRIPrep wrote the table, otherwise the embedded engine
+
+    Raises
+    ------
+    UserError : a damaged table, or one without what roi.confounds needs.
+    """
+    columns = confounds.read(table, count)
+    try:
+        names = motion_names(settings)
+        if settings.confounds == "compcor" and fmriprep:
+            names += _fmriprep_components(table, settings)
+        elif settings.confounds == "compcor":
+            names += _embedded_components(columns, settings)
+        # Components are of series without slow drift: without the cosines they would bring it back.
+        if settings.confounds == "compcor" or settings.high_pass:
+            names += sorted(name for name in columns if name.startswith("cosine"))
+        absent = [name for name in names if name not in columns]
+        if absent:
+            raise UserError(
+                f"no column {absent[0]}, which roi.confounds: {settings.confounds} needs"
+            )
+    except UserError as error:
+        raise UserError(f"{table}: {error}") from None
+    chosen = [np.nan_to_num(columns[name]) for name in names]
+    return np.stack(chosen, axis=1) if chosen else np.zeros((count, 0))
+
+
+def motion_names(settings: Settings) -> list[str]:
+    """Names of the head motion parameters that the section declares."""
+    if settings.confounds == "motion24":
+        return [axis + suffix for axis in _MOTION for suffix in _MOTION24]
+    return [] if settings.confounds == "none" else list(_MOTION)
+
+
+def _fmriprep_components(table: Path, settings: Settings) -> list[str]:
+    from nilearn.interfaces.fmriprep import load_confounds
+
+    # The loader goes by the image's name alone, and finds table and JSON beside it.
+    image = table.with_name(table.name.split("_desc-confounds")[0] + "_desc-preproc_bold.nii.gz")
+    try:
+        chosen, _ = load_confounds(
+            str(image),
+            strategy=("high_pass", "compcor"),
+            compcor=settings.compcor,
+            n_compcor=settings.n_compcor,
+            demean=False,
+        )
+    except (ValueError, KeyError) as error:
+        reason = str(error).strip("'\"").splitlines()[0]
+        raise UserError(
+            f"nilearn finds no {settings.compcor} CompCor components ({reason}); fetch the table's "
+            ".json, or choose other roi.confounds"
+        ) from None
+    return [name for name in chosen.columns if not name.startswith("cosine")]
+
+
+def _embedded_components(columns: dict[str, np.ndarray], settings: Settings) -> list[str]:
+    if settings.compcor != _EMBEDDED_MASK:
+        raise UserError(
+            f"the embedded engine has {_EMBEDDED_MASK} components alone; set roi.compcor to that"
+        )
+    names = sorted(name for name in columns if name.startswith("a_comp_cor_"))
+    if not names:
+        raise UserError("no CompCor component; set bold.a_comp_cor, or choose other roi.confounds")
+    return names[: settings.n_compcor]

@@ -1,0 +1,89 @@
+"""Which runs are repeats of each other: the same film at the same time, whatever their task is called.
+
+Takes what was on screen at each volume of each run; leaves groups of runs and the volumes at which all runs
+of a group agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas
+
+# A volume answers what was on screen about this many seconds before (the peak of the canonical response).
+_LAG = 5.0
+_FEWEST = 10  # volumes with the same film; of fewer a correlation says little
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the volumes of one run answer.
+
+    t_r : s
+    movie : (n,) names, "" where nothing was shown
+    start : (n,) when the movie's time 0 would have been, s from the run's start; 0 where nothing was shown
+    """
+
+    t_r: float
+    movie: np.ndarray
+    start: np.ndarray
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs (their numbers) that are repeats, and the volumes (n,) bool at which they agree."""
+
+    runs: list[int]
+    same: np.ndarray
+
+
+def shown(events: pandas.DataFrame, count: int, t_r: float, start_time: float) -> Shown:
+    """What the volumes of a run answer.
+
+    Parameters
+    ----------
+    events : of the run, as data.bids.read_events leaves them
+    count : volumes; t_r : s; start_time : time of the first, s from the run's start
+    """
+    times = start_time + t_r * np.arange(count) - _LAG
+    movie, start = np.full(count, "", object), np.zeros(count)
+    for event in events.itertuples():
+        if isinstance(event.movie, str):
+            here = (times >= event.onset) & (times < event.onset + event.duration)
+            movie[here] = event.movie
+            start[here] = event.onset - event.stim_onset
+    return Shown(t_r, movie, start)
+
+
+def agree(first: Shown, second: Shown) -> np.ndarray:
+    """Volumes (of the shorter run) at which both runs show the same film's same second, or nothing."""
+    count = min(len(first.movie), len(second.movie))
+    if first.t_r != second.t_r:
+        return np.zeros(count, bool)
+    # Triggers and clocks jitter, but by less than half a volume.
+    close = np.abs(first.start[:count] - second.start[:count]) <= first.t_r / 2
+    return (first.movie[:count] == second.movie[:count]) & close
+
+
+def groups(runs: Sequence[Shown]) -> list[Group]:
+    """Groups of two or more repeats, in the order of their first runs; every run is in one at most.
+
+    A run joins the first group with which it shares enough of a film.
+    """
+    found: list[Group] = []
+    for number, run in enumerate(runs):
+        for place, group in enumerate(found):
+            first = runs[group.runs[0]]
+            same = agree(first, run)
+            same &= group.same[: len(same)]
+            if ((first.movie[: len(same)] != "") & same).sum() >= _FEWEST:
+                found[place] = Group([*group.runs, number], same)
+                break
+        else:
+            found.append(Group([number], np.ones(len(run.movie), bool)))
+    return [group for group in found if len(group.runs) > 1]
