@@ -89,8 +89,8 @@ def test_a_moved_checkout_has_nothing_to_do(small_run):
     assert "Nothing to be done" in done.stdout + done.stderr, done.stdout[-3000:]
 
 
-def test_every_rule_declares_what_its_step_reads(small_run):
-    """With results in remote storage a job finds nothing else."""
+def test_every_rule_declares_what_its_step_reads_and_writes(small_run):
+    """With results in remote storage a job finds nothing else, and nothing else is kept."""
     rules, undeclared = tracing.undeclared(small_run.workspace)
     assert len(rules) >= 40 and {"report_figures", "report_page"} <= rules
     assert not undeclared

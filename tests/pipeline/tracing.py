@@ -1,4 +1,4 @@
-"""Which files each step reads, against what its rule declares.
+"""Which files each step reads and writes, against what its rule declares.
 
 `record` puts a `sitecustomize` into a workspace's library, with which every step notes the files that Python
 opens for it. `undeclared` compares these notes with what a plan says of each job, as it would be with results
@@ -45,15 +45,17 @@ if os.path.dirname(os.path.dirname(os.path.dirname(__file__))) == _here and "-m"
 # On a disk staged() gives nothing; in remote storage it does.
 _ON_DISK = "return list(paths) if remote() else []"
 _STORED = "return list(paths)"
+# What no step depends on: provenance, the description that the first subject's job writes, and the times of
+# jobs, which the report shows as far as it finds them.
+_BESIDE = re.compile(r"provenance\.json$|derivatives/\w+/dataset_description\.json$|/benchmarks/")
 
 
 @dataclass
 class Job:
-    """A job of a plan. inputs : what it declares to read. own : what it leaves."""
+    """A job of a plan. declared : its inputs, outputs, log and benchmark."""
 
     rule: str
-    inputs: set[str]
-    own: set[str]
+    declared: set[str]
 
 
 def record(workspace: Workspace) -> None:
@@ -75,9 +77,8 @@ def plan(workspace: Workspace) -> dict[tuple[str, ...], Job]:
     found = {}
     for block in re.split(r"^(?:local)?rule ", done.stdout + done.stderr, flags=re.MULTILINE)[1:]:
         lines = dict(re.findall(r"^    (\w+): (.*)$", block, flags=re.MULTILINE))
-        kinds = {name: set(text.split(", ")) for name, text in lines.items()}
-        own = kinds.get("output", set()) | kinds.get("log", set()) | kinds.get("benchmark", set())
-        job = Job(block.split(":")[0], kinds.get("input", set()), own)
+        files = [lines.get(kind, "") for kind in ("input", "output", "log", "benchmark")]
+        job = Job(block.split(":")[0], set(", ".join(files).split(", ")))
         shell = re.search(r"^Shell command: (.*)", block, flags=re.MULTILINE)[1]
         for command in shell.split(" && ") if shell != "None" else []:
             found[step(shlex.split(command.split(" 2>&1")[0]))] = job
@@ -90,27 +91,22 @@ def step(words: list[str]) -> tuple[str, ...]:
 
 
 def undeclared(workspace: Workspace) -> tuple[set[str], dict[str, set[str]]]:
-    """Rules whose steps were seen, and {rule: files that they read and that it does not declare}."""
+    """Rules whose steps were seen, and {rule: files that they read or write and that it does not declare}."""
     known = plan(workspace)
-    read: defaultdict[int, set[str]] = defaultdict(set)
-    written: defaultdict[int, set[str]] = defaultdict(set)
-    jobs = {}
+    seen: set[str] = set()
+    found: defaultdict[str, set[str]] = defaultdict(set)
     for path in (workspace.root / "traces").glob("*.json"):
         notes = json.loads(path.read_text())
         job = known.get(step(notes["words"]))
-        if job is not None:  # others are of tests with other settings
-            jobs[id(job)] = job
-            read[id(job)] |= set(notes["read"])
-            written[id(job)] |= {final(name) for name in notes["written"]}
-    found: defaultdict[str, set[str]] = defaultdict(set)
-    for key, job in jobs.items():
-        allowed = job.inputs | job.own | written[key]
-        for name in read[key]:
-            places = [Path(final(name)), *Path(final(name)).parents]
-            data = places[0].parts[0] in ("results", "resources")
-            if data and allowed.isdisjoint(map(str, places)):
+        if job is None:  # of a test with other settings
+            continue
+        seen.add(job.rule)
+        for name in map(final, [*notes["read"], *notes["written"]]):
+            above = {name, *map(str, Path(name).parents)}
+            data = Path(name).parts[0] in ("results", "resources")
+            if data and above.isdisjoint(job.declared) and not _BESIDE.search(name):
                 found[job.rule].add(name)
-    return {job.rule for job in jobs.values()}, dict(found)
+    return seen, dict(found)
 
 
 def final(name: str) -> str:

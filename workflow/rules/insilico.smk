@@ -1,6 +1,7 @@
 # Stage 0, for the embedded demo alone: a raw BIDS data set and its movies, simulated with known truth.
 # Nothing downstream knows; the truth lies apart, in results/{dataset}/truth.
 TRUTH = f"{R}/truth"
+TASKS = [*design.segments(config["insilico"]), design.REST]
 FUNC = f"{R}/bids/sub-{{subject}}/func/sub-{{subject}}_"
 
 
@@ -10,6 +11,10 @@ rule insilico_dataset:
         description=f"{R}/bids/dataset_description.json",
         readme=f"{R}/bids/README",
         participants=f"{R}/bids/participants.tsv",
+        sidecars=[
+            f"{R}/bids/{name}.json"
+            for name in ("participants", *(f"task-{task}_events" for task in TASKS))
+        ],
     log:
         f"{LOGS}/insilico/dataset.log",
     benchmark:
