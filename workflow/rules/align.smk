@@ -6,20 +6,22 @@ rule align_pool:
     input:
         pretrained=PRETRAINED,
         windows=lambda wildcards: expand(
-            f"{R}/sub-{{subject}}/windows.parquet", subject=members(wildcards.pool)
+            f"{R}/sub-{{subject}}/windows.parquet",
+            subject=study.members(wildcards.pool),
         ),
         series=lambda wildcards: [
             path
-            for subject in members(wildcards.pool)
+            for subject in study.members(wildcards.pool)
             for path in responses(subject, "train", "validation")
         ],
         sidecars=lambda wildcards: [
             path
-            for subject in members(wildcards.pool)
+            for subject in study.members(wildcards.pool)
             for path in sidecars(responses(subject, "train", "validation"))
         ],
         voxels=lambda wildcards: expand(
-            f"{R}/sub-{{subject}}/roi/voxels.parquet", subject=members(wildcards.pool)
+            f"{R}/sub-{{subject}}/roi/voxels.parquet",
+            subject=study.members(wildcards.pool),
         ),
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features("train", "validation"),
@@ -42,7 +44,7 @@ rule align_pool:
         cfg=section("align", leave_out=["subjects", "pool", "permutations"]),
         code=code("align.pool"),
         state=f"{STATE}/align/{{pool}}",
-        subjects=lambda wildcards: members(wildcards.pool),
+        subjects=lambda wildcards: study.members(wildcards.pool),
         series=lambda wildcards, input: list(
             dict.fromkeys(str(Path(path).parent) for path in input.series)
         ),
@@ -63,7 +65,7 @@ rule align_train:
         voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
         clips=f"{R}/clips.parquet",
         features=lambda wildcards: features("train", "validation"),
-        pool=[f"{R}/align/pool"] if POOLED else [],
+        pool=[f"{R}/align/pool"] if study.pooled else [],
     output:
         model=directory(f"{R}/sub-{{subject}}/align/model"),
         ridge=directory(f"{R}/sub-{{subject}}/align/ridge"),

@@ -12,11 +12,9 @@ RUN = f"{DERIVATIVES}/sub-{{subject}}/func/sub-{{subject}}_task-{{segment}}_run-
 rule bold_check:
     """Refuse raw data that cannot be right, before anything long starts."""
     input:
-        shown=bold_files(named=True),
-        others=bold_files(named=False),
-        sidecars=lambda wildcards: sidecars(
-            path for _, _, path in RAW[wildcards.subject]
-        ),
+        shown=lambda wildcards: raw_bold(study.named(wildcards.subject)),
+        others=lambda wildcards: raw_bold(study.unnamed(wildcards.subject)),
+        sidecars=lambda wildcards: sidecars(raw_bold(study.runs[wildcards.subject])),
         # simulated runs at rest have events files too
         events=lambda wildcards: events(
             wildcards.subject, *([] if EMBEDDED else SPLITS)
@@ -47,7 +45,7 @@ rule bold_check:
 rule bold_anatomy:
     """T1w to MNI: intensity, affine, brain mask."""
     input:
-        t1w=lambda wildcards: t1w(wildcards.subject),
+        t1w=lambda wildcards: source(told(study.t1w, wildcards.subject)),
     output:
         t1w=f"{ANAT}desc-preproc_T1w.nii.gz",
         sidecar=f"{ANAT}desc-preproc_T1w.json",
@@ -128,21 +126,23 @@ rule bold_qc:
     input:
         bold=lambda wildcards: (
             [run_table(wildcards.subject)]
-            if adopted(wildcards.subject)
+            if study.adopted(wildcards.subject)
             else [
                 preprocessed(wildcards.subject, *run)
-                for run in runs_of(wildcards.subject)
+                for run in study.runs_of(wildcards.subject)
             ]
         ),
         beside=lambda wildcards: (
             []
-            if adopted(wildcards.subject)
+            if study.adopted(wildcards.subject)
             else staged(beside_runs(wildcards.subject))
         ),
         anatomy=lambda wildcards: (
-            [] if adopted(wildcards.subject) else staged(rules.bold_anatomy.output)
+            []
+            if study.adopted(wildcards.subject)
+            else staged(rules.bold_anatomy.output)
         ),
-        raw=lambda wildcards: [path for _, _, path in RAW[wildcards.subject]],
+        raw=lambda wildcards: raw_bold(study.runs[wildcards.subject]),
     output:
         table=f"{R}/sub-{{subject}}/qc.tsv",
         page=f"{R}/sub-{{subject}}/qc.html",
@@ -162,7 +162,7 @@ rule bold_qc:
         code=code("bold.qc"),
         runs=lambda wildcards, input: (
             ["--runs", *input.bold]
-            if adopted(wildcards.subject)
+            if study.adopted(wildcards.subject)
             else [
                 *("--derivatives", str(Path(input.bold[0]).parents[1])),
                 *("--raw", *input.raw, "--bold", *input.bold),
@@ -177,7 +177,7 @@ rule bold_qc:
 rule bold_twins:
     """No two subjects' runs may hold the same data."""
     input:
-        expand(f"{R}/sub-{{subject}}/qc.tsv", subject=list(RAW)),
+        expand(f"{R}/sub-{{subject}}/qc.tsv", subject=study.everybody),
     output:
         f"{R}/twins.json",
     log:
@@ -192,7 +192,7 @@ rule bold_twins:
         runtime=20,
     params:
         code=code("bold.twins"),
-        subjects=list(RAW),
+        subjects=study.everybody,
     shell:
         "python -m boldreel.bold.twins --subjects {params.subjects:q} --qc {input:q} "
         "--output {output:q} 2>&1 | tee {log:q}"
@@ -201,10 +201,8 @@ rule bold_twins:
 rule bold_fmriprep:
     """fMRIPrep of one subject in a container; its work directory is kept, so that it goes on."""
     input:
-        bold=lambda wildcards: [path for _, _, path in RAW[wildcards.subject]],
-        sidecars=lambda wildcards: sidecars(
-            path for _, _, path in RAW[wildcards.subject]
-        ),
+        bold=lambda wildcards: raw_bold(study.runs[wildcards.subject]),
+        sidecars=lambda wildcards: sidecars(raw_bold(study.runs[wildcards.subject])),
         checked=f"{R}/sub-{{subject}}/checked.json",
     output:
         f"{R}/sub-{{subject}}/bold.tsv",
@@ -215,8 +213,8 @@ rule bold_fmriprep:
     wildcard_constraints:
         subject=one_of(
             subject
-            for subject in RAW
-            if ENGINE.startswith("fmriprep") and not foreign(subject)
+            for subject in study.everybody
+            if ENGINE.startswith("fmriprep") and not study.foreign(subject)
         ),
     priority: 80
     conda:
@@ -234,11 +232,14 @@ rule bold_fmriprep:
         code=code("bold.fmriprep"),
         engine=ENGINE,
         labels=lambda wildcards: [
-            bids.run_label(*run) for run in runs_of(wildcards.subject)
+            bids.run_label(*run) for run in study.runs_of(wildcards.subject)
         ],
         tasks=lambda wildcards: (
-            ["--tasks", *dict.fromkeys(run[0] for run in RAW[wildcards.subject])]
-            if CHOSEN[wildcards.subject].ignored
+            [
+                "--tasks",
+                *dict.fromkeys(run.segment for run in study.runs[wildcards.subject]),
+            ]
+            if study.selected[wildcards.subject].ignored
             else []
         ),
         bids=BIDS,
@@ -254,16 +255,16 @@ rule bold_fmriprep:
 rule bold_adopt:
     """Preprocessed runs of a subject that are there already: where they lie, held against raw data."""
     input:
-        bold=lambda wildcards: [path for _, _, path in RAW[wildcards.subject]],
-        sidecars=lambda wildcards: sidecars(
-            path for _, _, path in RAW[wildcards.subject]
-        ),
+        bold=lambda wildcards: raw_bold(study.runs[wildcards.subject]),
+        sidecars=lambda wildcards: sidecars(raw_bold(study.runs[wildcards.subject])),
         events=lambda wildcards: (
             []
-            if foreign(wildcards.subject)
+            if study.foreign(wildcards.subject)
             else events(wildcards.subject, "train", "validation", "test")
         ),
-        movies=lambda wildcards: ([] if foreign(wildcards.subject) else movie_files()),
+        movies=lambda wildcards: (
+            [] if study.foreign(wildcards.subject) else movie_files()
+        ),
     output:
         f"{R}/sub-{{subject}}/bold.tsv",
     log:
@@ -272,7 +273,9 @@ rule bold_adopt:
         f"{R}/benchmarks/bold/adopt-{{subject}}.tsv"
     wildcard_constraints:
         subject=one_of(
-            subject for subject in RAW if ENGINE == "derivatives" or foreign(subject)
+            subject
+            for subject in study.everybody
+            if ENGINE == "derivatives" or study.foreign(subject)
         ),
     priority: 80
     conda:
@@ -285,8 +288,10 @@ rule bold_adopt:
         cfg=json.dumps({key: config["bold"][key] for key in ("space", "start_time")}),
         code=code("bold.adopt"),
         runs=run_labels,
-        tree=lambda wildcards: COHORT_TREE if foreign(wildcards.subject) else TREE,
-        raw=lambda wildcards: [] if foreign(wildcards.subject) else ["--raw", BIDS],
+        tree=lambda wildcards: COHORT_TREE if study.foreign(wildcards.subject) else TREE,
+        raw=lambda wildcards: (
+            [] if study.foreign(wildcards.subject) else ["--raw", BIDS]
+        ),
     shell:
         "python -m boldreel.bold.adopt --derivatives {params.tree:q} {params.raw:q} "
         "--subject {wildcards.subject} {params.runs:q} --events {input.events:q} "

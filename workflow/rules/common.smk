@@ -16,7 +16,6 @@ sys.path.insert(0, str(LIB))
 
 from boldreel import (
     configuration,
-    forgotten,
     imports,
     resolved,
     run_lock,
@@ -25,14 +24,11 @@ from boldreel import (
 from boldreel.align import conditions
 from boldreel.base_models import check as models_check
 from boldreel.base_models import resolve
-from boldreel.bold import bids_filter
-from boldreel.data import bids, derivatives, selection
-from boldreel.data.splits import SPLITS, check_enough, split_of
+from boldreel.data import bids
 from boldreel.errors import UserError
 from boldreel.insilico import design
-from boldreel.insilico.settings import InsilicoSettings
-from boldreel.roi.settings import RoiSettings
-from boldreel.settings import read
+from boldreel.study import preflight
+from boldreel.study.study import METHOD, Study
 from boldreel.windows import modes
 
 snakemake_internals.measure_memory_seldom()
@@ -90,39 +86,22 @@ def placed(path):
 
 GIVEN = config
 config = told(configuration.complete, GIVEN)
-told(configuration.check_paths, config, ROOT)
+study = told(Study, config, ROOT, located)
+if snakemake_internals.is_main_process(workflow):
+    for line in study.ignored():
+        print(line, file=sys.stderr)
 
-DATASET = config["dataset"]
-R = f"{config['results']}/{DATASET}"
+DATASET, R = study.dataset, study.results
 LOGS = f"logs/{DATASET}"
 STATE = placed(f"{config['state']}/{DATASET}")
-EMBEDDED = config["bids"] is None
-ENGINE = config["bold"]["engine"]
-BIDS = f"{R}/bids" if EMBEDDED else located(config["bids"])
+EMBEDDED, ENGINE, MODELS = study.embedded, study.engine, study.models
+BIDS, TREE, COHORT_TREE = study.bids, study.tree, study.cohort_tree
 DERIVATIVES = (
     f"{R}/derivatives/{ENGINE.removesuffix('-docker').removesuffix('-apptainer')}"
 )
 SPACE = "space-MNI152NLin2009aSym"
-DERIVED_SPACE = config["bold"]["space"] or derivatives.VOLUME
-MODELS = {name: located(path) for name, path in config["models"].items() if path}
-INSILICO = read(InsilicoSettings, config["insilico"], "insilico") if EMBEDDED else None
-GONE = told(forgotten.read, R)
-SUBJECTS = told(configuration.subjects_of, config, located, GONE)
-COHORT = told(configuration.cohort_of, config, located, SUBJECTS, GONE)
-told(configuration.check_holdout, config, COHORT)
-METHOD = "mindvideo"
-# The other methods: each is a rule file and a package of its own.
-OTHERS = [name for name in config["methods"] if name != METHOD]
-told(configuration.check_methods, config, ROOT)
-ROI = told(read, RoiSettings, config["roi"], "roi")
-DECONVOLVED = config["windows"]["hrf"]["mode"] in modes.DECONVOLVED
-TREE, COHORT_TREE = (
-    located(path) if path else None
-    for path in (config["bold"]["derivatives"], config["pretrain"]["derivatives"])
-)
-told(configuration.check_engine, config)
-POOLED = config["align"]["subjects"] == "pooled"
-told(configuration.check_pool, config, SUBJECTS)
+SUBJECTS, COHORT = study.subjects, study.cohort
+OTHERS = study.methods  # each is a rule file and a package of its own
 
 
 def prefix():
@@ -201,31 +180,9 @@ JUDGES = {
 }
 
 
-def other_of(subject):
-    """Whose responses are this subject's control: the first label's, and for the first the second's.
-
-    So that a new subject, whose label comes later, changes nobody else's control.
-    """
-    first, second = sorted(SUBJECTS)[:2]
-    return second if subject == first else first
-
-
-def drawn_controls():
-    """What is drawn beside a subject's reconstruction: controls, and further seeds."""
-    cfg = config["reconstruct"]
-    seeds = 1 if cfg["continuous"] else int(cfg["seeds"])
-    kept = [name for name in cfg["controls"] if name != "other" or len(SUBJECTS) > 1]
-    return [*kept, *(f"seed-{number}" for number in range(1, seeds))]
-
-
-def own_controls():
-    """Those of them that no other subject takes part in."""
-    return [name for name in drawn_controls() if name != "other"]
-
-
 def of_other(subject):
     """Another subject's responses, as inputs."""
-    other = other_of(subject)
+    other = study.other_of(subject)
     return {
         "other_windows": f"{R}/sub-{other}/windows.parquet",
         "other_series": responses(other, "test"),
@@ -246,14 +203,14 @@ def method_controls(method):
     """
     return [
         f"{R}/sub-{{subject}}/reconstruction/{method}/control-{control}"
-        for control in drawn_controls()
+        for control in study.controls()
         if control != "caption" and not control.startswith("seed-")
     ]
 
 
 def method_control_inputs(wildcards):
     """What these controls take beside what a reconstruction does."""
-    names = drawn_controls()
+    names = study.controls()
     fitted = responses(wildcards.subject, "train", "validation")
     about = {"fitted": fitted, "fitted_sidecars": sidecars(fitted)}
     mean = about if "mean" in names else {}
@@ -265,7 +222,7 @@ def method_control_options(wildcards, input, output):
     if not output.controls:
         return []
     words = ["--control-clips", config["reconstruct"]["control_clips"]]
-    words += other_options(input) if "other" in drawn_controls() else []
+    words += other_options(input) if "other" in study.controls() else []
     return [*words, "--controls", *output.controls]
 
 
@@ -315,155 +272,38 @@ def fits():
 
 def simulated(prefix, suffix, rest=False):
     """Files of all runs of a simulated subject: of the movies, or at rest."""
-    if not EMBEDDED:
-        return []
     runs = [
         (segment, repeat + 1)
-        for segment in ([design.REST] if rest else design.segments(INSILICO))
-        for repeat in range(design.repeats(INSILICO, segment))
+        for segment in ([design.REST] if rest else design.segments(study.insilico))
+        for repeat in range(design.repeats(study.insilico, segment))
     ]
     return [f"{prefix}task-{segment}_run-{repeat}{suffix}" for segment, repeat in runs]
 
 
-def foreign(subject):
-    """Whether a subject comes from the pretraining cohort's own derivatives, without raw data."""
-    return COHORT_TREE is not None and subject not in SUBJECTS
+def source(path):
+    """A file of the data set: made by a rule where it is simulated, else there before."""
+    return path if EMBEDDED else given(path)
 
 
-def adopted(subject):
-    """Whether a subject's preprocessed runs are read through a table of where they lie."""
-    return ENGINE != "embedded" or foreign(subject)
-
-
-def simulated_runs(subject):
-    """[(segment, repeat, path of the raw BOLD)] of a simulated subject."""
-    func = f"{BIDS}/sub-{subject}/func/sub-{subject}"
+def raw_bold(runs):
+    """The raw BOLD files of runs of one subject, or of what is preprocessed already."""
     return [
-        (segment, repeat, f"{func}_task-{segment}_run-{repeat}_bold.nii")
-        for segment, repeat in design.runs(INSILICO, subject)
+        given(run.bold) if not run.bold.startswith(f"{R}/") else run.bold
+        for run in runs
     ]
-
-
-def chosen_runs(subject):
-    """Which runs of a subject's own data count, and which are ignored.
-
-    Of derivatives that are there already it is the preprocessed runs. What lies in a cohort's tree of its own
-    is all for pretraining: its thousands of files are not opened.
-    """
-    raw = ENGINE != "derivatives" and not foreign(subject)
-    if raw:
-        found = told(bids.find_runs, BIDS, subject)
-    else:
-        tree = COHORT_TREE if foreign(subject) else TREE
-        found = told(derivatives.find, tree, subject, DERIVED_SPACE)
-    if foreign(subject):
-        return told(selection.choose, found, config["segments"], lambda run: "")
-    if not raw:
-        keys = [run.key for run in found if not run.fault]
-        of_raw = bids.run_keys(BIDS, subject)
-        told(
-            selection.check_preprocessed,
-            f"sub-{subject}",
-            of_raw,
-            keys,
-            config["segments"],
-        )
-
-    def left_out(run):
-        return bids_filter.left_out(FILTER, run.path)
-
-    def fault_of(run):
-        return selection.fault(run.path, config["bold"]["min_volumes"], raw)
-
-    rest = fault_of if subject in COHORT else None
-    return told(selection.choose, found, config["segments"], rest, left_out)
-
-
-def shown_in(subject):
-    """{(segment, repeat): events file} of adopted runs, from the raw data set."""
-    known = told(bids.find_events, BIDS, subject)
-    shown = {}
-    for run in CHOSEN[subject].runs:
-        path = known.get(run.key)
-        if path is None and told(split_of, run.segment, config["segments"]):
-            path = bids.events_of(bids.raw_name(run.path, BIDS))
-        if run.key in known or (path and path.exists()):
-            shown[run.segment, run.repeat] = path
-    return shown
-
-
-FILTER = (
-    told(bids_filter.read, config["bold"]["fmriprep"])
-    if ENGINE.startswith("fmriprep")
-    else {}
-)
-# Every subject's runs that count: [(segment, repeat, path of the raw BOLD)], or of what is preprocessed already.
-CHOSEN = {
-    subject: chosen_runs(subject)
-    for subject in dict.fromkeys([*SUBJECTS, *COHORT])
-    if not EMBEDDED or foreign(subject)
-}
-RAW = {
-    subject: (
-        [(run.segment, run.repeat, given(run.path)) for run in CHOSEN[subject].runs]
-        if subject in CHOSEN
-        else simulated_runs(subject)
-    )
-    for subject in dict.fromkeys([*SUBJECTS, *COHORT])
-}
-SHOWN = {
-    subject: shown_in(subject)
-    for subject in RAW
-    if ENGINE == "derivatives" and not foreign(subject)
-}
 
 
 def raw(wildcards):
     """The raw BOLD file of a run."""
-    for segment, repeat, path in RAW[wildcards.subject]:
-        if (segment, str(repeat)) == (wildcards.segment, wildcards.repeat):
-            return path
+    for run in study.runs[wildcards.subject]:
+        if (run.segment, str(run.repeat)) == (wildcards.segment, wildcards.repeat):
+            return raw_bold([run])[0]
     raise WorkflowError(
         f"sub-{wildcards.subject} has no run {wildcards.repeat} of task {wildcards.segment} in {BIDS}"
     )
 
 
-@lru_cache(maxsize=None)
-def in_split(segment, *splits):
-    """Whether a segment belongs to one of the splits (validation is taken out of train)."""
-    return told(split_of, segment, config["segments"]) in splits
-
-
-def runs_of(subject, *splits):
-    """[(segment, repeat)] of a subject, of all splits or of those named."""
-    every = [(segment, repeat) for segment, repeat, _ in RAW[subject]]
-    return [run for run in every if in_split(run[0], *splits)] if splits else every
-
-
-def untested(subject):
-    """[(segment, repeat)] of a subject outside the test split: what may be fitted, rest included.
-
-    Of a member of the pretraining cohort these are all intact runs, whether `segments` names them or not.
-    """
-    return [run for run in runs_of(subject) if not in_split(run[0], "test")]
-
-
-for subject in SUBJECTS:
-    shown = (
-        CHOSEN[subject].segments
-        if subject in CHOSEN
-        else [segment for segment, _, _ in RAW[subject]]
-    )
-    told(check_enough, shown, config["segments"], f"sub-{subject}")
-for subject in COHORT:
-    told(selection.check_left, f"sub-{subject}", untested(subject))
-if workflow.is_main_process:
-    ignored = {subject: chosen.ignored for subject, chosen in CHOSEN.items()}
-    for line in selection.told(ignored):
-        print(line, file=sys.stderr)
-
-
-def preprocessed(subject, segment, repeat):
+def preprocessed(subject, segment, repeat, *_):
     """The preprocessed BOLD file of a run."""
     return (
         f"{DERIVATIVES}/sub-{subject}/func/sub-{subject}_task-{segment}_run-{repeat}_{SPACE}"
@@ -480,7 +320,7 @@ def beside_runs(subject):
         "_desc-confounds_timeseries.tsv",
     )
     stems = [
-        preprocessed(subject, *run).split(f"_{SPACE}")[0] for run in runs_of(subject)
+        preprocessed(subject, *run).split(f"_{SPACE}")[0] for run in study.runs[subject]
     ]
     return [stem + ending for stem in stems for ending in beside]
 
@@ -492,14 +332,14 @@ def run_table(subject):
 
 def run_files(wildcards):
     """What the series of a run are made from: its files, or the table that says where they lie."""
-    if adopted(wildcards.subject):
+    if study.adopted(wildcards.subject):
         return {"runs": run_table(wildcards.subject)}
     return files_of_run(wildcards.subject, wildcards.segment, wildcards.repeat)
 
 
 def of_positions(wildcards):
     """What positions are made from: the atlas, and the grid of adopted runs."""
-    runs = [run_table(COHORT[0])] if adopted(COHORT[0]) else []
+    runs = [run_table(COHORT[0])] if study.adopted(COHORT[0]) else []
     return {"atlas": ATLAS_FILES, "runs": runs}
 
 
@@ -512,11 +352,11 @@ def files_of_run(*run):
 
 def control_runs(wildcards):
     """The preprocessed runs of a subject that are fitted or scored without the encoder."""
-    if adopted(wildcards.subject):
+    if study.adopted(wildcards.subject):
         return {"runs": run_table(wildcards.subject)}
     found = [
         files_of_run(wildcards.subject, *run)
-        for run in runs_of(wildcards.subject, "train", "test")
+        for run in study.runs_of(wildcards.subject, "train", "test")
     ]
     return {
         "bold": [files["bold"] for files in found],
@@ -527,10 +367,10 @@ def control_runs(wildcards):
 
 def control_run_options(wildcards, input):
     """The same as words of the command line."""
-    if not adopted(wildcards.subject):
+    if not study.adopted(wildcards.subject):
         return ["--bold", *input.bold]
-    runs = runs_of(wildcards.subject, "train", "test")
-    return ["--runs", input.runs, "--labels", *(bids.run_label(*run) for run in runs)]
+    runs = study.runs_of(wildcards.subject, "train", "test")
+    return ["--runs", input.runs, "--labels", *(run.label for run in runs)]
 
 
 def control_series(wildcards):
@@ -538,7 +378,7 @@ def control_series(wildcards):
 
     They are not deconvolved: windows of deconvolved series have no such control.
     """
-    if DECONVOLVED or not ROI.control_groups:
+    if study.deconvolved or not study.roi.control_groups:
         return {}
     return {
         "control_positions": f"{R}/atlas/control.parquet",
@@ -548,22 +388,19 @@ def control_series(wildcards):
 
 def series_of(subject, runs, folder="series"):
     """The cleaned series of these runs of a subject."""
-    return [
-        f"{R}/sub-{subject}/{folder}/task-{segment}_run-{repeat}.npy"
-        for segment, repeat in runs
-    ]
+    return [f"{R}/sub-{subject}/{folder}/{run.label}.npy" for run in runs]
 
 
 def series(subject, *splits):
     """The cleaned series of a subject's runs."""
-    return series_of(subject, runs_of(subject, *splits))
+    return series_of(subject, study.runs_of(subject, *splits))
 
 
 @lru_cache(maxsize=None)
 def responses(subject, *splits):
     """What windows are cut from: a subject's cleaned series, or those deconvolved."""
-    folder = "activity" if DECONVOLVED else "series"
-    return series_of(subject, runs_of(subject, *splits), folder)
+    folder = "activity" if study.deconvolved else "series"
+    return series_of(subject, study.runs_of(subject, *splits), folder)
 
 
 def own_responses(*splits):
@@ -574,13 +411,6 @@ def own_responses(*splits):
         return {"series": own, "sidecars": sidecars(own)}
 
     return found
-
-
-def members(pool):
-    """Subjects of a pooled encoder: `pool`, or all `without-XX`."""
-    if pool == "pool":
-        return config["align"]["pool"] or SUBJECTS
-    return [subject for subject in SUBJECTS if pool != f"without-{subject}"]
 
 
 def evidence():
@@ -621,87 +451,25 @@ def sidecars(paths):
 
 
 def events(subject, *splits):
-    """The events files of the same runs, in the same order."""
-    return list(events_by_run(subject, *splits).values())
-
-
-def events_by_run(subject, *splits):
-    """{(segment, repeat): events file} of a subject's runs in these splits, or in any."""
-    chosen = set(runs_of(subject, *(splits or SPLITS)))
-    return {
-        (segment, repeat): events_of(subject, segment, repeat, path)
-        for segment, repeat, path in RAW[subject]
-        if (segment, repeat) in chosen
-    }
-
-
-def own_runs(subject, named):
-    """[(segment, repeat, path)] of a subject's runs that `segments` names, or (not `named`) of all others."""
-    return [run for run in RAW[subject] if in_split(run[0], *SPLITS) == named]
-
-
-def bold_files(named):
-    """The BOLD of a subject's runs that `segments` names, or of all others, as inputs."""
-    return lambda wildcards: [path for _, _, path in own_runs(wildcards.subject, named)]
+    """The events files of a subject's runs in these splits, or in any, in the order of the runs."""
+    return [source(path) for path in told(study.events, subject, *splits).values()]
 
 
 def run_labels(wildcards):
-    """The same runs' labels as words of a command line: events belong to those that are shown."""
-    shown, others = (
-        [
-            bids.run_label(segment, repeat)
-            for segment, repeat, _ in own_runs(wildcards.subject, named)
-        ]
-        for named in (True, False)
-    )
+    """A subject's runs as words of a command line: events belong to those that are shown."""
+    shown = [run.label for run in study.named(wildcards.subject)]
+    others = [run.label for run in study.unnamed(wildcards.subject)]
     return ["--shown", *shown, *(["--others", *others] if others else [])]
 
 
-def events_of(subject, segment, repeat, path):
-    """The events file of a run: beside its raw BOLD, or where the raw data set has it."""
-    if EMBEDDED:
-        return path.split("_bold.nii")[0] + "_events.tsv"
-    if subject not in SHOWN:
-        return given(bids.events_of(path))
-    if (segment, repeat) not in SHOWN[subject]:
-        sys.exit(
-            f"error: {BIDS}/sub-{subject}: no events file for {bids.run_label(segment, repeat)}; "
-            "write its _events.tsv, or take its task out of `segments`"
-        )
-    return given(SHOWN[subject][segment, repeat])
-
-
-@lru_cache(maxsize=None)
-def stim_files(*splits):
-    """{movie: stim_file} of what is shown in the segments of the splits, by name.
-
-    Rules ask for movies again and again, and each asking would read every events file.
-    """
-    paths = [path for subject in SUBJECTS for path in events(subject, *splits)]
-    return dict(sorted(told(configuration.movies_shown, paths).items()))
-
-
-@lru_cache(maxsize=None)
 def movies(*splits):
-    """Movies shown in the segments of the splits; the demo's movie is named like its segment."""
-    if EMBEDDED:
-        names = design.segments(INSILICO)
-        return [name for name in names if not splits or in_split(name, *splits)]
-    return list(stim_files(*(splits or SPLITS)))
+    """Movies shown in the segments of the splits."""
+    return list(told(study.movies, *splits))
 
 
-@lru_cache(maxsize=None)
 def movie_files(*splits):
     """The movie files of the splits."""
-    if EMBEDDED:
-        return [f"{BIDS}/stimuli/{name}.mp4" for name in movies(*splits)]
-    named = stim_files(*(splits or SPLITS)).values()
-    return [given(told(configuration.movie_file, BIDS, name)) for name in named]
-
-
-def movie_file(wildcards):
-    """The file of one movie."""
-    return dict(zip(movies(), movie_files(), strict=True))[wildcards.movie]
+    return [source(path) for path in told(study.movies, *splits).values()]
 
 
 def features(*splits):
@@ -709,49 +477,15 @@ def features(*splits):
     return [f"{R}/stimuli/{movie}/features" for movie in movies(*splits)]
 
 
-def shards():
-    """Numbers of the shards into which the test clips of a subject are split."""
-    return range(int(config["reconstruct"]["shards"]))
-
-
 def annotations(*names):
     """Annotation tables beside the movies (all, or those named), where there are any."""
-    files = dict(zip(movies(), movie_files(), strict=True))
-    tables = [str(Path(files[name]).with_suffix(".tsv")) for name in names or files]
-    if EMBEDDED:
-        return tables
-    return [given(path) for path in tables if lexists(path)]
+    return [source(path) for path in told(study.annotations, names or None)]
 
 
 def captioning():
     """What captioning asks for besides: a GPU, unless annotations say what is shown."""
     needed = "caption" in MODELS and len(annotations()) < len(movies())
     return {"gpu": 1} if needed else {}
-
-
-def t1w(subject):
-    """A subject's T1w image."""
-    if EMBEDDED:
-        return f"{BIDS}/sub-{subject}/anat/sub-{subject}_T1w.nii.gz"
-    found = sorted(Path(BIDS, f"sub-{subject}").glob("**/anat/sub-*_T1w.nii*"))
-    if not found:
-        sys.exit(
-            f"error: {BIDS}/sub-{subject}: no anat/*_T1w.nii.gz; bold.engine embedded needs one"
-        )
-    return given(found[0])
-
-
-def check_container():
-    """Whether fMRIPrep can run on this machine; on a cluster each job asks for itself."""
-    if ENGINE.startswith("fmriprep"):
-        from boldreel.bold import fmriprep
-        from boldreel.bold.settings import FmriprepSettings
-
-        told(
-            fmriprep.check,
-            ENGINE,
-            read(FmriprepSettings, config["bold"]["fmriprep"], "bold.fmriprep"),
-        )
 
 
 def absent_models():
@@ -795,45 +529,15 @@ def before_jobs():
     """What is looked at, and held, before the first job; a dry run does without."""
     snakemake_internals.lift_rate_limit(workflow)
     if workflow.local_exec:
-        check_container()
+        told(preflight.check_container, study)
     check_models()
     if not remote():
         told(configuration.check_writable, WRITTEN)
-        check_headers()
+        told(preflight.check_runs, study)
         HELD.extend(told(run_lock.hold, folder, THIS_RUN) for folder in WRITTEN[:2])
         told(resolved.write, WRITTEN[0], GIVEN, config)
-    runs = {
-        split: sum(len(runs_of(subject, split)) for subject in SUBJECTS)
-        for split in SPLITS
-    }
-    for line in resolved.summary(GIVEN, config, SUBJECTS, runs):
+    for line in resolved.summary(GIVEN, config, SUBJECTS, study.counted()):
         logger.info(line)
-
-
-def check_headers():
-    """What own data tell without reading them, before the first job: sizes, times, events, movies.
-
-    Each subject's own check looks at the voxels too. Left to it where Snakemake's environment has none
-    of the library's packages.
-    """
-    if EMBEDDED or ENGINE == "derivatives":
-        return
-    try:
-        from boldreel.bold import check
-
-        durations = told(check.movie_durations, movie_files())
-    except ImportError:
-        return
-    fewest = config["bold"]["min_volumes"]
-    doubts = {}
-    for subject in RAW:
-        if not foreign(subject):
-            shown = events_by_run(subject)
-            for segment, repeat, path in RAW[subject]:
-                beside = shown.get((segment, repeat))
-                more = told(check.check_run, path, fewest, beside, durations, False)
-                doubts |= {doubt: beside for doubt in more if doubt not in doubts}
-    check.tell(doubts)
 
 
 def one_of(subjects):

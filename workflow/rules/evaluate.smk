@@ -4,7 +4,10 @@
 rule evaluate_reference:
     """What every subject is compared with, computed once: truth, upper bound, chance pictures."""
     input:
-        upper=[f"{R}/reconstruction/true_features/shard-{shard}" for shard in shards()],
+        upper=[
+            f"{R}/reconstruction/true_features/shard-{shard}"
+            for shard in study.shards()
+        ],
         frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
         sidecars=staged([f"{R}/stimuli/{movie}/frames.json" for movie in movies()]),
         clips=f"{R}/clips.parquet",
@@ -69,18 +72,21 @@ rule evaluate_score:
         unpack(own_responses("train", "validation", "test")),
         reconstruction=[
             f"{R}/sub-{{subject}}/reconstruction/{METHOD}/shard-{shard}"
-            for shard in shards()
+            for shard in study.shards()
         ],
         # gathered where there are several; a single job looks itself
         readings=[
             f"{R}/sub-{{subject}}/evaluation/shard-{shard}"
-            for shard in shards()
-            if len(shards()) > 1
+            for shard in study.shards()
+            if len(study.shards()) > 1
         ],
-        upper=[f"{R}/reconstruction/true_features/shard-{shard}" for shard in shards()],
+        upper=[
+            f"{R}/reconstruction/true_features/shard-{shard}"
+            for shard in study.shards()
+        ],
         controls=[
             f"{R}/sub-{{subject}}/reconstruction/control-{control}"
-            for control in drawn_controls()
+            for control in study.controls()
         ],
         frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
         frames_sidecars=staged(
@@ -135,7 +141,10 @@ rule evaluate_method:
         controls=lambda wildcards: left_by(
             wildcards.method, "reconstruct", wildcards.subject, "controls"
         ),
-        upper=[f"{R}/reconstruction/true_features/shard-{shard}" for shard in shards()],
+        upper=[
+            f"{R}/reconstruction/true_features/shard-{shard}"
+            for shard in study.shards()
+        ],
         frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
         frames_sidecars=staged(
             [f"{R}/stimuli/{movie}/frames.json" for movie in movies()]

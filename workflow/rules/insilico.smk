@@ -1,7 +1,7 @@
 # Stage 0, for the embedded demo alone: a raw BIDS data set and its movies, simulated with known truth.
 # Nothing downstream knows; the truth lies apart, in results/{dataset}/truth.
 TRUTH = f"{R}/truth"
-TASKS = [*design.segments(INSILICO), design.REST]
+TASKS = [*design.segments(study.insilico), design.REST]
 FUNC = f"{R}/bids/sub-{{subject}}/func/sub-{{subject}}_"
 
 

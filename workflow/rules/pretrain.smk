@@ -9,12 +9,12 @@ rule pretrain_corpus:
         series=[
             path
             for subject in COHORT
-            for path in series_of(subject, untested(subject))
+            for path in series_of(subject, study.untested(subject))
         ],
         sidecars=[
             path
             for subject in COHORT
-            for path in sidecars(series_of(subject, untested(subject)))
+            for path in sidecars(series_of(subject, study.untested(subject)))
         ],
         positions=f"{R}/atlas/positions.parquet",
     output:

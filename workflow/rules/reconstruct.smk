@@ -72,14 +72,16 @@ rule reconstruct_true_features:
         "--output {output:q} --state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
-if own_controls():
+if study.own_controls():
 
     rule reconstruct_controls:
         """The co-trained model fed what says nothing of the responses, or other noise to start from."""
         input:
             unpack(own_responses("test")),
             training_features=(
-                features("train", "validation") if "caption" in own_controls() else []
+                features("train", "validation")
+                if "caption" in study.own_controls()
+                else []
             ),
             cotrain=f"{R}/sub-{{subject}}/cotrain",
             windows=f"{R}/sub-{{subject}}/windows.parquet",
@@ -88,7 +90,7 @@ if own_controls():
         output:
             [
                 directory(f"{R}/sub-{{subject}}/reconstruction/control-{control}")
-                for control in own_controls()
+                for control in study.own_controls()
             ],
         log:
             f"{LOGS}/reconstruct/controls-{{subject}}.log",
@@ -116,7 +118,7 @@ if own_controls():
             "--state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
-if "other" in drawn_controls():
+if "other" in study.controls():
 
     rule reconstruct_other:
         """The co-trained model fed another subject's responses to the same clips."""

@@ -19,11 +19,14 @@ rule report_figures:
         positions=f"{R}/atlas/positions.parquet",
         pretrain=PRETRAINED,
         generator=f"{R}/generator/history.tsv",
-        upper=[f"{R}/reconstruction/true_features/shard-{shard}" for shard in shards()],
+        upper=[
+            f"{R}/reconstruction/true_features/shard-{shard}"
+            for shard in study.shards()
+        ],
         reconstruction=expand(
             f"{R}/sub-{{subject}}/reconstruction/{METHOD}/shard-{{shard}}",
             subject=SUBJECTS,
-            shard=shards(),
+            shard=study.shards(),
         ),
         subject_files=expand(
             f"{R}/sub-{{subject}}/{{name}}",
@@ -39,7 +42,7 @@ rule report_figures:
                 "align/attention.tsv",
                 "align/attention.parquet",
                 "cotrain",
-                *(["hrf.tsv"] if DECONVOLVED else []),
+                *(["hrf.tsv"] if study.deconvolved else []),
             ],
         ),
         methods=lambda wildcards: fits(),
@@ -96,21 +99,24 @@ rule report_page:
         reconstruction=expand(
             f"{R}/sub-{{subject}}/reconstruction/{METHOD}/shard-{{shard}}",
             subject=SUBJECTS,
-            shard=shards(),
+            shard=study.shards(),
         ),
         controls=expand(
             f"{R}/sub-{{subject}}/reconstruction/control-{{control}}",
             subject=SUBJECTS,
-            control=drawn_controls(),
+            control=study.controls(),
         ),
-        upper=[f"{R}/reconstruction/true_features/shard-{shard}" for shard in shards()],
+        upper=[
+            f"{R}/reconstruction/true_features/shard-{shard}"
+            for shard in study.shards()
+        ],
         between=expand(
             f"{R}/sub-{{subject}}/between.tsv", subject=SUBJECTS if OTHERS else []
         ),
         audit=f"{R}/audit.json",
         pretrain=PRETRAINED,
         evidence=evidence(),
-        qc=expand(f"{R}/sub-{{subject}}/qc.tsv", subject=list(RAW)),
+        qc=expand(f"{R}/sub-{{subject}}/qc.tsv", subject=study.everybody),
         twins=f"{R}/twins.json",
         published=given(ROOT / "resources" / "published.tsv"),
         captions=[

@@ -77,7 +77,7 @@ rule roi_series:
                 *("--runs", input.runs),
                 *("--segment", wildcards.segment, "--repeat", wildcards.repeat),
             ]
-            if adopted(wildcards.subject)
+            if study.adopted(wildcards.subject)
             else ["--bold", input.bold]
         ),
     shell:

@@ -4,7 +4,7 @@
 rule stimuli_decode:
     """Decode a movie at the model's frame rate and size; find its shots."""
     input:
-        movie=movie_file,
+        movie=lambda wildcards: source(study.movies()[wildcards.movie]),
         annotations=lambda wildcards: annotations(wildcards.movie),
     output:
         frames=f"{R}/stimuli/{{movie}}/frames.npy",

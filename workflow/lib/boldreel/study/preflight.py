@@ -1,0 +1,44 @@
+"""What is looked at before the first job: the container, and the runs without reading their volumes.
+
+Takes a `Study`; raises UserError, or says what is doubtful. Each subject's own check looks at the voxels too.
+"""
+
+from __future__ import annotations
+
+from boldreel.settings import read
+from boldreel.study.study import Study
+
+
+def check_container(study: Study) -> None:
+    """Whether fMRIPrep can run on this machine; on a cluster each job asks for itself."""
+    if study.engine.startswith("fmriprep"):
+        from boldreel.bold import fmriprep
+        from boldreel.bold.settings import FmriprepSettings
+
+        section = study.config["bold"]["fmriprep"]
+        fmriprep.check(study.engine, read(FmriprepSettings, section, "bold.fmriprep"))
+
+
+def check_runs(study: Study) -> None:
+    """Sizes, times, events and movies of own raw data.
+
+    Left to the jobs where this environment has none of the library's packages.
+    """
+    if study.embedded or study.engine == "derivatives":
+        return
+    try:
+        from boldreel.bold import check
+    except ImportError:
+        return
+    durations = check.movie_durations(study.movies().values())
+    fewest = study.config["bold"]["min_volumes"]
+    doubts: dict[str, str] = {}
+    for subject in study.everybody:
+        if study.foreign(subject):
+            continue
+        shown = study.events(subject)
+        for run in study.runs[subject]:
+            beside = shown.get(run)
+            for doubt in check.check_run(run.bold, fewest, beside, durations, False):
+                doubts.setdefault(doubt, beside or run.bold)
+    check.tell(doubts)
