@@ -21,6 +21,7 @@ bids: bids
 subjects: own.tsv
 segments: {train: ["m*"], validation: [m3], test: [t1]}
 pretrain: {subjects: ["02", "03"]}
+bold: {engine: embedded}
 """
 DERIVATIVES = """
 bold: {engine: derivatives, derivatives: derivatives}

@@ -1,14 +1,12 @@
 """The configuration: unknown keys, defaults, lists of subjects."""
 
-import datetime
-import tracemalloc
 from pathlib import Path
 
 import pytest
 import yaml
 from tests.fixtures_settings import ASKED, settings
 
-from boldreel import configuration, forgotten, presets
+from boldreel import configuration, presets
 from boldreel.errors import UserError
 from boldreel.settings import leaves
 
@@ -44,6 +42,19 @@ def test_what_is_not_named_comes_from_the_preset_then_from_the_defaults():
     assert origins["align.learning_rate"] == "default"
 
 
+def test_what_nobody_names_follows_what_was_named():
+    given = {**OWN, "bold": {"engine": "embedded"}}
+    config, origins = configuration.complete(given), configuration.origins(given)
+    assert config["roi"]["atlas"] == "visual-centres"
+    assert origins["roi.atlas"] == "follows bold.engine"
+    assert config["pretrain"]["cohort"] == "mine"
+    assert origins["pretrain.cohort"] == "follows dataset"
+    given["roi"] = {"atlas": "own.tsv"}
+    assert configuration.complete(given)["roi"]["atlas"] == "own.tsv"
+    assert configuration.origins(given)["roi.atlas"] == "yours"
+    assert configuration.complete(OWN)["roi"]["atlas"] == "hcp-mmp"
+
+
 def test_the_demo_needs_no_more_than_its_file():
     demo = configuration.complete(yaml.safe_load((ROOT / "config" / "config.yaml").read_text()))
     for key, _ in leaves(configuration.schema()):
@@ -53,7 +64,7 @@ def test_the_demo_needs_no_more_than_its_file():
 
 
 MINIMAL = {
-    "embedded": {**OWN, "bold": {"engine": "embedded"}, "roi": {"atlas": "visual-centres"}},
+    "embedded": {**OWN, "bold": {"engine": "embedded"}},
     "fmriprep": OWN,
     "derivatives": {**OWN, "bold": {"engine": "derivatives", "derivatives": "prep"}},
     "mindvideo": {**OWN, "preset": "mindvideo"},
@@ -72,7 +83,7 @@ def test_own_data_meet_nothing_of_the_demo(name):
     base = values(configuration.complete({**OWN, "preset": given.get("preset")}))
     assert "insilico.volumes" not in chosen
     assert not [key for key, value in chosen.items() if "insilico" in str(value)]
-    named = values(given)
+    named = values(given) | {"roi.atlas": "follows the engine"}
     # Equal to the demo's by chance only where a preset for own data says so itself.
     for key, value in values(presets.load("demo")).items():
         if key not in named and chosen[key] == value:
@@ -122,98 +133,6 @@ def test_mistakes_are_one_clear_line(config, words):
     assert "\n" not in message
     for word in words:
         assert word in message
-
-
-def test_subjects(tmp_path):
-    table = tmp_path / "subjects.tsv"
-    table.write_text("subject\texclude\n01\tfalse\nsub-02\t\n03\ttrue\n")
-    assert configuration.subjects(table) == ["01", "02"]
-
-
-@pytest.mark.parametrize(
-    ("text", "word"),
-    [
-        ("name\n01\n", "column 'subject'"),
-        ("subject\n01\n01\n", "twice"),
-        ("subject\n$(rm x)\n", "letters and digits"),
-        ("subject\n../../etc\n", "letters and digits"),
-        ("subject\n01; touch x\n", "letters and digits"),
-        ("subject\n-rf\n", "letters and digits"),
-        ("subject\n'01'\n", "letters and digits"),
-        ("subject\nJosé\n", "letters and digits"),
-        ("subject\n\u0661\n", "letters and digits"),  # a digit, of another alphabet
-        ("subject\texclude\n01\ttrue\n", "no subject is left"),
-    ],
-)
-def test_bad_lists_of_subjects(tmp_path, text, word):
-    table = tmp_path / "subjects.tsv"
-    table.write_text(text)
-    with pytest.raises(UserError, match=word.replace("$", r"\$")):
-        configuration.subjects(table)
-
-
-def test_a_table_with_a_million_rows_is_none_of_subjects(tmp_path):
-    """It is put down after the first ten thousand."""
-    table = tmp_path / "subjects.tsv"
-    with table.open("w") as lines:
-        lines.write("subject\n")
-        lines.writelines(f"{number:07d}\n" for number in range(1_000_000))
-    tracemalloc.start()
-    with pytest.raises(UserError, match="more than 10,000 subjects"):
-        configuration.subjects(table)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 10e6
-
-
-def test_a_list_of_subjects_that_is_no_text(tmp_path):
-    table = tmp_path / "subjects.tsv"
-    table.write_bytes(bytes(range(256)))
-    with pytest.raises(UserError, match="not a readable table"):
-        configuration.subjects(table)
-    table.write_text("\ufeffsubject\n01\n", encoding="utf-8")  # as spreadsheets save it
-    assert configuration.subjects(table) == ["01"]
-
-
-@pytest.mark.parametrize("name", ["-rf", "{subject}", "two\nlines", ".hidden"])
-def test_movies_whose_names_could_not_be_folders(tmp_path, name):
-    events = tmp_path / "events.tsv"
-    text = f'"{name}.mp4"' if "\n" in name else f"{name}.mp4"
-    events.write_text(f"onset\tduration\tstim_file\n0\t2\t{text}\n")
-    with pytest.raises(UserError) as caught:
-        configuration.movies_shown([events])
-    assert "\n" not in str(caught.value)
-
-
-def test_movies_may_have_any_other_name(tmp_path):
-    name = 'it\'s; $(touch owned) "é" & `x`'
-    events = tmp_path / "events.tsv"
-    events.write_text(f"onset\tduration\tstim_file\n0\t2\t../stimuli/{name}.mp4\n")
-    assert configuration.movies_shown([events]) == {name: f"../stimuli/{name}.mp4"}
-
-
-@pytest.mark.parametrize(
-    ("named", "there"),
-    [
-        ("m1.mp4", "m1.mp4"),
-        ("m1.MP4", "m1.MP4"),
-        ("m1.m4v", "m1.m4v"),
-        ("part/m1.mp4", "part/m1.mp4"),
-        ("../stimuli/m1.mp4", "m1.mp4"),
-        ("m1.avi", "m1.mp4"),
-        ("m1", "m1.mkv"),
-    ],
-)
-def test_where_a_movie_lies(tmp_path, named, there):
-    path = tmp_path / "stimuli" / there
-    path.parent.mkdir(parents=True)
-    (tmp_path / "stimuli" / "m1").mkdir()
-    path.touch()
-    assert configuration.movie_file(tmp_path, named) == str(path)
-    with pytest.raises(
-        UserError, match=r"movie other\.mp4 is named by the events but is not there"
-    ):
-        configuration.movie_file(tmp_path, "other.mp4")
 
 
 @pytest.mark.parametrize(
@@ -276,25 +195,6 @@ def test_the_warmup_of_the_generator_follows_its_length(epochs):
     assert settings("cotrain", epochs=epochs, steps_per_epoch=10).warmup_steps == epochs
 
 
-@pytest.mark.parametrize(
-    ("align", "window", "subjects", "message"),
-    [
-        ({"subjects": "pooled"}, None, ["01", "02"], r"set windows\.window"),
-        ({"subjects": "pooled", "pool": ["01", "09"]}, 2, ["01", "02"], "names 09"),
-        ({"subjects": "pooled"}, 2, ["01"], "there is one subject"),
-        ({"subjects": "pooled"}, 2, ["01", "02"], None),
-        ({"subjects": "each"}, None, ["01"], None),
-    ],
-)
-def test_a_pool_needs_one_window_and_its_subjects(align, window, subjects, message):
-    whole = configuration.complete(ASKED | {"align": align, "windows": {"window": window}})
-    if message is None:
-        configuration.check_pool(whole, subjects)
-    else:
-        with pytest.raises(UserError, match=message):
-            configuration.check_pool(whole, subjects)
-
-
 def test_methods_are_known_and_so_are_their_options():
     root = ROOT
     chosen = {"methods": ["mindvideo", "linear"], "method_options": {"linear": {"early": 5}}}
@@ -310,62 +210,3 @@ def test_methods_are_known_and_so_are_their_options():
             configuration.check_methods(wrong, root)
     with pytest.raises(UserError, match="methods"):
         configuration.complete({**ASKED, "methods": ["linear"]})
-
-
-def test_who_was_forgotten_is_left_out_and_told(tmp_path, capsys):
-    """Of the table, of the cohort as a list and as a table; whoever is left has to be enough."""
-    table = tmp_path / "subjects.tsv"
-    table.write_text("subject\n01\nsub-02\n03\n")
-    forgotten.add(tmp_path, "02")
-    gone = forgotten.read(tmp_path)
-    today = datetime.date.today().isoformat()
-    assert gone == {"02": today}
-    assert configuration.subjects(table, gone) == ["01", "03"]
-    assert capsys.readouterr().err.startswith(f"sub-02 is left out: forgotten on {today}")
-
-    def cohort(named, gone):
-        return configuration.cohort_of({"pretrain": {"subjects": named}}, str, ["01", "03"], gone)
-
-    assert cohort(["sub-02", "01", "04"], gone) == ["01", "04"]
-    assert cohort(str(table), gone) == cohort(None, gone) == ["01", "03"]
-    forgotten.add(tmp_path, "01")
-    gone = forgotten.read(tmp_path)
-    assert sorted(gone) == ["01", "02"]
-    for named in (["01", "02", "04"], str(table)):
-        with pytest.raises(UserError, match="1 subject, at least 2 needed"):
-            cohort(named, gone)
-    forgotten.add(tmp_path, "03")
-    with pytest.raises(UserError, match="no subject is left"):
-        configuration.subjects(table, forgotten.read(tmp_path))
-    assert forgotten.read(tmp_path / "other") == {}
-
-
-@pytest.mark.parametrize("line", ["02 2020-01-01", "<html>", "\t2020-01-01"])
-def test_a_list_of_forgotten_subjects_that_cannot_be_read_stops_the_run(tmp_path, line):
-    (tmp_path / "forgotten.tsv").write_text(f"subject\tdate\n{line}\n")
-    with pytest.raises(UserError, match="line 2 is not a label and a date"):
-        forgotten.read(tmp_path)
-
-
-def test_who_is_held_out_is_in_the_cohort():
-    config = configuration.complete(
-        {**ASKED, "pretrain": {"subjects": ["01", "02"], "holdout": ["02"]}}
-    )
-    configuration.check_holdout(config, ["01", "02"])
-    with pytest.raises(UserError, match=r"pretrain.holdout names 02, .*\(01, 03\)"):
-        configuration.check_holdout(config, ["01", "03"])
-
-
-def test_subjects_of_own_data_are_all_of_the_tree(tmp_path):
-    """Where no table is named; whoever watches is the cohort where none is named."""
-    config = {"subjects": None, "bids": str(tmp_path), "pretrain": {"subjects": None}}
-    with pytest.raises(UserError, match="no folder sub-XX"):
-        configuration.subjects_of(config, str, {})
-    for name in ("sub-02", "sub-01", "stimuli"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "sub-03").write_text("no folder")
-    assert configuration.subjects_of(config, str, {}) == ["01", "02"]
-    assert configuration.cohort_of(config, str, ["01", "02"], {}) == ["01", "02"]
-    assert configuration.subjects_of(config, str, {"01": "2020-01-01"}) == ["02"]
-    with pytest.raises(UserError, match=r"pretrain\.subjects is not given.*1 subject, at least 2"):
-        configuration.cohort_of(config, str, ["02"], {})

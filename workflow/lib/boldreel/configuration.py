@@ -64,7 +64,9 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
             f"configuration: no value for {', '.join(missing)}; config/README.md says what each means"
         )
     filled["preset"] = name
-    filled["pretrain"]["cohort"] = filled["pretrain"]["cohort"] or filled["dataset"]
+    for key, (value, _) in _following(given, filled).items():
+        section, last = key.split(".")
+        filled[section][last] = value
     for key, kind in SECTIONS.items():
         settings.read(kind, filled[key], key)
     if filled["bids"]:
@@ -116,9 +118,25 @@ def _filled(
     return filled, missing
 
 
+def _following(given: Mapping[str, Any], filled: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
+    """{key: (value, the key it follows)} of what the user did not name and another value decides."""
+    found: dict[str, tuple[Any, str]] = {}
+    if filled["pretrain"]["cohort"] is None:
+        found["pretrain.cohort"] = filled["dataset"], "dataset"
+    if filled["bold"]["engine"] == "embedded" and value_of(given, "roi.atlas") is None:
+        # The one atlas for that engine's space.
+        found["roi.atlas"] = "visual-centres", "bold.engine"
+    return found
+
+
 def origins(config: Mapping[str, Any]) -> dict[str, str]:
-    """Where each value of the complete configuration comes from: "yours", "preset NAME" or "default"."""
+    """Where each value of the complete configuration comes from.
+
+    "yours", "preset NAME", "default", or "follows KEY" where another value decides.
+    """
     name, nothing = preset_of(config), object()
+    filled, _ = _filled(config, presets.load(name), schema())
+    following = _following(config, filled)
     found = {}
     for key, _ in settings.leaves(schema()):
         if value_of(config, key, nothing) is not nothing:
@@ -127,7 +145,11 @@ def origins(config: Mapping[str, Any]) -> dict[str, str]:
             found[key] = f"preset {name}"
         else:
             found[key] = "default"
-    return found
+    return found | {
+        key: f"follows {other}"
+        for key, (value, other) in following.items()
+        if value_of(filled, key) != value
+    }
 
 
 def value_of(config: Mapping[str, Any], key: str, default: Any = None) -> Any:

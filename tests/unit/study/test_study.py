@@ -1,0 +1,165 @@
+"""The study: what a configuration is about, from names of files and events alone."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.fixtures_settings import ASKED
+
+from boldreel import configuration
+from boldreel.errors import UserError
+from boldreel.study.study import Run, Study
+
+ROOT = Path(__file__).parents[3]
+SEGMENTS = {"train": ["film*"], "validation": ["film3"], "test": ["probe"]}
+RUNS = [("film1", 1), ("film1", 2), ("film2", 1), ("film3", 1), ("probe", 1), ("rest", 1)]
+
+
+def write_run(root: Path, subject: str, segment: str, repeat: int, events: str | None) -> None:
+    """The header of an image of 30 volumes, its sidecar and its events."""
+    func = root / f"sub-{subject}" / "func"
+    func.mkdir(parents=True, exist_ok=True)
+    stem = f"sub-{subject}_task-{segment}_run-{repeat}"
+    header = np.zeros(352, np.uint8)
+    header[:4] = np.array([348], "<i4").view(np.uint8)
+    header[40:56] = np.array([4, 4, 4, 4, 30, 1, 1, 1], "<i2").view(np.uint8)
+    header[70:74] = np.array([16, 32], "<i2").view(np.uint8)
+    header[344:348] = np.frombuffer(b"n+1\0", np.uint8)
+    with gzip.open(func / f"{stem}_bold.nii.gz", "wb") as image:
+        image.write(header.tobytes())
+    (func / f"{stem}_bold.json").write_text(json.dumps({"RepetitionTime": 2.0}))
+    if events:
+        (func / f"{stem}_events.tsv").write_text(f"onset\tduration\tstim_file\n0\t60\t{events}\n")
+
+
+@pytest.fixture
+def tree(tmp_path) -> Path:
+    """Two subjects who watch, with a resting run that shows nothing."""
+    for subject in ("01", "02"):
+        for segment, repeat in RUNS:
+            shown = None if segment == "rest" else f"{segment}.mp4"
+            write_run(tmp_path, subject, segment, repeat, shown)
+    (tmp_path / "stimuli").mkdir()
+    for name in ("film1", "film2", "film3", "probe"):
+        (tmp_path / "stimuli" / f"{name}.mp4").write_bytes(b"")
+    (tmp_path / "stimuli" / "probe.tsv").write_text("")
+    return tmp_path
+
+
+def study(tree: Path, **more) -> Study:
+    own = {"dataset": "mine", "bids": str(tree), "segments": SEGMENTS, "preset": "base"}
+    own["results"] = str(tree / "results")
+    return Study(configuration.complete({**own, **more}), ROOT)
+
+
+def test_the_demo_is_simulated():
+    demo = Study(
+        configuration.complete({**ASKED, "subjects": str(ROOT / "config/subjects.tsv")}), ROOT
+    )
+    assert demo.embedded and demo.subjects == ["01", "02", "03"]
+    assert demo.cohort == ["rest01", "rest02", "rest03"]
+    assert len(demo.runs_of("01", "test")) == 2 * 10 and len(demo.runs_of("01", "train")) == 5 * 2
+    assert demo.counted() == {"train": 30, "validation": 6, "test": 60}
+    first = demo.runs_of("01", "test")[0]
+    assert first == Run(
+        "test01", 1, "results/demo/bids/sub-01/func/sub-01_task-test01_run-1_bold.nii"
+    )
+    assert first.label == "task-test01_run-1"
+    assert demo.events("01", "test")[first].endswith("sub-01_task-test01_run-1_events.tsv")
+    assert list(demo.movies("validation")) == ["train06"]
+    assert [demo.other_of(subject) for subject in demo.subjects] == ["02", "01", "01"]
+
+
+def test_runs_belong_to_splits_and_others_are_for_pretraining_alone(tree):
+    found = study(tree)
+    assert found.subjects == found.cohort == ["01", "02"], "all of the tree, where nobody is named"
+    named = [(run.segment, run.repeat) for run in found.named("01")]
+    assert named == RUNS[:5]
+    assert [run.segment for run in found.runs_of("01", "train")] == ["film1", "film1", "film2"]
+    assert [run.segment for run in found.runs_of("01", "validation")] == ["film3"]
+    assert [run.segment for run in found.unnamed("01")] == ["rest"]
+    assert [run.segment for run in found.untested("01")] == [
+        *("film1", "film1", "film2", "film3", "rest")
+    ]
+    assert found.ignored() == []
+
+
+def test_test_runs_are_fitted_on_by_nobody(tree):
+    """Whatever the split asked for: no list for fitting holds one."""
+    found = study(tree)
+    for runs in (found.untested("01"), found.runs_of("01", "train", "validation")):
+        assert "probe" not in {run.segment for run in runs}
+
+
+def test_who_is_not_in_the_cohort_has_no_use_for_other_runs(tree):
+    for subject in ("03", "04"):
+        for segment, repeat in RUNS[-1:]:
+            write_run(tree, subject, segment, repeat, None)
+    table = tree / "subjects.tsv"
+    table.write_text("subject\n01\n")
+    found = study(tree, subjects=str(table), pretrain={"subjects": ["03", "04"]})
+    assert [run.segment for run in found.runs["01"]] == [
+        "film1",
+        "film1",
+        "film2",
+        "film3",
+        "probe",
+    ]
+    assert len(found.ignored()) == 1 and "task-rest run 1" in found.ignored()[0]
+    assert [run.segment for run in found.runs["03"]] == ["rest"]
+
+
+def test_movies_and_annotations_lie_where_events_say(tree):
+    found = study(tree)
+    assert found.movies("validation") == {"film3": str(tree / "stimuli" / "film3.mp4")}
+    assert list(found.movies()) == ["film1", "film2", "film3", "probe"]
+    assert found.annotations() == [str(tree / "stimuli" / "probe.tsv")]
+    assert found.annotations(["film1"]) == []
+    (tree / "stimuli" / "film1.mp4").unlink()
+    with pytest.raises(UserError, match=r"movie film1\.mp4 is named by the events"):
+        study(tree).movies("train")
+
+
+def test_what_is_missing_is_one_line(tree):
+    with pytest.raises(UserError, match="no anat"):
+        study(tree).t1w("01")
+    for path in tree.glob("sub-02/func/*probe*"):
+        path.unlink()
+    with pytest.raises(UserError, match="sub-02") as caught:
+        study(tree)
+    assert "test" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_seeds_and_other_subjects_are_controls(tree):
+    found = study(tree, reconstruct={"seeds": 3})
+    assert found.controls() == ["mean", "noise", "other", "caption", "seed-1", "seed-2"]
+    assert found.own_controls() == ["mean", "noise", "caption", "seed-1", "seed-2"]
+    alone = tree / "one.tsv"
+    alone.write_text("subject\n01\n")
+    single = study(tree, subjects=str(alone), pretrain={"subjects": ["01", "02"]})
+    assert "other" not in single.controls()
+
+
+def test_a_pool_is_its_members(tree):
+    pooled = {"align": {"subjects": "pooled"}, "windows": {"window": 2}}
+    found = study(tree, **pooled)
+    assert found.pooled and found.members("pool") == ["01", "02"]
+    assert found.members("without-01") == ["02"]
+
+
+def test_a_plan_needs_the_standard_library_alone():
+    """Numerical packages may be missing where Snakemake runs."""
+    program = (
+        "import sys; from boldreel.study import study\n"
+        "print(sorted({'numpy', 'pandas', 'torch', 'nibabel', 'snakemake'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
