@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from boldreel import section, step
+from boldreel import step
 from boldreel.data import arrays, provenance
 from boldreel.errors import UserError
-from boldreel.generator import base, memory, settings
+from boldreel.generator import base, memory
+from boldreel.generator.settings import GeneratorSettings
+from boldreel.settings import read
 from boldreel.training.device import lease
 from boldreel.training.progress import Progress
 
@@ -60,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
     if len(args.output) != len(args.frames):
         raise UserError(f"--output: {len(args.output)} files for {len(args.frames)} of --frames")
     started = time.time()
-    chosen = section.read(settings.GeneratorSettings, args.config, "generator")
+    chosen = read(GeneratorSettings, args.config, "generator")
     folder = base.find_base(args.diffusion_model)
     vae = base.load_vae(folder)
     with lease() as device:
