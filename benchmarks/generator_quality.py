@@ -22,6 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
+from boldreel import presets
+
 MODES = ("previous-two", "first-previous", "own-previous", "full")
 RESOURCES = Path(__file__).parents[1] / "resources" / "insilico"
 SCORES = {  # column: (metric, part of its definition)
@@ -78,7 +80,7 @@ class Demo:
             "--clips",
             str(self.results / "clips.parquet"),
             "--config",
-            json.dumps(config),
+            json.dumps(presets.load("demo")["reconstruct"] | config),
         ]
         if subject is None:
             movies = sorted(set(self.test["movie"]))
@@ -164,8 +166,8 @@ def attention(demo: Demo, args: argparse.Namespace) -> list[dict]:
     rows = []
     for recipe, options in (("default", {}), ("noise of its own", published)):
         for mode in args.modes:
-            config = {"epochs": 3, "steps_per_epoch": 50, "validation_clips": 32, "seed": args.seed}
-            config |= {"attention": mode, **options}
+            config = presets.load("demo")["generator"]
+            config = {**config, "seed": args.seed, "attention": mode, **options}
             output = demo.work / f"tuned-{len(rows)}"
             tune.main(
                 ["--diffusion-model", str(RESOURCES / "diffusion")]

@@ -45,12 +45,12 @@ class Study:
         return self.subjects * self.volumes + self.cohort * self.cohort_volumes
 
 
-def configuration(*overlays: str) -> dict[str, Any]:
-    """The complete configuration of the demo with files of config/ laid over it."""
+def configuration(*names: str) -> dict[str, Any]:
+    """The complete configuration of files of config/, each laid over those before it."""
     from boldreel.configuration import complete
 
     merged: dict[str, Any] = {}
-    for name in ("config.yaml", *overlays):
+    for name in names:
         _lay(merged, yaml.safe_load((ROOT / "config" / name).read_text()))
     return complete(merged)
 

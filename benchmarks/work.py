@@ -352,11 +352,11 @@ def _clips(run: Run) -> int:
 
 def _clip_steps(run: Run, history: str, target: str) -> float:
     config = run.about(target)["config"]
-    return run.epochs(history) * config["steps_per_epoch"] * config["batch"]
+    return run.epochs(history) * config["steps_per_epoch"] * config["batch_size"]
 
 
 def _asked(section: dict[str, Any]) -> float:
-    return section["epochs"] * section["steps_per_epoch"] * section["batch"]
+    return section["epochs"] * section["steps_per_epoch"] * section["batch_size"]
 
 
 def _passes(run: Run, folder: str) -> float:

@@ -36,7 +36,7 @@ from boldreel.training import loop
 
 SEED = 20230507
 CONFIG = section("align", seed=SEED, epochs=2, batch_size=40, depth=1, learning_rate=1e-3)
-RETRIEVAL = {"seed": SEED, "permutations": 199}
+RETRIEVAL = {"seed": SEED, "permutations": 199, "combination": ["object", "colour"]}
 
 
 @pytest.fixture(scope="module")

@@ -171,7 +171,7 @@ def _rule(hint: Any, one: Field) -> dict[str, Any]:
     rule = _kind(hint)
     if items:
         inner = "items" if "items" in rule else "additionalProperties"
-        rule[inner] = {**rule[inner], **{_BOUNDS[k]: v for k, v in items.items()}}
+        rule[inner] = {**rule[inner], **{_BOUNDS[k]: _plain(v) for k, v in items.items()}}
     rule |= {_BOUNDS[name]: _plain(value) for name, value in bounds.items()}
     if "enum" in rule:
         rule.pop("type", None)

@@ -5,6 +5,8 @@ Takes a `Study`; raises UserError, or says what is doubtful. Each subject's own 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from boldreel.settings import read
 from boldreel.study.study import Study
 
@@ -32,7 +34,7 @@ def check_runs(study: Study) -> None:
         return
     durations = check.movie_durations(study.movies().values())
     fewest = study.config["bold"]["min_volumes"]
-    doubts: dict[str, str] = {}
+    doubts: dict[str, Path | str] = {}
     for subject in study.everybody:
         if study.foreign(subject):
             continue

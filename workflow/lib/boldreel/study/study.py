@@ -235,8 +235,9 @@ class Study:
         for run in self.selected[subject].runs:
             path = known.get(run.key)
             if path is None and self._split(run.segment):
-                path = bids.events_of(bids.raw_name(run.path, self.bids))
-            if run.key in known or (path and path.exists()):
+                inherited = bids.events_of(bids.raw_name(run.path, self.bids))
+                path = inherited if inherited.exists() else None
+            if path is not None:
                 shown[run.segment, run.repeat] = path
         return shown
 
