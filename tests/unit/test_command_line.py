@@ -62,6 +62,15 @@ def test_all_values_are_a_configuration_again(mine, capsys):
     assert configuration.complete(found) == found
 
 
+def test_check_says_what_a_run_begins_with(mine, capsys, monkeypatch):
+    """The demo passes; own data end at what stands in their way, in one line."""
+    assert "mine: no folder sub-XX" in failed(capsys, "check", "--configfile", mine)
+    monkeypatch.chdir(ROOT)
+    text = said(capsys, "check")
+    assert "subjects: 3 (01, 02, 03); runs: 30 train, 6 validation, 60 test" in text
+    assert text.rstrip().endswith("ready: boldreel run")
+
+
 def test_the_schema_is_one(mine, capsys):
     import jsonschema
 

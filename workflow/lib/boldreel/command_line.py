@@ -1,4 +1,4 @@
-"""The command `boldreel`: run the workflow, and ask what a configuration comes to.
+"""The command `boldreel`: check and run the workflow, and ask what a configuration comes to.
 
 The steps of the workflow have command lines of their own: `python -m boldreel.<stage>.<step> --help`.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -134,6 +135,40 @@ def _config(args: argparse.Namespace) -> None:
         print(resolved.text(given, configuration.complete(given)), end="")
 
 
+def _check(args: argparse.Namespace) -> None:
+    """Everything that is known before the first job; the first mistake ends it."""
+    from boldreel import configuration, resolved
+    from boldreel.base_models import check as models_check
+    from boldreel.study import preflight
+    from boldreel.study.study import Study
+
+    repository = snakefile().resolve().parents[1]
+
+    def located(path: str) -> str:
+        there = (place for place in (Path(path), repository / path) if place.exists())
+        return str(next(there, path))
+
+    given = configured(args.configfile, args.config)
+    complete = configuration.complete(given)
+    study = Study(complete, repository, located)
+    for line in (
+        *resolved.summary(given, complete, study.subjects, study.counted()),
+        *study.ignored(),
+    ):
+        print(line)
+    absent = models_check.check_named(study.models)
+    if absent:
+        print(f"warning: {models_check.absent_line(absent)}")
+    preflight.check_container(study)
+    preflight.check_runs(study)
+    words = [
+        "boldreel",
+        "run",
+        *(["--configfile", *map(str, args.configfile)] if args.configfile else []),
+    ]
+    print(f"{'with these models' if absent else 'ready'}: {shlex.join(words)}")
+
+
 def _run(args: argparse.Namespace) -> None:
     words = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile())]
     if not any(word.split("=")[0] in ("--cores", "-c", "--jobs", "-j") for word in args.more):
@@ -170,6 +205,10 @@ def parser() -> argparse.ArgumentParser:
         "run", parents=[shared], help="run the workflow; further words go to Snakemake"
     )
     run.set_defaults(act=_run)
+    check = verbs.add_parser(
+        "check", parents=[shared], help="what a run would begin with, and what would stop it"
+    )
+    check.set_defaults(act=_check)
     config = verbs.add_parser(
         "config", parents=[shared], help="print every value and where it comes from"
     )

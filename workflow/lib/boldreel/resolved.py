@@ -13,7 +13,16 @@ from boldreel.settings import leaves
 
 NAME = "config.resolved.yaml"
 _FEW = 8  # subjects that are named; of more, so many
-_SAID = ("dataset", "bids", "subjects", "segments", "preset")  # what the summary says anyway
+# What data set and who, which the summary says anyway or no preset knows.
+_SAID = (
+    "dataset",
+    "bids",
+    "subjects",
+    "segments",
+    "preset",
+    "pretrain.cohort",
+    "pretrain.subjects",
+)
 
 
 def text(given: Mapping[str, Any], complete: Mapping[str, Any]) -> str:
@@ -86,6 +95,7 @@ def differences(given: Mapping[str, Any], complete: Mapping[str, Any]) -> list[s
     for key, origin in configuration.origins(given).items():
         usual = configuration.value_of(preset, key, rules[key].get("default"))
         value = configuration.value_of(complete, key, usual)
-        if origin == "yours" and value != usual and key.split(".")[0] not in _SAID:
+        said = key in _SAID or key.split(".")[0] in _SAID
+        if origin == "yours" and value != usual and not said:
             found.append(f"{key} {json.dumps(value)} ({json.dumps(usual)})")
     return found
