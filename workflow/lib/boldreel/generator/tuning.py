@@ -15,13 +15,13 @@ from torch import Tensor
 
 from boldreel.data import atomic
 from boldreel.generator.losses import LossOptions, Part, video_loss
-from boldreel.generator.settings import Optimization
+from boldreel.generator.settings import CotrainSettings, GeneratorSettings, Optimization
 from boldreel.generator.video_unet import GROUPS, VideoUNet
 from boldreel.training.schedule import cosine
 
 
 def network_groups(
-    network: VideoUNet, chosen: Optimization
+    network: VideoUNet, chosen: GeneratorSettings | CotrainSettings
 ) -> list[tuple[list[torch.nn.Parameter], float]]:
     """Temporal layers and the other trained layers, with their learning rates."""
     temporal: list[torch.nn.Parameter] = []

@@ -12,7 +12,7 @@ from __future__ import annotations
 import mmap
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -237,7 +237,7 @@ class Corpus:
             volumes = volumes[:, self.order]
         return volumes, self.present[self.runs[rows]]
 
-    def split(self, holdout: list[str] | None) -> tuple[np.ndarray, np.ndarray]:
+    def split(self, holdout: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:
         """(training rows, held-out rows). None holds out the last subject of the corpus.
 
         Raises UserError if a held-out subject is unknown or nothing is left to train on.
