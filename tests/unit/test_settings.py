@@ -60,98 +60,42 @@ class Outer:
 
 
 GIVEN = {"size": 2, "name": "a", "inner": {"rate": 1}}
+PLAIN = {"unit": "", "by preset": False}
+NUMBER = {"type": "number", "minimum": 0, "maximum": 1}
+SIZE = {"type": "integer", "minimum": 2, "maximum": 9, "description": "Size.", "unit": "mm"}
+RATE = {"type": "number", "exclusiveMinimum": 0, "description": "Rate.", "unit": "Hz"}
+COLOURS = {"type": "array", "items": {"type": "string", "enum": ["red", "blue"]}}
+BOX = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+BOUNDED = {"minItems": 2, "maxItems": 2, "uniqueItems": True, "default": [[0.0, 1.0], [0.0, 2.0]]}
+WHO = {"type": ["array", "string", "null"], "items": {"type": "string"}, "minItems": 2}
+CLOSED = {"type": "object", "additionalProperties": False}
 SCHEMA = {
-    "type": "object",
-    "additionalProperties": False,
+    **CLOSED,
     "description": "All.",
     "properties": {
-        "size": {
-            "type": "integer",
-            "minimum": 2,
-            "maximum": 9,
-            "description": "Size.",
-            "unit": "mm",
-            "by preset": True,
-        },
-        "name": {
-            "type": "string",
-            "pattern": "^[a-z]+$",
-            "description": "Name.",
-            "unit": "",
-            "by preset": False,
-        },
-        "kind": {
-            "enum": ["round", None],
-            "description": "Kind.",
-            "unit": "",
-            "default": None,
-            "by preset": False,
-        },
+        "size": {**SIZE, "by preset": True},
+        "name": {**PLAIN, "type": "string", "pattern": "^[a-z]+$", "description": "Name."},
+        "kind": {**PLAIN, "enum": ["round", None], "default": None, "description": "Kind."},
         "share": {
-            "type": ["number", "null"],
-            "minimum": 0,
-            "maximum": 1,
-            "description": "Share.",
-            "unit": "",
-            "default": 0.5,
-            "by preset": False,
+            **{**PLAIN, **NUMBER, "type": ["number", "null"]},
+            **{"default": 0.5, "description": "Share."},
         },
-        "box": {
-            "type": "array",
-            "items": {"type": "array", "items": {"type": "number"}},
-            "minItems": 2,
-            "maxItems": 2,
-            "uniqueItems": True,
-            "description": "Box.",
-            "unit": "",
-            "default": [[0.0, 1.0], [0.0, 2.0]],
-            "by preset": False,
-        },
-        "who": {
-            "type": ["array", "string", "null"],
-            "items": {"type": "string"},
-            "minItems": 2,
-            "description": "Who.",
-            "unit": "",
-            "default": None,
-            "by preset": False,
-        },
+        "box": {**PLAIN, **BOX, **BOUNDED, "description": "Box."},
+        "who": {**PLAIN, **WHO, "default": None, "description": "Who."},
         "shares": {
-            "type": "object",
-            "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1},
-            "description": "Shares.",
-            "unit": "",
-            "default": {"01": 0.1},
-            "by preset": False,
+            **{**PLAIN, "type": "object", "additionalProperties": NUMBER},
+            **{"default": {"01": 0.1}, "description": "Shares."},
         },
         "options": {
-            "type": "object",
-            "additionalProperties": {},
-            "description": "Options.",
-            "unit": "",
-            "default": {},
-            "by preset": False,
+            **{**PLAIN, "type": "object", "additionalProperties": {}},
+            **{"default": {}, "description": "Options."},
         },
         "inner": {
-            "type": "object",
-            "additionalProperties": False,
+            **CLOSED,
             "description": "Inside.",
             "properties": {
-                "rate": {
-                    "type": "number",
-                    "exclusiveMinimum": 0,
-                    "description": "Rate.",
-                    "unit": "Hz",
-                    "by preset": True,
-                },
-                "colours": {
-                    "type": "array",
-                    "items": {"type": "string", "enum": ["red", "blue"]},
-                    "description": "Colours.",
-                    "unit": "",
-                    "default": ["red"],
-                    "by preset": False,
-                },
+                "rate": {**RATE, "by preset": True},
+                "colours": {**PLAIN, **COLOURS, "default": ["red"], "description": "Colours."},
             },
         },
     },
