@@ -268,3 +268,21 @@ def test_sections_need_the_standard_library_alone() -> None:
     ]
     assert results[0].returncode == 0, results[0].stderr
     assert results[1].returncode == 1 and "No module named 'numpy'" in results[1].stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("size", "3", "size is '3', of type string; it must be integer"),
+        ("size", True, "of type boolean"),
+        ("size", 3.0, "of type number"),
+        ("size", None, "of type null"),
+        ("name", 3, "of type integer; it must be string"),
+        ("who", 3, "it must be array or string or null"),
+        ("shares", 1.0, "of type number; it must be object"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(key, value, words):
+    """By steps that are run by hand too, and in options of methods, which no schema sees."""
+    with pytest.raises(UserError, match=words):
+        read(Outer, {**GIVEN, key: value}, "outer")

@@ -37,7 +37,7 @@ rule generator_latents:
         runtime=120,
         gpu=1,
     params:
-        cfg=section("generator"),
+        cfg=section("generator", keep=["latents_batch"]),
         code=code("generator.latents"),
         diffusion=model("diffusion"),
     shell:

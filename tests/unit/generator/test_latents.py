@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.fixtures_settings import words
 
 from boldreel.base_models import diffusion
 from boldreel.data import arrays
@@ -20,7 +19,7 @@ def test_latents_are_scaled_means(dataset, base_folder: Path, tmp_path: Path) ->
     frames_path = dataset.frames("train01")
     latents.main(
         ["--frames", str(frames_path), "--diffusion-model", str(base_folder)]
-        + ["--output", str(target), "--config", words("generator", latents_batch=5)]
+        + ["--output", str(target), "--config", '{"latents_batch": 5}']
     )
     coded, meta = arrays.load(target, kind="latents")
     frames, _ = arrays.load(frames_path, kind="frames")

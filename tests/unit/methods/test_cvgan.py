@@ -26,7 +26,7 @@ CONFIG = {
     "latent": 24,
     "width": 4,
     "epochs": 24,
-    "batch": 8,
+    "batch_size": 8,
 }
 CONFIG |= {"generator_rate": 2e-3, "discriminator_rate": 2e-3}
 SHAPE = Shape(code=5, frames=3, side=16, latent=8, width=4)

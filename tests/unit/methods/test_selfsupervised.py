@@ -17,7 +17,15 @@ from boldreel.methods.generator import Generator, Shape
 from boldreel.methods.selfsupervised import loss, train, unpaired, videos
 from boldreel.methods.selfsupervised.model import Reader, VideoEncoder
 
-CONFIG = {"seed": 1, "code": 12, "thumbnail": 8, "size": 16, "latent": 24, "width": 4, "batch": 8}
+CONFIG = {
+    "seed": 1,
+    "code": 12,
+    "thumbnail": 8,
+    "size": 16,
+    "latent": 24,
+    "width": 4,
+    "batch_size": 8,
+}
 CONFIG |= {"encoder_epochs": 8, "epochs": 16, "rate": 3e-3, "encoder_rate": 3e-3}
 SHAPE = Shape(code=5, frames=3, side=16, latent=8, width=4)
 
@@ -226,7 +234,7 @@ def test_mistakes_are_one_line(study, classifier, tmp_path) -> None:  # type: ig
     for config, text in (
         ({"videos": str(tmp_path / "none")}, "is no folder"),
         ({"size": 20}, "power of two"),
-        ({"perceptual": -1}, "0 or more"),
+        ({"perceptual": -1}, "at least 0"),
         ({"mixed_precision": "int4"}, "mixed_precision"),
         ({"depth": 3}, "not a key"),
     ):

@@ -94,6 +94,7 @@ def read(kind: type[T], section: Mapping[str, Any], name: str) -> T:
     for key, value in section.items():
         if key in known:
             given[key] = _as(hints[key], value, f"{name}.{key}")
+            _check_type(given[key], hints[key], f"{name}.{key}")
             _check(given[key], known[key].metadata.get("bounds", {}), f"{name}.{key}")
         elif key != "seed":
             raise UserError(
@@ -105,6 +106,26 @@ def read(kind: type[T], section: Mapping[str, Any], name: str) -> T:
                 f"configuration: {name}.{key} is missing; config/README.md shows its value in each preset"
             )
     return kind(**given)
+
+
+def _check_type(value: Any, hint: Any, name: str) -> None:
+    """UserError for a value of another type than its annotation says."""
+    wanted = _kind(hint).get("type")
+    if wanted is None:
+        return
+    names = [wanted] if isinstance(wanted, str) else wanted
+    if value is None:
+        found = "null"
+    elif isinstance(value, tuple):
+        found = "array"
+    elif isinstance(value, dict) or is_dataclass(value):
+        found = "object"
+    else:
+        found = _TYPES.get(type(value), type(value).__name__)
+    if found not in names and not (found == "integer" and "number" in names):
+        raise UserError(
+            f"configuration: {name} is {value!r}, of type {found}; it must be {' or '.join(names)}"
+        )
 
 
 def _check(value: Any, bounds: Mapping[str, Any], name: str) -> None:

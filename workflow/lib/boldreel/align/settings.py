@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from boldreel.settings import by_preset, from_workflow, setting
-from boldreel.training.settings import check_training
+from boldreel.training.settings import MIXED_PRECISION, check_training
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,7 @@ class AlignSettings(RetrievalSettings):
     refit: bool = setting(
         True, "Fit the linear read-out on validation segments too, once everything is chosen."
     )
-    mixed_precision: str = by_preset(
-        "Accelerate's mixed precision.", choices=("no", "bf16", "fp16")
-    )
+    mixed_precision: str = by_preset("Accelerate's mixed precision.", choices=MIXED_PRECISION)
     processes: int = setting(
         1,
         "Processes that train together, one a GPU; the batch is parted among them and results "

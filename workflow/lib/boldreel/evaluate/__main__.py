@@ -178,7 +178,9 @@ def _write(out: Path, files: Mapping[str, tuple[Any, str]], **traces: Any) -> No
                 tables.write(folder / name, content, schema)
             else:
                 atomic.write_text(folder / name, content)
-        provenance.record(folder, **traces)
+        # Of these files alone, whatever else lies in the folder that they go to.
+        extra = {**traces.pop("extra", {}), "target": str(out)}
+        provenance.record(folder, **traces, extra=extra)
         out.mkdir(exist_ok=True)
         for path in sorted(folder.iterdir()):
             os.replace(path, out / path.name)

@@ -20,7 +20,7 @@ from boldreel.base_models import diffusion
 from boldreel.data import arrays, provenance
 from boldreel.errors import UserError
 from boldreel.generator import memory
-from boldreel.generator.settings import GeneratorSettings
+from boldreel.generator.settings import LatentsSettings
 from boldreel.settings import read
 from boldreel.training.device import lease
 from boldreel.training.progress import Progress
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
     if len(args.output) != len(args.frames):
         raise UserError(f"--output: {len(args.output)} files for {len(args.frames)} of --frames")
     started = time.time()
-    chosen = read(GeneratorSettings, args.config, "generator")
+    chosen = read(LatentsSettings, args.config, "generator")
     folder = diffusion.find_base(args.diffusion_model)
     vae = diffusion.load_vae(folder)
     with lease() as device:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from boldreel.errors import UserError
 from boldreel.settings import by_preset, from_workflow, setting, subsection
-from boldreel.training.settings import check_training
+from boldreel.training.settings import MIXED_PRECISION, check_training
 
 if TYPE_CHECKING:  # the networks need torch and diffusers, which a plan does without
     from boldreel.generator.losses import LossOptions
@@ -56,9 +56,7 @@ class Optimization:
         0.5, "Share of training clips that are shown standing still.", minimum=0, maximum=1
     )
     validation_clips: int = by_preset("Held-out clips on which the loss is measured.", minimum=1)
-    mixed_precision: str = by_preset(
-        "Accelerate's mixed precision.", choices=("no", "bf16", "fp16")
-    )
+    mixed_precision: str = by_preset("Accelerate's mixed precision.", choices=MIXED_PRECISION)
     gradient_checkpointing: bool = by_preset("Trade time for memory.")
     processes: int = setting(
         1,
@@ -98,7 +96,14 @@ class Optimization:
 
 
 @dataclass(frozen=True)
-class GeneratorSettings(Optimization):
+class LatentsSettings:
+    """What coding the frames takes of the section `generator`."""
+
+    latents_batch: int = by_preset("Frames that the autoencoder codes at once.", minimum=1)
+
+
+@dataclass(frozen=True)
+class GeneratorSettings(Optimization, LatentsSettings):
     """The video generator, tuned on training movies."""
 
     attention: str = setting(
@@ -134,7 +139,6 @@ class GeneratorSettings(Optimization):
         "type takes longer to learn.",
         choices=("epsilon", "v_prediction", "sample", None),
     )
-    latents_batch: int = by_preset("Frames that the autoencoder codes at once.", minimum=1)
     learning_rate: float = setting(
         0.0001, "Peak learning rate of self- and cross-attention.", above=0
     )

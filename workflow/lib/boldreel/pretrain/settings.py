@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from boldreel.settings import by_preset, from_workflow, setting
-from boldreel.training.settings import check_training
+from boldreel.training.settings import MIXED_PRECISION, check_training
 
 NETWORK = (
     "embed_dim",
@@ -76,9 +76,7 @@ class PretrainSettings(CorpusSettings):
     learning_rate: float = by_preset("Peak learning rate.", above=0)
     weight_decay: float = setting(0.05, "Weight decay; none on 1-D parameters.", minimum=0)
     clip_norm: float = setting(0.8, "Norm to which gradients are clipped.", above=0)
-    mixed_precision: str = by_preset(
-        "Accelerate's mixed precision.", choices=("no", "bf16", "fp16")
-    )
+    mixed_precision: str = by_preset("Accelerate's mixed precision.", choices=MIXED_PRECISION)
     scored_volumes: int = by_preset("Volumes of the held-out subjects that are scored.", minimum=1)
     processes: int = setting(
         1,

@@ -10,6 +10,7 @@ from typing import Any
 
 from boldreel.errors import UserError
 from boldreel.settings import by_preset, from_workflow, setting
+from boldreel.training.settings import MIXED_PRECISION
 
 CONTROLS = ("mean", "noise", "other", "caption")
 SEED = "seed-"  # and the number of the sample: the control that only draws other noise
@@ -61,7 +62,7 @@ class ReconstructSettings:
         "auto",
         "Float type of the networks while sampling; auto is bf16 where the hardware has units for"
         " it.",
-        choices=("auto", "no", "bf16", "fp16"),
+        choices=("auto", *MIXED_PRECISION),
     )
     samples: int = setting(
         1, "Samples of each clip; scores are of the first, never of the best.", minimum=1

@@ -9,7 +9,6 @@ from __future__ import annotations
 import torch
 
 DTYPES = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-NAMES = ("auto", *DTYPES)
 
 
 def has_matrix_units() -> bool:
@@ -18,7 +17,7 @@ def has_matrix_units() -> bool:
 
 
 def dtype(name: str, device: torch.device) -> torch.dtype:
-    """The float type that a precision of NAMES means on a device.
+    """The float type that a precision means on a device.
 
     ``auto`` is bfloat16 on graphics cards and processors with units for it, float32 elsewhere.
     """

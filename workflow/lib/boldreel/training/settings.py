@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from boldreel.errors import UserError
 
+MIXED_PRECISION = ("no", "bf16", "fp16")  # as Accelerate names it
+
 
 def check_training(
     section: str, *, epochs: int, warmup_epochs: float | None, batch_size: int, processes: int

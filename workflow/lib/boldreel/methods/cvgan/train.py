@@ -45,14 +45,14 @@ def train(
     code : (n, code), predictions for clips whose segment the regression had not seen.
     frames : uint8 (n, F, side, side, 3). held_out : code and frames of validation segments.
     """
-    steps = max(1, len(code) // settings.batch)
+    steps = max(1, len(code) // settings.batch_size)
 
     def batches(
         epoch: int, generator: torch.Generator
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         order = torch.randperm(len(code), generator=generator).numpy()
         for k in range(steps):
-            rows = order[k * settings.batch : (k + 1) * settings.batch]
+            rows = order[k * settings.batch_size : (k + 1) * settings.batch_size]
             yield torch.from_numpy(code[rows]).to(device), scaled(frames[rows]).to(device)
 
     def loss(module, batch, generator):  # type: ignore[no-untyped-def]

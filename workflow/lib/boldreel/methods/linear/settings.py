@@ -4,32 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from boldreel.errors import UserError
-
-READOUTS = ("inverse", "nearest")
+from boldreel.settings import from_workflow, setting
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What can be chosen.
+    """Linear maps from BOLD to layers of the image classifier, and back to a picture."""
 
-    seed : of the principal components' solver.
-    early, late : principal components of the early and the late layer.
-    picture : side in pixels at which the inverse draws; it is scaled to the movies' size.
-    readout : which picture stands in frames.npy, the `inverse` or the `nearest` training clip.
-    """
-
-    seed: int = 0
-    early: int = 200
-    late: int = 100
-    picture: int = 64
-    readout: str = "inverse"
-
-    def __post_init__(self) -> None:
-        if self.readout not in READOUTS:
-            raise UserError(
-                f"method_options.linear.readout is {self.readout!r}; it must be one of "
-                f"{', '.join(READOUTS)}"
-            )
-        if min(self.early, self.late, self.picture) < 1:
-            raise UserError("method_options.linear: early, late and picture are at least 1")
+    seed: int = from_workflow(0)
+    early: int = setting(200, "Principal components of the early layer.", minimum=1)
+    late: int = setting(100, "Principal components of the late layer.", minimum=1)
+    picture: int = setting(
+        64,
+        "Side at which the inverse draws, scaled to the movies' size.",
+        unit="pixels",
+        minimum=1,
+    )
+    readout: str = setting(
+        "inverse",
+        "Which picture is the reconstruction: the inverse, or the nearest training clip.",
+        choices=("inverse", "nearest"),
+    )

@@ -6,62 +6,62 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boldreel.errors import UserError
-from boldreel.training.precision import DTYPES
+from boldreel.settings import from_workflow, setting
+from boldreel.training.settings import MIXED_PRECISION
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What can be chosen.
+    """An encoder and a decoder that train each other, on video without BOLD too."""
 
-    seed : of everything random.
-    code, thumbnail, size, latent, width : as in `cvgan`; `width` also of the encoder.
-    encoder_epochs, encoder_rate : of the encoder's training. epochs, rate : of the decoder's.
-    batch : pairs in a step of either.
-    reconstruction, perceptual, temporal : weights of the losses of a drawn clip: absolute error of pixels,
-        distance in the frozen network's layers, absolute error of differences between neighbouring frames.
-    unpaired_video : clips without BOLD for each pair. unpaired_bold : weight of the cycle from BOLD.
-    videos : folder of further movies, or nothing.
-    average : decay of the moving average of weights, which is what is kept.
-    mixed_precision : float type of both trainings: `no`, `bf16`, `fp16`.
-    """
-
-    seed: int = 0
-    code: int = 64
-    thumbnail: int = 16
-    size: int = 64
-    latent: int = 128
-    width: int = 32
-    encoder_epochs: int = 40
-    encoder_rate: float = 1e-3
-    epochs: int = 60
-    rate: float = 1e-3
-    batch: int = 16
-    reconstruction: float = 1.0
-    perceptual: float = 0.2
-    temporal: float = 0.5
-    unpaired_video: float = 1.0
-    unpaired_bold: float = 0.1
-    videos: str = ""
-    average: float = 0.99
-    mixed_precision: str = "no"
+    seed: int = from_workflow(0)
+    code: int = setting(64, "Principal components of clips that BOLD is mapped to.", minimum=1)
+    thumbnail: int = setting(16, "Side at which they are taken.", unit="pixels", minimum=1)
+    size: int = setting(
+        64,
+        "Side at which clips are drawn, a power of two; they are scaled to the movies' size.",
+        unit="pixels",
+        minimum=8,
+    )
+    latent: int = setting(128, "Width of the latent.", minimum=1)
+    width: int = setting(
+        32,
+        "Channels at the drawn size, and of the encoder; four times as many at a quarter.",
+        minimum=1,
+    )
+    encoder_epochs: int = setting(40, "Epochs of the encoder.", minimum=1)
+    encoder_rate: float = setting(1e-3, "Learning rate of the encoder.", above=0)
+    epochs: int = setting(60, "Epochs of the decoder.", minimum=1)
+    rate: float = setting(1e-3, "Learning rate of the decoder.", above=0)
+    batch_size: int = setting(16, "Pairs of a batch, of either.", minimum=1)
+    reconstruction: float = setting(1.0, "Weight of the absolute error of pixels.", minimum=0)
+    perceptual: float = setting(
+        0.2, "Weight of the distance in the frozen network's layers.", minimum=0
+    )
+    temporal: float = setting(
+        0.5,
+        "Weight of the absolute error of differences between neighbouring frames.",
+        minimum=0,
+    )
+    unpaired_video: float = setting(1.0, "Clips without BOLD for each pair.", minimum=0)
+    unpaired_bold: float = setting(0.1, "Weight of the cycle from BOLD.", minimum=0)
+    videos: str = setting("", "Folder of further movies; empty for none.")
+    average: float = setting(
+        0.99,
+        "Decay of the moving average of the weights, which is what is kept.",
+        minimum=0,
+        maximum=1,
+    )
+    mixed_precision: str = setting("no", "Accelerate's mixed precision.", choices=MIXED_PRECISION)
 
     def __post_init__(self) -> None:
-        here = "method_options.selfsupervised"
-        sizes = (self.code, self.thumbnail, self.latent, self.width, self.batch)
-        if min(*sizes, self.encoder_epochs, self.epochs) < 1:
-            raise UserError(f"{here}: sizes, epochs and batch are at least 1")
-        if min(self.unpaired_video, self.unpaired_bold, self.perceptual) < 0:
-            raise UserError(f"{here}: weights and shares are 0 or more")
-        if self.size < 8 or self.size & (self.size - 1):
+        if self.size & (self.size - 1):
             raise UserError(
-                f"{here}.size is {self.size}; it must be 8, 16, 32 or another power of two"
+                f"configuration: method_options.selfsupervised.size is {self.size}; it must be 8, 16, 32 or "
+                "another power of two"
             )
         if self.videos and not Path(self.videos).is_dir():
             raise UserError(
-                f"{here}.videos: {self.videos} is no folder; name one with movies, or none"
-            )
-        if self.mixed_precision not in DTYPES:
-            raise UserError(
-                f"{here}.mixed_precision is {self.mixed_precision!r}; it must be one of "
-                f"{', '.join(DTYPES)}"
+                f"configuration: method_options.selfsupervised.videos: {self.videos} is no folder; name one "
+                "with movies, or none"
             )

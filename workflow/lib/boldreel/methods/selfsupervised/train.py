@@ -57,12 +57,12 @@ def train_encoder(
         count in BOLD and in what is read from it, which is what the decoder will get.
     """
     rows = np.flatnonzero(~validation)
-    steps = max(1, len(rows) // settings.batch)
+    steps = max(1, len(rows) // settings.batch_size)
 
     def batches(epoch: int, generator: torch.Generator) -> Iterator[tuple[torch.Tensor, ...]]:
         order = rows[torch.randperm(len(rows), generator=generator).numpy()]
         for k in range(steps):
-            at = order[k * settings.batch : (k + 1) * settings.batch]
+            at = order[k * settings.batch_size : (k + 1) * settings.batch_size]
             true, told = (torch.from_numpy(values[at]).to(device) for values in (measured, code))
             yield scaled(clips[at]).to(device), true, told
 
@@ -120,14 +120,14 @@ def train_decoder(
     paired, held_out : codes (n, code) and uint8 clips (n, F, side, side, 3), of training and of validation.
     """
     code, clips = paired
-    steps = max(1, len(code) // settings.batch)
-    further = round(settings.unpaired_video * settings.batch)
-    windows = settings.batch if settings.unpaired_bold else 0
+    steps = max(1, len(code) // settings.batch_size)
+    further = round(settings.unpaired_video * settings.batch_size)
+    windows = settings.batch_size if settings.unpaired_bold else 0
 
     def batches(epoch: int, generator: torch.Generator) -> Iterator[tuple[torch.Tensor, ...]]:
         order = torch.randperm(len(code), generator=generator).numpy()
         for k in range(steps):
-            at = order[k * settings.batch : (k + 1) * settings.batch]
+            at = order[k * settings.batch_size : (k + 1) * settings.batch_size]
             some = torch.randint(len(videos), (further,), generator=generator).numpy()
             times = torch.randint(len(runs), (windows,), generator=generator).numpy()
             yield (
