@@ -76,6 +76,16 @@ def test_base_models_are_looked_for_before_the_first_job(workspace, monkeypatch)
     assert missing.returncode != 0
 
 
+@pytest.mark.parametrize("preset", ["base", "mindvideo"])
+def test_every_preset_for_own_data_is_planned_whole(workspace, preset):
+    """To the page, and with the ablations; the demo's is planned by every other test."""
+    workspace.configuration = "config/cc2017.yaml"
+    jobs = workspace.planned("all", "ablation", "--config", f"preset={preset}")
+    rules = {rule for rule, _ in jobs}
+    assert {"generator_tune", "generator_cotrain", "report_page", "ablate_table"} <= rules
+    assert not [rule for rule in rules if rule.startswith("insilico")]
+
+
 def test_hcp_as_pretraining_corpus(workspace):
     """Resting and movie runs of subjects who have no raw data here, beside cc2017's own."""
     workspace.configuration = "config/cc2017.yaml config/hcp.yaml"
