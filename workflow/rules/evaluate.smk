@@ -24,7 +24,7 @@ rule evaluate_reference:
         runtime=240,
         gpu=1,
     params:
-        cfg=section("evaluate", dataset=DATASET),
+        cfg=section("evaluate", keep=["batch_size"]),
         code=code("evaluate.reference"),
         stimuli=folder_of("frames", 2),
         training=movies("train", "validation"),
@@ -55,7 +55,7 @@ rule evaluate_shard:
         runtime=240,
         gpu=1,
     params:
-        cfg=section("evaluate", leave_out=set(config["evaluate"]) - {"batch_size"}),
+        cfg=section("evaluate", keep=["batch_size"]),
         code=code("evaluate.shard"),
         judges=judges,
     shell:
@@ -195,7 +195,7 @@ rule evaluate_between:
         mem_mb=memory(1000),
         runtime=60,
     params:
-        cfg=section("evaluate", dataset=DATASET),
+        cfg=section("evaluate", keep=["resamples", "permutations"]),
         code=code("evaluate.between"),
     shell:
         "python -m boldreel.evaluate.between --clips {input:q} --subject {wildcards.subject} "
@@ -225,7 +225,7 @@ rule evaluate_group:
         mem_mb=memory(1000),
         runtime=20,
     params:
-        cfg=section("evaluate", dataset=DATASET),
+        cfg=section("evaluate", keep=[]),
         code=code("evaluate.group"),
     shell:
         "python -m boldreel.evaluate.group --scores {input.scores:q} {input.retrieval:q} {input.other:q} "

@@ -64,9 +64,8 @@ rule report_figures:
     params:
         cfg=section(
             "report",
-            dataset=DATASET,
+            keep=["sheet_clips", "strip_clips", "strip_bytes"],
             method=METHOD,
-            combination=config["evaluate"]["combination"],
         ),
         code=code("report.figures"),
         results=folder_of("metrics", 2),
@@ -134,6 +133,7 @@ rule report_page:
     params:
         cfg=section(
             "report",
+            keep=["page_clips", "level"],
             dataset=DATASET,
             method=METHOD,
             combination=config["evaluate"]["combination"],
