@@ -1,9 +1,9 @@
 # Stage 10: figures, and one self-contained page.
 
+CAPTIONS = LIB / "boldreel" / "report" / "captions"
 # What Snakemake's own report says under each figure; no job depends on it.
 config["captions"] = {
-    path.stem: path.read_text(encoding="utf-8")
-    for path in (ROOT / "workflow" / "report").glob("*.rst")
+    path.stem: path.read_text(encoding="utf-8") for path in CAPTIONS.glob("*.rst")
 }
 
 
@@ -111,11 +111,8 @@ rule report_page:
         evidence=evidence(),
         qc=expand(f"{R}/sub-{{subject}}/qc.tsv", subject=list(RAW)),
         twins=f"{R}/twins.json",
-        published=given(ROOT / "resources" / "published.tsv"),
-        captions=[
-            given(path)
-            for path in sorted((ROOT / "workflow" / "report").glob("*.rst"))
-        ],
+        published=given(LIB / "boldreel" / "report" / "published.tsv"),
+        captions=[given(path) for path in sorted(CAPTIONS.glob("*.rst"))],
     output:
         report(
             f"{R}/report.html", caption="../report/page.rst", category="The whole page"

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from boldreel import packaged
+
 sys.path.insert(0, str(Path(__file__).parents[2]))  # tests/, for fixtures_results
 
-PUBLISHED = Path(__file__).parents[3] / "resources" / "published.tsv"
+PUBLISHED = packaged.path("boldreel.report", "published.tsv")
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from boldreel import packaged
 from boldreel.data import tables
 from boldreel.errors import UserError
 from boldreel.report import markup, page, texts, wording
@@ -156,9 +157,7 @@ def test_same_results_same_page(page, tree, tmp_path):
 
 
 def published_path():
-    from pathlib import Path
-
-    return Path(__file__).parents[3] / "resources" / "published.tsv"
+    return packaged.path("boldreel.report", "published.tsv")
 
 
 def test_a_clip_stands_beside_its_baselines():

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boldreel
+from boldreel import packaged
 from boldreel.data import atomic, provenance, tables
 from boldreel.report import (
     compared,
@@ -38,7 +39,6 @@ from boldreel.step import parser, run
 if TYPE_CHECKING:
     import pandas as pd
 
-CAPTIONS = Path(__file__).parents[3] / "report"
 _LINKS = (
     ("watch", "Watch"),
     ("scores", "Scores"),
@@ -52,7 +52,7 @@ _LINKS = (
 
 def caption(name: str) -> str:
     """The figure's caption file as plain text; empty where there is none."""
-    path = CAPTIONS / f"{name}.rst"
+    path = packaged.path("boldreel.report", f"captions/{name}.rst")
     if not path.exists():
         return ""
     text = " ".join(path.read_text(encoding="utf-8").split())
