@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 from pathlib import Path
 
 import pytest
 
 from boldreel import imports
+from boldreel.sections import SECTIONS
+from boldreel.settings import keys
 
 LIBRARY = Path(imports.__file__).parent
+RULES = Path(__file__).parents[2] / "workflow" / "rules"
 ORDER = [
     *("insilico", "stimuli", "bold", "roi", "windows", "pretrain", "align", "generator"),
     *("reconstruct", "methods", "evaluate", "report"),
@@ -64,3 +69,29 @@ def test_an_edit_of_the_evaluation_trains_no_method_again(method):
     closure = {name for step in steps for name in imports.closure(step)}
     assert len(closure) > 10
     assert not {name for name in closure if name.startswith("boldreel.evaluate")}
+
+
+def partly_read() -> dict[str, tuple[str, set[str]]]:
+    """{step: (class that it reads, keys that its rule passes)} of rules that pass a part of a section."""
+    found = {}
+    for path in sorted(RULES.glob("*.smk")):
+        for rule in re.split(r"^rule ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+            kept = re.search(r"section\(\s*\"\w+\",\s*keep=\[([^]]*)\]", rule)
+            if kept is None:
+                continue
+            for step in re.findall(r"-m boldreel\.([\w.]+)", rule):
+                source = LIBRARY.joinpath(*step.split(".")).with_suffix(".py").read_text()
+                for kind in re.findall(r"\bread\((\w+), args\.config", source):
+                    found[step] = (kind, set(re.findall(r'"(\w+)"', kept[1])))
+    return found
+
+
+def test_rules_pass_each_key_that_a_step_of_few_keys_reads():
+    """One that is left out would have its default, whatever the configuration says."""
+    whole = {kind.__name__ for kind in SECTIONS.values()}
+    part = {step: of for step, of in partly_read().items() if of[0] not in whole}
+    assert {"evaluate.shard", "evaluate.between", "report.figures", "report.page"} <= set(part)
+    for step, (name, passed) in part.items():
+        module = importlib.import_module(f"boldreel.{step.split('.')[0]}.settings")
+        kind = getattr(module, name)
+        assert {key.name for key in keys(kind)} == passed, step
