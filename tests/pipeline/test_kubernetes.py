@@ -119,7 +119,7 @@ def test_what_no_job_makes_is_read_where_it_lies(remote, plan):
                 given.add(entry.removeprefix(f"{remote.root}/"))
     assert all((remote.root / path).is_file() for path in given), given
     assert "resources/insilico/diffusion/unet/diffusion_pytorch_model.safetensors" in given
-    assert "resources/atlas/visual_centres.tsv" in given
+    assert "workflow/lib/boldreel/roi/tables/visual_centres.tsv" in given
     assert {path.split("/")[0] for path in given} == {"resources", "workflow"}
 
 

@@ -48,6 +48,8 @@ _STORED = "return list(paths)"
 # What no step depends on: provenance, the description that the first subject's job writes, and the times of
 # jobs, which the report shows as far as it finds them.
 _BESIDE = re.compile(r"provenance\.json$|derivatives/\w+/dataset_description\.json$|/benchmarks/")
+# Tables and captions of the library, which the hash of its code does not cover.
+_PACKAGED = re.compile(r"workflow/lib/.*\.(tsv|json|rst)$")
 
 
 @dataclass
@@ -103,7 +105,7 @@ def undeclared(workspace: Workspace) -> tuple[set[str], dict[str, set[str]]]:
         seen.add(job.rule)
         for name in map(final, [*notes["read"], *notes["written"]]):
             above = {name, *map(str, Path(name).parents)}
-            data = Path(name).parts[0] in ("results", "resources")
+            data = Path(name).parts[0] in ("results", "resources") or _PACKAGED.match(name)
             if data and above.isdisjoint(job.declared) and not _BESIDE.search(name):
                 found[job.rule].add(name)
     return seen, dict(found)

@@ -27,7 +27,7 @@ rule evaluate_reference:
         runtime=240,
         gpu=1,
     params:
-        cfg=section("evaluate", dataset=DATASET),
+        cfg=section("evaluate", keep=["batch_size"]),
         code=code("evaluate.reference"),
         stimuli=folder_of("frames", 2),
         training=movies("train", "validation"),
@@ -58,7 +58,7 @@ rule evaluate_shard:
         runtime=240,
         gpu=1,
     params:
-        cfg=section("evaluate", leave_out=set(config["evaluate"]) - {"batch_size"}),
+        cfg=section("evaluate", keep=["batch_size"]),
         code=code("evaluate.shard"),
         judges=judges,
     shell:
@@ -204,7 +204,7 @@ rule evaluate_between:
         mem_mb=memory(1000),
         runtime=60,
     params:
-        cfg=section("evaluate", dataset=DATASET),
+        cfg=section("evaluate", keep=["resamples", "permutations"]),
         code=code("evaluate.between"),
     shell:
         "python -m boldreel.evaluate.between --clips {input:q} --subject {wildcards.subject} "
@@ -234,7 +234,7 @@ rule evaluate_group:
         mem_mb=memory(1000),
         runtime=20,
     params:
-        cfg=section("evaluate", dataset=DATASET),
+        cfg=section("evaluate", keep=[]),
         code=code("evaluate.group"),
     shell:
         "python -m boldreel.evaluate.group --scores {input.scores:q} {input.retrieval:q} {input.other:q} "

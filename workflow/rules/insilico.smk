@@ -88,7 +88,7 @@ rule insilico_drive:
 rule insilico_anatomy:
     """One subject's head: T1w image, and the truth about its brain."""
     input:
-        atlas=given(ROOT / "resources" / "atlas" / "visual_centres.tsv"),
+        atlas=given(LIB / "boldreel" / "roi" / "tables" / "visual_centres.tsv"),
     output:
         t1w=f"{R}/bids/sub-{{subject}}/anat/sub-{{subject}}_T1w.nii.gz",
         sidecar=f"{R}/bids/sub-{{subject}}/anat/sub-{{subject}}_T1w.json",
@@ -120,7 +120,7 @@ rule insilico_bold:
         anatomy=f"{TRUTH}/sub-{{subject}}/anatomy.json",
         encoding=f"{TRUTH}/sub-{{subject}}/encoding.npz",
         epi=f"{TRUTH}/sub-{{subject}}/epi.npz",
-        spectrum=given(ROOT / "resources" / "insilico" / "noise_spectrum.json"),
+        spectrum=given(LIB / "boldreel" / "insilico" / "noise_spectrum.json"),
         drive=f"{TRUTH}/drive",
     output:
         bold=simulated(FUNC, "_bold.nii"),

@@ -1,9 +1,9 @@
 # Stage 10: figures, and one self-contained page.
 
+CAPTIONS = LIB / "boldreel" / "report" / "captions"
 # What Snakemake's own report says under each figure; no job depends on it.
 config["captions"] = {
-    path.stem: path.read_text(encoding="utf-8")
-    for path in (ROOT / "workflow" / "report").glob("*.rst")
+    path.stem: path.read_text(encoding="utf-8") for path in CAPTIONS.glob("*.rst")
 }
 
 
@@ -67,9 +67,8 @@ rule report_figures:
     params:
         cfg=section(
             "report",
-            dataset=DATASET,
+            keep=["sheet_clips", "strip_clips", "strip_bytes"],
             method=METHOD,
-            combination=config["evaluate"]["combination"],
         ),
         code=code("report.figures"),
         results=folder_of("metrics", 2),
@@ -118,11 +117,8 @@ rule report_page:
         evidence=evidence(),
         qc=expand(f"{R}/sub-{{subject}}/qc.tsv", subject=study.everybody),
         twins=f"{R}/twins.json",
-        published=given(ROOT / "resources" / "published.tsv"),
-        captions=[
-            given(path)
-            for path in sorted((ROOT / "workflow" / "report").glob("*.rst"))
-        ],
+        published=given(LIB / "boldreel" / "report" / "published.tsv"),
+        captions=[given(path) for path in sorted(CAPTIONS.glob("*.rst"))],
     output:
         report(
             f"{R}/report.html", caption="../report/page.rst", category="The whole page"
@@ -140,6 +136,7 @@ rule report_page:
     params:
         cfg=section(
             "report",
+            keep=["page_clips", "level"],
             dataset=DATASET,
             method=METHOD,
             combination=config["evaluate"]["combination"],

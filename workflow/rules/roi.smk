@@ -14,7 +14,7 @@ ATLAS_FILES = [
 ]
 if config["roi"]["atlas"] in BUILT_IN:
     ATLAS_FILES.append(
-        given(ROOT / "resources" / "atlas" / BUILT_IN[config["roi"]["atlas"]])
+        given(LIB / "boldreel" / "roi" / "tables" / BUILT_IN[config["roi"]["atlas"]])
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,9 @@ import pytest
 from boldreel.data import tables
 from boldreel.errors import UserError
 from boldreel.evaluate import between
+from boldreel.evaluate.settings import PairedSettings
 
-CONFIG = {"resamples": 500, "permutations": 499, "seed": 1}
+SETTINGS = PairedSettings(resamples=500, permutations=499, seed=1)
 
 
 def values(method: str, level: float, seed: int, clips: int = 60) -> pd.DataFrame:
@@ -40,7 +42,7 @@ def test_a_difference_is_found_in_pairs_and_none_where_there_is_none(tmp_path):
         tables.write(paths[-1], values(method, level, k + 1), "clip_metrics")
     out = tmp_path / "between.tsv"
     line = ["--clips", *map(str, paths), "--subject", "01", "--output", str(out)]
-    between.main([*line, "--config", json.dumps(CONFIG)])
+    between.main([*line, "--config", json.dumps(asdict(SETTINGS))])
     table = tables.read(out, "between").set_index(["method", "other"])
     assert list(table.index) == [("a", "b"), ("a", "c"), ("b", "c")]
     # far below the spread between clips (1), which the pairing takes out
@@ -56,7 +58,7 @@ def test_clips_that_one_method_lacks_are_left_out():
     one, other = values("a", 1.0, 1), values("b", 0.0, 2)
     own = {"a": one[one["condition"] == "model"], "b": other[other["condition"] == "model"]}
     own["b"] = own["b"].iloc[10:]
-    assert between.between(own, CONFIG, 1)["n"].tolist() == [50]
+    assert between.between(own, SETTINGS)["n"].tolist() == [50]
     own["b"] = own["b"].assign(metric="psnr")
     with pytest.raises(UserError, match="in common"):
-        between.between(own, CONFIG, 1)
+        between.between(own, SETTINGS)

@@ -94,15 +94,6 @@ def test_a_layer_does_not_mind_contrast(network):
     np.testing.assert_allclose(np.linalg.norm(early.astype(np.float64), axis=1), 1, atol=1e-2)
 
 
-def test_tokens_become_maps_without_the_class_token():
-    tokens = torch.arange(2 * 10 * 3).reshape(2, 10, 3).float()
-    maps = layers.as_maps(tokens)
-    assert maps.shape == (2, 3, 3, 3)
-    assert torch.equal(maps[0, :, 0, 1], tokens[0, 2]) and torch.equal(
-        maps[1, :, 2, 2], tokens[1, 9]
-    )
-
-
 def test_identification_equals_the_naive_count():
     rng = np.random.default_rng(4)
     a, b = rng.normal(size=(2, 7, 2, 5)).astype(np.float16)

@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 from boldreel.data import arrays, tables
+from boldreel.data.frames import resize
 from boldreel.errors import UserError
 from boldreel.evaluate import __main__ as alone
 from boldreel.evaluate import clips, score
+from boldreel.report import wording
 
 CONFIG = {"seed": 3, "resamples": 100, "permutations": 300, "n_way": [2, 10], "page_clips": 2}
 FILES = {"metrics.tsv", "clips.tsv", "matching.tsv", "report.html", "provenance.json"}
@@ -72,7 +74,7 @@ def test_page_of_scores_without_subject(same):
     root, table = same
     page = (root / "out" / "report.html").read_text()
     assert "sub-" not in page and "Copy &lt;1&gt;" in page and "Copy <1>" not in page
-    assert f"<b>{alone.standalone.wording.number(value(table, 'ssim'))}</b>" in page
+    assert f"<b>{wording.number(value(table, 'ssim'))}</b>" in page
     # two clips, and best, median and worst of all: truth and reconstruction
     assert page.count("data:video/mp4") == 4 + 6
     assert "Mean colour" in page and "Upper bound" not in page and "Ridge" not in page
@@ -111,7 +113,7 @@ def test_unequal_frames_and_sizes(tmp_path):
     """Six true frames against three, and a truth of twice the size: the pictures of the same times."""
     full = blobs(0, frames=6)
     truth = save(tmp_path / "t", {n: c.repeat(2, 1).repeat(2, 2) for n, c in full.items()})
-    third = {n: clips.resize(c.repeat(2, 1).repeat(2, 2), (16, 16))[::2] for n, c in full.items()}
+    third = {n: resize(c.repeat(2, 1).repeat(2, 2), (16, 16))[::2] for n, c in full.items()}
     table = run(truth, save(tmp_path / "r", third), tmp_path / "out")
     assert value(table, "mse") == 0
     how = tables.read(tmp_path / "out" / "matching.tsv", "matching").iloc[0]
@@ -156,6 +158,7 @@ def test_numbers_are_those_of_the_pipeline(tree, judges, tmp_path):
     models = ["--image-classifier", judges / "image"]
     home = tree / "sub-01"
     config = {**CONFIG, "shifts": 5}
+    del config["page_clips"]
     score.main(
         [
             *("--reconstruction", str(home / "reconstruction" / "mindvideo")),

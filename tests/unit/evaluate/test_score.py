@@ -10,8 +10,13 @@ from boldreel.data import arrays, tables
 from boldreel.errors import UserError
 from boldreel.evaluate import baselines, clips, group, reference, score, shard
 from boldreel.evaluate.readings import Judges
+from boldreel.evaluate.settings import EvaluateSettings
 
-CONFIG = {"seed": 3, "dataset": "demo", "resamples": 200, "permutations": 300, "n_way": [2, 10]}
+CONFIG = {
+    **{"seed": 3, "dataset": "demo", "resamples": 200, "permutations": 300, "n_way": [2, 10]},
+    "combination": ["object", "colour"],
+}
+JUDGING = json.dumps({"seed": 3})
 
 
 def arguments(tree, subject, out, *more):
@@ -158,7 +163,7 @@ def test_a_control_of_some_clips_is_scored_on_those(tree, tmp_path):
 def test_constant_reconstruction_is_at_chance(tree):
     frames = np.full((12, 6, 32, 32, 3), 90, dtype=np.uint8)
     from boldreel import stats
-    from boldreel.evaluate.measures import Videos, measure
+    from boldreel.evaluate.measures import Panel, Videos, measure
     from boldreel.evaluate.readings import Readings
 
     rng = np.random.default_rng(0)
@@ -170,8 +175,8 @@ def test_constant_reconstruction_is_at_chance(tree):
     )
     pairing = stats.shifted(12, stats.shifts(12, 2))
     truth = Videos(rng.integers(0, 256, frames.shape, dtype=np.uint8), seen)
-    config = {"n_way": [2, 10], "top_k": [1], "clip_threshold": 0.6}
-    found = measure(truth, Videos(frames, flat), pairing, shots, [{}] * 12, {}, config)
+    settings = EvaluateSettings(n_way=(2, 10))
+    found = measure(truth, Videos(frames, flat), pairing, shots, [{}] * 12, Panel(), settings)
     for one in (m for m in found if m.metric.startswith("nway")):
         np.testing.assert_allclose(one.values, one.chance, atol=1e-12)
         assert stats.permutation([one.values], 99, rng).p == 1
@@ -181,10 +186,10 @@ def test_constant_reconstruction_is_at_chance(tree):
 def test_one_picture_for_all_clips_is_never_above_chance(kind):
     """Under every shift it scores the same but for rounding, which must not decide p."""
     from boldreel import stats
-    from boldreel.evaluate.measures import Videos, measure
+    from boldreel.evaluate.measures import Panel, Videos, measure
     from boldreel.evaluate.readings import Readings
 
-    config = {"n_way": [2], "top_k": [1], "clip_threshold": 0.6}
+    settings = EvaluateSettings(n_way=(2,))
     for seed in range(8):
         rng = np.random.default_rng(seed)
         truth = rng.integers(0, 256, (24, 1, 18, 18, 3), dtype=np.uint8)
@@ -193,7 +198,7 @@ def test_one_picture_for_all_clips_is_never_above_chance(kind):
             still = rng.integers(0, 256, still.shape, dtype=np.uint8)
         pairing = stats.shifted(24, stats.shifts(24, 2))
         videos = (Videos(truth, Readings()), Videos(np.stack([still] * 24), Readings()))
-        found = measure(*videos, pairing, np.arange(24) // 2, [{}] * 24, {}, config)
+        found = measure(*videos, pairing, np.arange(24) // 2, [{}] * 24, Panel(), settings)
         assert {"ssim", "mse", "psnr", "hue_correlation"} <= {one.metric for one in found}
         for one in found:
             p = stats.permutation([one.values], 99, rng).p
@@ -213,16 +218,18 @@ def test_runs_of_one_shot_have_neither_interval_nor_p(tree, tmp_path):
 
 
 def test_one_still_for_all_scores_as_its_copies():
-    from boldreel.evaluate.measures import Videos, measure
+    from boldreel.evaluate.measures import Panel, Videos, measure
     from boldreel.evaluate.readings import Readings
 
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (5, 3, 16, 16, 3), dtype=np.uint8)
     still = np.broadcast_to(frames[:1, :1], frames.shape)
     truth, pairing = Videos(frames, Readings()), (np.arange(5)[None], np.arange(5)[None])
-    config = {"n_way": [2], "top_k": [1], "clip_threshold": 0.6}
+    settings = EvaluateSettings(n_way=(2,))
     once, copies = (
-        measure(truth, Videos(shown, Readings()), pairing, np.arange(5), [{}] * 5, {}, config)
+        measure(
+            truth, Videos(shown, Readings()), pairing, np.arange(5), [{}] * 5, Panel(), settings
+        )
         for shown in (still, still.copy())
     )
     assert [one.metric for one in once] == [one.metric for one in copies]
@@ -242,7 +249,7 @@ def test_shards_are_looked_at_one_by_one_and_gathered(tree, judges, tmp_path, mo
         shard.main(
             [
                 *("--reconstruction", str(made / f"shard-{number}"), "--output", str(readings[-1])),
-                *("--config", json.dumps(CONFIG), *models),
+                *("--config", JUDGING, *models),
             ]
         )
     out = {}
@@ -275,7 +282,7 @@ def test_judges_and_reference_agree(tree, judges, tmp_path, monkeypatch):
             *("--upper-bound", str(tree / "reconstruction" / "true_features")),
             *("--stimuli", str(tree / "stimuli"), "--clips", str(tree / "clips.parquet")),
             *("--training-movies", *training),
-            *("--output", str(tmp_path / "reference"), "--config", json.dumps(CONFIG), *models),
+            *("--output", str(tmp_path / "reference"), "--config", JUDGING, *models),
         ]
     )
     a, b = tmp_path / "a", tmp_path / "b"

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from boldreel import packaged
+
 sys.path.insert(0, str(Path(__file__).parents[2]))  # tests/, for fixtures_results
 
-PUBLISHED = Path(__file__).parents[3] / "resources" / "published.tsv"
+PUBLISHED = packaged.path("boldreel.report", "published.tsv")
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +39,8 @@ def page(tree, figures):
     """The page as text."""
     from boldreel.report import page
 
-    config = json.dumps({"seed": 1, "page_clips": 4, "dataset": "demo"})
+    told = {"seed": 1, "page_clips": 4, "dataset": "demo", "combination": ["object", "colour"]}
+    config = json.dumps(told)
     line = ["--results", str(tree), "--subjects", "01", "02", "03", "--config", config]
     page.main([*line, "--published", str(PUBLISHED), "--output", str(tree / "report.html")])
     return (tree / "report.html").read_text()

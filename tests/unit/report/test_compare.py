@@ -12,6 +12,7 @@ import pytest
 from boldreel.data import provenance, tables
 from boldreel.errors import UserError
 from boldreel.report import compare
+from boldreel.report.settings import CompareSettings
 
 CLIPS = 40
 
@@ -65,7 +66,7 @@ def test_a_planted_difference_is_found(runs, tmp_path, capsys) -> None:  # type:
 
 
 def test_a_run_does_not_differ_from_itself(runs, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    table = compare.paired(runs[0], runs[0], {**compare.DEFAULTS}, 0)
+    table = compare.paired(runs[0], runs[0], CompareSettings())
     assert (table["difference"] == 0).all() and (table["p"] == 1).all()
     assert compare.options(runs[0], runs[0]) == []
     assert "Nothing" in compare.render(table, [], ("a", "a"), 0.05)

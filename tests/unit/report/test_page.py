@@ -4,13 +4,16 @@ import base64
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
+from boldreel import packaged
 from boldreel.data import tables
 from boldreel.errors import UserError
 from boldreel.report import markup, page, texts, wording
+from boldreel.report.settings import PageSettings
 
 LINE = [
     "--subjects",
@@ -77,9 +80,9 @@ def test_simulated_data_say_so_at_the_top(tree, figures):
     from boldreel.report.results import Results
 
     parts = (Results(tree, ["01", "03"], "mindvideo"), figures, None, pd.DataFrame())
-    settings = {**page_defaults(), "page_clips": 1, "dataset": "demo"}
+    settings = PageSettings(page_clips=1, dataset="demo", combination=("object", "colour"))
     real, *_ = page.render(*parts, settings)
-    made, table, judged = page.render(*parts, {**settings, "simulated": True})
+    made, table, judged = page.render(*parts, replace(settings, simulated=True))
     top = made[: made.index("<main")]
     assert "Simulated data." in top and "Nobody was scanned" in top
     assert "simulated fMRI of 2 simulated subjects" in top
@@ -88,12 +91,6 @@ def test_simulated_data_say_so_at_the_top(tree, figures):
     said = page.spoken(tree / "report.html", table, judged, "mindvideo", True).splitlines()
     assert said[-4] == "These data are simulated: nobody was scanned."
     assert said[-3].startswith("sub-01 is above chance in all 15 metrics. In CLIP identification")
-
-
-def page_defaults():
-    from boldreel.report.figures import DEFAULTS
-
-    return DEFAULTS
 
 
 def test_what_is_no_better_than_a_baseline_is_not_green(page):
@@ -148,7 +145,8 @@ def test_every_video_has_a_name_and_a_first_frame(page):
 def test_same_results_same_page(page, tree, tmp_path):
     from boldreel.report import page as step
 
-    config = json.dumps({"seed": 1, "page_clips": 4, "dataset": "demo"})
+    told = {"seed": 1, "page_clips": 4, "dataset": "demo", "combination": ["object", "colour"]}
+    config = json.dumps(told)
     line = ["--results", str(tree), "--subjects", "01", "02", "03", "--config", config]
     line += ["--published", str(published_path()), "--output", str(tmp_path / "again.html")]
     step.main(line)
@@ -159,9 +157,7 @@ def test_same_results_same_page(page, tree, tmp_path):
 
 
 def published_path():
-    from pathlib import Path
-
-    return Path(__file__).parents[3] / "resources" / "published.tsv"
+    return packaged.path("boldreel.report", "published.tsv")
 
 
 def test_a_clip_stands_beside_its_baselines():

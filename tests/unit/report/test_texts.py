@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from boldreel.report import texts
+from boldreel.report.settings import PageSettings
 
 
 def test_an_encoder_that_kept_its_ridge_start_is_said_to_be_ridge():
@@ -32,9 +33,9 @@ def test_nothing_is_said_of_a_history_without_a_bound():
     ],
 )
 def test_methods_follow_the_run(made, words):
-    assert words in texts.methods({"01": {"lag": 4.0, "window": 3}}, {}, made)
+    assert words in texts.methods({"01": {"lag": 4.0, "window": 3}}, {}, PageSettings(**made))
 
 
 def test_only_the_engine_that_ran_is_named():
     for engine in ("fmriprep-apptainer", "derivatives"):
-        assert "own engine" not in texts.methods({}, {}, {"engine": engine})
+        assert "own engine" not in texts.methods({}, {}, PageSettings(engine=engine))

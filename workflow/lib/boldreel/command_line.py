@@ -16,15 +16,16 @@ from typing import Any
 
 from boldreel.errors import UserError
 
-ROOT = Path(__file__).parents[3]  # of the checkout, where the library is installed from one
-
 
 def snakefile() -> Path:
     """The Snakefile: of the folder that the command is called in, else of this library's checkout.
 
     Raises UserError where there is neither.
     """
-    for base in (Path(), ROOT):
+    above = [
+        base for base in Path(__file__).parents if Path(__file__).is_relative_to(base / "workflow")
+    ]
+    for base in (Path(), *above):
         if (base / "workflow" / "Snakefile").is_file():
             return base / "workflow" / "Snakefile"
     raise UserError(

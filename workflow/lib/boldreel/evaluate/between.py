@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,8 @@ import numpy as np
 from boldreel import stats
 from boldreel.data import provenance, tables
 from boldreel.errors import UserError
-from boldreel.evaluate.score import DEFAULTS
+from boldreel.evaluate.settings import PairedSettings
+from boldreel.settings import read
 from boldreel.step import parser, run
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ KEYS = ["metric", "definition"]
 
 
 def compare(
-    first: pd.DataFrame, second: pd.DataFrame, config: Mapping[str, Any], seed: int
+    first: pd.DataFrame, second: pd.DataFrame, settings: PairedSettings
 ) -> Iterator[dict[str, Any]]:
     """A row for each metric that both tables have, without names and correction.
 
@@ -44,11 +46,11 @@ def compare(
         if not at.any():
             continue
         shots = rows["shot"].to_numpy()[at]
-        rng = np.random.default_rng([seed, 6])
-        drawn = stats.resample(shots, np.zeros(len(shots)), int(config["resamples"]), rng)
+        rng = np.random.default_rng([settings.seed, 6])
+        drawn = stats.resample(shots, np.zeros(len(shots)), settings.resamples, rng)
         low, high = stats.interval(apart[at], drawn)
         sums = np.bincount(drawn.member, apart[at])
-        signs = stats.random_signs(len(sums), int(config["permutations"]), rng)
+        signs = stats.random_signs(len(sums), settings.permutations, rng)
         yield {
             "metric": metric,
             "definition": definition,
@@ -61,15 +63,13 @@ def compare(
         }
 
 
-def between(
-    by_method: Mapping[str, pd.DataFrame], config: Mapping[str, Any], seed: int
-) -> pd.DataFrame:
+def between(by_method: Mapping[str, pd.DataFrame], settings: PairedSettings) -> pd.DataFrame:
     """The table for all pairs of methods, in the order given."""
     import pandas as pd
 
     parts = []
     for one, other in itertools.combinations(by_method, 2):
-        rows = pd.DataFrame(compare(by_method[one], by_method[other], config, seed))
+        rows = pd.DataFrame(compare(by_method[one], by_method[other], settings))
         if len(rows):
             corrected = stats.holm(rows["p"].to_numpy())
             parts.append(rows.assign(method=one, other=other, p_corrected=corrected))
@@ -90,8 +90,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--subject", required=True)
     arguments.add_argument("--output", required=True, type=Path)
     args = arguments.parse_args(argv)
-    config = {**DEFAULTS, **args.config}
-    seed = int(config.get("seed", 0))
+    settings = read(PairedSettings, args.config, "evaluate")
     by_method = {}
     for path in args.clips:
         table = tables.read(path, "clip_metrics")
@@ -102,10 +101,16 @@ def main(argv: list[str] | None = None) -> None:
                     f"{path}: method {method} stands in another table too; give each once"
                 )
             by_method[str(method)] = rows
-    table = between(by_method, config, seed)
+    table = between(by_method, settings)
     table.insert(0, "subject", args.subject)
     tables.write(args.output, table, "between")
-    provenance.record(args.output, inputs=args.clips, config=config, seed=seed, started=started)
+    provenance.record(
+        args.output,
+        inputs=args.clips,
+        config=asdict(settings),
+        seed=settings.seed,
+        started=started,
+    )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boldreel.data import arrays
+from boldreel.data.frames import resize
 from boldreel.errors import UserError
 
 if TYPE_CHECKING:
@@ -115,19 +116,6 @@ def cut(
         times = first + (np.arange(frames) * int(count)) // frames
         out[row] = resize(movies[movie][times], size)
     return out
-
-
-def resize(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Frames (n, h, w, 3) at `size`; area-true bicubic (PIL), the same array where it fits."""
-    if frames.shape[1:3] == tuple(size):
-        return np.asarray(frames)
-    from PIL import Image
-
-    scaled = [
-        np.asarray(Image.fromarray(frame).resize((size[1], size[0]), Image.Resampling.BICUBIC))
-        for frame in np.asarray(frames)
-    ]
-    return np.stack(scaled)
 
 
 def as_size(clips: np.ndarray, frames: int, size: tuple[int, int]) -> np.ndarray:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from boldreel.base_models.maps import as_maps
 from boldreel.evaluate.alexnet import AlexNet
 
 LONGEST = 8192  # numbers a frame: 1,200 clips of 6 frames take 120 MB
@@ -40,14 +41,6 @@ def of_hidden_states(states: tuple[torch.Tensor, ...]) -> tuple[np.ndarray, np.n
     """The state a quarter of the way in and the last one, of an image classifier: float16 (n, D)."""
     early = max(1, round((len(states) - 1) / 4))
     return vectors(as_maps(states[early])), vectors(as_maps(states[-1]))
-
-
-def as_maps(state: torch.Tensor) -> torch.Tensor:
-    """Tokens (n, t, c) as maps (n, c, side, side), leading tokens (class, registers) left out."""
-    if state.ndim == 4:
-        return state
-    side = math.isqrt(state.shape[1])
-    return state[:, -side * side :].transpose(1, 2).unflatten(2, (side, side))
 
 
 def vectors(maps: torch.Tensor) -> np.ndarray:

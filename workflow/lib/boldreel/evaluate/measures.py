@@ -8,8 +8,7 @@ model that was not given is left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from boldreel.evaluate import (
 )
 from boldreel.evaluate.lpips import Lpips
 from boldreel.evaluate.readings import Readings
+from boldreel.evaluate.settings import EvaluateSettings
 
 NAN = float("nan")
 LPIPS_SHIFTS = 10  # each looks at all frames anew
@@ -70,15 +70,29 @@ class Videos:
 Factors = Mapping[str, tuple[list[str], np.ndarray]]
 
 
+@dataclass(frozen=True)
+class Panel:
+    """What is known of the judges, beside what they read.
+
+    factors : what the labels of the "image" and the "video" classifier say, see `judge.factors`.
+    layers : names of the early and the late layer. sentences : name of what embeds captions.
+    lpips : None to do without.
+    """
+
+    factors: Mapping[str, Factors] = field(default_factory=dict)
+    layers: tuple[str, str] | None = None
+    sentences: str | None = None
+    lpips: Lpips | None = None
+
+
 def measure(
     truth: Videos,
     reconstruction: Videos,
     pairing: tuple[np.ndarray, np.ndarray],
     shots: np.ndarray,
     attributes: Sequence[Mapping[str, str]],
-    factors: Mapping[str, Factors],
-    config: Mapping[str, Any],
-    lpips: Lpips | None = None,
+    panel: Panel,
+    settings: EvaluateSettings,
 ) -> list[Measure]:
     """Every metric for which there is material.
 
@@ -86,42 +100,37 @@ def measure(
     ----------
     pairing : index arrays (pairings, n) of reconstruction and truth, see `stats.shifted`.
     shots : (n,) shot of each true clip. attributes : of each true clip.
-    factors : what the "image" and "video" classifiers' labels say, see `judge.factors`.
-    config : keys n_way, top_k, clip_threshold; optional pixel_shifts, the most pairings for
-        metrics on pixels, which take by far the longest, and layers, the names of the early and the late
-        layer, sentences, the name of what embeds captions.
-    lpips : None to do without.
     """
     i, j = pairing
-    few = stats.thinned(len(i), int(config.get("pixel_shifts", len(i))))
+    few = stats.thinned(len(i), settings.pixel_shifts or len(i))
     found = [
         *_pixels(truth.frames, reconstruction.frames, i[few], j[few]),
         *_motion(truth.frames, reconstruction.frames),
     ]
     a, b = reconstruction.readings, truth.readings
     if a.image is not None and b.image is not None:
-        found += _nway("nway_frame", a.image, b.image, i, j, config)
+        found += _nway("nway_frame", a.image, b.image, i, j, settings)
     if a.video is not None and b.video is not None:
-        found += _nway("nway_video", a.video, b.video, i, j, config)
+        found += _nway("nway_video", a.video, b.video, i, j, settings)
     if a.flow is not None and b.flow is not None and b.flow.shape[1]:
         found += _flow(a.flow, b.flow, i[few], j[few])
     if a.embedding is not None and b.embedding is not None:
-        found += _clip(a.embedding, b.embedding, shots, i, j, config["clip_threshold"])
+        found += _clip(a.embedding, b.embedding, shots, i, j, settings.clip_threshold)
     if a.early is not None and a.late is not None and b.early is not None and b.late is not None:
         for name, one, other in zip(
-            config["layers"], (a.early, a.late), (b.early, b.late), strict=True
+            panel.layers or (), (a.early, a.late), (b.early, b.late), strict=True
         ):
             values = clip_similarity.identification(one, other, shots, i, j)
             found.append(Measure("layer_identification", name, "higher", 0.5, values))
-    if lpips is not None:
+    if panel.lpips is not None:
         least = stats.thinned(len(i), min(LPIPS_SHIFTS, len(few)))
-        values = lpips.pairs(reconstruction.frames, truth.frames, i[least], j[least])
+        values = panel.lpips.pairs(reconstruction.frames, truth.frames, i[least], j[least])
         found.append(Measure("lpips", "alexnet", "lower", NAN, values))
     if a.caption is not None and b.caption is not None:
-        found += _captions(a, b, i[few], j[few], config)
+        found += _captions(a, b, i[few], j[few], str(panel.sentences))
     for which, logits in (("image", a.image), ("video", a.video)):
         if logits is not None:
-            found += _judge(which, logits, factors.get(which, {}), attributes, i, j)
+            found += _judge(which, logits, panel.factors.get(which, {}), attributes, i, j)
     return found
 
 
@@ -224,17 +233,17 @@ def _nway(
     truth: np.ndarray,
     i: np.ndarray,
     j: np.ndarray,
-    config: Mapping[str, Any],
+    settings: EvaluateSettings,
 ) -> Iterator[Measure]:
     classes = scores.shape[-1]
     for right, name in ((3, "top3"), (1, "single")):
         if classes <= right:
             continue
         labels = nway.right_classes(truth, right)
-        for n_way in config["n_way"]:
+        for n_way in settings.n_way:
             if classes - right < n_way - 1:
                 continue
-            for top_k in config["top_k"]:
+            for top_k in settings.top_k:
                 values = np.stack(
                     [
                         nway.exact(scores[p], labels[q], n_way, top_k)
@@ -277,7 +286,7 @@ def _clip(
 
 
 def _captions(
-    a: Readings, b: Readings, i: np.ndarray, j: np.ndarray, config: Mapping[str, Any]
+    a: Readings, b: Readings, i: np.ndarray, j: np.ndarray, sentences: str
 ) -> Iterator[Measure]:
     said, true = ([str(text) for text in r.caption] for r in (a, b) if r.caption is not None)
     for definition, values in captions.agreement(said, true, i, j).items():
@@ -285,7 +294,7 @@ def _captions(
         yield Measure(metric, definition, "higher", NAN, values)
     if a.sentence is not None and b.sentence is not None:
         values = np.einsum("pnd,pnd->pn", a.sentence[i], b.sentence[j], dtype=np.float64)
-        yield Measure("caption_similarity", config["sentences"], "higher", NAN, values)
+        yield Measure("caption_similarity", sentences, "higher", NAN, values)
 
 
 def _judge(

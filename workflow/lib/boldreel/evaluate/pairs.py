@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from boldreel.data.frames import resize
 from boldreel.evaluate import baselines
-from boldreel.evaluate.clips import resize
 from boldreel.evaluate.score import Condition
 from boldreel.evaluate.videos import Clip
 from boldreel.training.progress import Progress

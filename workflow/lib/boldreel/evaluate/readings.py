@@ -18,8 +18,6 @@ from boldreel.evaluate import alexnet, captions, flow, layers
 from boldreel.evaluate.lpips import Lpips
 from boldreel.training.progress import Progress
 
-BATCH_SIZE = 8  # clips that are looked at at a time
-
 
 @dataclass(frozen=True)
 class Readings:
@@ -107,7 +105,7 @@ class Judges:
         self,
         models: Models,
         device: Any = "cpu",
-        batch_size: int = BATCH_SIZE,
+        batch_size: int = 8,
         known: Sequence[str] = (),
     ) -> None:
         self.device, self.batch_size = device, batch_size

@@ -9,6 +9,7 @@ from there. No subject's data go in, so that another subject leaves it as it is.
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ import numpy as np
 from boldreel.data import atomic, provenance, tables
 from boldreel.evaluate import baselines, clips, stored
 from boldreel.evaluate.readings import Judges, Models
-from boldreel.evaluate.score import DEFAULTS
+from boldreel.evaluate.settings import JudgingSettings
+from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training.device import lease
 
@@ -32,17 +34,16 @@ def main(argv: list[str] | None = None) -> None:
     Models.ask(arguments)
     arguments.add_argument("--output", required=True, type=Path, help="folder")
     args = arguments.parse_args(argv)
-    config = {**DEFAULTS, **args.config}
-    seed = int(config.get("seed", 0))
+    settings = read(JudgingSettings, args.config, "evaluate")
 
     upper = clips.Reconstruction(args.upper_bound)
     frames, size = upper.shape[0], (upper.shape[1], upper.shape[2])
     table = tables.read(args.clips, "clips")
     test = table[table["clip"].isin(upper.names)]
     movies = set(args.training_movies) - set(test["movie"])
-    random = baselines.random_clips(table, movies, len(test), seed).drop_duplicates("clip")
+    random = baselines.random_clips(table, movies, len(test), settings.seed).drop_duplicates("clip")
     with lease() as device, atomic.folder(args.output) as folder:
-        judges = Judges(Models.told(args), device, int(config["batch_size"]))
+        judges = Judges(Models.told(args), device, settings.batch_size)
         for name, chosen in (("truth", test), ("training", random)):
             shown = clips.cut(chosen, args.stimuli, frames, size)
             stored.save(folder / name, judges.read(shown, name), list(chosen["clip"]))
@@ -54,7 +55,9 @@ def main(argv: list[str] | None = None) -> None:
         made = judges.read(upper.frames(names), "true_features")
         stored.save(folder / "true_features", made, names)
         inputs = [*args.upper_bound, args.clips]
-        provenance.record(folder, inputs=inputs, config=config, seed=seed, started=started)
+        provenance.record(
+            folder, inputs=inputs, config=asdict(settings), seed=settings.seed, started=started
+        )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,29 +21,18 @@ from boldreel.data import provenance, responses, tables
 from boldreel.errors import UserError
 from boldreel.evaluate import baselines, clips, judge
 from boldreel.evaluate.frechet import Collected
-from boldreel.evaluate.lpips import Lpips
-from boldreel.evaluate.measures import Measure, Videos, measure, of_truth
-from boldreel.evaluate.readings import BATCH_SIZE, Judges, Models
+from boldreel.evaluate.measures import Measure, Panel, Videos, measure, of_truth
+from boldreel.evaluate.readings import Judges, Models
+from boldreel.evaluate.settings import EvaluateSettings
 from boldreel.evaluate.stored import MODEL, Stored
 from boldreel.evaluate.summary import Summary
 from boldreel.evaluate.table import tabulate
+from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training.device import lease
 
 if TYPE_CHECKING:
     import pandas as pd
-
-DEFAULTS: dict[str, Any] = {
-    "n_way": [2, 50],
-    "top_k": [1],
-    "clip_threshold": 0.6,
-    "resamples": 2000,
-    "resample_runs": False,
-    "permutations": 2000,
-    "shifts": 40,
-    "combination": ["object", "colour"],
-    "batch_size": BATCH_SIZE,
-}
 
 
 @dataclass(frozen=True)
@@ -151,7 +140,7 @@ def score(
     runs: Sequence[clips.Segment],
     judges: Judges,
     known_readings: Stored,
-    config: Mapping[str, Any],
+    settings: EvaluateSettings,
 ) -> tuple[dict[str, list[list[Measure]]], Collected]:
     """Measures of every condition, {condition: [measures of run 1, of run 2, ...]}, and the class scores
     from which sets of clips are compared."""
@@ -160,7 +149,7 @@ def score(
     shots, attributes = test["shot"].to_numpy(), clips.attributes(test)
     every = attributes + clips.attributes(material.training)
     factors = {which: judge.factors(judges.labels(which), every) for which in ("image", "video")}
-    config = {**config, "layers": judges.layers, "sentences": judges.sentences_name}
+    panel = Panel(factors, judges.layers, judges.sentences_name, judges.lpips)
     out: dict[str, list[list[Measure]]] = {}
     for segment in runs:
         rows, count = segment.rows, len(segment.rows)
@@ -171,16 +160,14 @@ def score(
         truth = Videos(frames, judges.described(judged, frames, _captions(test, rows)))
         collected.add("truth", rows, truth.readings.video)
         own = [attributes[row] for row in rows]
-        by = stats.shifts(count, stats.longest(shots[rows]), int(config["shifts"]))
+        by = stats.shifts(count, stats.longest(shots[rows]), settings.shifts)
         for condition in material.conditions(rows):
             what = f"{condition.name} of {segment.name}"
             if condition.at is not None:
                 some = judges.described(judges.read(condition.frames, what), condition.frames)
                 collected.add(condition.name, rows[condition.at], some.video)
                 videos = Videos(condition.frames, some)
-                found = _of_some(
-                    videos, condition.at, truth, shots[rows], own, factors, config, judges.lpips
-                )
+                found = _of_some(videos, condition.at, truth, shots[rows], own, panel, settings)
                 out.setdefault(condition.name, []).append(found)
                 continue
             judged = known_readings.take(condition.stored, condition.clips)
@@ -190,7 +177,7 @@ def score(
             collected.add(condition.name, rows, seen.readings.video)
             plan = by if condition.name == MODEL else by[:1]
             pairing = stats.shifted(count, plan)
-            found = measure(truth, seen, pairing, shots[rows], own, factors, config, judges.lpips)
+            found = measure(truth, seen, pairing, shots[rows], own, panel, settings)
             out.setdefault(condition.name, []).append(found)
         out.setdefault("truth", []).append(of_truth(truth, own, factors))
     return out, collected
@@ -209,16 +196,15 @@ def _of_some(
     truth: Videos,
     shots: np.ndarray,
     attributes: Sequence[Mapping[str, str]],
-    factors: Mapping[str, Any],
-    config: Mapping[str, Any],
-    lpips: Lpips | None,
+    panel: Panel,
+    settings: EvaluateSettings,
 ) -> list[Measure]:
     """Measures of clips that are there at some places of a run alone; NaN for the others."""
     count = len(truth.frames)
     beside = Videos(truth.frames[at], truth.readings.take(at))
     pairing = stats.shifted(len(at), np.zeros(1, dtype=int))
     own = [attributes[place] for place in at]
-    found = measure(beside, seen, pairing, shots[at], own, factors, config, lpips)
+    found = measure(beside, seen, pairing, shots[at], own, panel, settings)
     return [one.spread(at, count) for one in found]
 
 
@@ -302,8 +288,7 @@ def main(argv: list[str] | None = None) -> None:
         "--output-nearest", type=Path, help="table of nearest training clips; needs --series-dir"
     )
     args = arguments.parse_args(argv)
-    config = {**DEFAULTS, **args.config}
-    seed = int(config.get("seed", 0))
+    settings = read(EvaluateSettings, args.config, "evaluate")
 
     model = clips.Reconstruction(args.reconstruction)
     upper = clips.Reconstruction(args.upper_bound) if args.upper_bound else None
@@ -325,22 +310,22 @@ def main(argv: list[str] | None = None) -> None:
     movies = set(training["movie"]) - set(test["movie"])
     # Where test and training are parts of one film, clips stand for movies.
     pool = table if movies else training
-    random = baselines.random_clips(pool, movies or set(pool["movie"]), len(test), seed)
+    random = baselines.random_clips(pool, movies or set(pool["movie"]), len(test), settings.seed)
     runs = clips.segments(test)
     controls = open_controls(args.controls, model, [list(test["clip"].iloc[r.rows]) for r in runs])
     material = Material(model, upper, args.stimuli, test, training, random, nearest, controls)
     with lease() as device:
-        batch, known_captions = int(config["batch_size"]), list(training["caption"])
-        judges = Judges(Models.told(args), device, batch, known_captions)
+        known_captions = list(training["caption"])
+        judges = Judges(Models.told(args), device, settings.batch_size, known_captions)
         folders = [*([args.reference] if args.reference else []), *args.readings]
         known = Stored(folders, judges.parts)
-        measured, collected = score(material, runs, judges, known, config)
+        measured, collected = score(material, runs, judges, known, settings)
 
-    seen = clips.seen(clips.attributes(test), clips.attributes(training), config["combination"])
-    summary = Summary(runs, test["shot"].to_numpy(), seen, config, seed)
+    seen = clips.seen(clips.attributes(test), clips.attributes(training), settings.combination)
+    summary = Summary(runs, test["shot"].to_numpy(), seen, settings)
     rows, by_clip = tabulate(measured, collected, summary, test, runs, args.method)
     rows.insert(0, "subject", args.subject)
-    rows.insert(0, "dataset", args.dataset or str(config.get("dataset", "")))
+    rows.insert(0, "dataset", args.dataset or settings.dataset)
     tables.write(args.output_clips, by_clip, "clip_metrics")
     tables.write(args.output_scores, rows, "metrics")
     inputs = [*args.reconstruction, *args.upper_bound, *args.controls, args.clips, args.windows]
@@ -350,7 +335,9 @@ def main(argv: list[str] | None = None) -> None:
         tables.write(args.output_nearest, neighbours, "nearest")
         targets.append(args.output_nearest)
     for target in targets:
-        provenance.record(target, inputs=inputs, config=config, seed=seed, started=started)
+        provenance.record(
+            target, inputs=inputs, config=asdict(settings), seed=settings.seed, started=started
+        )
 
 
 if __name__ == "__main__":

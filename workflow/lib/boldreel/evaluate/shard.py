@@ -7,11 +7,14 @@ those of all shards, so that looking at a subject's reconstructions is spread ov
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 from boldreel.data import atomic, provenance
 from boldreel.evaluate import clips, stored
-from boldreel.evaluate.readings import BATCH_SIZE, Judges, Models
+from boldreel.evaluate.readings import Judges, Models
+from boldreel.evaluate.settings import JudgingSettings
+from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training.device import lease
 
@@ -24,19 +27,19 @@ def main(argv: list[str] | None = None) -> None:
     Models.ask(arguments)
     arguments.add_argument("--output", required=True, type=Path, help="folder")
     args = arguments.parse_args(argv)
-    config = {"batch_size": BATCH_SIZE, **args.config}
+    settings = read(JudgingSettings, args.config, "evaluate")
 
     shard = clips.Reconstruction([args.reconstruction])
     names = list(shard.names)
     with lease() as device, atomic.folder(args.output) as folder:
-        judges = Judges(Models.told(args), device, int(config["batch_size"]))
+        judges = Judges(Models.told(args), device, settings.batch_size)
         seen = judges.read(shard.frames(names), Path(args.reconstruction).name)
         stored.save(folder / stored.MODEL, seen, names)
         provenance.record(
             folder,
             inputs=[args.reconstruction],
-            config=config,
-            seed=int(config.get("seed", 0)),
+            config=asdict(settings),
+            seed=settings.seed,
             started=started,
         )
 

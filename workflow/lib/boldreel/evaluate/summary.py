@@ -5,7 +5,7 @@ Takes the measures of each run; leaves rows of the tables "metrics" and "clip_me
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from boldreel import stats
 from boldreel.evaluate.clips import Segment
 from boldreel.evaluate.measures import Measure
+from boldreel.evaluate.settings import EvaluateSettings
 
 NAN = float("nan")
 _UNTESTED = stats.Permutation(NAN, NAN, NAN, 0)
@@ -49,7 +50,6 @@ class Summary:
     Parameters
     ----------
     runs : the test runs. shots : (n,) shot of each clip. seen : bool (n,) or None.
-    config : keys resamples, resample_runs, permutations. seed : integer.
     """
 
     def __init__(
@@ -57,10 +57,9 @@ class Summary:
         runs: Sequence[Segment],
         shots: np.ndarray,
         seen: np.ndarray | None,
-        config: Mapping[str, Any],
-        seed: int,
+        settings: EvaluateSettings,
     ) -> None:
-        self.runs, self.config, self.seed = runs, config, seed
+        self.runs, self.settings = runs, settings
         self.groups = groups(runs, len(shots), seen)
         self.shots = np.unique(shots, return_inverse=True)[1]
         self.signs: dict[int, np.ndarray] = {}
@@ -69,13 +68,13 @@ class Summary:
             home[run.rows] = run.name
         self.draws = {}
         for group in self.groups:
-            rng = np.random.default_rng([seed, 1])
+            rng = np.random.default_rng([settings.seed, 1])
             self.draws[group.name] = stats.resample(
                 shots[group.inside],
                 home[group.inside],
-                int(config["resamples"]),
+                settings.resamples,
                 rng,
-                bool(config["resample_runs"]),
+                settings.resample_runs,
             )
 
     def rows(self, measures: Sequence[Measure], tested: bool) -> list[dict[str, Any]]:
@@ -120,8 +119,8 @@ class Summary:
         _, shot = np.unique(self.shots[at], return_inverse=True)
         sums = np.bincount(shot, differences[at])
         if len(sums) not in self.signs:
-            rng = np.random.default_rng([self.seed, 5])
-            draws = int(self.config["permutations"])
+            rng = np.random.default_rng([self.settings.seed, 5])
+            draws = self.settings.permutations
             self.signs[len(sums)] = stats.random_signs(len(sums), draws, rng)
         signs = self.signs[len(sums)]
         return float(differences[at].mean()), stats.paired_p(sums, signs), len(signs)
@@ -143,8 +142,8 @@ class Summary:
             here = inside[run.rows] & np.isfinite(measure.values[0])
             if here.any():
                 values.append(sign * measure.values[:, here])
-        rng = np.random.default_rng([self.seed, 2])
-        return stats.permutation(values, int(self.config["permutations"]), rng)
+        rng = np.random.default_rng([self.settings.seed, 2])
+        return stats.permutation(values, self.settings.permutations, rng)
 
 
 def _told(found: stats.Permutation) -> dict[str, float]:

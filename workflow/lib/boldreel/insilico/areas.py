@@ -1,6 +1,6 @@
 """The table of visual areas, the same that defines the regions of the embedded atlas.
 
-Takes resources/atlas/visual_centres.tsv; leaves names, centres in MNI mm and radii as arrays.
+Takes roi/tables/visual_centres.tsv; leaves names, centres in MNI mm and radii as arrays.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from boldreel import packaged
 from boldreel.errors import UserError
 
-CENTRES = Path(__file__).parents[4] / "resources" / "atlas" / "visual_centres.tsv"
+CENTRES = packaged.path("boldreel.roi", "tables/visual_centres.tsv")
 
 
 def read_centres(path: Path = CENTRES) -> dict[str, np.ndarray]:

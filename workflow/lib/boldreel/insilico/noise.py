@@ -1,6 +1,6 @@
 """BOLD noise: smooth over cortex, autocorrelated in time as real BOLD is.
 
-Takes the spectrum P(f) = a f^-b + c in resources/insilico/noise_spectrum.json, which
+Takes the spectrum P(f) = a f^-b + c in noise_spectrum.json, which
 benchmarks/estimate_noise_spectrum.py fitted to real BOLD; leaves noise of unit variance. The noise
 has nothing below 0.01 Hz: slower changes are drift, which detrending removes, and are made apart.
 """
@@ -15,9 +15,10 @@ import numpy as np
 from scipy import ndimage
 from scipy.fft import irfft, rfft, rfftfreq
 
+from boldreel import packaged
 from boldreel.errors import UserError
 
-SPECTRUM = Path(__file__).parents[4] / "resources" / "insilico" / "noise_spectrum.json"
+SPECTRUM = packaged.path("boldreel.insilico", "noise_spectrum.json")
 LOWEST = 0.01  # Hz
 GLOBAL = 0.15  # sd of the part that the whole brain shares, of a total of 1
 DRIFT = 0.8  # sd in percent of baseline of each drift term

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from boldreel.data import atomic
+from boldreel.data.frames import resize
 from boldreel.errors import UserError
-from boldreel.evaluate.clips import resize
 from boldreel.methods.codes import Encoder
 from boldreel.methods.generator import Generator, Shape, draw
 

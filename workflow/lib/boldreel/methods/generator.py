@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from boldreel.evaluate.clips import resize
+from boldreel.data.frames import resize
 
 _SMALLEST = 4  # pixels, where the generator begins
 

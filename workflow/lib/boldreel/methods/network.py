@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from boldreel.base_models import frozen
-from boldreel.evaluate.layers import as_maps
+from boldreel.base_models.maps import as_maps
 from boldreel.training.progress import Progress
 
 LONGEST = 8192  # numbers of a layer for each frame, to which space is averaged

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,11 @@ from boldreel import stats
 from boldreel.data import atomic, provenance, tables
 from boldreel.errors import UserError
 from boldreel.evaluate import between
-from boldreel.evaluate.score import DEFAULTS
+from boldreel.evaluate.settings import PairedSettings
 from boldreel.report import markup, page, sections, wording
 from boldreel.report.markup import esc
+from boldreel.report.settings import CompareSettings
+from boldreel.settings import read
 from boldreel.step import parser, run
 
 if TYPE_CHECKING:
@@ -46,14 +49,14 @@ def clip_values(root: Path) -> dict[tuple[str, str], pd.DataFrame]:
     return found
 
 
-def paired(first: Path, second: Path, config: Mapping[str, Any], seed: int) -> pd.DataFrame:
+def paired(first: Path, second: Path, settings: PairedSettings) -> pd.DataFrame:
     """Table "compare": the first folder less the second; UserError if they share no subject or clip."""
     import pandas as pd
 
     a, b = clip_values(first), clip_values(second)
     parts = []
     for key in [k for k in a if k in b]:
-        rows = pd.DataFrame(between.compare(a[key], b[key], config, seed))
+        rows = pd.DataFrame(between.compare(a[key], b[key], settings))
         if len(rows):
             means = {
                 name: rows[between.KEYS].merge(_means(values), on=between.KEYS, how="left")["value"]
@@ -160,24 +163,21 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("second", type=Path, help="results folder of another")
     arguments.add_argument("--output", type=Path, default=Path("results/compare"))
     args = arguments.parse_args(argv)
-    config = {**DEFAULTS, "level": 0.05, **args.config}
-    seed = int(config.get("seed", 0))
-    table = paired(args.first, args.second, config, seed)
+    settings = read(CompareSettings, args.config, "evaluate")
+    table = paired(args.first, args.second, settings)
     changed = options(args.first, args.second)
     names = (str(args.first), str(args.second))
     with atomic.folder(args.output) as aside:
         tables.write(aside / "compare.tsv", table, "compare")
-        atomic.write_text(
-            aside / "compare.html", render(table, changed, names, float(config["level"]))
-        )
+        atomic.write_text(aside / "compare.html", render(table, changed, names, settings.level))
         provenance.record(
             aside,
             inputs=[p for r in (args.first, args.second) for p in r.glob("sub-*/metrics.parquet")],
-            config=config,
-            seed=seed,
+            config=asdict(settings),
+            seed=settings.seed,
             started=started,
         )
-    sure = int((table["p_corrected"] <= float(config["level"])).sum())
+    sure = int((table["p_corrected"] <= settings.level).sum())
     print(f"{sure} of {len(table)} scores differ; {len(changed)} options differ")
     print(f"page: {args.output / 'compare.html'}")
 

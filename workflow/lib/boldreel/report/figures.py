@@ -13,26 +13,21 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boldreel.data import atomic, provenance
 from boldreel.report import brain, cost, ink, plots, sheet, surface, wording
 from boldreel.report.results import Results, draw_sample
+from boldreel.report.settings import FiguresSettings
+from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DEFAULTS: dict[str, Any] = {
-    "sheet_clips": 12,
-    "page_clips": 12,
-    "strip_clips": 9,
-    "strip_bytes": 290_000,
-    "level": 0.05,
-    "combination": ["object", "colour"],
-}
 _CHARTS = 12
 # What the other methods' trainings leave below sub-XX/methods/.
 _TRAININGS = {
@@ -60,13 +55,13 @@ def best_subject(results: Results) -> str:
     return results.subjects[0]
 
 
-def _samples(folder: Path, results: Results, config: Mapping[str, Any], seed: int) -> None:
+def _samples(folder: Path, results: Results, settings: FiguresSettings) -> None:
     own = {subject: results.reconstruction(subject) for subject in results.subjects}
     upper = results.upper_bound()
     first = own[results.subjects[0]]
     shared = [name for name in first.place if all(name in clips for clips in own.values())]
     table = results.clips()
-    drawn = draw_sample(table, shared, int(config["sheet_clips"]), seed)
+    drawn = draw_sample(table, shared, settings.sheet_clips, settings.seed)
     rows = []
     for row in drawn.itertuples():
         frames = len(first[row.clip])
@@ -81,11 +76,11 @@ def _samples(folder: Path, results: Results, config: Mapping[str, Any], seed: in
     ink.save_data(folder, "sample_sheet", drawn[["clip", "shot", "caption"]])
 
     best = own[best_subject(results)]
-    drawn = draw_sample(table, shared, int(config["strip_clips"]), seed)
+    drawn = draw_sample(table, shared, settings.strip_clips, settings.seed)
     pairs = [
         (results.truth(row, len(best[row.clip])), best[row.clip]) for row in drawn.itertuples()
     ]
-    sheet.save_small(sheet.pairs(pairs, 72), str(folder / "strip.png"), int(config["strip_bytes"]))
+    sheet.save_small(sheet.pairs(pairs, 72), str(folder / "strip.png"), settings.strip_bytes)
 
 
 def _embed(target: Path, picture: Path, size: tuple[int, int]) -> None:
@@ -228,16 +223,16 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--benchmarks", type=Path, help="default: benchmarks/ in the results")
     arguments.add_argument("--output", type=Path, required=True, help="folder for the figures")
     args = arguments.parse_args(argv)
-    config = {**DEFAULTS, **args.config}
-    results = Results(args.results, args.subjects, str(config.get("method", "mindvideo")))
+    settings = read(FiguresSettings, args.config, "report")
+    results = Results(args.results, args.subjects, settings.method)
     with atomic.folder(args.output) as folder:
         _charts(folder, results, args.benchmarks or args.results / "benchmarks")
-        _samples(folder, results, config, int(config.get("seed", 0)))
+        _samples(folder, results, settings)
         provenance.record(
             folder,
             inputs=results.used,
-            config=config,
-            seed=config.get("seed"),
+            config=asdict(settings),
+            seed=settings.seed,
             started=started,
         )
     for path in results.missing:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boldreel
+from boldreel import packaged
 from boldreel.data import atomic, provenance, tables
 from boldreel.report import (
     compared,
@@ -26,17 +28,17 @@ from boldreel.report import (
     verdicts,
     wording,
 )
-from boldreel.report.figures import DEFAULTS
 from boldreel.report.markup import esc
 from boldreel.report.results import Results
 from boldreel.report.script import JS
+from boldreel.report.settings import PageSettings
 from boldreel.report.style import CSS
+from boldreel.settings import read
 from boldreel.step import parser, run
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CAPTIONS = Path(__file__).parents[3] / "report"
 _LINKS = (
     ("watch", "Watch"),
     ("scores", "Scores"),
@@ -50,7 +52,7 @@ _LINKS = (
 
 def caption(name: str) -> str:
     """The figure's caption file as plain text; empty where there is none."""
-    path = CAPTIONS / f"{name}.rst"
+    path = packaged.path("boldreel.report", f"captions/{name}.rst")
     if not path.exists():
         return ""
     text = " ".join(path.read_text(encoding="utf-8").split())
@@ -78,24 +80,23 @@ def render(
     figures: Path,
     published: pd.DataFrame | None,
     jobs: pd.DataFrame,
-    config: Mapping[str, Any],
+    settings: PageSettings,
 ) -> tuple[str, pd.DataFrame, list[verdicts.Verdict]]:
     """(HTML, table of metrics, verdicts)."""
     table, subjects, method = results.metrics(), results.subjects, results.method
-    seed = int(config.get("seed", 0))
-    judged = [verdicts.judge(table, s, method, float(config["level"])) for s in subjects]
+    judged = [verdicts.judge(table, s, method, settings.level) for s in subjects]
     per_clip = _per_clip(results)
-    clips = media.shown(results, per_clip, int(config["page_clips"]), seed, config["combination"])
-    dataset = str(config.get("dataset") or (table["dataset"].iloc[0] if len(table) else ""))
+    clips = media.shown(results, per_clip, settings.page_clips, settings.seed, settings.combination)
+    dataset = settings.dataset or str(table["dataset"].iloc[0] if len(table) else "")
     by = {verdict.subject: verdict for verdict in judged}
-    simulated = bool(config.get("simulated"))
+    simulated = settings.simulated
     body = [
         f'<header class="top"><h1>From BOLD to reel: {esc(dataset)}</h1>'
         f"{texts.SIMULATED if simulated else ''}"
         f'<p class="lede">{texts.overview(judged, simulated)}</p>'
         f"{sections.verdict_cards(judged, table, method)}</header>",
         '<main id="main">',
-        sections.watch(clips, subjects, per_clip, seed),
+        sections.watch(clips, subjects, per_clip, settings.seed),
         sections.section(
             "scores",
             "Scores",
@@ -118,7 +119,7 @@ def render(
             _differences(results),
             subjects,
             method,
-            float(config["level"]),
+            settings.level,
             [
                 sections.figure(figures, name, caption(name))
                 for name in ("method_curves", "linear_weights")
@@ -155,7 +156,7 @@ def render(
         sections.section(
             "methods",
             "Methods and responsible use",
-            texts.methods(_choices(results), _tests(table, method), config),
+            texts.methods(_choices(results), _tests(table, method), settings),
             "<h3>Responsible use</h3>",
             texts.responsible(dataset, subjects, simulated),
             "<h3>Citation</h3>",
@@ -315,19 +316,18 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--benchmarks", type=Path, help="default: benchmarks/ in the results")
     arguments.add_argument("--output", type=Path, required=True)
     args = arguments.parse_args(argv)
-    config = {**DEFAULTS, **args.config}
-    results = Results(args.results, args.subjects, str(config.get("method", "mindvideo")))
+    settings = read(PageSettings, args.config, "report")
+    results = Results(args.results, args.subjects, settings.method)
     published = None if args.published is None else tables.read(args.published, "published")
     jobs = cost.jobs(args.benchmarks or args.results / "benchmarks")
     figures = args.figures or args.results / "group" / "figures"
-    page, table, judged = render(results, figures, published, jobs, config)
+    page, table, judged = render(results, figures, published, jobs, settings)
     atomic.write_text(args.output, page)
     inputs = [*results.used, figures, *([args.published] if args.published else [])]
     provenance.record(
-        args.output, inputs=inputs, config=config, seed=config.get("seed"), started=started
+        args.output, inputs=inputs, config=asdict(settings), seed=settings.seed, started=started
     )
-    simulated = bool(config.get("simulated"))
-    print(spoken(args.output, table, judged, results.method, simulated))
+    print(spoken(args.output, table, judged, results.method, settings.simulated))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from boldreel.report import wording
 from boldreel.report.markup import esc
+from boldreel.report.settings import PageSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,16 +107,15 @@ def masked(cohort: str, scores: pd.DataFrame) -> str:
     )
 
 
-def preprocessing(made: Mapping[str, Any]) -> str:
+def preprocessing(made: PageSettings) -> str:
     """A sentence on who preprocessed the BOLD, by the engine of this run."""
-    engine = str(made.get("engine", ""))
-    if engine == "embedded":
+    if made.engine == "embedded":
         return (
             "BOLD runs were corrected for slice timing and head motion and brought to one space by "
             "boldreel’s own engine, which is not fMRIPrep."
         )
-    if engine.startswith("fmriprep"):
-        return f"BOLD runs were preprocessed by fMRIPrep {esc(made.get('fmriprep', ''))}."
+    if made.engine.startswith("fmriprep"):
+        return f"BOLD runs were preprocessed by fMRIPrep {esc(made.fmriprep)}."
     return "BOLD runs were taken as another program had preprocessed them."
 
 
@@ -129,37 +129,36 @@ _HRF = {
 
 
 def methods(
-    choices: Mapping[str, Mapping[str, Any]], tests: Mapping[str, Any], made: Mapping[str, Any]
+    choices: Mapping[str, Mapping[str, Any]], tests: Mapping[str, Any], made: PageSettings
 ) -> str:
     """How it was done, in the past tense, with this run's own numbers.
 
     Parameters
     ----------
     choices : {subject: {"lag", "window", "hrf"}}. tests : keys clips, runs, permutations.
-    made : keys engine, fmriprep (version), atlas, cohort and repeats, as far as they are known.
+    made : what the page was told of the run.
     """
     chosen = "; ".join(
         f"{esc(wording.who(s))}: lag {c.get('lag')} s, window {c.get('window')} volumes"
         for s, c in choices.items()
     )
-    repeats = made.get("repeats", "average")
     averaged = (
         "averaged over all repeats"
-        if repeats == "average"
+        if made.repeats == "average"
         else "taken from one repeat"
-        if repeats == 1
-        else f"averaged over {esc(repeats)} of their repeats"
+        if made.repeats == 1
+        else f"averaged over {esc(made.repeats)} of their repeats"
     )
     lags = f" Chosen: {chosen}." if chosen else ""
     modes = {str(c.get("hrf", "lag")) for c in choices.values()}
     lags = "".join(_HRF.get(mode, "") for mode in sorted(modes)) + lags
     return (
         f"<p>{preprocessing(made)} Their series were cleaned and z-scored per voxel within each run, "
-        f"in the fixed anatomical order of the atlas {esc(made.get('atlas', '–'))}. "
+        f"in the fixed anatomical order of the atlas {esc(made.atlas)}. "
         "Lag and window were chosen for each subject on held-out training runs; no test run was "
         f"used for any choice or fit.{lags}</p>"
         "<p>An encoder pretrained by masked brain modelling on the cohort "
-        f"“{esc(made.get('cohort', '–'))}” was aligned with "
+        f"“{esc(made.cohort)}” was aligned with "
         "image and text features by a contrastive loss, and tuned together with a video diffusion "
         "model inflated from an image model (after Chen, Qing and Zhou, 2023). Test windows were "
         f"{averaged} and sampled once, with a seed that depends on the clip alone; "

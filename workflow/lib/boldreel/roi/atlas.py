@@ -12,13 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from boldreel import packaged
 from boldreel.errors import UserError
 from boldreel.roi.areas import Area
 
 _COLUMNS = ("area", "group", "hemisphere", "x", "y", "z", "radius")
-# The repository's own atlases lie beside the workflow, four folders above this package.
-_RESOURCES = Path(__file__).resolve().parents[4] / "resources" / "atlas"
-BUILT_IN = {"visual-centres": _RESOURCES / "visual_centres.tsv"}
+BUILT_IN = {"visual-centres": packaged.path("boldreel.roi", "tables/visual_centres.tsv")}
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from boldreel import packaged
 from boldreel.data import nifti
 from boldreel.errors import UserError
 from boldreel.roi import packages
@@ -28,7 +29,7 @@ from boldreel.roi.cells import Cells
 HCP_MMP, CORTEX = "hcp-mmp", "whole-cortex"
 NAMED = (HCP_MMP, CORTEX)
 HCPEX_SPACE = "MNI152NLin2009cAsym"
-_GROUPS = Path(__file__).resolve().parents[4] / "resources" / "atlas" / "hcp_mmp.tsv"
+_GROUPS = packaged.path("boldreel.roi", "tables/hcp_mmp.tsv")
 _SIDES = ("L", "R")
 # Medial parcels reach over the midline by some voxels, which are left out; swapped ones lie beyond it.
 _OVER = 0.5

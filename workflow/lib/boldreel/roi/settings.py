@@ -27,8 +27,8 @@ class RoiSettings:
     atlas: str = by_preset(
         "`visual-centres` (the demo's, for the embedded engine); `hcp-mmp` (HCP-MMP1.0, for fsLR "
         "and MNI152NLin2009cAsym); `whole-cortex`; or a file: a table like "
-        "`resources/atlas/visual_centres.tsv`, a volume of labels (`.nii.gz`, its name saying its"
-        " space, with a `.tsv` of index, name and group beside it), or a `dlabel.nii`."
+        "`workflow/lib/boldreel/roi/tables/visual_centres.tsv`, a volume of labels (`.nii.gz`, its "
+        "name saying its space, with a `.tsv` of index, name and group beside it), or a `dlabel.nii`."
     )
     mask: str | None = setting(
         None,

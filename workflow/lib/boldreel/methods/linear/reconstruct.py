@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from boldreel.data import tables
-from boldreel.evaluate.clips import resize
+from boldreel.data.frames import resize
 from boldreel.methods import controls, material
 from boldreel.methods.linear.model import LinearModel
 from boldreel.methods.linear.settings import Settings

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boldreel.data import atomic, provenance, tables
-from boldreel.evaluate.clips import resize
+from boldreel.data.frames import resize
 from boldreel.methods import codes, material, ridge
 from boldreel.methods.linear.model import LinearModel
 from boldreel.methods.linear.settings import Settings

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from boldreel.evaluate.layers import as_maps
+from boldreel.base_models.maps import as_maps
 
 
 class Perceptual:

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from boldreel.data import arrays, atomic, provenance, tables, video
+from boldreel.data.frames import resize
 from boldreel.errors import UserError
-from boldreel.evaluate.clips import resize
 from boldreel.methods.selfsupervised.settings import Settings
 from boldreel.settings import read
 from boldreel.step import parser, run
