@@ -31,6 +31,7 @@ from boldreel.data.splits import SPLITS, check_enough, split_of
 from boldreel.errors import UserError
 from boldreel.insilico import design
 from boldreel.insilico.settings import InsilicoSettings
+from boldreel.layout import Layout
 from boldreel.roi.settings import RoiSettings
 from boldreel.settings import read
 from boldreel.windows import modes
@@ -96,6 +97,7 @@ DATASET = config["dataset"]
 R = f"{config['results']}/{DATASET}"
 LOGS = f"logs/{DATASET}"
 STATE = placed(f"{config['state']}/{DATASET}")
+layout = Layout(R, STATE, LOGS)
 EMBEDDED = config["bids"] is None
 ENGINE = config["bold"]["engine"]
 BIDS = f"{R}/bids" if EMBEDDED else located(config["bids"])
