@@ -2,8 +2,8 @@
 
 Takes the folder of the results; returns paths as plain strings. Rules leave out what is a wildcard,
 `layout.windows()`, and get the pattern `.../sub-{subject}/windows.parquet`; whoever wants one file names it,
-`layout.windows("01")`. What is inside a folder that one step writes whole (a model, a shard) is that step's own
-affair, except for the tables that the report reads. Standard library only: thousands of jobs ask.
+`layout.windows("01")`. What is inside a folder that one step writes whole (a model, a shard) is that step's
+own affair, except for the tables that the report reads. Standard library only: thousands of jobs ask.
 """
 
 from __future__ import annotations
@@ -506,6 +506,12 @@ class Layout:
     def below(self, path: Path | str) -> str:
         """A path as it is named below the root."""
         return str(Path(path).relative_to(self.root))
+
+    def find(self, pattern: str) -> list[str]:
+        """Paths that are there, sorted, of a pattern of this layout with `*` in place of a label."""
+        found = map(self.below, sorted(Path(self.root).glob(self.below(pattern))))
+        # what steps have not finished is hidden
+        return [f"{self.root}/{path}" for path in found if "/." not in f"/{path}"]
 
     def subject_of(self, path: Path | str) -> str:
         """The label of the subject in whose folder a path lies."""
