@@ -19,7 +19,7 @@ def test_the_file_says_every_value_and_gives_the_same_run(given):
 def test_every_value_says_where_it_comes_from(tmp_path):
     complete = configuration.complete(OWN)
     resolved.write(tmp_path, OWN, complete)
-    lines = (tmp_path / resolved.NAME).read_text().splitlines()
+    lines = (tmp_path / "config.resolved.yaml").read_text().splitlines()
     assert "  epochs: 7  # yours" in lines
     assert "  size: 256  # preset base" in lines
     assert "  frame_rate: 3.0  # default" in lines

@@ -5,19 +5,18 @@ ABLATED = (
     if config["ablate"]["subjects"] is None
     else [subject for subject in SUBJECTS if subject in config["ablate"]["subjects"]]
 )
-SHUFFLED = f"{R}/ablation/pretrained-shuffled"
 
 
 rule ablate_pretrain:
     """Masked brain modelling with voxels in a random order, for the condition `shuffled_voxels`."""
     input:
-        corpus=CORPUS,
+        corpus=layout.corpus(),
     output:
-        directory(SHUFFLED),
+        directory(layout.shuffled_pretrained()),
     log:
-        f"{LOGS}/ablate/pretrain.log",
+        layout.log("ablate", "pretrain"),
     benchmark:
-        f"{R}/benchmarks/ablate/pretrain.tsv"
+        layout.benchmark("ablate", "pretrain")
     conda:
         "../../envs/ablate.yaml"
     threads: 1
@@ -29,7 +28,7 @@ rule ablate_pretrain:
         cfg=section("pretrain", dataset=DATASET, method=METHOD),
         seed=config["seed"],
         code=code("pretrain.train"),
-        state=f"{STATE}/ablate/pretrain",
+        state=layout.state("ablate", "pretrain"),
     shell:
         "python -m boldreel.training.launch {resources.gpu} -m boldreel.pretrain.train "
         "--corpus {input.corpus:q} --output {output:q} --state {params.state:q} "
@@ -41,18 +40,20 @@ rule ablate_train:
     input:
         unpack(own_responses()),
         pretrained=lambda wildcards: (
-            SHUFFLED if wildcards.condition == "shuffled_voxels" else PRETRAINED
+            layout.shuffled_pretrained()
+            if wildcards.condition == "shuffled_voxels"
+            else PRETRAINED
         ),
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
-        voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
-        clips=f"{R}/clips.parquet",
+        windows=layout.windows(),
+        voxels=layout.voxels(),
+        clips=layout.clips(),
         features=lambda wildcards: features(),
     output:
-        f"{R}/ablation/sub-{{subject}}/{{condition}}-{{seed}}.parquet",
+        layout.ablated(),
     log:
-        f"{LOGS}/ablate/train-{{subject}}-{{condition}}-{{seed}}.log",
+        layout.log("ablate", "train-{subject}-{condition}-{seed}"),
     benchmark:
-        f"{R}/benchmarks/ablate/train-{{subject}}-{{condition}}-{{seed}}.tsv"
+        layout.benchmark("ablate", "train-{subject}-{condition}-{seed}")
     wildcard_constraints:
         condition=one_of(conditions.CONDITIONS),
         seed=r"\d+",
@@ -72,7 +73,7 @@ rule ablate_train:
         ),
         code=code("align.ablate"),
         seed=config["seed"],
-        state=f"{STATE}/ablate/sub-{{subject}}",
+        state=layout.state("ablate", "sub-{subject}"),
         series=folder_of("series"),
     shell:
         "python -m boldreel.align.ablate --condition {wildcards.condition} --seed {wildcards.seed} "
@@ -86,17 +87,17 @@ rule ablate_table:
     """All conditions in one table, with intervals and differences."""
     input:
         expand(
-            f"{R}/ablation/sub-{{subject}}/{{condition}}-{{seed}}.parquet",
+            layout.ablated(),
             subject=ABLATED,
             condition=conditions.CONDITIONS,
             seed=range(1, config["ablate"]["seeds"] + 1),
         ),
     output:
-        f"{R}/group/ablation.tsv",
+        layout.ablation(),
     log:
-        f"{LOGS}/ablate/table.log",
+        layout.log("ablate", "table"),
     benchmark:
-        f"{R}/benchmarks/ablate/table.tsv"
+        layout.benchmark("ablate", "table")
     conda:
         "../../envs/ablate.yaml"
     threads: 1
@@ -113,17 +114,17 @@ rule ablate_minutes:
     """Retrieval of a subject against minutes of its data, with the others' encoder and without."""
     input:
         unpack(own_responses("train", "test")),
-        pool=f"{R}/align/without-{{subject}}",
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
-        voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
-        clips=f"{R}/clips.parquet",
+        pool=layout.pooled_encoder("without-{subject}"),
+        windows=layout.windows(),
+        voxels=layout.voxels(),
+        clips=layout.clips(),
         features=lambda wildcards: features(),
     output:
-        f"{R}/sub-{{subject}}/align/minutes.tsv",
+        layout.minutes(),
     log:
-        f"{LOGS}/ablate/minutes-{{subject}}.log",
+        layout.log("ablate", "minutes-{subject}"),
     benchmark:
-        f"{R}/benchmarks/ablate/minutes-{{subject}}.tsv"
+        layout.benchmark("ablate", "minutes-{subject}")
     conda:
         "../../envs/ablate.yaml"
     threads: 1

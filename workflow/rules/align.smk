@@ -6,8 +6,7 @@ rule align_pool:
     input:
         pretrained=PRETRAINED,
         windows=lambda wildcards: expand(
-            f"{R}/sub-{{subject}}/windows.parquet",
-            subject=study.members(wildcards.pool),
+            layout.windows(), subject=study.members(wildcards.pool)
         ),
         series=lambda wildcards: [
             path
@@ -20,17 +19,16 @@ rule align_pool:
             for path in sidecars(responses(subject, "train", "validation"))
         ],
         voxels=lambda wildcards: expand(
-            f"{R}/sub-{{subject}}/roi/voxels.parquet",
-            subject=study.members(wildcards.pool),
+            layout.voxels(), subject=study.members(wildcards.pool)
         ),
-        clips=f"{R}/clips.parquet",
+        clips=layout.clips(),
         features=lambda wildcards: features("train", "validation"),
     output:
-        directory(f"{R}/align/{{pool}}"),
+        directory(layout.pooled_encoder()),
     log:
-        f"{LOGS}/align/{{pool}}.log",
+        layout.log("align", "{pool}"),
     benchmark:
-        f"{R}/benchmarks/align/{{pool}}.tsv"
+        layout.benchmark("align", "{pool}")
     wildcard_constraints:
         pool="pool|without-[A-Za-z0-9]+",
     conda:
@@ -43,7 +41,7 @@ rule align_pool:
     params:
         cfg=section("align", leave_out=["subjects", "pool", "permutations"]),
         code=code("align.pool"),
-        state=f"{STATE}/align/{{pool}}",
+        state=layout.state("align", "{pool}"),
         subjects=lambda wildcards: study.members(wildcards.pool),
         series=lambda wildcards, input: list(
             dict.fromkeys(str(Path(path).parent) for path in input.series)
@@ -61,19 +59,19 @@ rule align_train:
     input:
         unpack(own_responses("train", "validation")),
         pretrained=PRETRAINED,
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
-        voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
-        clips=f"{R}/clips.parquet",
+        windows=layout.windows(),
+        voxels=layout.voxels(),
+        clips=layout.clips(),
         features=lambda wildcards: features("train", "validation"),
-        pool=[f"{R}/align/pool"] if study.pooled else [],
+        pool=[layout.pooled_encoder("pool")] if study.pooled else [],
     output:
-        model=directory(f"{R}/sub-{{subject}}/align/model"),
-        ridge=directory(f"{R}/sub-{{subject}}/align/ridge"),
-        history=f"{R}/sub-{{subject}}/align/history.tsv",
+        model=directory(layout.encoder()),
+        ridge=directory(layout.ridge()),
+        history=layout.alignment_history(),
     log:
-        f"{LOGS}/align/train-{{subject}}.log",
+        layout.log("align", "train-{subject}"),
     benchmark:
-        f"{R}/benchmarks/align/train-{{subject}}.tsv"
+        layout.benchmark("align", "train-{subject}")
     priority: 40
     conda:
         "../../envs/align.yaml"
@@ -85,7 +83,7 @@ rule align_train:
     params:
         cfg=section("align", leave_out=["subjects", "pool", "permutations"]),
         code=code("align.train"),
-        state=f"{STATE}/align/sub-{{subject}}",
+        state=layout.state("align", "sub-{subject}"),
         series=folder_of("series"),
         folder=folder_of("history"),
         pool=lambda wildcards, input: ["--pool", *input.pool] if input.pool else [],
@@ -101,19 +99,19 @@ rule align_retrieve:
     """Retrieval of test clips, from all repeats and from fewer, with ridge beside the encoder, and chance."""
     input:
         unpack(own_responses("test")),
-        model=f"{R}/sub-{{subject}}/align/model",
-        ridge=f"{R}/sub-{{subject}}/align/ridge",
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
-        clips=f"{R}/clips.parquet",
+        model=layout.encoder(),
+        ridge=layout.ridge(),
+        windows=layout.windows(),
+        clips=layout.clips(),
         features=lambda wildcards: features(),
     output:
-        table=f"{R}/sub-{{subject}}/align/retrieval.tsv",
-        test=directory(f"{R}/sub-{{subject}}/align/test"),
-        repeats=f"{R}/sub-{{subject}}/align/repeats.tsv",
+        table=layout.retrieval(),
+        test=directory(layout.test_predictions()),
+        repeats=layout.repeats(),
     log:
-        f"{LOGS}/align/retrieve-{{subject}}.log",
+        layout.log("align", "retrieve-{subject}"),
     benchmark:
-        f"{R}/benchmarks/align/retrieve-{{subject}}.tsv"
+        layout.benchmark("align", "retrieve-{subject}")
     conda:
         "../../envs/align.yaml"
     threads: 1
@@ -146,17 +144,17 @@ rule align_parts:
     input:
         unpack(control_series),
         unpack(own_responses("train", "test")),
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
-        voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
-        clips=f"{R}/clips.parquet",
+        windows=layout.windows(),
+        voxels=layout.voxels(),
+        clips=layout.clips(),
         features=lambda wildcards: features(),
     output:
-        rois=f"{R}/sub-{{subject}}/align/rois.tsv",
-        scaling=f"{R}/sub-{{subject}}/align/scaling.tsv",
+        rois=layout.rois(),
+        scaling=layout.scaling(),
     log:
-        f"{LOGS}/align/parts-{{subject}}.log",
+        layout.log("align", "parts-{subject}"),
     benchmark:
-        f"{R}/benchmarks/align/parts-{{subject}}.tsv"
+        layout.benchmark("align", "parts-{subject}")
     conda:
         "../../envs/align.yaml"
     threads: 1
@@ -189,8 +187,8 @@ rule align_parts:
 rule align_cross:
     """What each subject's encoder makes of another subject's responses: a control for the table."""
     input:
-        model=expand(f"{R}/sub-{{subject}}/align/model", subject=SUBJECTS),
-        windows=expand(f"{R}/sub-{{subject}}/windows.parquet", subject=SUBJECTS),
+        model=expand(layout.encoder(), subject=SUBJECTS),
+        windows=expand(layout.windows(), subject=SUBJECTS),
         series=lambda wildcards: [
             path for subject in SUBJECTS for path in responses(subject, "test")
         ],
@@ -199,14 +197,14 @@ rule align_cross:
             for subject in SUBJECTS
             for path in sidecars(responses(subject, "test"))
         ],
-        clips=f"{R}/clips.parquet",
+        clips=layout.clips(),
         features=lambda wildcards: features(),
     output:
-        f"{R}/group/other_subject.tsv",
+        layout.other_subject(),
     log:
-        f"{LOGS}/align/cross.log",
+        layout.log("align", "cross"),
     benchmark:
-        f"{R}/benchmarks/align/cross.tsv"
+        layout.benchmark("align", "cross")
     conda:
         "../../envs/align.yaml"
     threads: 1
@@ -239,17 +237,17 @@ rule align_attention:
     input:
         unpack(own_responses("test")),
         pretrained=PRETRAINED,
-        aligned=f"{R}/sub-{{subject}}/align/model",
-        cotrained=f"{R}/sub-{{subject}}/cotrain",
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
-        positions=f"{R}/atlas/positions.parquet",
+        aligned=layout.encoder(),
+        cotrained=layout.cotrained(),
+        windows=layout.windows(),
+        positions=layout.positions(),
     output:
-        positions=f"{R}/sub-{{subject}}/align/attention.parquet",
-        regions=f"{R}/sub-{{subject}}/align/attention.tsv",
+        positions=layout.attention(),
+        regions=layout.attention_regions(),
     log:
-        f"{LOGS}/align/attention-{{subject}}.log",
+        layout.log("align", "attention-{subject}"),
     benchmark:
-        f"{R}/benchmarks/align/attention-{{subject}}.tsv"
+        layout.benchmark("align", "attention-{subject}")
     conda:
         "../../envs/align.yaml"
     threads: 1

@@ -4,9 +4,6 @@
 EMBEDDED_ENGINE = section(
     "bold", leave_out=["derivatives", "space", "start_time", "fmriprep"]
 )
-ANAT = f"{DERIVATIVES}/sub-{{subject}}/anat/sub-{{subject}}_"
-# What stands beside a preprocessed run.
-RUN = f"{DERIVATIVES}/sub-{{subject}}/func/sub-{{subject}}_task-{{segment}}_run-{{repeat}}_"
 
 
 rule bold_check:
@@ -21,11 +18,11 @@ rule bold_check:
         ),
         movies=lambda wildcards: movie_files(),
     output:
-        f"{R}/sub-{{subject}}/checked.json",
+        layout.checked(),
     log:
-        f"{LOGS}/bold/check-{{subject}}.log",
+        layout.log("bold", "check-{subject}"),
     benchmark:
-        f"{R}/benchmarks/bold/check-{{subject}}.tsv"
+        layout.benchmark("bold", "check-{subject}")
     priority: 80
     conda:
         "../../envs/bold.yaml"
@@ -47,25 +44,29 @@ rule bold_anatomy:
     input:
         t1w=lambda wildcards: source(told(study.t1w, wildcards.subject)),
     output:
-        t1w=f"{ANAT}desc-preproc_T1w.nii.gz",
-        sidecar=f"{ANAT}desc-preproc_T1w.json",
-        mask=f"{ANAT}desc-brain_mask.nii.gz",
-        target=f"{ANAT}res-2_desc-brain_T1w.nii",
+        t1w=layout.preprocessed_anatomy("desc-preproc_T1w.nii.gz"),
+        sidecar=layout.preprocessed_anatomy("desc-preproc_T1w.json"),
+        mask=layout.preprocessed_anatomy("desc-brain_mask.nii.gz"),
+        target=layout.preprocessed_anatomy("res-2_desc-brain_T1w.nii"),
         xfm=[
-            f"{ANAT}from-T1w_to-MNI152NLin2009aSym_mode-image_xfm.txt",
-            f"{ANAT}from-MNI152NLin2009aSym_to-T1w_mode-image_xfm.txt",
+            layout.preprocessed_anatomy(
+                "from-T1w_to-MNI152NLin2009aSym_mode-image_xfm.txt"
+            ),
+            layout.preprocessed_anatomy(
+                "from-MNI152NLin2009aSym_to-T1w_mode-image_xfm.txt"
+            ),
         ],
         on_grid=[
-            f"{ANAT}{SPACE}_{name}.nii.gz"
+            layout.preprocessed_anatomy(f"{layout.SPACE}_{name}.nii.gz")
             for name in (
                 *("label-GM_probseg", "label-WM_probseg", "label-CSF_probseg"),
                 "desc-brain_mask",
             )
         ],
     log:
-        f"{LOGS}/bold/anatomy-{{subject}}.log",
+        layout.log("bold", "anatomy-{subject}"),
     benchmark:
-        f"{R}/benchmarks/bold/anatomy-{{subject}}.tsv"
+        layout.benchmark("bold", "anatomy-{subject}")
     priority: 80
     conda:
         "../../envs/bold.yaml"
@@ -87,24 +88,28 @@ rule bold_run:
     input:
         bold=raw,
         sidecars=lambda wildcards: sidecars([raw(wildcards)]),
-        checked=f"{R}/sub-{{subject}}/checked.json",
+        checked=layout.checked(),
         t1w=rules.bold_anatomy.output.t1w,
         anatomy=staged(rules.bold_anatomy.output),
     output:
-        bold=preprocessed("{subject}", "{segment}", "{repeat}"),
-        sidecar=preprocessed("{subject}", "{segment}", "{repeat}")[:-4] + ".json",
-        confounds=f"{RUN}desc-confounds_timeseries.tsv",
-        about=f"{RUN}desc-confounds_timeseries.json",
-        mask=f"{RUN}{SPACE}_desc-brain_mask.nii.gz",
-        boldref=f"{RUN}{SPACE}_boldref.nii.gz",
+        bold=layout.preprocessed_bold(),
+        sidecar=layout.preprocessed_bold()[:-4] + ".json",
+        confounds=layout.preprocessed_run("desc-confounds_timeseries.tsv"),
+        about=layout.preprocessed_run("desc-confounds_timeseries.json"),
+        mask=layout.preprocessed_run(f"{layout.SPACE}_desc-brain_mask.nii.gz"),
+        boldref=layout.preprocessed_run(f"{layout.SPACE}_boldref.nii.gz"),
         xfm=[
-            f"{RUN}from-orig_to-boldref_mode-image_desc-hmc_xfm.txt",
-            f"{RUN}from-boldref_to-T1w_mode-image_desc-coreg_xfm.txt",
+            layout.preprocessed_run(
+                "from-orig_to-boldref_mode-image_desc-hmc_xfm.txt"
+            ),
+            layout.preprocessed_run(
+                "from-boldref_to-T1w_mode-image_desc-coreg_xfm.txt"
+            ),
         ],
     log:
-        f"{LOGS}/bold/run-{{subject}}-{{segment}}-{{repeat}}.log",
+        layout.log("bold", "run-{subject}-{segment}-{repeat}"),
     benchmark:
-        f"{R}/benchmarks/bold/run-{{subject}}-{{segment}}-{{repeat}}.tsv"
+        layout.benchmark("bold", "run-{subject}-{segment}-{repeat}")
     priority: 80
     conda:
         "../../envs/bold.yaml"
@@ -125,10 +130,10 @@ rule bold_qc:
     """Quality of a subject's runs: motion, tSNR, carpet, coregistration; twins among runs refused."""
     input:
         bold=lambda wildcards: (
-            [run_table(wildcards.subject)]
+            [layout.run_table(wildcards.subject)]
             if study.adopted(wildcards.subject)
             else [
-                preprocessed(wildcards.subject, *run)
+                layout.preprocessed_bold(wildcards.subject, run.segment, run.repeat)
                 for run in study.runs_of(wildcards.subject)
             ]
         ),
@@ -144,13 +149,13 @@ rule bold_qc:
         ),
         raw=lambda wildcards: raw_bold(study.runs[wildcards.subject]),
     output:
-        table=f"{R}/sub-{{subject}}/qc.tsv",
-        page=f"{R}/sub-{{subject}}/qc.html",
-        figures=directory(f"{R}/sub-{{subject}}/figures"),
+        table=layout.quality(),
+        page=layout.quality_page(),
+        figures=directory(layout.quality_figures()),
     log:
-        f"{LOGS}/bold/qc-{{subject}}.log",
+        layout.log("bold", "qc-{subject}"),
     benchmark:
-        f"{R}/benchmarks/bold/qc-{{subject}}.tsv"
+        layout.benchmark("bold", "qc-{subject}")
     conda:
         "../../envs/bold.yaml"
     threads: 1
@@ -177,13 +182,13 @@ rule bold_qc:
 rule bold_twins:
     """No two subjects' runs may hold the same data."""
     input:
-        expand(f"{R}/sub-{{subject}}/qc.tsv", subject=study.everybody),
+        expand(layout.quality(), subject=study.everybody),
     output:
-        f"{R}/twins.json",
+        layout.twins(),
     log:
-        f"{LOGS}/bold/twins.log",
+        layout.log("bold", "twins"),
     benchmark:
-        f"{R}/benchmarks/bold/twins.tsv"
+        layout.benchmark("bold", "twins")
     conda:
         "../../envs/bold.yaml"
     threads: 1
@@ -203,13 +208,13 @@ rule bold_fmriprep:
     input:
         bold=lambda wildcards: raw_bold(study.runs[wildcards.subject]),
         sidecars=lambda wildcards: sidecars(raw_bold(study.runs[wildcards.subject])),
-        checked=f"{R}/sub-{{subject}}/checked.json",
+        checked=layout.checked(),
     output:
-        f"{R}/sub-{{subject}}/bold.tsv",
+        layout.run_table(),
     log:
-        f"{LOGS}/bold/fmriprep-{{subject}}.log",
+        layout.log("bold", "fmriprep-{subject}"),
     benchmark:
-        f"{R}/benchmarks/bold/fmriprep-{{subject}}.tsv"
+        layout.benchmark("bold", "fmriprep-{subject}")
     wildcard_constraints:
         subject=one_of(
             subject
@@ -243,8 +248,8 @@ rule bold_fmriprep:
             else []
         ),
         bids=BIDS,
-        derivatives=DERIVATIVES,
-        work=f"{STATE}/fmriprep/sub-{{subject}}",
+        derivatives=layout.derivatives("fmriprep"),
+        work=layout.state("fmriprep", "sub-{subject}"),
     shell:
         "python -m boldreel.bold.fmriprep --engine {params.engine} --subject {wildcards.subject} "
         "--bold {input.bold:q} --labels {params.labels:q} {params.tasks:q} --bids {params.bids:q} --derivatives {params.derivatives:q} --work {params.work:q} "
@@ -266,11 +271,11 @@ rule bold_adopt:
             [] if study.foreign(wildcards.subject) else movie_files()
         ),
     output:
-        f"{R}/sub-{{subject}}/bold.tsv",
+        layout.run_table(),
     log:
-        f"{LOGS}/bold/adopt-{{subject}}.log",
+        layout.log("bold", "adopt-{subject}"),
     benchmark:
-        f"{R}/benchmarks/bold/adopt-{{subject}}.tsv"
+        layout.benchmark("bold", "adopt-{subject}")
     wildcard_constraints:
         subject=one_of(
             subject

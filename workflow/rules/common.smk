@@ -27,6 +27,7 @@ from boldreel.base_models import resolve
 from boldreel.data import bids
 from boldreel.errors import UserError
 from boldreel.insilico import design
+from boldreel.layout import Layout
 from boldreel.study import preflight
 from boldreel.study.study import METHOD, Study
 from boldreel.windows import modes
@@ -92,14 +93,10 @@ if snakemake_internals.is_main_process(workflow):
         print(line, file=sys.stderr)
 
 DATASET, R = study.dataset, study.results
-LOGS = f"logs/{DATASET}"
 STATE = placed(f"{config['state']}/{DATASET}")
+layout = Layout(R, STATE)
 EMBEDDED, ENGINE, MODELS = study.embedded, study.engine, study.models
 BIDS, TREE, COHORT_TREE = study.bids, study.tree, study.cohort_tree
-DERIVATIVES = (
-    f"{R}/derivatives/{ENGINE.removesuffix('-docker').removesuffix('-apptainer')}"
-)
-SPACE = "space-MNI152NLin2009aSym"
 SUBJECTS, COHORT = study.subjects, study.cohort
 OTHERS = study.methods  # each is a rule file and a package of its own
 
@@ -184,7 +181,7 @@ def of_other(subject):
     """Another subject's responses, as inputs."""
     other = study.other_of(subject)
     return {
-        "other_windows": f"{R}/sub-{other}/windows.parquet",
+        "other_windows": layout.windows(other),
         "other_series": responses(other, "test"),
         "other_sidecars": sidecars(responses(other, "test")),
     }
@@ -202,7 +199,7 @@ def method_controls(method):
     Captions and seeds of sampling are the main method's alone.
     """
     return [
-        f"{R}/sub-{{subject}}/reconstruction/{method}/control-{control}"
+        layout.method_control(method=method, control=control)
         for control in study.controls()
         if control != "caption" and not control.startswith("seed-")
     ]
@@ -240,11 +237,6 @@ def method_options(name):
     """The JSON of a method's options, with the seed: `params.cfg`."""
     own = config["method_options"].get(name, {})
     return json.dumps({"seed": config["seed"], **own}, sort_keys=True)
-
-
-def scored(name):
-    """A file of each other method's scores of a subject."""
-    return [f"{R}/sub-{{subject}}/methods/{method}/{name}" for method in OTHERS]
 
 
 def left_by(method, stage, subject, kind=None):
@@ -303,59 +295,47 @@ def raw(wildcards):
     )
 
 
-def preprocessed(subject, segment, repeat, *_):
-    """The preprocessed BOLD file of a run."""
-    return (
-        f"{DERIVATIVES}/sub-{subject}/func/sub-{subject}_task-{segment}_run-{repeat}_{SPACE}"
-        "_desc-preproc_bold.nii"
-    )
-
-
 def beside_runs(subject):
     """What tells of the quality of a subject's preprocessed runs, beside their BOLD."""
     beside = (
-        f"_{SPACE}_desc-preproc_bold.json",
-        f"_{SPACE}_desc-brain_mask.nii.gz",
-        f"_{SPACE}_boldref.nii.gz",
-        "_desc-confounds_timeseries.tsv",
+        f"{layout.SPACE}_desc-preproc_bold.json",
+        f"{layout.SPACE}_desc-brain_mask.nii.gz",
+        f"{layout.SPACE}_boldref.nii.gz",
+        "desc-confounds_timeseries.tsv",
     )
-    stems = [
-        preprocessed(subject, *run).split(f"_{SPACE}")[0] for run in study.runs[subject]
+    return [
+        layout.preprocessed_run(ending, subject, run.segment, run.repeat)
+        for run in study.runs[subject]
+        for ending in beside
     ]
-    return [stem + ending for stem in stems for ending in beside]
-
-
-def run_table(subject):
-    """The table of where a subject's adopted runs lie."""
-    return f"{R}/sub-{subject}/bold.tsv"
 
 
 def run_files(wildcards):
     """What the series of a run are made from: its files, or the table that says where they lie."""
     if study.adopted(wildcards.subject):
-        return {"runs": run_table(wildcards.subject)}
+        return {"runs": layout.run_table(wildcards.subject)}
     return files_of_run(wildcards.subject, wildcards.segment, wildcards.repeat)
 
 
 def of_positions(wildcards):
     """What positions are made from: the atlas, and the grid of adopted runs."""
-    runs = [run_table(COHORT[0])] if study.adopted(COHORT[0]) else []
+    runs = [layout.run_table(COHORT[0])] if study.adopted(COHORT[0]) else []
     return {"atlas": ATLAS_FILES, "runs": runs}
 
 
 def files_of_run(*run):
     """The preprocessed BOLD of a run (subject, segment, repeat), its sidecar and its confounds."""
-    bold = preprocessed(*run)
-    confounds = bold.split(f"_{SPACE}")[0] + "_desc-confounds_timeseries.tsv"
+    bold = layout.preprocessed_bold(*run)
+    confounds = layout.preprocessed_run("desc-confounds_timeseries.tsv", *run)
     return {"bold": bold, "sidecars": sidecars([bold]), "confounds": confounds}
 
 
 def control_runs(wildcards):
     """The preprocessed runs of a subject that are fitted or scored without the encoder."""
     if study.adopted(wildcards.subject):
-        return {"runs": run_table(wildcards.subject)}
+        return {"runs": layout.run_table(wildcards.subject)}
     found = [
-        files_of_run(wildcards.subject, *run)
+        files_of_run(wildcards.subject, run.segment, run.repeat)
         for run in study.runs_of(wildcards.subject, "train", "test")
     ]
     return {
@@ -381,14 +361,14 @@ def control_series(wildcards):
     if study.deconvolved or not study.roi.control_groups:
         return {}
     return {
-        "control_positions": f"{R}/atlas/control.parquet",
-        "control_series": f"{R}/sub-{wildcards.subject}/roi/control",
+        "control_positions": layout.control_positions(),
+        "control_series": layout.control_series(wildcards.subject),
     }
 
 
-def series_of(subject, runs, folder="series"):
+def series_of(subject, runs):
     """The cleaned series of these runs of a subject."""
-    return [f"{R}/sub-{subject}/{folder}/{run.label}.npy" for run in runs]
+    return [layout.series(subject, run.segment, run.repeat) for run in runs]
 
 
 def series(subject, *splits):
@@ -399,8 +379,9 @@ def series(subject, *splits):
 @lru_cache(maxsize=None)
 def responses(subject, *splits):
     """What windows are cut from: a subject's cleaned series, or those deconvolved."""
-    folder = "activity" if study.deconvolved else "series"
-    return series_of(subject, study.runs_of(subject, *splits), folder)
+    kind = layout.activity if study.deconvolved else layout.series
+    runs = study.runs_of(subject, *splits)
+    return [kind(subject, run.segment, run.repeat) for run in runs]
 
 
 def own_responses(*splits):
@@ -416,8 +397,8 @@ def own_responses(*splits):
 def evidence():
     """What `make ablate` has made, as far as it is there."""
     made = [
-        f"{R}/group/ablation.tsv",
-        *(f"{R}/sub-{subject}/align/minutes.tsv" for subject in SUBJECTS),
+        layout.ablation(),
+        *(layout.minutes(subject) for subject in SUBJECTS),
     ]
     return [path for path in made if exists(placed(path))]
 
@@ -474,7 +455,7 @@ def movie_files(*splits):
 
 def features(*splits):
     """Feature folders of the movies."""
-    return [f"{R}/stimuli/{movie}/features" for movie in movies(*splits)]
+    return [layout.features(movie) for movie in movies(*splits)]
 
 
 def annotations(*names):
@@ -517,7 +498,7 @@ def check_models():
 
 
 ABSENT = absent_models()
-WRITTEN = [placed(R), STATE, placed(LOGS)]
+WRITTEN = [placed(R), STATE, placed(layout.logs)]
 HELD = []  # folders of these that no other run may write to meanwhile
 if snakemake_internals.is_main_process(workflow) and not remote():
     THIS_RUN = run_lock.about(ROOT, config)

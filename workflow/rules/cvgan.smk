@@ -5,24 +5,18 @@ rule cvgan_train:
     """Train a subject's encoder and video GAN on training segments."""
     input:
         unpack(own_responses("train", "validation")),
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
-        clips=f"{R}/clips.parquet",
-        frames=[
-            f"{R}/stimuli/{movie}/frames.npy"
-            for movie in movies("train", "validation")
-        ],
+        windows=layout.windows(),
+        clips=layout.clips(),
+        frames=[layout.frames(movie) for movie in movies("train", "validation")],
         frames_sidecars=staged(
-            [
-                f"{R}/stimuli/{movie}/frames.json"
-                for movie in movies("train", "validation")
-            ]
+            [layout.frames_sidecar(movie) for movie in movies("train", "validation")]
         ),
     output:
-        directory(f"{R}/sub-{{subject}}/methods/cvgan/fit"),
+        directory(layout.method_fit(method="cvgan")),
     log:
-        f"{LOGS}/cvgan/train-{{subject}}.log",
+        layout.log("cvgan", "train-{subject}"),
     benchmark:
-        f"{R}/benchmarks/cvgan/train-{{subject}}.tsv"
+        layout.benchmark("cvgan", "train-{subject}")
     conda:
         "../../envs/cvgan.yaml"
     threads: 1
@@ -35,7 +29,7 @@ rule cvgan_train:
         code=code("methods.cvgan.train"),
         series=folder_of("series"),
         stimuli=folder_of("frames", 2),
-        state=f"{STATE}/cvgan/sub-{{subject}}",
+        state=layout.state("cvgan", "sub-{subject}"),
     shell:
         "python -m boldreel.methods.cvgan.train --windows {input.windows:q} "
         "--series-dir {params.series:q} --clips {input.clips:q} --stimuli {params.stimuli:q} "
@@ -48,15 +42,15 @@ rule cvgan_reconstruct:
     input:
         unpack(method_control_inputs),
         unpack(own_responses("test")),
-        fit=f"{R}/sub-{{subject}}/methods/cvgan/fit",
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        fit=layout.method_fit(method="cvgan"),
+        windows=layout.windows(),
     output:
-        clips=directory(f"{R}/sub-{{subject}}/reconstruction/cvgan/shard-0"),
+        clips=directory(layout.reconstruction(method="cvgan", shard=0)),
         controls=[directory(folder) for folder in method_controls("cvgan")],
     log:
-        f"{LOGS}/cvgan/reconstruct-{{subject}}.log",
+        layout.log("cvgan", "reconstruct-{subject}"),
     benchmark:
-        f"{R}/benchmarks/cvgan/reconstruct-{{subject}}.tsv"
+        layout.benchmark("cvgan", "reconstruct-{subject}")
     conda:
         "../../envs/cvgan.yaml"
     threads: 1

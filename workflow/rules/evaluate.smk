@@ -4,20 +4,17 @@
 rule evaluate_reference:
     """What every subject is compared with, computed once: truth, upper bound, chance pictures."""
     input:
-        upper=[
-            f"{R}/reconstruction/true_features/shard-{shard}"
-            for shard in study.shards()
-        ],
-        frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
-        sidecars=staged([f"{R}/stimuli/{movie}/frames.json" for movie in movies()]),
-        clips=f"{R}/clips.parquet",
+        upper=[layout.upper_bound(shard) for shard in study.shards()],
+        frames=[layout.frames(movie) for movie in movies()],
+        sidecars=staged([layout.frames_sidecar(movie) for movie in movies()]),
+        clips=layout.clips(),
         weights=weights(*JUDGES.values()),
     output:
-        directory(f"{R}/evaluation/reference"),
+        directory(layout.reference()),
     log:
-        f"{LOGS}/evaluate/reference.log",
+        layout.log("evaluate", "reference"),
     benchmark:
-        f"{R}/benchmarks/evaluate/reference.tsv"
+        layout.benchmark("evaluate", "reference")
     priority: 25
     conda:
         "../../envs/evaluate.yaml"
@@ -41,14 +38,14 @@ rule evaluate_reference:
 rule evaluate_shard:
     """What the judges see in one of a subject's shards: each can look on a GPU of its own."""
     input:
-        reconstruction=f"{R}/sub-{{subject}}/reconstruction/{METHOD}/shard-{{shard}}",
+        reconstruction=layout.reconstruction(method=METHOD),
         weights=weights(*JUDGES.values()),
     output:
-        directory(f"{R}/sub-{{subject}}/evaluation/shard-{{shard}}"),
+        directory(layout.readings()),
     log:
-        f"{LOGS}/evaluate/shard-{{subject}}-{{shard}}.log",
+        layout.log("evaluate", "shard-{subject}-{shard}"),
     benchmark:
-        f"{R}/benchmarks/evaluate/shard-{{subject}}-{{shard}}.tsv"
+        layout.benchmark("evaluate", "shard-{subject}-{shard}")
     priority: 15
     conda:
         "../../envs/evaluate.yaml"
@@ -71,39 +68,31 @@ rule evaluate_score:
     input:
         unpack(own_responses("train", "validation", "test")),
         reconstruction=[
-            f"{R}/sub-{{subject}}/reconstruction/{METHOD}/shard-{shard}"
+            layout.reconstruction(method=METHOD, shard=shard)
             for shard in study.shards()
         ],
         # gathered where there are several; a single job looks itself
         readings=[
-            f"{R}/sub-{{subject}}/evaluation/shard-{shard}"
+            layout.readings(shard=shard)
             for shard in study.shards()
             if len(study.shards()) > 1
         ],
-        upper=[
-            f"{R}/reconstruction/true_features/shard-{shard}"
-            for shard in study.shards()
-        ],
-        controls=[
-            f"{R}/sub-{{subject}}/reconstruction/control-{control}"
-            for control in study.controls()
-        ],
-        frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
-        frames_sidecars=staged(
-            [f"{R}/stimuli/{movie}/frames.json" for movie in movies()]
-        ),
-        clips=f"{R}/clips.parquet",
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
-        reference=f"{R}/evaluation/reference",
+        upper=[layout.upper_bound(shard) for shard in study.shards()],
+        controls=[layout.control(control=control) for control in study.controls()],
+        frames=[layout.frames(movie) for movie in movies()],
+        frames_sidecars=staged([layout.frames_sidecar(movie) for movie in movies()]),
+        clips=layout.clips(),
+        windows=layout.windows(),
+        reference=layout.reference(),
         weights=weights(*JUDGES.values()),
     output:
-        clips=f"{R}/sub-{{subject}}/metrics.parquet",
-        scores=f"{R}/sub-{{subject}}/scores.tsv",
-        nearest=f"{R}/sub-{{subject}}/nearest.tsv",
+        clips=layout.clip_scores(),
+        scores=layout.scores(),
+        nearest=layout.nearest(),
     log:
-        f"{LOGS}/evaluate/score-{{subject}}.log",
+        layout.log("evaluate", "score-{subject}"),
     benchmark:
-        f"{R}/benchmarks/evaluate/score-{{subject}}.tsv"
+        layout.benchmark("evaluate", "score-{subject}")
     priority: 10
     conda:
         "../../envs/evaluate.yaml"
@@ -137,29 +126,24 @@ rule evaluate_method:
     """Score a subject's reconstructions by another method: same clips, judges, baselines and tests."""
     input:
         unpack(own_responses("train", "validation", "test")),
-        reconstruction=f"{R}/sub-{{subject}}/reconstruction/{{method}}/shard-0",
+        reconstruction=layout.reconstruction(shard=0),
         controls=lambda wildcards: left_by(
             wildcards.method, "reconstruct", wildcards.subject, "controls"
         ),
-        upper=[
-            f"{R}/reconstruction/true_features/shard-{shard}"
-            for shard in study.shards()
-        ],
-        frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
-        frames_sidecars=staged(
-            [f"{R}/stimuli/{movie}/frames.json" for movie in movies()]
-        ),
-        clips=f"{R}/clips.parquet",
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
-        reference=f"{R}/evaluation/reference",
+        upper=[layout.upper_bound(shard) for shard in study.shards()],
+        frames=[layout.frames(movie) for movie in movies()],
+        frames_sidecars=staged([layout.frames_sidecar(movie) for movie in movies()]),
+        clips=layout.clips(),
+        windows=layout.windows(),
+        reference=layout.reference(),
         weights=weights(*JUDGES.values()),
     output:
-        clips=f"{R}/sub-{{subject}}/methods/{{method}}/metrics.parquet",
-        scores=f"{R}/sub-{{subject}}/methods/{{method}}/scores.tsv",
+        clips=layout.method_clip_scores(),
+        scores=layout.method_scores(),
     log:
-        f"{LOGS}/evaluate/{{method}}-{{subject}}.log",
+        layout.log("evaluate", "{method}-{subject}"),
     benchmark:
-        f"{R}/benchmarks/evaluate/{{method}}-{{subject}}.tsv"
+        layout.benchmark("evaluate", "{method}-{subject}")
     priority: 10
     conda:
         "../../envs/evaluate.yaml"
@@ -189,14 +173,14 @@ rule evaluate_method:
 rule evaluate_between:
     """A subject's methods against each other, clip by clip."""
     input:
-        f"{R}/sub-{{subject}}/metrics.parquet",
-        scored("metrics.parquet"),
+        layout.clip_scores(),
+        [layout.method_clip_scores(method=method) for method in OTHERS],
     output:
-        f"{R}/sub-{{subject}}/between.tsv",
+        layout.between(),
     log:
-        f"{LOGS}/evaluate/between-{{subject}}.log",
+        layout.log("evaluate", "between-{subject}"),
     benchmark:
-        f"{R}/benchmarks/evaluate/between-{{subject}}.tsv"
+        layout.benchmark("evaluate", "between-{subject}")
     conda:
         "../../envs/evaluate.yaml"
     threads: 1
@@ -217,16 +201,19 @@ rule evaluate_group:
         scores=[
             path.format(subject=subject)
             for subject in SUBJECTS
-            for path in [f"{R}/sub-{{subject}}/scores.tsv", *scored("scores.tsv")]
+            for path in [
+                layout.scores(),
+                *(layout.method_scores(method=method) for method in OTHERS),
+            ]
         ],
-        retrieval=expand(f"{R}/sub-{{subject}}/align/retrieval.tsv", subject=SUBJECTS),
-        other=[f"{R}/group/other_subject.tsv"] if len(SUBJECTS) > 1 else [],
+        retrieval=expand(layout.retrieval(), subject=SUBJECTS),
+        other=[layout.other_subject()] if len(SUBJECTS) > 1 else [],
     output:
-        f"{R}/group/metrics.tsv",
+        layout.metrics(),
     log:
-        f"{LOGS}/evaluate/group.log",
+        layout.log("evaluate", "group"),
     benchmark:
-        f"{R}/benchmarks/evaluate/group.tsv"
+        layout.benchmark("evaluate", "group")
     conda:
         "../../envs/evaluate.yaml"
     threads: 1

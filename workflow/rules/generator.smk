@@ -4,30 +4,20 @@
 rule generator_latents:
     """Latents of the training movies' frames, once for all trainings."""
     input:
-        frames=[
-            f"{R}/stimuli/{movie}/frames.npy"
-            for movie in movies("train", "validation")
-        ],
+        frames=[layout.frames(movie) for movie in movies("train", "validation")],
         sidecars=staged(
-            [
-                f"{R}/stimuli/{movie}/frames.json"
-                for movie in movies("train", "validation")
-            ]
+            [layout.frames_sidecar(movie) for movie in movies("train", "validation")]
         ),
         weights=weights("diffusion"),
     output:
-        latents=[
-            f"{R}/generator/latents/{movie}.npy"
-            for movie in movies("train", "validation")
-        ],
+        latents=[layout.latents(movie) for movie in movies("train", "validation")],
         sidecar=[
-            f"{R}/generator/latents/{movie}.json"
-            for movie in movies("train", "validation")
+            layout.latents_sidecar(movie) for movie in movies("train", "validation")
         ],
     log:
-        f"{LOGS}/generator/latents.log",
+        layout.log("generator", "latents"),
     benchmark:
-        f"{R}/benchmarks/generator/latents.tsv"
+        layout.benchmark("generator", "latents")
     priority: 30
     conda:
         "../../envs/generator.yaml"
@@ -49,28 +39,22 @@ rule generator_latents:
 rule generator_tune:
     """Inflate the image model and tune its attention on clips of the training movies."""
     input:
-        latents=[
-            f"{R}/generator/latents/{movie}.npy"
-            for movie in movies("train", "validation")
-        ],
+        latents=[layout.latents(movie) for movie in movies("train", "validation")],
         sidecars=staged(
-            [
-                f"{R}/generator/latents/{movie}.json"
-                for movie in movies("train", "validation")
-            ]
+            [layout.latents_sidecar(movie) for movie in movies("train", "validation")]
         ),
         features=lambda wildcards: features("train", "validation"),
-        clips=f"{R}/clips.parquet",
+        clips=layout.clips(),
         weights=weights("diffusion"),
     output:
-        model=directory(f"{R}/generator/model"),
-        history=f"{R}/generator/history.tsv",
-        strip=f"{R}/generator/strip.png",
-        strips=directory(f"{R}/generator/strips"),
+        model=directory(layout.generator()),
+        history=layout.generator_history(),
+        strip=layout.generator_strip(),
+        strips=directory(layout.generator_strips()),
     log:
-        f"{LOGS}/generator/tune.log",
+        layout.log("generator", "tune"),
     benchmark:
-        f"{R}/benchmarks/generator/tune.tsv"
+        layout.benchmark("generator", "tune")
     priority: 30
     conda:
         "../../envs/generator.yaml"
@@ -82,7 +66,7 @@ rule generator_tune:
     params:
         cfg=section("generator", segments=config["segments"]),
         code=code("generator.tune"),
-        state=f"{STATE}/generator",
+        state=layout.state("generator"),
         diffusion=model("diffusion"),
         folder=folder_of("history"),
     shell:
@@ -96,28 +80,22 @@ rule generator_cotrain:
     """Tune a subject's encoder and the generator together, end to end."""
     input:
         unpack(own_responses("train", "validation")),
-        generator=f"{R}/generator/model",
-        encoder=f"{R}/sub-{{subject}}/align/model",
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
-        clips=f"{R}/clips.parquet",
+        generator=layout.generator(),
+        encoder=layout.encoder(),
+        windows=layout.windows(),
+        clips=layout.clips(),
         features=lambda wildcards: features("train", "validation"),
-        latents=[
-            f"{R}/generator/latents/{movie}.npy"
-            for movie in movies("train", "validation")
-        ],
+        latents=[layout.latents(movie) for movie in movies("train", "validation")],
         latents_sidecars=staged(
-            [
-                f"{R}/generator/latents/{movie}.json"
-                for movie in movies("train", "validation")
-            ]
+            [layout.latents_sidecar(movie) for movie in movies("train", "validation")]
         ),
         weights=weights("diffusion"),
     output:
-        directory(f"{R}/sub-{{subject}}/cotrain"),
+        directory(layout.cotrained()),
     log:
-        f"{LOGS}/generator/cotrain-{{subject}}.log",
+        layout.log("generator", "cotrain-{subject}"),
     benchmark:
-        f"{R}/benchmarks/generator/cotrain-{{subject}}.tsv"
+        layout.benchmark("generator", "cotrain-{subject}")
     priority: 30
     conda:
         "../../envs/generator.yaml"
@@ -129,7 +107,7 @@ rule generator_cotrain:
     params:
         cfg=section("cotrain", segments=config["segments"]),
         code=code("generator.cotrain"),
-        state=f"{STATE}/cotrain/sub-{{subject}}",
+        state=layout.state("cotrain", "sub-{subject}"),
         series=folder_of("series"),
         diffusion=model("diffusion"),
     shell:

@@ -1,24 +1,22 @@
 # Stage 0, for the embedded demo alone: a raw BIDS data set and its movies, simulated with known truth.
 # Nothing downstream knows; the truth lies apart, in results/{dataset}/truth.
-TRUTH = f"{R}/truth"
 TASKS = [*design.segments(study.insilico), design.REST]
-FUNC = f"{R}/bids/sub-{{subject}}/func/sub-{{subject}}_"
 
 
 rule insilico_dataset:
     """Describe the simulated data set as BIDS wants it."""
     output:
-        description=f"{R}/bids/dataset_description.json",
-        readme=f"{R}/bids/README",
-        participants=f"{R}/bids/participants.tsv",
+        description=layout.bids_document("dataset_description.json"),
+        readme=layout.bids_document("README"),
+        participants=layout.bids_document("participants.tsv"),
         sidecars=[
-            f"{R}/bids/{name}.json"
+            layout.bids_document(f"{name}.json")
             for name in ("participants", *(f"task-{task}_events" for task in TASKS))
         ],
     log:
-        f"{LOGS}/insilico/dataset.log",
+        layout.log("insilico", "dataset"),
     benchmark:
-        f"{R}/benchmarks/insilico/dataset.tsv"
+        layout.benchmark("insilico", "dataset")
     conda:
         "../../envs/insilico.yaml"
     threads: 1
@@ -38,12 +36,12 @@ rule insilico_dataset:
 rule insilico_movie:
     """Draw the movie of one segment, with the annotations of its shots."""
     output:
-        movie=f"{R}/bids/stimuli/{{segment}}.mp4",
-        annotations=f"{R}/bids/stimuli/{{segment}}.tsv",
+        movie=layout.simulated_movie(),
+        annotations=layout.simulated_shots(),
     log:
-        f"{LOGS}/insilico/movie-{{segment}}.log",
+        layout.log("insilico", "movie-{segment}"),
     benchmark:
-        f"{R}/benchmarks/insilico/movie-{{segment}}.tsv"
+        layout.benchmark("insilico", "movie-{segment}")
     priority: 100
     conda:
         "../../envs/insilico.yaml"
@@ -65,11 +63,11 @@ rule insilico_drive:
         movies=lambda wildcards: movie_files(),
         annotations=lambda wildcards: [path[:-4] + ".tsv" for path in movie_files()],
     output:
-        directory(f"{TRUTH}/drive"),
+        directory(layout.true_drive()),
     log:
-        f"{LOGS}/insilico/drive.log",
+        layout.log("insilico", "drive"),
     benchmark:
-        f"{R}/benchmarks/insilico/drive.tsv"
+        layout.benchmark("insilico", "drive")
     priority: 100
     conda:
         "../../envs/insilico.yaml"
@@ -90,15 +88,15 @@ rule insilico_anatomy:
     input:
         atlas=given(LIB / "boldreel" / "roi" / "tables" / "visual_centres.tsv"),
     output:
-        t1w=f"{R}/bids/sub-{{subject}}/anat/sub-{{subject}}_T1w.nii.gz",
-        sidecar=f"{R}/bids/sub-{{subject}}/anat/sub-{{subject}}_T1w.json",
-        truth=f"{TRUTH}/sub-{{subject}}/anatomy.json",
-        encoding=f"{TRUTH}/sub-{{subject}}/encoding.npz",
-        epi=f"{TRUTH}/sub-{{subject}}/epi.npz",
+        t1w=layout.simulated_t1w(),
+        sidecar=layout.simulated_t1w_sidecar(),
+        truth=layout.true_anatomy(),
+        encoding=layout.true_encoding(),
+        epi=layout.true_epi(),
     log:
-        f"{LOGS}/insilico/anatomy-{{subject}}.log",
+        layout.log("insilico", "anatomy-{subject}"),
     benchmark:
-        f"{R}/benchmarks/insilico/anatomy-{{subject}}.tsv"
+        layout.benchmark("insilico", "anatomy-{subject}")
     priority: 100
     conda:
         "../../envs/insilico.yaml"
@@ -117,20 +115,20 @@ rule insilico_anatomy:
 rule insilico_bold:
     """A subject's functional runs: raw BOLD with sidecars and events."""
     input:
-        anatomy=f"{TRUTH}/sub-{{subject}}/anatomy.json",
-        encoding=f"{TRUTH}/sub-{{subject}}/encoding.npz",
-        epi=f"{TRUTH}/sub-{{subject}}/epi.npz",
+        anatomy=layout.true_anatomy(),
+        encoding=layout.true_encoding(),
+        epi=layout.true_epi(),
         spectrum=given(LIB / "boldreel" / "insilico" / "noise_spectrum.json"),
-        drive=f"{TRUTH}/drive",
+        drive=layout.true_drive(),
     output:
-        bold=simulated(FUNC, "_bold.nii"),
-        events=simulated(FUNC, "_events.tsv"),
-        sidecar=simulated(FUNC, "_bold.json"),
-        truth=simulated(f"{TRUTH}/sub-{{subject}}/", ".json"),
+        bold=simulated(layout.simulated_runs(), "_bold.nii"),
+        events=simulated(layout.simulated_runs(), "_events.tsv"),
+        sidecar=simulated(layout.simulated_runs(), "_bold.json"),
+        truth=simulated(layout.true_runs(), ".json"),
     log:
-        f"{LOGS}/insilico/bold-{{subject}}.log",
+        layout.log("insilico", "bold-{subject}"),
     benchmark:
-        f"{R}/benchmarks/insilico/bold-{{subject}}.tsv"
+        layout.benchmark("insilico", "bold-{subject}")
     priority: 100
     conda:
         "../../envs/insilico.yaml"
@@ -150,11 +148,11 @@ rule insilico_bold:
 
 use rule insilico_bold as insilico_rest with:
     output:
-        bold=simulated(FUNC, "_bold.nii", rest=True),
-        events=simulated(FUNC, "_events.tsv", rest=True),
-        sidecar=simulated(FUNC, "_bold.json", rest=True),
-        truth=simulated(f"{TRUTH}/sub-{{subject}}/", ".json", rest=True),
+        bold=simulated(layout.simulated_runs(), "_bold.nii", rest=True),
+        events=simulated(layout.simulated_runs(), "_events.tsv", rest=True),
+        sidecar=simulated(layout.simulated_runs(), "_bold.json", rest=True),
+        truth=simulated(layout.true_runs(), ".json", rest=True),
     log:
-        f"{LOGS}/insilico/rest-{{subject}}.log",
+        layout.log("insilico", "rest-{subject}"),
     benchmark:
-        f"{R}/benchmarks/insilico/rest-{{subject}}.tsv"
+        layout.benchmark("insilico", "rest-{subject}")

@@ -5,25 +5,19 @@ rule linear_train:
     """Fit a subject's linear maps on training segments."""
     input:
         unpack(own_responses("train", "validation")),
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
-        clips=f"{R}/clips.parquet",
-        frames=[
-            f"{R}/stimuli/{movie}/frames.npy"
-            for movie in movies("train", "validation")
-        ],
+        windows=layout.windows(),
+        clips=layout.clips(),
+        frames=[layout.frames(movie) for movie in movies("train", "validation")],
         frames_sidecars=staged(
-            [
-                f"{R}/stimuli/{movie}/frames.json"
-                for movie in movies("train", "validation")
-            ]
+            [layout.frames_sidecar(movie) for movie in movies("train", "validation")]
         ),
         weights=weights("image_classifier"),
     output:
-        directory(f"{R}/sub-{{subject}}/methods/linear/fit"),
+        directory(layout.method_fit(method="linear")),
     log:
-        f"{LOGS}/linear/train-{{subject}}.log",
+        layout.log("linear", "train-{subject}"),
     benchmark:
-        f"{R}/benchmarks/linear/train-{{subject}}.tsv"
+        layout.benchmark("linear", "train-{subject}")
     conda:
         "../../envs/linear.yaml"
     threads: 1
@@ -49,26 +43,20 @@ rule linear_reconstruct:
     input:
         unpack(method_control_inputs),
         unpack(own_responses("test")),
-        fit=f"{R}/sub-{{subject}}/methods/linear/fit",
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
-        clips=f"{R}/clips.parquet",
-        frames=[
-            f"{R}/stimuli/{movie}/frames.npy"
-            for movie in movies("train", "validation")
-        ],
+        fit=layout.method_fit(method="linear"),
+        windows=layout.windows(),
+        clips=layout.clips(),
+        frames=[layout.frames(movie) for movie in movies("train", "validation")],
         frames_sidecars=staged(
-            [
-                f"{R}/stimuli/{movie}/frames.json"
-                for movie in movies("train", "validation")
-            ]
+            [layout.frames_sidecar(movie) for movie in movies("train", "validation")]
         ),
     output:
-        clips=directory(f"{R}/sub-{{subject}}/reconstruction/linear/shard-0"),
+        clips=directory(layout.reconstruction(method="linear", shard=0)),
         controls=[directory(folder) for folder in method_controls("linear")],
     log:
-        f"{LOGS}/linear/reconstruct-{{subject}}.log",
+        layout.log("linear", "reconstruct-{subject}"),
     benchmark:
-        f"{R}/benchmarks/linear/reconstruct-{{subject}}.tsv"
+        layout.benchmark("linear", "reconstruct-{subject}")
     conda:
         "../../envs/linear.yaml"
     threads: 1

@@ -1,6 +1,5 @@
 # Stage 5: masked brain modelling on a corpus of its own subjects.
-CORPUS = f"{R}/corpus"
-PRETRAINED = f"{R}/pretrain/{config['pretrain']['cohort']}"
+PRETRAINED = layout.pretrained(config["pretrain"]["cohort"])
 
 
 rule pretrain_corpus:
@@ -16,13 +15,13 @@ rule pretrain_corpus:
             for subject in COHORT
             for path in sidecars(series_of(subject, study.untested(subject)))
         ],
-        positions=f"{R}/atlas/positions.parquet",
+        positions=layout.positions(),
     output:
-        directory(CORPUS),
+        directory(layout.corpus()),
     log:
-        f"{LOGS}/pretrain/corpus.log",
+        layout.log("pretrain", "corpus"),
     benchmark:
-        f"{R}/benchmarks/pretrain/corpus.tsv"
+        layout.benchmark("pretrain", "corpus")
     priority: 50
     conda:
         "../../envs/pretrain.yaml"
@@ -41,13 +40,13 @@ rule pretrain_corpus:
 rule pretrain_train:
     """Train the masked autoencoder; score it on held-out subjects against trivial predictors."""
     input:
-        corpus=CORPUS,
+        corpus=layout.corpus(),
     output:
         directory(PRETRAINED),
     log:
-        f"{LOGS}/pretrain/train.log",
+        layout.log("pretrain", "train"),
     benchmark:
-        f"{R}/benchmarks/pretrain/train.tsv"
+        layout.benchmark("pretrain", "train")
     priority: 50
     conda:
         "../../envs/pretrain.yaml"
@@ -59,7 +58,7 @@ rule pretrain_train:
     params:
         cfg=section("pretrain", dataset=DATASET, method=METHOD),
         code=code("pretrain.train"),
-        state=f"{STATE}/pretrain/{config['pretrain']['cohort']}",
+        state=layout.state("pretrain", config["pretrain"]["cohort"]),
     shell:
         "python -m boldreel.training.launch {resources.gpu} -m boldreel.pretrain.train "
         "--corpus {input.corpus:q} --output {output:q} --state {params.state:q} "

@@ -5,16 +5,16 @@ rule reconstruct_sample:
     """Sample one shard of a subject's test clips from its co-trained model."""
     input:
         unpack(own_responses("test")),
-        cotrain=f"{R}/sub-{{subject}}/cotrain",
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
-        clips=f"{R}/clips.parquet",
+        cotrain=layout.cotrained(),
+        windows=layout.windows(),
+        clips=layout.clips(),
         weights=weights("diffusion"),
     output:
-        directory(f"{R}/sub-{{subject}}/reconstruction/{METHOD}/shard-{{shard}}"),
+        directory(layout.reconstruction(method=METHOD)),
     log:
-        f"{LOGS}/reconstruct/sample-{{subject}}-{{shard}}.log",
+        layout.log("reconstruct", "sample-{subject}-{shard}"),
     benchmark:
-        f"{R}/benchmarks/reconstruct/sample-{{subject}}-{{shard}}.tsv"
+        layout.benchmark("reconstruct", "sample-{subject}-{shard}")
     priority: 20
     conda:
         "../../envs/reconstruct.yaml"
@@ -29,7 +29,7 @@ rule reconstruct_sample:
         series=folder_of("series"),
         shards=config["reconstruct"]["shards"],
         diffusion=model("diffusion"),
-        state=f"{STATE}/reconstruct/sub-{{subject}}-{{shard}}",
+        state=layout.state("reconstruct", "sub-{subject}-{shard}"),
     shell:
         "python -m boldreel.reconstruct.sample --encoder {input.cotrain:q}/encoder "
         "--generator {input.cotrain:q}/generator --diffusion-model {params.diffusion:q} "
@@ -41,16 +41,16 @@ rule reconstruct_sample:
 rule reconstruct_true_features:
     """The upper bound: the tuned generator fed the true captions of the test clips."""
     input:
-        generator=f"{R}/generator/model",
+        generator=layout.generator(),
         features=lambda wildcards: features("test"),
-        clips=f"{R}/clips.parquet",
+        clips=layout.clips(),
         weights=weights("diffusion"),
     output:
-        directory(f"{R}/reconstruction/true_features/shard-{{shard}}"),
+        directory(layout.upper_bound()),
     log:
-        f"{LOGS}/reconstruct/true-{{shard}}.log",
+        layout.log("reconstruct", "true-{shard}"),
     benchmark:
-        f"{R}/benchmarks/reconstruct/true-{{shard}}.tsv"
+        layout.benchmark("reconstruct", "true-{shard}")
     priority: 25
     conda:
         "../../envs/reconstruct.yaml"
@@ -64,7 +64,7 @@ rule reconstruct_true_features:
         code=code("reconstruct.sample"),
         shards=config["reconstruct"]["shards"],
         diffusion=model("diffusion"),
-        state=f"{STATE}/reconstruct/true-{{shard}}",
+        state=layout.state("reconstruct", "true-{shard}"),
     shell:
         "python -m boldreel.reconstruct.sample --generator {input.generator:q} "
         "--diffusion-model {params.diffusion:q} --true-features {input.features:q} "
@@ -83,19 +83,19 @@ if study.own_controls():
                 if "caption" in study.own_controls()
                 else []
             ),
-            cotrain=f"{R}/sub-{{subject}}/cotrain",
-            windows=f"{R}/sub-{{subject}}/windows.parquet",
-            clips=f"{R}/clips.parquet",
+            cotrain=layout.cotrained(),
+            windows=layout.windows(),
+            clips=layout.clips(),
             weights=weights("diffusion"),
         output:
             [
-                directory(f"{R}/sub-{{subject}}/reconstruction/control-{control}")
+                directory(layout.control(control=control))
                 for control in study.own_controls()
             ],
         log:
-            f"{LOGS}/reconstruct/controls-{{subject}}.log",
+            layout.log("reconstruct", "controls-{subject}"),
         benchmark:
-            f"{R}/benchmarks/reconstruct/controls-{{subject}}.tsv"
+            layout.benchmark("reconstruct", "controls-{subject}")
         priority: 20
         conda:
             "../../envs/reconstruct.yaml"
@@ -109,7 +109,7 @@ if study.own_controls():
             code=code("reconstruct.sample"),
             series=folder_of("series"),
             diffusion=model("diffusion"),
-            state=f"{STATE}/reconstruct/sub-{{subject}}-controls",
+            state=layout.state("reconstruct", "sub-{subject}-controls"),
         shell:
             "python -m boldreel.reconstruct.sample --encoder {input.cotrain:q}/encoder "
             "--generator {input.cotrain:q}/generator --diffusion-model {params.diffusion:q} "
@@ -125,16 +125,16 @@ if "other" in study.controls():
         input:
             unpack(lambda wildcards: of_other(wildcards.subject)),
             unpack(own_responses("test")),
-            cotrain=f"{R}/sub-{{subject}}/cotrain",
-            windows=f"{R}/sub-{{subject}}/windows.parquet",
-            clips=f"{R}/clips.parquet",
+            cotrain=layout.cotrained(),
+            windows=layout.windows(),
+            clips=layout.clips(),
             weights=weights("diffusion"),
         output:
-            directory(f"{R}/sub-{{subject}}/reconstruction/control-other"),
+            directory(layout.control(control="other")),
         log:
-            f"{LOGS}/reconstruct/other-{{subject}}.log",
+            layout.log("reconstruct", "other-{subject}"),
         benchmark:
-            f"{R}/benchmarks/reconstruct/other-{{subject}}.tsv"
+            layout.benchmark("reconstruct", "other-{subject}")
         priority: 20
         conda:
             "../../envs/reconstruct.yaml"
@@ -148,7 +148,7 @@ if "other" in study.controls():
             code=code("reconstruct.sample"),
             series=folder_of("series"),
             diffusion=model("diffusion"),
-            state=f"{STATE}/reconstruct/sub-{{subject}}-other",
+            state=layout.state("reconstruct", "sub-{subject}-other"),
             more=lambda wildcards, input: other_options(input),
         shell:
             "python -m boldreel.reconstruct.sample --encoder {input.cotrain:q}/encoder "

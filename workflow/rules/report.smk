@@ -10,54 +10,49 @@ config["captions"] = {
 rule report_figures:
     """The group's figures, each with the data behind it."""
     input:
-        metrics=f"{R}/group/metrics.tsv",
-        clips=f"{R}/clips.parquet",
-        frames=expand(f"{R}/stimuli/{{movie}}/frames.npy", movie=movies("test")),
-        sidecars=staged(
-            expand(f"{R}/stimuli/{{movie}}/frames.json", movie=movies("test"))
-        ),
-        positions=f"{R}/atlas/positions.parquet",
+        metrics=layout.metrics(),
+        clips=layout.clips(),
+        frames=expand(layout.frames(), movie=movies("test")),
+        sidecars=staged(expand(layout.frames_sidecar(), movie=movies("test"))),
+        positions=layout.positions(),
         pretrain=PRETRAINED,
-        generator=f"{R}/generator/history.tsv",
-        upper=[
-            f"{R}/reconstruction/true_features/shard-{shard}"
-            for shard in study.shards()
-        ],
+        generator=layout.generator_history(),
+        upper=[layout.upper_bound(shard) for shard in study.shards()],
         reconstruction=expand(
-            f"{R}/sub-{{subject}}/reconstruction/{METHOD}/shard-{{shard}}",
+            layout.reconstruction(method=METHOD),
             subject=SUBJECTS,
             shard=study.shards(),
         ),
-        subject_files=expand(
-            f"{R}/sub-{{subject}}/{{name}}",
-            subject=SUBJECTS,
-            name=[
-                "sweep.tsv",
-                "noise_ceiling.parquet",
-                "roi/voxels.parquet",
-                "align/history.tsv",
-                "align/repeats.tsv",
-                "align/scaling.tsv",
-                "align/rois.tsv",
-                "align/attention.tsv",
-                "align/attention.parquet",
-                "cotrain",
-                *(["hrf.tsv"] if study.deconvolved else []),
-            ],
-        ),
+        subject_files=[
+            path.format(subject=subject)
+            for subject in SUBJECTS
+            for path in [
+                layout.sweep(),
+                layout.noise_ceiling(),
+                layout.voxels(),
+                layout.alignment_history(),
+                layout.repeats(),
+                layout.scaling(),
+                layout.rois(),
+                layout.attention_regions(),
+                layout.attention(),
+                layout.cotrained(),
+                *([layout.hrf()] if study.deconvolved else []),
+            ]
+        ],
         methods=lambda wildcards: fits(),
         evidence=evidence(),
     output:
         report(
-            directory(f"{R}/group/figures"),
+            directory(layout.figures()),
             patterns=["{name}.png"],
             caption="../report/figures.rst",
             category="Figures",
         ),
     log:
-        f"{LOGS}/report/figures.log",
+        layout.log("report", "figures"),
     benchmark:
-        f"{R}/benchmarks/report/figures.tsv"
+        layout.benchmark("report", "figures")
     conda:
         "../../envs/report.yaml"
     threads: 1
@@ -81,52 +76,48 @@ rule report_figures:
 rule report_page:
     """One HTML page with everything: videos, table, figures, audit, cost."""
     input:
-        figures=f"{R}/group/figures",
-        metrics=f"{R}/group/metrics.tsv",
-        subject_files=expand(
-            f"{R}/sub-{{subject}}/{{name}}",
-            subject=SUBJECTS,
-            name=[
-                *("metrics.parquet", "nearest.tsv", "windows.parquet"),
-                *("align/history.tsv", "choice.json"),
-            ],
-        ),
-        clips=f"{R}/clips.parquet",
+        figures=layout.figures(),
+        metrics=layout.metrics(),
+        subject_files=[
+            path.format(subject=subject)
+            for subject in SUBJECTS
+            for path in [
+                layout.clip_scores(),
+                layout.nearest(),
+                layout.windows(),
+                layout.alignment_history(),
+                layout.choice(),
+            ]
+        ],
+        clips=layout.clips(),
         # of the nearest training clips too
-        frames=expand(f"{R}/stimuli/{{movie}}/frames.npy", movie=movies()),
-        sidecars=staged(expand(f"{R}/stimuli/{{movie}}/frames.json", movie=movies())),
+        frames=expand(layout.frames(), movie=movies()),
+        sidecars=staged(expand(layout.frames_sidecar(), movie=movies())),
         reconstruction=expand(
-            f"{R}/sub-{{subject}}/reconstruction/{METHOD}/shard-{{shard}}",
+            layout.reconstruction(method=METHOD),
             subject=SUBJECTS,
             shard=study.shards(),
         ),
         controls=expand(
-            f"{R}/sub-{{subject}}/reconstruction/control-{{control}}",
+            layout.control(),
             subject=SUBJECTS,
             control=study.controls(),
         ),
-        upper=[
-            f"{R}/reconstruction/true_features/shard-{shard}"
-            for shard in study.shards()
-        ],
-        between=expand(
-            f"{R}/sub-{{subject}}/between.tsv", subject=SUBJECTS if OTHERS else []
-        ),
-        audit=f"{R}/audit.json",
+        upper=[layout.upper_bound(shard) for shard in study.shards()],
+        between=expand(layout.between(), subject=SUBJECTS if OTHERS else []),
+        audit=layout.audit(),
         pretrain=PRETRAINED,
         evidence=evidence(),
-        qc=expand(f"{R}/sub-{{subject}}/qc.tsv", subject=study.everybody),
-        twins=f"{R}/twins.json",
+        qc=expand(layout.quality(), subject=study.everybody),
+        twins=layout.twins(),
         published=given(LIB / "boldreel" / "report" / "published.tsv"),
         captions=[given(path) for path in sorted(CAPTIONS.glob("*.rst"))],
     output:
-        report(
-            f"{R}/report.html", caption="../report/page.rst", category="The whole page"
-        ),
+        report(layout.page(), caption="../report/page.rst", category="The whole page"),
     log:
-        f"{LOGS}/report/page.log",
+        layout.log("report", "page"),
     benchmark:
-        f"{R}/benchmarks/report/page.tsv"
+        layout.benchmark("report", "page")
     conda:
         "../../envs/report.yaml"
     threads: 1

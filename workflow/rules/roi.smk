@@ -23,11 +23,11 @@ rule roi_template:
     input:
         unpack(of_positions),
     output:
-        f"{R}/atlas/positions.parquet",
+        layout.positions(),
     log:
-        f"{LOGS}/roi/template.log",
+        layout.log("roi", "template"),
     benchmark:
-        f"{R}/benchmarks/roi/template.tsv"
+        layout.benchmark("roi", "template")
     priority: 70
     conda:
         "../../envs/roi.yaml"
@@ -54,14 +54,14 @@ rule roi_series:
     """The cleaned series of one run at the atlas' positions."""
     input:
         unpack(run_files),
-        positions=f"{R}/atlas/positions.parquet",
+        positions=layout.positions(),
     output:
-        series=f"{R}/sub-{{subject}}/series/task-{{segment}}_run-{{repeat}}.npy",
-        sidecar=f"{R}/sub-{{subject}}/series/task-{{segment}}_run-{{repeat}}.json",
+        series=layout.series(),
+        sidecar=layout.series_sidecar(),
     log:
-        f"{LOGS}/roi/series-{{subject}}-{{segment}}-{{repeat}}.log",
+        layout.log("roi", "series-{subject}-{segment}-{repeat}"),
     benchmark:
-        f"{R}/benchmarks/roi/series-{{subject}}-{{segment}}-{{repeat}}.tsv"
+        layout.benchmark("roi", "series-{subject}-{segment}-{repeat}")
     priority: 70
     conda:
         "../../envs/roi.yaml"
@@ -90,11 +90,11 @@ rule roi_control:
     input:
         unpack(of_positions),
     output:
-        f"{R}/atlas/control.parquet",
+        layout.control_positions(),
     log:
-        f"{LOGS}/roi/control.log",
+        layout.log("roi", "control"),
     benchmark:
-        f"{R}/benchmarks/roi/control.tsv"
+        layout.benchmark("roi", "control")
     priority: 70
     conda:
         "../../envs/roi.yaml"
@@ -120,13 +120,13 @@ rule roi_control_series:
     """The cleaned series of a subject's runs in those areas."""
     input:
         unpack(control_runs),
-        positions=f"{R}/atlas/control.parquet",
+        positions=layout.control_positions(),
     output:
-        directory(f"{R}/sub-{{subject}}/roi/control"),
+        directory(layout.control_series()),
     log:
-        f"{LOGS}/roi/control-{{subject}}.log",
+        layout.log("roi", "control-{subject}"),
     benchmark:
-        f"{R}/benchmarks/roi/control-{{subject}}.tsv"
+        layout.benchmark("roi", "control-{subject}")
     conda:
         "../../envs/roi.yaml"
     threads: 1
@@ -145,18 +145,18 @@ rule roi_control_series:
 rule roi_voxels:
     """A subject's voxel table: present, reliable over training repeats, selected."""
     input:
-        positions=f"{R}/atlas/positions.parquet",
+        positions=layout.positions(),
         series=lambda wildcards: series(wildcards.subject, "train", "validation"),
         sidecars=lambda wildcards: sidecars(
             series(wildcards.subject, "train", "validation")
         ),
         events=lambda wildcards: events(wildcards.subject, "train", "validation"),
     output:
-        f"{R}/sub-{{subject}}/roi/voxels.parquet",
+        layout.voxels(),
     log:
-        f"{LOGS}/roi/voxels-{{subject}}.log",
+        layout.log("roi", "voxels-{subject}"),
     benchmark:
-        f"{R}/benchmarks/roi/voxels-{{subject}}.tsv"
+        layout.benchmark("roi", "voxels-{subject}")
     priority: 70
     conda:
         "../../envs/roi.yaml"

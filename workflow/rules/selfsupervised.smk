@@ -20,17 +20,15 @@ if _FURTHER:
         """Cut further movies into clips, without those that resemble a test movie."""
         input:
             videos=further_videos(),
-            clips=f"{R}/clips.parquet",
-            test=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies("test")],
-            sidecars=staged(
-                [f"{R}/stimuli/{movie}/frames.json" for movie in movies("test")]
-            ),
+            clips=layout.clips(),
+            test=[layout.frames(movie) for movie in movies("test")],
+            sidecars=staged([layout.frames_sidecar(movie) for movie in movies("test")]),
         output:
-            directory(f"{R}/methods/selfsupervised/videos"),
+            directory(layout.method_videos("selfsupervised")),
         log:
-            f"{LOGS}/selfsupervised/videos.log",
+            layout.log("selfsupervised", "videos"),
         benchmark:
-            f"{R}/benchmarks/selfsupervised/videos.tsv"
+            layout.benchmark("selfsupervised", "videos")
         conda:
             "../../envs/selfsupervised.yaml"
         threads: 1
@@ -51,26 +49,20 @@ rule selfsupervised_train:
     """Train a subject's encoder from video and decoder from BOLD on training segments."""
     input:
         unpack(own_responses("train", "validation")),
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
-        clips=f"{R}/clips.parquet",
-        frames=[
-            f"{R}/stimuli/{movie}/frames.npy"
-            for movie in movies("train", "validation")
-        ],
+        windows=layout.windows(),
+        clips=layout.clips(),
+        frames=[layout.frames(movie) for movie in movies("train", "validation")],
         frames_sidecars=staged(
-            [
-                f"{R}/stimuli/{movie}/frames.json"
-                for movie in movies("train", "validation")
-            ]
+            [layout.frames_sidecar(movie) for movie in movies("train", "validation")]
         ),
-        videos=[f"{R}/methods/selfsupervised/videos"] if _FURTHER else [],
+        videos=[layout.method_videos("selfsupervised")] if _FURTHER else [],
         weights=weights("image_classifier"),
     output:
-        directory(f"{R}/sub-{{subject}}/methods/selfsupervised/fit"),
+        directory(layout.method_fit(method="selfsupervised")),
     log:
-        f"{LOGS}/selfsupervised/train-{{subject}}.log",
+        layout.log("selfsupervised", "train-{subject}"),
     benchmark:
-        f"{R}/benchmarks/selfsupervised/train-{{subject}}.tsv"
+        layout.benchmark("selfsupervised", "train-{subject}")
     conda:
         "../../envs/selfsupervised.yaml"
     threads: 1
@@ -85,7 +77,7 @@ rule selfsupervised_train:
         stimuli=folder_of("frames", 2),
         image=model("image_classifier"),
         videos=lambda wildcards, input: ["--videos", *input.videos] if _FURTHER else [],
-        state=f"{STATE}/selfsupervised/sub-{{subject}}",
+        state=layout.state("selfsupervised", "sub-{subject}"),
     shell:
         "python -m boldreel.methods.selfsupervised.train --windows {input.windows:q} "
         "--series-dir {params.series:q} --clips {input.clips:q} --stimuli {params.stimuli:q} "
@@ -98,15 +90,15 @@ rule selfsupervised_reconstruct:
     input:
         unpack(method_control_inputs),
         unpack(own_responses("test")),
-        fit=f"{R}/sub-{{subject}}/methods/selfsupervised/fit",
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        fit=layout.method_fit(method="selfsupervised"),
+        windows=layout.windows(),
     output:
-        clips=directory(f"{R}/sub-{{subject}}/reconstruction/selfsupervised/shard-0"),
+        clips=directory(layout.reconstruction(method="selfsupervised", shard=0)),
         controls=[directory(folder) for folder in method_controls("selfsupervised")],
     log:
-        f"{LOGS}/selfsupervised/reconstruct-{{subject}}.log",
+        layout.log("selfsupervised", "reconstruct-{subject}"),
     benchmark:
-        f"{R}/benchmarks/selfsupervised/reconstruct-{{subject}}.tsv"
+        layout.benchmark("selfsupervised", "reconstruct-{subject}")
     conda:
         "../../envs/selfsupervised.yaml"
     threads: 1

@@ -7,13 +7,13 @@ rule stimuli_decode:
         movie=lambda wildcards: source(study.movies()[wildcards.movie]),
         annotations=lambda wildcards: annotations(wildcards.movie),
     output:
-        frames=f"{R}/stimuli/{{movie}}/frames.npy",
-        sidecar=f"{R}/stimuli/{{movie}}/frames.json",
-        shots=f"{R}/stimuli/{{movie}}/shots.tsv",
+        frames=layout.frames(),
+        sidecar=layout.frames_sidecar(),
+        shots=layout.shots(),
     log:
-        f"{LOGS}/stimuli/decode-{{movie}}.log",
+        layout.log("stimuli", "decode-{movie}"),
     benchmark:
-        f"{R}/benchmarks/stimuli/decode-{{movie}}.tsv"
+        layout.benchmark("stimuli", "decode-{movie}")
     priority: 90
     conda:
         "../../envs/stimuli.yaml"
@@ -37,17 +37,17 @@ rule stimuli_decode:
 rule stimuli_clips:
     """Cut every movie into clips; say of which shot each is, and what is to be seen."""
     input:
-        frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
-        sidecars=staged([f"{R}/stimuli/{movie}/frames.json" for movie in movies()]),
-        shots=[f"{R}/stimuli/{movie}/shots.tsv" for movie in movies()],
+        frames=[layout.frames(movie) for movie in movies()],
+        sidecars=staged([layout.frames_sidecar(movie) for movie in movies()]),
+        shots=[layout.shots(movie) for movie in movies()],
         annotations=lambda wildcards: annotations(),
         weights=weights("caption"),
     output:
-        f"{R}/clips.parquet",
+        layout.clips(),
     log:
-        f"{LOGS}/stimuli/clips.log",
+        layout.log("stimuli", "clips"),
     benchmark:
-        f"{R}/benchmarks/stimuli/clips.tsv"
+        layout.benchmark("stimuli", "clips")
     priority: 90
     conda:
         "../../envs/stimuli.yaml"
@@ -73,16 +73,16 @@ rule stimuli_clips:
 rule stimuli_features:
     """Features of all movies' frames and captions: loading the base models takes longer than a movie."""
     input:
-        frames=expand(f"{R}/stimuli/{{movie}}/frames.npy", movie=movies()),
-        sidecars=staged(expand(f"{R}/stimuli/{{movie}}/frames.json", movie=movies())),
-        clips=f"{R}/clips.parquet",
+        frames=expand(layout.frames(), movie=movies()),
+        sidecars=staged(expand(layout.frames_sidecar(), movie=movies())),
+        clips=layout.clips(),
         weights=weights("clip", "diffusion"),
     output:
-        directory(expand(f"{R}/stimuli/{{movie}}/features", movie=movies())),
+        directory(expand(layout.features(), movie=movies())),
     log:
-        f"{LOGS}/stimuli/features.log",
+        layout.log("stimuli", "features"),
     benchmark:
-        f"{R}/benchmarks/stimuli/features.tsv"
+        layout.benchmark("stimuli", "features")
     priority: 90
     conda:
         "../../envs/stimuli.yaml"

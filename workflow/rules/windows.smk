@@ -5,20 +5,20 @@ LEARNT = config["windows"]["hrf"]["mode"] in modes.LEARNT
 rule windows_kernels:
     """The haemodynamic response of each area: canonical, or learnt on training segments."""
     input:
-        voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
+        voxels=layout.voxels(),
         series=lambda wildcards: series(wildcards.subject, "train") if LEARNT else [],
         sidecars=lambda wildcards: (
             sidecars(series(wildcards.subject, "train")) if LEARNT else []
         ),
         events=lambda wildcards: events(wildcards.subject, "train") if LEARNT else [],
-        clips=f"{R}/clips.parquet" if LEARNT else [],
+        clips=layout.clips() if LEARNT else [],
         features=lambda wildcards: features("train") if LEARNT else [],
     output:
-        f"{R}/sub-{{subject}}/hrf.tsv",
+        layout.hrf(),
     log:
-        f"{LOGS}/windows/kernels-{{subject}}.log",
+        layout.log("windows", "kernels-{subject}"),
     benchmark:
-        f"{R}/benchmarks/windows/kernels-{{subject}}.tsv"
+        layout.benchmark("windows", "kernels-{subject}")
     priority: 60
     conda:
         "../../envs/windows.yaml"
@@ -45,17 +45,17 @@ rule windows_kernels:
 rule windows_deconvolve:
     """The activity of one run: its series deconvolved with each area's response."""
     input:
-        series=f"{R}/sub-{{subject}}/series/task-{{segment}}_run-{{repeat}}.npy",
-        sidecar=f"{R}/sub-{{subject}}/series/task-{{segment}}_run-{{repeat}}.json",
-        voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
-        hrf=f"{R}/sub-{{subject}}/hrf.tsv",
+        series=layout.series(),
+        sidecar=layout.series_sidecar(),
+        voxels=layout.voxels(),
+        hrf=layout.hrf(),
     output:
-        activity=f"{R}/sub-{{subject}}/activity/task-{{segment}}_run-{{repeat}}.npy",
-        sidecar=f"{R}/sub-{{subject}}/activity/task-{{segment}}_run-{{repeat}}.json",
+        activity=layout.activity(),
+        sidecar=layout.activity_sidecar(),
     log:
-        f"{LOGS}/windows/deconvolve-{{subject}}-{{segment}}-{{repeat}}.log",
+        layout.log("windows", "deconvolve-{subject}-{segment}-{repeat}"),
     benchmark:
-        f"{R}/benchmarks/windows/deconvolve-{{subject}}-{{segment}}-{{repeat}}.tsv"
+        layout.benchmark("windows", "deconvolve-{subject}-{segment}-{repeat}")
     priority: 60
     conda:
         "../../envs/windows.yaml"
@@ -76,16 +76,16 @@ rule windows_sweep:
     input:
         unpack(own_responses("train", "validation")),
         events=lambda wildcards: events(wildcards.subject, "train", "validation"),
-        voxels=f"{R}/sub-{{subject}}/roi/voxels.parquet",
-        clips=f"{R}/clips.parquet",
+        voxels=layout.voxels(),
+        clips=layout.clips(),
         features=lambda wildcards: features("train", "validation"),
     output:
-        table=f"{R}/sub-{{subject}}/sweep.tsv",
-        choice=f"{R}/sub-{{subject}}/choice.json",
+        table=layout.sweep(),
+        choice=layout.choice(),
     log:
-        f"{LOGS}/windows/sweep-{{subject}}.log",
+        layout.log("windows", "sweep-{subject}"),
     benchmark:
-        f"{R}/benchmarks/windows/sweep-{{subject}}.tsv"
+        layout.benchmark("windows", "sweep-{subject}")
     priority: 60
     conda:
         "../../envs/windows.yaml"
@@ -107,17 +107,17 @@ rule windows_build:
     """One row per clip and run: the volumes that answer it, and the split it belongs to."""
     input:
         unpack(own_responses("train", "validation", "test")),
-        choice=f"{R}/sub-{{subject}}/choice.json",
+        choice=layout.choice(),
         events=lambda wildcards: events(
             wildcards.subject, "train", "validation", "test"
         ),
-        clips=f"{R}/clips.parquet",
+        clips=layout.clips(),
     output:
-        f"{R}/sub-{{subject}}/windows.parquet",
+        layout.windows(),
     log:
-        f"{LOGS}/windows/build-{{subject}}.log",
+        layout.log("windows", "build-{subject}"),
     benchmark:
-        f"{R}/benchmarks/windows/build-{{subject}}.tsv"
+        layout.benchmark("windows", "build-{subject}")
     priority: 60
     conda:
         "../../envs/windows.yaml"
@@ -138,13 +138,13 @@ rule windows_ceiling:
     """The noise ceiling of every voxel, from repeats."""
     input:
         unpack(own_responses("train", "validation", "test")),
-        windows=f"{R}/sub-{{subject}}/windows.parquet",
+        windows=layout.windows(),
     output:
-        f"{R}/sub-{{subject}}/noise_ceiling.parquet",
+        layout.noise_ceiling(),
     log:
-        f"{LOGS}/windows/ceiling-{{subject}}.log",
+        layout.log("windows", "ceiling-{subject}"),
     benchmark:
-        f"{R}/benchmarks/windows/ceiling-{{subject}}.tsv"
+        layout.benchmark("windows", "ceiling-{subject}")
     conda:
         "../../envs/windows.yaml"
     threads: 1
@@ -163,17 +163,17 @@ rule windows_ceiling:
 rule windows_audit:
     """What of the test could have leaked into training, counted."""
     input:
-        clips=f"{R}/clips.parquet",
-        windows=expand(f"{R}/sub-{{subject}}/windows.parquet", subject=SUBJECTS),
-        frames=[f"{R}/stimuli/{movie}/frames.npy" for movie in movies()],
-        sidecars=staged([f"{R}/stimuli/{movie}/frames.json" for movie in movies()]),
+        clips=layout.clips(),
+        windows=expand(layout.windows(), subject=SUBJECTS),
+        frames=[layout.frames(movie) for movie in movies()],
+        sidecars=staged([layout.frames_sidecar(movie) for movie in movies()]),
         features=features(),
     output:
-        f"{R}/audit.json",
+        layout.audit(),
     log:
-        f"{LOGS}/windows/audit.log",
+        layout.log("windows", "audit"),
     benchmark:
-        f"{R}/benchmarks/windows/audit.tsv"
+        layout.benchmark("windows", "audit")
     conda:
         "../../envs/windows.yaml"
     threads: 1

@@ -124,7 +124,10 @@ def test_responses_are_drawn_where_series_were_deconvolved():
 
 def test_methods_trainings_and_weights_are_drawn_where_there_are_some(tree):
     assert not (tree / "group" / "figures" / "linear_weights.svg").exists()
-    assert figures._methods(results.Results(tree, ["01"], "mindvideo"), {"a": "b"}, "history") == {}
+    assert (
+        figures._methods(results.Results(tree, ["01"], "mindvideo"), {"a": ("a", "b")}, "history")
+        == {}
+    )
     positions = tables.read(tree / "atlas" / "positions.parquet", "positions")
     places = positions["position"].to_numpy()
     weights = pd.concat(

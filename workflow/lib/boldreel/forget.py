@@ -19,6 +19,7 @@ from pathlib import Path
 from boldreel import forgotten
 from boldreel.data import atomic, provenance
 from boldreel.errors import UserError
+from boldreel.layout import Layout
 from boldreel.step import parser, run
 
 _TEXT = {".json", ".tsv", ".csv", ".txt", ".log", ".html", ".svg", ".rst", ".md"}
@@ -258,9 +259,8 @@ def main(argv: list[str] | None = None) -> None:
     for table, text in listed.items():
         if text is not None:
             print(f"sub-{label} will be excluded in {table}.")
-    print(
-        f"It will be noted in {results / forgotten.NAME}; later runs on these results leave it out."
-    )
+    listing = Layout(str(results)).forgotten()
+    print(f"It will be noted in {listing}; later runs on these results leave it out.")
     print("Raw data outside of these folders and names in the configuration stay as they are.")
     if not args.yes:
         if not sys.stdin.isatty():

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from boldreel.data import atomic
 from boldreel.errors import UserError
+from boldreel.layout import Layout
 
-NAME = "forgotten.tsv"
 _HEAD = "subject\tdate"
 
 
@@ -24,7 +24,7 @@ def read(results: str | Path) -> dict[str, str]:
 
     Raises UserError where the list, or a line of it, cannot be read: nobody is taken in by mistake.
     """
-    path = Path(results) / NAME
+    path = Path(Layout(str(results)).forgotten())
     if not path.exists():
         return {}
     try:
@@ -46,7 +46,7 @@ def add(results: str | Path, label: str) -> None:
     """Note that a subject is forgotten from today on."""
     gone = {label: datetime.date.today().isoformat(), **read(results)}
     lines = [_HEAD, *(f"{name}\t{date}" for name, date in sorted(gone.items()))]
-    atomic.write_text(Path(results) / NAME, "\n".join(lines) + "\n")
+    atomic.write_text(Layout(str(results)).forgotten(), "\n".join(lines) + "\n")
 
 
 def left(labels: Iterable[str], gone: Mapping[str, str]) -> list[str]:
@@ -54,7 +54,7 @@ def left(labels: Iterable[str], gone: Mapping[str, str]) -> list[str]:
     kept = []
     for label in labels:
         if label in gone:
-            line = f"sub-{label} is left out: forgotten on {gone[label]} ({NAME} in the results)"
+            line = f"sub-{label} is left out: forgotten on {gone[label]} (forgotten.tsv in the results)"
             print(line, file=sys.stderr, flush=True)
         else:
             kept.append(label)

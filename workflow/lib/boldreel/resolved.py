@@ -9,9 +9,9 @@ from typing import Any
 
 from boldreel import configuration, presets
 from boldreel.data import atomic
+from boldreel.layout import Layout
 from boldreel.settings import leaves
 
-NAME = "config.resolved.yaml"
 _FEW = 8  # subjects that are named; of more, so many
 # What data set and who, which the summary says anyway or no preset knows.
 _SAID = (
@@ -60,7 +60,7 @@ def _yaml(value: Any) -> str:
 
 def write(folder: Path | str, given: Mapping[str, Any], complete: Mapping[str, Any]) -> None:
     """Write `config.resolved.yaml` in the results of the data set, if it says something new."""
-    path, now = Path(folder) / NAME, text(given, complete)
+    path, now = Path(Layout(str(folder)).resolved_configuration()), text(given, complete)
     if not path.is_file() or path.read_text(encoding="utf-8") != now:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic.write_text(path, now)

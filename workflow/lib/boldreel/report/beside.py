@@ -39,11 +39,11 @@ def collect(results: Results, names: Sequence[str]) -> dict[str, dict[str, Besid
     out: dict[str, dict[str, Beside]] = {name: {} for name in names}
     table = results.clips().set_index("clip", drop=False)
     for subject in results.subjects:
-        windows = results.table(f"sub-{subject}/windows.parquet", "windows")
+        windows = results.table(results.layout.windows(subject), "windows")
         if windows is None:
             continue
         told = sentences(windows, names)
-        nearest = results.table(f"sub-{subject}/nearest.tsv", "nearest")
+        nearest = results.table(results.layout.nearest(subject), "nearest")
         near = (
             {} if nearest is None else dict(zip(nearest["clip"], nearest["nearest"], strict=True))
         )

@@ -20,6 +20,7 @@ from boldreel.data import atomic, provenance, tables
 from boldreel.errors import UserError
 from boldreel.evaluate import between
 from boldreel.evaluate.settings import PairedSettings
+from boldreel.layout import Layout
 from boldreel.report import markup, page, sections, wording
 from boldreel.report.markup import esc
 from boldreel.report.settings import CompareSettings
@@ -36,9 +37,10 @@ _SAME = "Nothing: every step that left a provenance had the same options in both
 def clip_values(root: Path) -> dict[tuple[str, str], pd.DataFrame]:
     """{(subject, method): clip values of the reconstructions}; UserError where a folder has none."""
     found: dict[tuple[str, str], pd.DataFrame] = {}
-    paths = [*root.glob("sub-*/metrics.parquet"), *root.glob("sub-*/methods/*/metrics.parquet")]
-    for path in sorted(paths):
-        subject = path.relative_to(root).parts[0].removeprefix("sub-")
+    layout = Layout(str(root))
+    own, others = layout.clip_scores("*"), layout.method_clip_scores("*", "*")
+    for path in sorted(map(Path, [*layout.find(own), *layout.find(others)])):
+        subject = layout.subject_of(path)
         table = tables.read(path, "clip_metrics")
         for method, rows in table[table["condition"] == "model"].groupby("method", sort=False):
             found[subject, str(method)] = rows
@@ -172,7 +174,11 @@ def main(argv: list[str] | None = None) -> None:
         atomic.write_text(aside / "compare.html", render(table, changed, names, settings.level))
         provenance.record(
             aside,
-            inputs=[p for r in (args.first, args.second) for p in r.glob("sub-*/metrics.parquet")],
+            inputs=[
+                Path(path)
+                for layout in (Layout(str(args.first)), Layout(str(args.second)))
+                for path in layout.find(layout.clip_scores("*"))
+            ],
             config=asdict(settings),
             seed=settings.seed,
             started=started,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _CHARTS = 12
-# What the other methods' trainings leave below sub-XX/methods/.
+# What the other methods' trainings leave: (method, file in the folder of its fit).
 _TRAININGS = {
-    "cvgan": "cvgan/fit/history.tsv",
-    "selfsupervised, encoder": "selfsupervised/fit/encoder_history.tsv",
-    "selfsupervised, decoder": "selfsupervised/fit/history.tsv",
+    "cvgan": ("cvgan", "history.tsv"),
+    "selfsupervised, encoder": ("selfsupervised", "encoder_history.tsv"),
+    "selfsupervised, decoder": ("selfsupervised", "history.tsv"),
 }
 # Which score says which subject is best, for the strip: the first that the table holds.
 _BEST = (("nway_video", "top3_n50_k1"), ("nway_video", "top3_n2_k1"), ("ssim", "rgb_uniform"))
@@ -96,16 +96,17 @@ def _embed(target: Path, picture: Path, size: tuple[int, int]) -> None:
 
 def histories(results: Results) -> dict[str, dict[str, Any]]:
     """{training: {who: history}} of all trainings that left a history."""
-    cohorts = sorted(p.name for p in (results.root / "pretrain").glob("*") if p.is_dir())
+    layout = results.layout
+    folders = map(Path, layout.find(layout.pretrained("*")))
+    cohorts = [folder.name for folder in folders if folder.is_dir()]
     found: dict[str, dict[str, Any]] = {
-        "pretraining": {c: results.history(f"pretrain/{c}/history.tsv") for c in cohorts},
+        "pretraining": {c: results.history(layout.pretraining_history(c)) for c in cohorts},
         "alignment": {
-            wording.who(s): results.history(f"sub-{s}/align/history.tsv") for s in results.subjects
+            wording.who(s): results.history(layout.alignment_history(s)) for s in results.subjects
         },
-        "generator": {"all": results.history("generator/history.tsv")},
+        "generator": {"all": results.history(layout.generator_history())},
         "co-training": {
-            wording.who(s): results.history(f"sub-{s}/cotrain/history.tsv")
-            for s in results.subjects
+            wording.who(s): results.history(layout.cotraining_history(s)) for s in results.subjects
         },
     }
     kept = {k: {w: h for w, h in by.items() if h is not None} for k, by in found.items()}
@@ -119,7 +120,7 @@ def one_split(ceilings: pd.DataFrame) -> pd.DataFrame:
 
 
 def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
-    subjects = results.subjects
+    subjects, layout = results.subjects, results.layout
     progress = Progress(_CHARTS, "figures", unit="figures")
 
     def save(name: str, figure: Any, data: Any) -> None:
@@ -131,61 +132,52 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
         trainings = histories(results)
         if trainings:
             save("training_curves", *plots.curves(trainings))
-        positions = results.table("atlas/positions.parquet", "positions")
-        for path in sorted((results.root / "pretrain").glob("*/example.parquet"))[:1]:
-            example = results.table(str(path.relative_to(results.root)), "masked_example")
+        positions = results.table(layout.positions(), "positions")
+        for path in layout.find(layout.masked_example("*"))[:1]:
+            example = results.table(path, "masked_example")
             if positions is not None and example is not None:
                 save("masked", *brain.masked(positions, example))
-        repeated = {s: results.table(f"sub-{s}/align/repeats.tsv", "repeats") for s in subjects}
-        shown = {s: t for s, t in repeated.items() if t is not None}
+        shown = _own(results, layout.repeats, "repeats")
         if shown:
             save("repeats", *plots.repeats(shown))
-        scaled = {s: results.table(f"sub-{s}/align/scaling.tsv", "minutes") for s in subjects}
-        shown = {s: t for s, t in scaled.items() if t is not None}
+        shown = _own(results, layout.scaling, "minutes")
         if shown:
             save("scaling", *plots.minutes(shown))
-        parts = _own(results, "align/rois.tsv", "rois")
+        parts = _own(results, layout.rois, "rois")
         if parts:
             save("rois", *plots.rois(parts))
-        sweeps = {s: results.table(f"sub-{s}/sweep.tsv", "sweep") for s in subjects}
-        known = {s: t for s, t in sweeps.items() if t is not None}
+        known = _own(results, layout.sweep, "sweep")
         if known:
             save("lag_sweep", *plots.sweep(known))
-        ceilings = {
-            s: results.table(f"sub-{s}/noise_ceiling.parquet", "noise_ceiling") for s in subjects
-        }
-        known = {s: one_split(t) for s, t in ceilings.items() if t is not None and len(t)}
+        ceilings = _own(results, layout.noise_ceiling, "noise_ceiling")
+        known = {s: one_split(t) for s, t in ceilings.items() if len(t)}
         areas = None if positions is None else positions.set_index("position")["area"]
         if known:
             save("noise_ceiling", *plots.ceilings(known, areas))
             if positions is not None:
                 save("ceiling_map", *brain.ceilings(positions, known))
-        kernels = [s for s in subjects if (results.root / f"sub-{s}/hrf.tsv").exists()]
+        kernels = _own(results, layout.hrf, "hrf", expected=False)
         if kernels:
-            own = {s: results.table(f"sub-{s}/hrf.tsv", "hrf") for s in kernels}
-            save("kernels", *plots.kernels({s: t for s, t in own.items() if t is not None}))
-        if (results.root / "group/ablation.tsv").exists():
-            ablation = results.table("group/ablation.tsv", "ablation")
+            save("kernels", *plots.kernels(kernels))
+        if Path(layout.ablation()).exists():
+            ablation = results.table(layout.ablation(), "ablation")
             if ablation is not None:
                 save("ablation", *plots.ablation(ablation))
-        measured = [s for s in subjects if (results.root / f"sub-{s}/align/minutes.tsv").exists()]
+        measured = _own(results, layout.minutes, "minutes", expected=False)
         if measured:
-            own = {s: results.table(f"sub-{s}/align/minutes.tsv", "minutes") for s in measured}
-            save("minutes", *plots.minutes({s: t for s, t in own.items() if t is not None}))
-        seen = _own(results, "align/attention.tsv", "attention_regions")
+            save("minutes", *plots.minutes(measured))
+        seen = _own(results, layout.attention_regions, "attention_regions")
         if seen:
             save("attention_regions", *surface.regions(seen))
-        seen = _own(results, "align/attention.parquet", "attention")
+        seen = _own(results, layout.attention, "attention")
         if seen and positions is not None:
             save("attention", *surface.attention(positions, seen))
         if positions is not None:
-            voxels = {s: results.table(f"sub-{s}/roi/voxels.parquet", "voxels") for s in subjects}
-            known = {s: t for s, t in voxels.items() if t is not None}
-            save("roi", *brain.figure(positions, known))
+            save("roi", *brain.figure(positions, _own(results, layout.voxels, "voxels")))
         trained = _methods(results, _TRAININGS, "history")
         if trained:
             save("method_curves", *plots.parts(trained))
-        linear = _methods(results, {"linear": "linear/fit/weights.parquet"}, "linear_weights")
+        linear = _methods(results, {"linear": ("linear", "weights.parquet")}, "linear_weights")
         if linear and positions is not None:
             save("linear_weights", *brain.linear_weights(positions, linear["linear"]))
         jobs = cost.jobs(benchmarks)
@@ -193,22 +185,25 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
             save("timing", *plots.timing(cost.by_stage(jobs)))
 
 
-def _own(results: Results, path: str, schema: str) -> dict[str, pd.DataFrame]:
-    """{subject: table} of those who have it."""
-    found = {s: results.table(f"sub-{s}/{path}", schema) for s in results.subjects}
+def _own(
+    results: Results, path: Callable[[str], str], schema: str, expected: bool = True
+) -> dict[str, pd.DataFrame]:
+    """{subject: table} of those who have it; where it is not expected, nobody misses it."""
+    paths = {s: path(s) for s in results.subjects}
+    found = {s: results.table(p, schema) for s, p in paths.items() if expected or Path(p).exists()}
     return {s: t for s, t in found.items() if t is not None}
 
 
 def _methods(
-    results: Results, files: Mapping[str, str], schema: str
+    results: Results, files: Mapping[str, tuple[str, str]], schema: str
 ) -> dict[str, dict[str, pd.DataFrame]]:
     """{name: {subject: table}} of those of `files` that are there; a method may not have been chosen."""
     found: dict[str, dict[str, pd.DataFrame]] = {}
-    for name, path in files.items():
+    for name, (method, file) in files.items():
         for subject in results.subjects:
-            where = f"sub-{subject}/methods/{path}"
-            if (results.root / where).exists():
-                table = results.table(where, schema)
+            path = f"{results.layout.method_fit(subject, method)}/{file}"
+            if Path(path).exists():
+                table = results.table(path, schema)
                 if table is not None:
                     found.setdefault(name, {})[subject] = table
     return found
@@ -226,7 +221,7 @@ def main(argv: list[str] | None = None) -> None:
     settings = read(FiguresSettings, args.config, "report")
     results = Results(args.results, args.subjects, settings.method)
     with atomic.folder(args.output) as folder:
-        _charts(folder, results, args.benchmarks or args.results / "benchmarks")
+        _charts(folder, results, args.benchmarks or Path(results.layout.benchmarks()))
         _samples(folder, results, settings)
         provenance.record(
             folder,

@@ -122,7 +122,7 @@ def reels(results: Results, names: Sequence[str], combination: Sequence[str]) ->
     own = {subject: results.reconstruction(subject) for subject in results.subjects}
     upper = results.upper_bound()
     table = results.clips()
-    windows = results.table(f"sub-{results.subjects[0]}/windows.parquet", "windows")
+    windows = results.table(results.layout.windows(results.subjects[0]), "windows")
     segments: dict[str, str] = {}
     seen: dict[str, bool] = {}
     if windows is not None:

@@ -100,7 +100,7 @@ def render(
         sections.section(
             "scores",
             "Scores",
-            sections.audited(results.document("audit.json", "audit")),
+            sections.audited(results.document(results.layout.audit(), "audit")),
             '<p class="lede">Over all test clips. Every score stands beside its chance, the same '
             "reconstructions shifted against the truth, a gray frame, the truth’s mean colour, and the "
             "generator fed the true features. All scores, below, have further controls: the generator "
@@ -150,7 +150,7 @@ def render(
             f"<details><summary>Sample sheet, frame by frame</summary>"
             f"{sections.figure(figures, 'sample_sheet', caption('sample_sheet'))}</details>",
         ),
-        sections.audit(results.document("audit.json", "audit")),
+        sections.audit(results.document(results.layout.audit(), "audit")),
         "" if published is None else sections.published(published),
         _ran(results, figures, jobs),
         sections.section(
@@ -171,7 +171,8 @@ _OF_CLIPS = ("model", "shuffled", "gray", "nearest_training", "true_features")
 
 
 def _per_clip(results: Results) -> dict[str, pd.DataFrame]:
-    found = {s: results.table(f"sub-{s}/metrics.parquet", "clip_metrics") for s in results.subjects}
+    layout, subjects = results.layout, results.subjects
+    found = {s: results.table(layout.clip_scores(s), "clip_metrics") for s in subjects}
     out = {}
     for subject, table in found.items():
         if table is not None:
@@ -182,8 +183,8 @@ def _per_clip(results: Results) -> dict[str, pd.DataFrame]:
 
 def _differences(results: Results) -> dict[str, pd.DataFrame]:
     """{subject: table "between"} of those that have one."""
-    names = [s for s in results.subjects if (results.root / f"sub-{s}/between.tsv").exists()]
-    found = {s: results.table(f"sub-{s}/between.tsv", "between") for s in names}
+    paths = {s: results.layout.between(s) for s in results.subjects}
+    found = {s: results.table(p, "between") for s, p in paths.items() if Path(p).exists()}
     return {s: table for s, table in found.items() if table is not None}
 
 
@@ -198,17 +199,17 @@ def _continuous(results: Results) -> str:
 
 
 def _histories(results: Results) -> dict[str, pd.DataFrame]:
-    found = {s: results.history(f"sub-{s}/align/history.tsv") for s in results.subjects}
+    found = {s: results.history(results.layout.alignment_history(s)) for s in results.subjects}
     return {s: history for s, history in found.items() if history is not None}
 
 
 def _pretraining(results: Results, figures: Path) -> list[str]:
     """How well hidden patches were predicted, and a volume to look at; nothing without pretraining."""
     out = []
-    for path in sorted((results.root / "pretrain").glob("*/scores.tsv")):
-        scores = results.table(str(path.relative_to(results.root)), "metrics")
+    for path in results.layout.find(results.layout.pretraining_scores("*")):
+        scores = results.table(path, "metrics")
         if scores is not None:
-            out.append(texts.masked(path.parent.name, scores))
+            out.append(texts.masked(Path(path).parent.name, scores))
     if (figures / "masked.svg").exists():
         out.append(sections.figure(figures, "masked", caption("masked")))
     return out
@@ -220,7 +221,7 @@ def _evidence(results: Results, figures: Path) -> list[str]:
     if (figures / "ablation.svg").exists():
         out.append("<h3>What each part is worth</h3>")
         out.append(sections.figure(figures, "ablation", caption("ablation")))
-        table = results.table("group/ablation.tsv", "ablation")
+        table = results.table(results.layout.ablation(), "ablation")
         if table is not None:
             out.append(scoretable.ablation(table))
     if (figures / "minutes.svg").exists():
@@ -230,7 +231,8 @@ def _evidence(results: Results, figures: Path) -> list[str]:
 
 
 def _choices(results: Results) -> dict[str, dict[str, Any]]:
-    found = {s: results.document(f"sub-{s}/choice.json", "choice") for s in results.subjects}
+    paths = {s: results.layout.choice(s) for s in results.subjects}
+    found = {s: results.document(path, "choice") for s, path in paths.items()}
     return {s: choice for s, choice in found.items() if choice is not None}
 
 
@@ -250,7 +252,7 @@ def _tests(table: pd.DataFrame, method: str) -> dict[str, Any]:
 def _ran(results: Results, figures: Path, jobs: pd.DataFrame) -> str:
     quality: list[Sequence[str]] = []
     for subject in results.subjects:
-        table = results.table(f"sub-{subject}/qc.tsv", "qc")
+        table = results.table(results.layout.quality(subject), "qc")
         for row in [] if table is None else table.itertuples():
             numbers = (row.mean_fd, row.max_fd, row.outliers, row.median_tsnr)
             cells = [wording.number(float(value)) for value in numbers[:2]]
@@ -319,8 +321,8 @@ def main(argv: list[str] | None = None) -> None:
     settings = read(PageSettings, args.config, "report")
     results = Results(args.results, args.subjects, settings.method)
     published = None if args.published is None else tables.read(args.published, "published")
-    jobs = cost.jobs(args.benchmarks or args.results / "benchmarks")
-    figures = args.figures or args.results / "group" / "figures"
+    jobs = cost.jobs(args.benchmarks or Path(results.layout.benchmarks()))
+    figures = args.figures or Path(results.layout.figures())
     page, table, judged = render(results, figures, published, jobs, settings)
     atomic.write_text(args.output, page)
     inputs = [*results.used, figures, *([args.published] if args.published else [])]

@@ -16,6 +16,7 @@ import numpy as np
 
 from boldreel.data import arrays, documents, tables
 from boldreel.errors import UserError
+from boldreel.layout import Layout
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,33 +31,33 @@ class Results:
 
     Attributes
     ----------
-    missing : files that were asked for and are not there, in the order asked.
+    layout : where everything lies.
+    missing : files that were asked for and are not there, named from the root, in the order asked.
     used : files and folders that were read, in the order asked.
     """
 
     def __init__(self, root: Path | str, subjects: Sequence[str], method: str) -> None:
-        self.root, self.method = Path(root), method
+        self.layout, self.method = Layout(str(root)), method
         self.subjects = [str(subject).removeprefix("sub-") for subject in subjects]
         self.missing: list[str] = []
         self.used: list[Path] = []
-        if not self.root.is_dir():
-            raise UserError(f"{self.root}: no such results folder; run the workflow first")
+        if not Path(root).is_dir():
+            raise UserError(f"{root}: no such results folder; run the workflow first")
         if not self.subjects:
             raise UserError("no subject to report; give --subjects")
 
     def metrics(self) -> pd.DataFrame:
         """group/metrics.tsv, for these subjects and their mean; required."""
-        table = tables.read(self._use("group/metrics.tsv"), "metrics")
+        table = tables.read(self._use(self.layout.metrics()), "metrics")
         return table[table["subject"].isin([*self.subjects, "mean"])].reset_index(drop=True)
 
     def clips(self) -> pd.DataFrame:
         """clips.parquet; required."""
-        return tables.read(self._use("clips.parquet"), "clips")
+        return tables.read(self._use(self.layout.clips()), "clips")
 
     def table(self, path: str, schema: str) -> pd.DataFrame | None:
-        """An optional table below the root."""
-        full = self.root / path
-        if not full.exists():
+        """An optional table."""
+        if not Path(path).exists():
             self._note(path)
             return None
         return tables.read(self._use(path), schema)
@@ -66,61 +67,57 @@ class Results:
         return self.table(path, "history")
 
     def document(self, path: str, schema: str) -> dict[str, Any] | None:
-        """An optional JSON object below the root."""
-        if not (self.root / path).exists():
+        """An optional JSON object."""
+        if not Path(path).exists():
             self._note(path)
             return None
         return documents.read(self._use(path), schema)
 
     def reconstruction(self, label: str) -> Clips:
         """A subject's reconstructed clips; required."""
-        return Clips(self._use(f"sub-{label}/reconstruction/{self.method}"))
+        return Clips(self._use(self.layout.reconstructions(label, self.method)))
 
     def controls(self, label: str) -> dict[str, Clips]:
         """{control: clips} that the generator made of something else than a subject's responses."""
-        folder = self.root / f"sub-{label}" / "reconstruction"
-        names = sorted(path.name for path in folder.glob("control-*") if path.is_dir())
-        return {
-            name.removeprefix("control-"): Clips(self._use(f"sub-{label}/reconstruction/{name}"))
-            for name in names
-        }
+        before = self.layout.control(label, "")
+        found = self.layout.find(self.layout.control(label, "*"))
+        folders = [path for path in found if Path(path).is_dir()]
+        return {path.removeprefix(before): Clips(self._use(path)) for path in folders}
 
     def cuts(self, label: str) -> pd.DataFrame | None:
         """Table "movie_cuts" of a subject's continuous movies, or None if clips stand alone."""
         import pandas as pd
 
-        folder = self.root / f"sub-{label}" / "reconstruction" / self.method
-        found = [
-            self.table(str(path.relative_to(self.root)), "movie_cuts")
-            for path in sorted(folder.glob("shard-*/movie/cuts.tsv"))
-        ]
+        paths = self.layout.find(self.layout.movie_cuts(label, self.method, "*"))
+        found = [self.table(path, "movie_cuts") for path in paths]
         parts = [part for part in found if part is not None]
         return pd.concat(parts, ignore_index=True) if parts else None
 
     def upper_bound(self) -> Clips | None:
         """The generator's clips from true features; optional."""
-        folder = self.root / "reconstruction" / "true_features"
-        if not folder.exists():
-            self._note("reconstruction/true_features")
+        folder = self.layout.upper_bounds()
+        if not Path(folder).exists():
+            self._note(folder)
             return None
-        return Clips(self._use("reconstruction/true_features"))
+        return Clips(self._use(folder))
 
     def truth(self, row: Any, frames: int) -> np.ndarray:
         """True clip (frames, h, w, 3) of a row of the clips table, at evenly spaced times."""
-        path = self._use(f"stimuli/{row.movie}/frames.npy")
+        path = self._use(self.layout.frames(row.movie))
         movie, _ = arrays.load(path, kind="frames")
         times = int(row.first_frame) + (np.arange(frames) * int(row.n_frames)) // frames
         return np.asarray(movie[times])
 
     def _use(self, path: str) -> Path:
-        full = self.root / path
+        full = Path(path)
         if full not in self.used:
             self.used.append(full)
         return full
 
     def _note(self, path: str) -> None:
-        if path not in self.missing:
-            self.missing.append(path)
+        name = self.layout.below(path)
+        if name not in self.missing:
+            self.missing.append(name)
 
 
 class Clips:
