@@ -22,7 +22,7 @@ from boldreel import (
     run_lock,
     snakemake_internals,
 )
-from boldreel.align import conditions
+from boldreel.probe import conditions
 from boldreel.base_models import check as models_check
 from boldreel.base_models import resolve
 from boldreel.bold import bids_filter
