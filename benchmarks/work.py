@@ -199,7 +199,7 @@ KINDS: list[Work] = [
         "encoder",
     ),
     Work(
-        "align",
+        "probe",
         r"retrieve-(?P<subject>\w+)",
         "test clip",
         lambda run, subject: _clips(run),

@@ -333,7 +333,7 @@ def test_adding_a_subject_runs_that_subject_and_the_group(small_run, line):
         "insilico_dataset",
         "bold_twins",
         "windows_audit",
-        "align_cross",
+        "probe_cross",
         "evaluate_group",
         "report_figures",
         "report_page",

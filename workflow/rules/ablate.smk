@@ -71,12 +71,12 @@ rule ablate_train:
             epochs=config["ablate"]["epochs"],
             learning_rate=config["ablate"]["learning_rate"],
         ),
-        code=code("align.ablate"),
+        code=code("probe.ablate"),
         seed=config["seed"],
         state=layout.state("ablate", "sub-{subject}"),
         series=folder_of("series"),
     shell:
-        "python -m boldreel.align.ablate --condition {wildcards.condition} --seed {wildcards.seed} "
+        "python -m boldreel.probe.ablate --condition {wildcards.condition} --seed {wildcards.seed} "
         "--order-seed {params.seed} --pretrained {input.pretrained:q}/model --windows {input.windows:q} "
         "--series-dir {params.series:q} --voxels {input.voxels:q} --clips {input.clips:q} "
         "--features {input.features:q} --subject {wildcards.subject} --output {output:q} "
@@ -105,9 +105,9 @@ rule ablate_table:
         mem_mb=memory(2000),
         runtime=60,
     params:
-        code=code("align.ablation_table"),
+        code=code("probe.ablation_table"),
     shell:
-        "python -m boldreel.align.ablation_table --clips {input:q} --output {output:q} 2>&1 | tee {log:q}"
+        "python -m boldreel.probe.ablation_table --clips {input:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule ablate_minutes:
@@ -133,10 +133,10 @@ rule ablate_minutes:
         runtime=240,
     params:
         cfg=section("align", leave_out=["subjects", "pool", "permutations"]),
-        code=code("align.minutes"),
+        code=code("probe.minutes"),
         series=folder_of("series"),
     shell:
-        "python -m boldreel.align.minutes --pool {input.pool:q} --subject {wildcards.subject} "
+        "python -m boldreel.probe.minutes --pool {input.pool:q} --subject {wildcards.subject} "
         "--windows {input.windows:q} --series-dir {params.series:q} --voxels {input.voxels:q} "
         "--clips {input.clips:q} --features {input.features:q} --output {output:q} "
         "--config {params.cfg:q} 2>&1 | tee {log:q}"

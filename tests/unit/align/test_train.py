@@ -15,38 +15,16 @@ import pytest
 import torch
 from tests.fixtures_settings import section
 
-from boldreel.align import (
-    ablate,
-    ablation_table,
-    cross,
-    minutes,
-    pool,
-    repeats,
-    retrieve,
-    scaling,
-    train,
-)
-from boldreel.align import fit as scaling_fit
-from boldreel.align.conditions import CONDITIONS
+from boldreel.align import pool, train
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
 from boldreel.pretrain.checkpoint import read_tensors
-from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
+from boldreel.probe import cross, minutes, repeats, retrieve
 from boldreel.training import loop
 
 SEED = 20230507
 CONFIG = section("align", seed=SEED, epochs=2, batch_size=40, depth=1, learning_rate=1e-3)
 RETRIEVAL = {"seed": SEED, "permutations": 199, "combination": ["object", "colour"]}
-
-
-@pytest.fixture(scope="module")
-def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pretrained") / "model"
-    torch.manual_seed(0)
-    sizes = {"embed_dim": 16, "depth": 1, "num_heads": 2, "decoder_embed_dim": 16}
-    config = MaskedAutoencoderConfig(96, **sizes, decoder_depth=1, decoder_num_heads=2)
-    MaskedAutoencoder(config).save_pretrained(folder)
-    return folder
 
 
 def run_train(study: Any, pretrained: Path, output: Path, state: Path, **config: Any) -> None:
@@ -356,33 +334,6 @@ def test_a_pooled_encoder_serves_its_subjects_and_helps_a_new_one(
     assert two_way["pooled", lengths[-1]] >= two_way["alone", lengths[-1]] - 0.02
 
 
-def test_more_data_help_and_test_data_are_not_fitted(
-    study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fitted: list[np.ndarray] = []
-    real = scaling_fit.fit_ridge
-
-    def listening(part: Any, *rest: Any) -> Any:
-        fitted.append(part.x.copy())
-        assert not any(segment.startswith("test") for segment in part.segment)
-        return real(part, *rest)
-
-    monkeypatch.setattr(scaling_fit, "fit_ridge", listening)
-    scaling.main(
-        [
-            *("--subject", "01", "--windows", str(study.windows)),
-            *("--series-dir", str(study.series), "--voxels", str(study.voxels)),
-            *("--clips", str(study.clips), "--features", *map(str, study.features)),
-            *("--output", str(tmp_path / "scaling.tsv"), "--config", json.dumps(CONFIG)),
-        ]
-    )
-    table = tables.read(tmp_path / "scaling.tsv", "minutes")
-    two_way = table[table["metric"] == "two_way_text"].sort_values("minutes")
-    assert two_way["minutes"].tolist() == pytest.approx([80 / 60, 160 / 60, 320 / 60, 480 / 60])
-    assert two_way["value"].iloc[-1] > two_way["value"].iloc[0] > 0.5
-    assert [len(part) for part in fitted] == sorted(len(part) for part in fitted)
-
-
 def test_members_of_a_pool_take_it_as_it_is_and_others_tune_it(
     study: Any, others: list[Any], pretrained: Path, tmp_path: Path
 ) -> None:
@@ -423,46 +374,3 @@ def test_nothing_pooled_sees_test_runs(
     after = run_pool(copies, pretrained, tmp_path / "b")
     first, second = (read_tensors(folder / "model") for folder in (before, after))
     assert all(torch.equal(first[name], second[name]) for name in first)
-
-
-def run_ablation(study: Any, pretrained: Path, folder: Path, condition: str, seed: int) -> Path:
-    output = folder / f"{condition}-{seed}.parquet"
-    config = {**CONFIG, "epochs": 6}
-    del config["linear_path"]  # the condition's own
-    ablate.main(
-        [
-            *("--condition", condition, "--seed", str(seed), "--subject", "01"),
-            *("--pretrained", str(pretrained), "--windows", str(study.windows)),
-            *("--series-dir", str(study.series), "--voxels", str(study.voxels)),
-            *("--clips", str(study.clips), "--features", *map(str, study.features)),
-            *("--output", str(output), "--state", str(folder / "state")),
-            *("--config", json.dumps(config)),
-        ]
-    )
-    return output
-
-
-def test_conditions_change_what_they_say(study: Any, pretrained: Path, tmp_path: Path) -> None:
-    """Each condition differs from "full"; the ridge does not depend on the seed; the table pairs them."""
-    names = [name for name in CONDITIONS if name != "window_2"]  # the study's own window
-    made = [run_ablation(study, pretrained, tmp_path, name, seed=1) for name in names]
-    made += [run_ablation(study, pretrained, tmp_path, name, seed=2) for name in ("full", "ridge")]
-    every = {path.stem: tables.read(path, "ablation_clips") for path in made}
-    full = every["full-1"]
-    for name in names:
-        if name != "full":
-            assert not np.array_equal(every[f"{name}-1"]["value"], full["value"]), name
-    assert np.array_equal(every["ridge-1"]["value"], every["ridge-2"]["value"])
-    assert not np.array_equal(full["value"], every["full-2"]["value"])
-    ablation_table.main(
-        ["--clips", *map(str, made), "--output", str(tmp_path / "ablation.tsv"), "--config", "{}"]
-    )
-    table = tables.read(tmp_path / "ablation.tsv", "ablation")
-    rows = table[table["metric"] == "two_way_text"].set_index("condition")
-    assert rows.loc["full", "difference"] == 0 and rows.loc["full", "seeds"] == 2
-    assert rows.loc["ridge", "difference"] == pytest.approx(
-        rows.loc["ridge", "value"] - rows.loc["full", "value"]
-    )
-    assert (rows["ci_low"] <= rows["value"]).all() and (rows["value"] <= rows["ci_high"]).all()
-    with pytest.raises(UserError, match="it must be one of full, no_pretraining"):
-        run_ablation(study, pretrained, tmp_path, "nonsense", 1)

@@ -21,6 +21,7 @@ STAGES = (
     "align",
     "generator",
     "cotrain",
+    "probe",
     "reconstruct",
     "evaluate",
     "report",

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boldreel.align.minutes import segment_of
 from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
 from boldreel.errors import UserError
+from boldreel.probe.minutes import segment_of
 from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress
@@ -66,9 +66,9 @@ def main(argv: list[str] | None = None) -> None:
     import pandas as pd
     import torch
 
-    from boldreel.align import retrieve
     from boldreel.align.data import load_trials, used_positions
     from boldreel.align.fit import fit_ridge
+    from boldreel.probe import retrieve
     from boldreel.training import loop
 
     loop.set_threads()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from boldreel.align.retrieve import split_halves, unseen
 from boldreel.data.responses import Responses
+from boldreel.probe.retrieve import split_halves, unseen
 
 TRAINING = [
     {"object": "ball", "colour": "red", "size": "small"},

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boldreel.align import repeats
 from boldreel.data.responses import Responses
+from boldreel.probe import repeats
 
 
 def _trials(clips: int, shown: int, seed: int) -> Responses:

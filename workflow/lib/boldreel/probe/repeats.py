@@ -16,17 +16,17 @@ import numpy as np
 
 from boldreel.align import identify
 from boldreel.align.features import ClipFeatures, load_features
-from boldreel.align.retrieve import (
+from boldreel.align.settings import RetrievalSettings
+from boldreel.data import provenance, tables
+from boldreel.data.responses import Responses, load_responses
+from boldreel.pretrain.corpus import subject_of
+from boldreel.probe.retrieve import (
     METRICS,
     arguments,
     load_decoders,
     outcomes,
     predict,
 )
-from boldreel.align.settings import RetrievalSettings
-from boldreel.data import provenance, tables
-from boldreel.data.responses import Responses, load_responses
-from boldreel.pretrain.corpus import subject_of
 from boldreel.settings import read
 from boldreel.step import run
 from boldreel.training.progress import Progress

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from tests.fixtures_settings import words
 
-from boldreel.align import fit, rois
+from boldreel.align import fit
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
+from boldreel.probe import rois
 
 
 def with_groups(study: Any, folder: Path) -> Any:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from boldreel.align import attention
 from boldreel.align.trunk import Trunk
+from boldreel.probe import attention
 
 PATCH, PATCHES = 4, 6
 

@@ -63,11 +63,12 @@ def main(argv: list[str] | None = None) -> None:
     import pandas as pd
     import torch
 
-    from boldreel.align import pool, retrieve
+    from boldreel.align import pool
     from boldreel.align.data import load_trials, used_positions
     from boldreel.align.decoder import Decoder
     from boldreel.align.fit import fit_ridge
     from boldreel.errors import UserError
+    from boldreel.probe import retrieve
     from boldreel.training import loop
 
     start = pool.load(args.pool)

@@ -17,11 +17,11 @@ import numpy as np
 
 from boldreel.align import identify
 from boldreel.align.features import load_features
-from boldreel.align.retrieve import outcomes, predict
 from boldreel.align.settings import RetrievalSettings
 from boldreel.data import provenance, tables
 from boldreel.data.responses import load_responses
 from boldreel.errors import UserError
+from boldreel.probe.retrieve import outcomes, predict
 from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress

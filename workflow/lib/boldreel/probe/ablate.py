@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldreel.align.conditions import CONDITIONS
 from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
 from boldreel.errors import UserError
+from boldreel.probe.conditions import CONDITIONS
 from boldreel.settings import read
 from boldreel.step import parser, run
 
@@ -45,7 +45,7 @@ def earned(decoder: Decoder, test: Trials, subject: str, condition: str, seed: i
     """The table "ablation_clips" of one decoder on averaged test responses."""
     import pandas as pd
 
-    from boldreel.align import retrieve
+    from boldreel.probe import retrieve
 
     features = test.features
     every = np.arange(len(features.clips))
@@ -118,7 +118,7 @@ def main(argv: list[str] | None = None) -> None:
     ]
     state = fingerprint.state_folder(
         args.state,
-        module="boldreel.align.ablate",
+        module="boldreel.probe.ablate",
         config={**asdict(settings), "condition": args.condition},
         inputs=inputs,
     )

@@ -1,0 +1,171 @@
+# What a fitted encoder knows: retrieval of test clips, on all data and on parts, and where it looks.
+
+
+rule probe_retrieve:
+    """Retrieval of test clips, from all repeats and from fewer, with ridge beside the encoder, and chance."""
+    input:
+        unpack(own_responses("test")),
+        model=layout.encoder(),
+        ridge=layout.ridge(),
+        windows=layout.windows(),
+        clips=layout.clips(),
+        features=lambda wildcards: features(),
+    output:
+        table=layout.retrieval(),
+        test=directory(layout.test_predictions()),
+        repeats=layout.repeats(),
+    log:
+        layout.log("probe", "retrieve-{subject}"),
+    benchmark:
+        layout.benchmark("probe", "retrieve-{subject}")
+    conda:
+        "../../envs/probe.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=120,
+    params:
+        cfg=section(
+            "align",
+            keep=["permutations"],
+            dataset=DATASET,
+            method=METHOD,
+            combination=config["evaluate"]["combination"],
+        ),
+        code=code("probe.retrieve", "probe.repeats"),
+        series=folder_of("series"),
+        folder=folder_of("model"),
+    shell:
+        "python -m boldreel.probe.retrieve --align {params.folder:q} --windows {input.windows:q} "
+        "--series-dir {params.series:q} --clips {input.clips:q} --features {input.features:q} "
+        "--subject {wildcards.subject} --output {output.table:q} --config {params.cfg:q} 2>&1 | tee {log:q} && "
+        "python -m boldreel.probe.repeats --align {params.folder:q} --windows {input.windows:q} "
+        "--series-dir {params.series:q} --clips {input.clips:q} --features {input.features:q} "
+        "--subject {wildcards.subject} --output {output.repeats:q} --config {params.cfg:q} 2>&1 "
+        "| tee -a {log:q}"
+
+
+rule probe_parts:
+    """Retrieval by ridge on parts of the data: groups of areas, areas of control, minutes of training."""
+    input:
+        unpack(control_series),
+        unpack(own_responses("train", "test")),
+        windows=layout.windows(),
+        voxels=layout.voxels(),
+        clips=layout.clips(),
+        features=lambda wildcards: features(),
+    output:
+        rois=layout.rois(),
+        scaling=layout.scaling(),
+    log:
+        layout.log("probe", "parts-{subject}"),
+    benchmark:
+        layout.benchmark("probe", "parts-{subject}")
+    conda:
+        "../../envs/probe.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=240,
+    params:
+        cfg=section("align", leave_out=["subjects", "pool", "permutations"]),
+        code=code("probe.rois", "probe.scaling"),
+        series=folder_of("series"),
+        control=lambda wildcards, input: (
+            [
+                *("--control-positions", input.control_positions),
+                *("--control-series", input.control_series),
+            ]
+            if "control_series" in input.keys()
+            else []
+        ),
+    shell:
+        "python -m boldreel.probe.rois --subject {wildcards.subject} --windows {input.windows:q} "
+        "--series-dir {params.series:q} --voxels {input.voxels:q} --clips {input.clips:q} "
+        "--features {input.features:q} {params.control:q} --output {output.rois:q} --config {params.cfg:q} "
+        "2>&1 | tee {log:q} && "
+        "python -m boldreel.probe.scaling --subject {wildcards.subject} --windows {input.windows:q} "
+        "--series-dir {params.series:q} --voxels {input.voxels:q} --clips {input.clips:q} "
+        "--features {input.features:q} --output {output.scaling:q} --config {params.cfg:q} 2>&1 "
+        "| tee -a {log:q}"
+
+
+rule probe_cross:
+    """What each subject's encoder makes of another subject's responses: a control for the table."""
+    input:
+        model=expand(layout.encoder(), subject=SUBJECTS),
+        windows=expand(layout.windows(), subject=SUBJECTS),
+        series=lambda wildcards: [
+            path for subject in SUBJECTS for path in responses(subject, "test")
+        ],
+        sidecars=lambda wildcards: [
+            path
+            for subject in SUBJECTS
+            for path in sidecars(responses(subject, "test"))
+        ],
+        clips=layout.clips(),
+        features=lambda wildcards: features(),
+    output:
+        layout.other_subject(),
+    log:
+        layout.log("probe", "cross"),
+    benchmark:
+        layout.benchmark("probe", "cross")
+    conda:
+        "../../envs/probe.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=240,
+    params:
+        cfg=section(
+            "align",
+            keep=["permutations"],
+            dataset=DATASET,
+            method=METHOD,
+        ),
+        code=code("probe.cross"),
+        subjects=SUBJECTS,
+        folders=lambda wildcards, input: [
+            str(Path(path).parent) for path in input.model
+        ],
+        series=lambda wildcards, input: list(
+            dict.fromkeys(str(Path(path).parent) for path in input.series)
+        ),
+    shell:
+        "python -m boldreel.probe.cross --subjects {params.subjects:q} --align {params.folders:q} "
+        "--windows {input.windows:q} --series-dir {params.series:q} --clips {input.clips:q} "
+        "--features {input.features:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule probe_attention:
+    """Where a subject's encoder looks, before and after its trainings, beside encoders with random weights."""
+    input:
+        unpack(own_responses("test")),
+        pretrained=PRETRAINED,
+        aligned=layout.encoder(),
+        cotrained=layout.cotrained(),
+        windows=layout.windows(),
+        positions=layout.positions(),
+    output:
+        positions=layout.attention(),
+        regions=layout.attention_regions(),
+    log:
+        layout.log("probe", "attention-{subject}"),
+    benchmark:
+        layout.benchmark("probe", "attention-{subject}")
+    conda:
+        "../../envs/probe.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=120,
+    params:
+        cfg=json.dumps({"seed": config["seed"]}),
+        code=code("probe.attention"),
+        series=folder_of("series"),
+    shell:
+        "python -m boldreel.probe.attention --pretrained {input.pretrained:q}/model "
+        "--aligned {input.aligned:q} --cotrained {input.cotrained:q}/encoder --windows {input.windows:q} "
+        "--series-dir {params.series:q} --positions {input.positions:q} --output {output.positions:q} "
+        "--output-regions {output.regions:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
