@@ -30,7 +30,7 @@ from boldreel.insilico import design
 from boldreel.layout import Layout
 from boldreel.study import preflight
 from boldreel.study.study import METHOD, Study
-from boldreel.windows import modes
+from boldreel.windows.settings import LEARNT as LEARNT_MODES
 
 snakemake_internals.measure_memory_seldom()
 # A plan of many subjects is millions of objects that all stay: to look through them for garbage as often as

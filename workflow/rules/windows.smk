@@ -1,5 +1,5 @@
 # Stage 4: which volumes answer which clip; lag and window, noise ceiling, leakage audit.
-LEARNT = config["windows"]["hrf"]["mode"] in modes.LEARNT
+LEARNT = config["windows"]["hrf"]["mode"] in LEARNT_MODES
 
 
 rule windows_kernels:

@@ -22,11 +22,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from boldreel import step
-from boldreel.bold import adopt, bids_filter
+from boldreel.bold import adopt
 from boldreel.bold.settings import FmriprepSettings
 from boldreel.data import bids, bold_runs, derivatives, provenance
 from boldreel.errors import UserError
 from boldreel.settings import read
+from boldreel.study import bids_filter
 
 ENGINES = ("fmriprep-docker", "fmriprep-apptainer")
 _LICENCE_INSIDE = "/opt/freesurfer/license.txt"

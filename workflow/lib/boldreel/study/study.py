@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from boldreel import configuration, forgotten
-from boldreel.bold import bids_filter
 from boldreel.data import bids, derivatives, selection
 from boldreel.data.splits import SPLITS, check_enough, split_of
 from boldreel.errors import UserError
@@ -21,8 +20,8 @@ from boldreel.insilico import design
 from boldreel.insilico.settings import InsilicoSettings
 from boldreel.roi.settings import RoiSettings
 from boldreel.settings import read
-from boldreel.study import movies, subjects
-from boldreel.windows import modes
+from boldreel.study import bids_filter, movies, subjects
+from boldreel.windows.settings import DECONVOLVED
 
 METHOD = "mindvideo"  # the method that all stages serve
 
@@ -130,7 +129,7 @@ class Study:
     @property
     def deconvolved(self) -> bool:
         """Whether windows are cut from deconvolved series."""
-        return self.config["windows"]["hrf"]["mode"] in modes.DECONVOLVED
+        return self.config["windows"]["hrf"]["mode"] in DECONVOLVED
 
     @property
     def pooled(self) -> bool:

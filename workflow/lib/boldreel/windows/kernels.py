@@ -33,8 +33,7 @@ from boldreel.errors import UserError
 from boldreel.settings import read
 from boldreel.training.progress import Progress
 from boldreel.windows import response, ridge, runs
-from boldreel.windows.modes import LEARNT
-from boldreel.windows.settings import WindowsSettings
+from boldreel.windows.settings import LEARNT, WindowsSettings
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,6 +7,11 @@ from typing import Any
 
 from boldreel.settings import from_workflow, setting, subsection
 
+# Modes of `windows.hrf` in which series are of activity, not of blood; and in which responses come from
+# training segments.
+DECONVOLVED = ("deconvolution", "kernel")
+LEARNT = ("kernel",)
+
 
 @dataclass(frozen=True)
 class Hrf:

@@ -36,8 +36,7 @@ from boldreel.errors import UserError
 from boldreel.settings import read
 from boldreel.training.progress import Progress
 from boldreel.windows import alignment, clock, response, ridge, runs
-from boldreel.windows.modes import DECONVOLVED
-from boldreel.windows.settings import WindowsSettings
+from boldreel.windows.settings import DECONVOLVED, WindowsSettings
 
 if TYPE_CHECKING:
     import pandas as pd

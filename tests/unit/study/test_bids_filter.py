@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from boldreel.bold import bids_filter
 from boldreel.errors import UserError
+from boldreel.study import bids_filter
 
 RUN = Path("sub-01_ses-movie_task-m1_run-02_bold.nii.gz")
 
