@@ -26,9 +26,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from boldreel import presets
+from boldreel.models.autoencoder import MaskedAutoencoder, MaskedAutoencoderConfig
+from boldreel.models.layers import LAYER_NORM_EPS, sincos_positions
 from boldreel.pretrain.corpus import Corpus, build
-from boldreel.pretrain.layers import LAYER_NORM_EPS, sincos_positions
-from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
 from boldreel.pretrain.settings import network
 from boldreel.training import precision
 from boldreel.training.optimizer import adamw

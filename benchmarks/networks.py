@@ -15,10 +15,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from boldreel import presets
-from boldreel.align.trunk import Trunk
-from boldreel.generator import published
-from boldreel.generator.video_unet import VideoUNet
-from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
+from boldreel.models import published_video_unet as published
+from boldreel.models.autoencoder import MaskedAutoencoder, MaskedAutoencoderConfig
+from boldreel.models.trunk import Trunk
+from boldreel.models.video_unet import VideoUNet
 from boldreel.pretrain.settings import network
 
 EMBEDDED = Path(__file__).parents[1] / "resources" / "insilico"

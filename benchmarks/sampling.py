@@ -65,8 +65,9 @@ def network(size: str, variant: str, device: torch.device) -> Any:
     """An inflated network of this size."""
     from diffusers import UNet2DConditionModel
 
-    from boldreel.generator import base, published
-    from boldreel.generator.video_unet import Inflation, VideoUNet
+    from boldreel.generator import base
+    from boldreel.models import published_video_unet as published
+    from boldreel.models.video_unet import Inflation, VideoUNet
 
     torch.manual_seed(0)
     unet = base.load_unet(BASE) if size == "demo" else UNet2DConditionModel(**published.SIZES)

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from boldreel.data import arrays, tables
-from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
+from boldreel.models.autoencoder import MaskedAutoencoder, MaskedAutoencoderConfig
 
 LABELS = {
     "object": ["ball", "box", "star", "fish", "ring", "heart"],

@@ -9,9 +9,13 @@ import torch
 from comparison import Arrays, Comparison
 from safetensors.torch import load_file
 
-from boldreel.align.published import PublishedEncoder, PublishedEncoderConfig, resize_positions
-from boldreel.pretrain.layers import sincos_positions
-from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
+from boldreel.models.autoencoder import MaskedAutoencoder, MaskedAutoencoderConfig
+from boldreel.models.layers import sincos_positions
+from boldreel.models.published_encoder import (
+    PublishedEncoder,
+    PublishedEncoderConfig,
+    resize_positions,
+)
 
 TOLERANCE = 2e-5
 

@@ -12,9 +12,9 @@ from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.attention_processor import Attention
 from safetensors.torch import load_file
 
-from boldreel.generator import published
-from boldreel.generator.attention import FrameLayout, SparseCausalProcessor, frames_read
-from boldreel.generator.video_unet import Inflation, VideoUNet, inflate_block
+from boldreel.models import published_video_unet as published
+from boldreel.models.video_attention import FrameLayout, SparseCausalProcessor, frames_read
+from boldreel.models.video_unet import Inflation, VideoUNet, inflate_block
 
 BLOCK_TOLERANCE = 2e-5
 NETWORK_TOLERANCE = 1e-4

@@ -12,9 +12,9 @@ from comparison import Comparison
 from torch import nn
 
 from boldreel import presets
-from boldreel.align.published import PublishedEncoder, PublishedEncoderConfig
-from boldreel.generator import published
-from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
+from boldreel.models import published_video_unet as published
+from boldreel.models.autoencoder import MaskedAutoencoder, MaskedAutoencoderConfig
+from boldreel.models.published_encoder import PublishedEncoder, PublishedEncoderConfig
 from boldreel.pretrain.settings import network
 
 Shapes = Mapping[str, list[int]]

@@ -8,7 +8,7 @@ from typing import Any
 
 from comparison import Arrays, Comparison
 
-from boldreel.pretrain import published
+from boldreel.models import published_autoencoder as published
 
 TOLERANCE = 1e-6
 

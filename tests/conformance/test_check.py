@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import check
 from naive_network import NaiveNetwork, NaiveSampler, random_weights
 
-from boldreel.generator import published
+from boldreel.models import published_video_unet as published
 
 CONFIGS = {
     "b4": {

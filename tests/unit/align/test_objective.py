@@ -11,10 +11,10 @@ from tests.fixtures_settings import settings
 from torch.nn import functional
 
 from boldreel.align import identify
-from boldreel.align.decoder import Calibration, Targets
 from boldreel.align.features import ClipFeatures, load_features
 from boldreel.align.objective import Objective
 from boldreel.data import arrays
+from boldreel.models.decoder import Calibration, Targets
 
 
 def unit(values: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from tests.fixtures_settings import section
 from boldreel.align import pool, train
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
-from boldreel.pretrain.checkpoint import read_tensors
+from boldreel.models.checkpoint import read_tensors
 from boldreel.probe import cross, minutes, repeats, retrieve
 from boldreel.training import loop
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 
-from boldreel.align.decoder import Calibration, Deviations, Encoding, Targets
 from boldreel.data import arrays, tables
 from boldreel.generator import saving
-from boldreel.generator.video_unet import Inflation, VideoUNet
+from boldreel.models.decoder import Calibration, Deviations, Encoding, Targets
+from boldreel.models.video_unet import Inflation, VideoUNet
 
 LENGTH, WIDTH, DIM = 7, 12, 10
 MOVIES = {"train01": "train", "train02": "validation", "test01": "test"}
@@ -194,8 +194,8 @@ class LinearEncoder(torch.nn.Module):
 @pytest.fixture
 def encoder_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A linear encoder on disk, which the steps load in place of a subject's."""
-    from boldreel.align import encoder
     from boldreel.generator import cotrain
+    from boldreel.models import encoder
 
     monkeypatch.setattr(encoder, "SpatioTemporalEncoder", LinearEncoder)
     monkeypatch.setattr(cotrain, "SpatioTemporalEncoder", LinearEncoder)

@@ -14,7 +14,6 @@ import torch
 from tests.fixtures_settings import section
 from torch.nn.functional import normalize
 
-from boldreel.align.encoder import SpatioTemporalEncoder, SpatioTemporalEncoderConfig
 from boldreel.base_models.diffusion import load_scheduler
 from boldreel.data import arrays
 from boldreel.data.responses import load_responses
@@ -22,8 +21,9 @@ from boldreel.errors import UserError
 from boldreel.generator import cotrain, saving
 from boldreel.generator.joint import JointBatch, JointModel, joint_losses
 from boldreel.generator.losses import LossOptions
-from boldreel.generator.video_unet import Inflation, VideoUNet
-from boldreel.pretrain.checkpoint import read_tensors
+from boldreel.models.checkpoint import read_tensors
+from boldreel.models.encoder import SpatioTemporalEncoder, SpatioTemporalEncoderConfig
+from boldreel.models.video_unet import Inflation, VideoUNet
 
 CONFIG = section(
     "cotrain",

@@ -8,7 +8,7 @@ from diffusers import DDPMScheduler
 
 from boldreel.generator.losses import LossOptions, noise_loss, still, video_loss
 from boldreel.generator.noise import clip_noise
-from boldreel.generator.video_unet import Inflation, middle_frame
+from boldreel.models.video_unet import Inflation, middle_frame
 
 
 def _scheduler(prediction: str) -> DDPMScheduler:

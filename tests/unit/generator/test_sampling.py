@@ -21,7 +21,7 @@ from boldreel.generator.sampling import (
     sample,
     to_pixels,
 )
-from boldreel.generator.video_unet import Inflation, VideoUNet
+from boldreel.models.video_unet import Inflation, VideoUNet
 
 CLIPS = ["test01-0000", "test01-0001", "test02-0000"]
 

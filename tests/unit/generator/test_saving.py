@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from boldreel.base_models import diffusion
 from boldreel.errors import UserError
 from boldreel.generator import saving
-from boldreel.generator.video_unet import Inflation, VideoUNet
+from boldreel.models.video_unet import Inflation, VideoUNet
 
 SHAPE = saving.ClipShape(6, 3.0, 4, 4)
 NEGATIVE = np.ones((7, 12), np.float32)

@@ -19,7 +19,7 @@ from boldreel.data import arrays
 from boldreel.errors import UserError
 from boldreel.generator import saving, tune, tuning
 from boldreel.generator.material import load_material
-from boldreel.generator.video_unet import Inflation, VideoUNet
+from boldreel.models.video_unet import Inflation, VideoUNet
 
 SEGMENTS = {"train": ["train*"], "validation": ["train02"], "test": ["test*"]}
 CONFIG = section(

@@ -16,9 +16,9 @@ from tests.fixtures_settings import section
 
 from boldreel.data import tables
 from boldreel.errors import UserError
-from boldreel.pretrain.checkpoint import read_tensors
+from boldreel.models.autoencoder import MaskedAutoencoder
+from boldreel.models.checkpoint import read_tensors
 from boldreel.pretrain.corpus import build
-from boldreel.pretrain.model import MaskedAutoencoder
 from boldreel.pretrain.train import main
 from boldreel.training import loop
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from boldreel.align.trunk import Trunk
+from boldreel.models.trunk import Trunk
 from boldreel.probe import attention
 
 PATCH, PATCHES = 4, 6

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from boldreel.align import encoder
 from boldreel.data import arrays
 from boldreel.data.responses import load_responses
 from boldreel.generator import saving
+from boldreel.models import encoder
 from boldreel.reconstruct.conditions import (
     from_brain,
     from_captions,

@@ -23,9 +23,9 @@ from boldreel.step import run
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from boldreel.align.published import PublishedEncoderConfig
-    from boldreel.pretrain.checkpoint import Pretrained
-    from boldreel.pretrain.model import MaskedAutoencoderConfig
+    from boldreel.models.autoencoder import MaskedAutoencoderConfig
+    from boldreel.models.checkpoint import Pretrained
+    from boldreel.models.published_encoder import PublishedEncoderConfig
 
 HEADS = 16
 AUTOENCODER, ENCODER = "decoder_pred.weight", "proj_head.channel_mapper.weight"
@@ -49,7 +49,7 @@ def autoencoder_config(
     tensors: Mapping[str, Tensor], heads: int, decoder_heads: int
 ) -> MaskedAutoencoderConfig:
     """Sizes of a masked autoencoder; KeyError if a tensor that shows one is missing."""
-    from boldreel.pretrain.model import MaskedAutoencoderConfig
+    from boldreel.models.autoencoder import MaskedAutoencoderConfig
 
     patches, patch_size, width, ratio = _shared(tensors)
     return MaskedAutoencoderConfig(
@@ -67,7 +67,7 @@ def autoencoder_config(
 
 def encoder_config(tensors: Mapping[str, Tensor], heads: int) -> PublishedEncoderConfig:
     """Sizes of a spatiotemporal encoder; KeyError if a tensor that shows one is missing."""
-    from boldreel.align.published import PublishedEncoderConfig
+    from boldreel.models.published_encoder import PublishedEncoderConfig
 
     patches, patch_size, width, ratio = _shared(tensors)
     tokens, mixed = tensors[ENCODER].shape
@@ -92,8 +92,8 @@ def load(file: str | Path, heads: int = HEADS, decoder_heads: int = HEADS) -> Pr
     """
     import torch
 
-    from boldreel.align.published import PublishedEncoder
-    from boldreel.pretrain.model import MaskedAutoencoder
+    from boldreel.models.autoencoder import MaskedAutoencoder
+    from boldreel.models.published_encoder import PublishedEncoder
 
     tensors = {name: tensor.float() for name, tensor in weights.read(file).items()}
     kind = PublishedEncoder if ENCODER in tensors else MaskedAutoencoder

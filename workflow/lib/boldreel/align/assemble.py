@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from boldreel.align.data import Trials
-from boldreel.align.decoder import Decoder, Deviations, LinearDecoder
-from boldreel.align.encoder import SpatioTemporalEncoder, encoder_config
 from boldreel.align.linear import LinearTargets, fit_decoder
 from boldreel.align.objective import best_scale, decoded
 from boldreel.align.settings import AlignSettings
-from boldreel.pretrain.model import MaskedAutoencoder
+from boldreel.models.autoencoder import MaskedAutoencoder
+from boldreel.models.decoder import Decoder, Deviations, LinearDecoder
+from boldreel.models.encoder import SpatioTemporalEncoder, encoder_config
 
 
 def fit_linear(

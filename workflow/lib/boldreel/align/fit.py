@@ -21,11 +21,11 @@ import torch
 
 from boldreel.align.assemble import build, fit_linear, measure_floors, start_temperature
 from boldreel.align.data import Trials, training_and_validation
-from boldreel.align.decoder import LinearDecoder
-from boldreel.align.encoder import SpatioTemporalEncoder
 from boldreel.align.linear import LinearTargets, choose_alphas, left_out_outputs
 from boldreel.align.objective import Objective, judge
 from boldreel.align.settings import AlignSettings
+from boldreel.models.decoder import LinearDecoder
+from boldreel.models.encoder import SpatioTemporalEncoder
 from boldreel.training import loop, schedule
 from boldreel.training.optimizer import adamw
 from boldreel.training.share import Share

@@ -14,7 +14,7 @@ import torch
 
 from boldreel.align import ridge
 from boldreel.align.data import Trials
-from boldreel.align.decoder import DecoderConfig, LinearDecoder, LinearReadout
+from boldreel.models.decoder import DecoderConfig, LinearDecoder, LinearReadout
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from torch.nn import functional
 
 from boldreel.align import identify
 from boldreel.align.data import Trials
-from boldreel.align.decoder import Calibration, Decoder, Encoding
 from boldreel.align.features import ClipFeatures
 from boldreel.align.loss import contrast, regression
 from boldreel.align.settings import AlignSettings
+from boldreel.models.decoder import Calibration, Decoder, Encoding
 from boldreel.training.share import ALONE, Share
 
 # temperatures at which a validation contrast is computed; the best one counts

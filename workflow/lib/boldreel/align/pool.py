@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import torch
 
     from boldreel.align.data import Trials
-    from boldreel.align.encoder import SpatioTemporalEncoder
     from boldreel.align.fit import Fitted
+    from boldreel.models.encoder import SpatioTemporalEncoder
 
 SPLITS = ("train", "validation")
 
@@ -44,7 +44,7 @@ class Pool:
 
 def load(folder: Path) -> Pool:
     """The pool of a folder; UserError if a file is missing or damaged."""
-    from boldreel.align.encoder import SpatioTemporalEncoder
+    from boldreel.models.encoder import SpatioTemporalEncoder
 
     try:
         subjects = json.loads((folder / "subjects.json").read_text(encoding="utf-8"))

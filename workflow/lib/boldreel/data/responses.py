@@ -7,6 +7,7 @@ zero, and nothing is scaled again here: a mean over repeats has a smaller varian
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,3 +154,16 @@ def _first_repeats(table, repeats: str | int, path: Path):  # type: ignore[no-un
         )
     rank = table.groupby("clip", sort=False)["repeat"].rank(method="first")
     return table[rank <= repeats]
+
+
+def subject_of(path: Path) -> str:
+    """The label of the subject in whose folder a series lies: `01` for `sub-01/series/x.npy`."""
+    for part in reversed(path.parts[:-1]):
+        if match := re.fullmatch(r"sub-([A-Za-z0-9]+)", part):
+            return match[1]
+    raise UserError(f"{path}: no folder sub-XX in its path; series lie in sub-XX/series")
+
+
+def shuffled_order(n_positions: int, seed: int) -> np.ndarray:
+    """A random order of positions, int (V,): what a patch holds then has nothing to do with anatomy."""
+    return np.random.default_rng(seed).permutation(n_positions)

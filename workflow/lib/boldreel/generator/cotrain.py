@@ -19,7 +19,6 @@ import numpy as np
 import torch
 
 from boldreel import step
-from boldreel.align.encoder import SpatioTemporalEncoder
 from boldreel.align.features import load_features
 from boldreel.base_models import diffusion
 from boldreel.data import atomic, provenance
@@ -29,6 +28,7 @@ from boldreel.generator.joint import JointBatch, JointModel, held_out_losses, jo
 from boldreel.generator.losses import Part
 from boldreel.generator.material import ClipMaterial, load_material
 from boldreel.generator.settings import CotrainSettings
+from boldreel.models.encoder import SpatioTemporalEncoder
 from boldreel.settings import read
 from boldreel.training.device import lease
 from boldreel.training.fingerprint import state_folder

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from boldreel.generator.losses import LossOptions, Part, video_loss
-from boldreel.generator.video_unet import Inflation, VideoUNet
+from boldreel.models.video_unet import Inflation, VideoUNet
 
 
 class JointModel(nn.Module):
@@ -29,7 +29,7 @@ class JointModel(nn.Module):
         self.generator = generator
 
     def forward(self, x: Tensor, noisy: Tensor, timesteps: Tensor) -> tuple[Tensor, Any]:
-        """Prediction of the latents' shape, and the fMRI's `boldreel.align.decoder.Encoding`.
+        """Prediction of the latents' shape, and the fMRI's `boldreel.models.decoder.Encoding`.
 
         Parameters
         ----------

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from boldreel.generator.noise import clip_noise, spread_timesteps, target, weights
-from boldreel.generator.video_unet import Inflation, middle_frame
+from boldreel.models.video_unet import Inflation, middle_frame
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 

@@ -22,7 +22,7 @@ from boldreel.errors import UserError
 from boldreel.generator.noise import clip_noise
 
 if TYPE_CHECKING:
-    from boldreel.generator.video_unet import VideoUNet
+    from boldreel.models.video_unet import VideoUNet
 
 # These add noise at each step, frame by frame; the network knows only noise that frames share.
 STOCHASTIC = ("Ancestral", "SDE", "DDPM", "LCM", "TCD", "EDMEuler")

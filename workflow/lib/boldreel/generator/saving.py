@@ -18,7 +18,7 @@ from boldreel.base_models import diffusion
 from boldreel.errors import UserError
 
 if TYPE_CHECKING:
-    from boldreel.generator.video_unet import VideoUNet
+    from boldreel.models.video_unet import VideoUNet
 
 WEIGHTS = "model.safetensors"
 
@@ -74,7 +74,7 @@ def from_pretrained(folder: Path, base: Path) -> VideoUNet:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from boldreel.generator.video_unet import Inflation, VideoUNet
+    from boldreel.models.video_unet import Inflation, VideoUNet
 
     try:
         config = json.loads((folder / "config.json").read_text())

@@ -11,7 +11,7 @@ from boldreel.training.settings import MIXED_PRECISION, check_training
 
 if TYPE_CHECKING:  # the networks need torch and diffusers, which a plan does without
     from boldreel.generator.losses import LossOptions
-    from boldreel.generator.video_unet import Inflation
+    from boldreel.models.video_unet import Inflation
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class GeneratorSettings(Optimization, LatentsSettings):
     @property
     def inflation(self) -> Inflation:
         """How the image network is inflated."""
-        from boldreel.generator.video_unet import Inflation
+        from boldreel.models.video_unet import Inflation
 
         if self.compat == "mindvideo":
             return Inflation.published()

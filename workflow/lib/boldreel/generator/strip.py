@@ -21,7 +21,7 @@ from boldreel.generator.material import ClipMaterial
 from boldreel.generator.settings import Strip
 
 if TYPE_CHECKING:
-    from boldreel.generator.video_unet import VideoUNet
+    from boldreel.models.video_unet import VideoUNet
 
 
 def frame_change(frames: np.ndarray) -> float:

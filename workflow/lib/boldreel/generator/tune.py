@@ -25,7 +25,7 @@ from boldreel.generator import memory, saving, strip, tuning
 from boldreel.generator.losses import Part, video_loss
 from boldreel.generator.material import ClipMaterial, load_material
 from boldreel.generator.settings import GeneratorSettings
-from boldreel.generator.video_unet import VideoUNet
+from boldreel.models.video_unet import VideoUNet
 from boldreel.settings import read
 from boldreel.training.device import lease
 from boldreel.training.fingerprint import state_folder

@@ -16,7 +16,7 @@ from torch import Tensor
 from boldreel.data import atomic
 from boldreel.generator.losses import LossOptions, Part, video_loss
 from boldreel.generator.settings import CotrainSettings, GeneratorSettings, Optimization
-from boldreel.generator.video_unet import GROUPS, VideoUNet
+from boldreel.models.video_unet import GROUPS, VideoUNet
 from boldreel.training.schedule import cosine
 
 

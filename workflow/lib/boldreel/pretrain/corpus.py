@@ -10,7 +10,6 @@ volumes of 0.72 s), otherwise one volume.
 from __future__ import annotations
 
 import mmap
-import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boldreel.data import arrays, atomic, provenance, tables
+from boldreel.data.responses import subject_of
 from boldreel.errors import UserError
 from boldreel.pretrain.settings import CorpusSettings
 from boldreel.settings import read
@@ -31,14 +31,6 @@ if TYPE_CHECKING:
 
 # Rows that may be read before their pages are given back: a row can bring 2 MB of its file with it.
 _RESIDENT_ROWS = 256
-
-
-def subject_of(path: Path) -> str:
-    """The label of the subject in whose folder a series lies: `01` for `sub-01/series/x.npy`."""
-    for part in reversed(path.parts[:-1]):
-        if match := re.fullmatch(r"sub-([A-Za-z0-9]+)", part):
-            return match[1]
-    raise UserError(f"{path}: no folder sub-XX in its path; series lie in sub-XX/series")
 
 
 def average_segments(series: np.ndarray, t_r: float, duration: float) -> np.ndarray:
@@ -256,11 +248,6 @@ class Corpus:
                 "and scoring need a subject; name more subjects in the pretraining cohort"
             )
         return np.flatnonzero(~held), np.flatnonzero(held)
-
-
-def shuffled_order(n_positions: int, seed: int) -> np.ndarray:
-    """A random order of positions, int (V,): what a patch holds then has nothing to do with anatomy."""
-    return np.random.default_rng(seed).permutation(n_positions)
 
 
 def halves(corpus: Corpus, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

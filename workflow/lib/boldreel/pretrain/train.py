@@ -21,7 +21,8 @@ import numpy as np
 
 from boldreel import stats
 from boldreel.data import atomic, provenance, tables
-from boldreel.pretrain.corpus import Corpus, halves, shuffled_order
+from boldreel.data.responses import shuffled_order
+from boldreel.pretrain.corpus import Corpus, halves
 from boldreel.pretrain.settings import PretrainSettings, network
 from boldreel.settings import read
 from boldreel.step import parser, run
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-    from boldreel.pretrain.model import MaskedAutoencoder
+    from boldreel.models.autoencoder import MaskedAutoencoder
 
 PATCH = 16
 
@@ -39,7 +40,7 @@ def fresh_model(settings: PretrainSettings, n_positions: int) -> MaskedAutoencod
     """A newly initialised model of the settings' sizes, seeded."""
     import torch
 
-    from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
+    from boldreel.models.autoencoder import MaskedAutoencoder, MaskedAutoencoderConfig
 
     torch.manual_seed(settings.seed)
     return MaskedAutoencoder(

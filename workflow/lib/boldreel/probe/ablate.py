@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from boldreel.align.data import Trials
-    from boldreel.align.decoder import Decoder
+    from boldreel.models.decoder import Decoder
 
 METRICS = ("two_way_text", "two_way_image", "top1_text", "top1_image")
 
@@ -35,7 +35,7 @@ def shuffled(trials: Trials, used: np.ndarray, seed: int) -> tuple[Trials, np.nd
     """The trials with their positions in another order, the same for all subjects and for pretraining."""
     from dataclasses import replace
 
-    from boldreel.pretrain.corpus import shuffled_order
+    from boldreel.data.responses import shuffled_order
 
     order = shuffled_order(len(used), seed)
     return replace(trials, x=trials.x[:, :, order]), used[order]

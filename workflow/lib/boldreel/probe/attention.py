@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
-from boldreel.align.trunk import SpatioTemporalBlock
 from boldreel.data import provenance, tables
 from boldreel.data.responses import load_responses, series_files
+from boldreel.models.trunk import SpatioTemporalBlock
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from boldreel.align.encoder import SpatioTemporalEncoder
-    from boldreel.align.trunk import Trunk
+    from boldreel.models.encoder import SpatioTemporalEncoder
+    from boldreel.models.trunk import Trunk
 
 NULL_ENCODERS, NULL_CLIPS = 24, 48  # encoders of random weights, and clips that each is shown
 _BATCH = 16
@@ -75,8 +75,8 @@ def received(
 
 def pretrained(like: SpatioTemporalEncoder, folder: Path) -> Trunk:
     """The encoder's trunk as it was before alignment: pretrained, and untrained where that has no weights."""
-    from boldreel.align.encoder import SpatioTemporalEncoder
-    from boldreel.pretrain.model import MaskedAutoencoder
+    from boldreel.models.autoencoder import MaskedAutoencoder
+    from boldreel.models.encoder import SpatioTemporalEncoder
 
     torch.manual_seed(0)
     fresh = SpatioTemporalEncoder(like.config).eval()
@@ -206,7 +206,7 @@ def main(argv: list[str] | None = None) -> None:
     started = time.time()
     seed = int(args.config.get("seed", 0))
 
-    from boldreel.align.encoder import SpatioTemporalEncoder
+    from boldreel.models.encoder import SpatioTemporalEncoder
     from boldreel.roi import networks
     from boldreel.training.loop import set_threads
 

@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
 
     import pandas as pd
 
-    from boldreel.align.encoder import SpatioTemporalEncoder
+    from boldreel.models.encoder import SpatioTemporalEncoder
     from boldreel.training.loop import set_threads
 
     set_threads()

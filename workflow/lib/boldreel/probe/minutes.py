@@ -65,9 +65,9 @@ def main(argv: list[str] | None = None) -> None:
 
     from boldreel.align import pool
     from boldreel.align.data import load_trials, used_positions
-    from boldreel.align.decoder import Decoder
     from boldreel.align.fit import fit_ridge
     from boldreel.errors import UserError
+    from boldreel.models.decoder import Decoder
     from boldreel.probe import retrieve
     from boldreel.training import loop
 

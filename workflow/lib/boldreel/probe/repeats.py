@@ -18,8 +18,7 @@ from boldreel.align import identify
 from boldreel.align.features import ClipFeatures, load_features
 from boldreel.align.settings import RetrievalSettings
 from boldreel.data import provenance, tables
-from boldreel.data.responses import Responses, load_responses
-from boldreel.pretrain.corpus import subject_of
+from boldreel.data.responses import Responses, load_responses, subject_of
 from boldreel.probe.retrieve import (
     METRICS,
     arguments,
@@ -32,7 +31,7 @@ from boldreel.step import run
 from boldreel.training.progress import Progress
 
 if TYPE_CHECKING:
-    from boldreel.align.decoder import Decoder
+    from boldreel.models.decoder import Decoder
 
 COUNTS = (1, 2, 5, 10, 20)
 

@@ -22,15 +22,14 @@ from boldreel.align import identify
 from boldreel.align.features import ClipFeatures, load_features
 from boldreel.align.settings import RetrievalSettings
 from boldreel.data import arrays, atomic, provenance, tables
-from boldreel.data.responses import Responses, load_responses
-from boldreel.pretrain.corpus import subject_of
+from boldreel.data.responses import Responses, load_responses, subject_of
 from boldreel.settings import read
 from boldreel.step import parser, run
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from boldreel.align.decoder import Decoder
+    from boldreel.models.decoder import Decoder
 
 METRICS = ("two_way_text", "two_way_image", "top1_text", "top1_image")
 CORRELATION = "feature_correlation"
@@ -310,8 +309,8 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
 
 def load_decoders(align: Path) -> dict[str, Decoder]:
     """The subject's encoder, "model", and ridge regression, "ridge"."""
-    from boldreel.align.decoder import LinearDecoder
-    from boldreel.align.encoder import SpatioTemporalEncoder
+    from boldreel.models.decoder import LinearDecoder
+    from boldreel.models.encoder import SpatioTemporalEncoder
 
     return {
         "model": SpatioTemporalEncoder.from_pretrained(align / "model"),

@@ -65,10 +65,10 @@ def from_nearest_caption(
     """
     import torch
 
-    from boldreel.align.encoder import SpatioTemporalEncoder
     from boldreel.align.features import load_features
     from boldreel.data import tables
     from boldreel.data.responses import load_responses
+    from boldreel.models.encoder import SpatioTemporalEncoder
 
     table = tables.read(windows, "windows")
     shown = list(dict.fromkeys(table.loc[table["split"] != "test", "clip"]))
@@ -105,7 +105,7 @@ def _encode(encoder_folder: Path, x: np.ndarray, batch: int = 16) -> list[np.nda
     """Conditions of windows (n, w, V)."""
     import torch
 
-    from boldreel.align.encoder import SpatioTemporalEncoder
+    from boldreel.models.encoder import SpatioTemporalEncoder
 
     encoder = SpatioTemporalEncoder.from_pretrained(encoder_folder).eval()
     with torch.inference_mode():

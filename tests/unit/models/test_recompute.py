@@ -11,12 +11,12 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch.nn.functional import normalize
 
-from boldreel.align.encoder import SpatioTemporalEncoder, SpatioTemporalEncoderConfig
 from boldreel.base_models.diffusion import load_scheduler
-from boldreel.generator.attention import MODES
 from boldreel.generator.joint import JointBatch, JointModel, joint_losses
 from boldreel.generator.losses import LossOptions, video_loss
-from boldreel.generator.video_unet import Inflation, VideoUNet
+from boldreel.models.encoder import SpatioTemporalEncoder, SpatioTemporalEncoderConfig
+from boldreel.models.video_attention import MODES
+from boldreel.models.video_unet import Inflation, VideoUNet
 
 OPTIONS = LossOptions(min_snr=5.0, motion_weight=2.0, still_share=0.5)
 INFLATIONS = [Inflation(mode, noise_correlation=1.0, image_above=400) for mode in MODES]

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from boldreel.align.trunk import ConditionHead, SpatioTemporalBlock, Trunk
-from boldreel.pretrain.checkpoint import Pretrained
+from boldreel.models.checkpoint import Pretrained
+from boldreel.models.trunk import ConditionHead, SpatioTemporalBlock, Trunk
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from boldreel.pretrain import published
+from boldreel.models import published_autoencoder as published
 
 
 def test_padding_repeats_voxels_from_the_front() -> None:

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from boldreel.pretrain.layers import Attention, PatchEmbed, sincos_positions
+from boldreel.models.layers import Attention, PatchEmbed, sincos_positions
 
 
 def test_positions() -> None:

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from boldreel.align import adopt
-from boldreel.align.published import PublishedEncoder, PublishedEncoderConfig
 from boldreel.errors import UserError
-from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
+from boldreel.models.autoencoder import MaskedAutoencoder, MaskedAutoencoderConfig
+from boldreel.models.published_encoder import PublishedEncoder, PublishedEncoderConfig
 
 KEYS = Path(__file__).parents[4] / "shared" / "conformance" / "published_keys.json"
 SIZES = {"embed_dim": 32, "depth": 2, "num_heads": 4}

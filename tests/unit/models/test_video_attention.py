@@ -10,7 +10,7 @@ import torch
 from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.attention_processor import Attention
 
-from boldreel.generator.attention import (
+from boldreel.models.video_attention import (
     MODES,
     ClipCrossProcessor,
     FrameLayout,

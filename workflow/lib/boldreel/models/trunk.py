@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from boldreel.pretrain.layers import (
+from boldreel.models.layers import (
     LAYER_NORM_EPS,
     Attention,
     Mlp,

@@ -8,8 +8,8 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from boldreel.generator.attention import MODES
-from boldreel.generator.video_unet import Inflation, VideoUNet
+from boldreel.models.video_attention import MODES
+from boldreel.models.video_unet import Inflation, VideoUNet
 
 Frames = tuple[torch.Tensor, torch.Tensor]
 

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from boldreel.pretrain.checkpoint import Pretrained
+from boldreel.models.checkpoint import Pretrained
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,14 @@ import torch
 from diffusers.models.attention import BasicTransformerBlock
 from torch import Tensor, nn
 
-from boldreel.generator.attention import (
+from boldreel.models.group_norm import share_statistics
+from boldreel.models.recompute import Recompute
+from boldreel.models.video_attention import (
     ClipCrossProcessor,
     FrameLayout,
     SparseCausalProcessor,
     add_temporal_layer,
 )
-from boldreel.generator.group_norm import share_statistics
-from boldreel.generator.recompute import Recompute
 
 # Part of a parameter's name for each group that can be trained.
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -43,7 +43,7 @@ PREDICTION_TYPES = (None, "epsilon", "v_prediction", "sample")
 class Inflation:
     """How an image network becomes a video network.
 
-    attention : frames that self-attention reads, see `boldreel.generator.attention.frames_read`.
+    attention : frames that self-attention reads, see `boldreel.models.video_attention.frames_read`.
     positions : ``sinusoidal`` adds the frame number to the temporal layer's input, ``none`` does not.
     feed_forward : whether a feed-forward layer follows the temporal attention.
     noise_correlation : correlation of the noise of two frames of a clip that the network was tuned
@@ -171,7 +171,7 @@ class VideoUNet(nn.Module):
                 processor.kept = None
 
     def enable_gradient_checkpointing(self) -> None:
-        """From now on gradients take less memory and more time, see `boldreel.generator.recompute`."""
+        """From now on gradients take less memory and more time, see `boldreel.models.recompute`."""
         self.unet.enable_gradient_checkpointing(Recompute(self.layout))
 
     def train_only(self, groups: list[str]) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from boldreel import presets
 from boldreel.errors import UserError
-from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
+from boldreel.models.autoencoder import MaskedAutoencoder, MaskedAutoencoderConfig
 from boldreel.pretrain.settings import network
 
 SIZES = {

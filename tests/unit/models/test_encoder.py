@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from boldreel.align.decoder import DecoderConfig, LinearDecoder
-from boldreel.align.encoder import SpatioTemporalEncoder, encoder_config
 from boldreel.errors import UserError
-from boldreel.pretrain.model import MaskedAutoencoder, MaskedAutoencoderConfig
+from boldreel.models.autoencoder import MaskedAutoencoder, MaskedAutoencoderConfig
+from boldreel.models.decoder import DecoderConfig, LinearDecoder
+from boldreel.models.encoder import SpatioTemporalEncoder, encoder_config
 
 SIZES = {"embed_dim": 32, "depth": 2, "num_heads": 4}
 

@@ -15,7 +15,9 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import nn
 
-from boldreel.align.decoder import (
+from boldreel.errors import UserError
+from boldreel.models.autoencoder import MaskedAutoencoder
+from boldreel.models.decoder import (
     Decoder,
     DecoderConfig,
     Deviations,
@@ -23,10 +25,8 @@ from boldreel.align.decoder import (
     LinearDecoder,
     LinearReadout,
 )
-from boldreel.align.trunk import ConditionHead, TokenMixer, Trunk
-from boldreel.errors import UserError
-from boldreel.pretrain.layers import initialise
-from boldreel.pretrain.model import MaskedAutoencoder
+from boldreel.models.layers import initialise
+from boldreel.models.trunk import ConditionHead, TokenMixer, Trunk
 
 LINEAR_PATHS = ("ridge", "none")
 

@@ -13,7 +13,7 @@ from typing import Any
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 
-from boldreel.generator.attention import FrameLayout
+from boldreel.models.video_attention import FrameLayout
 
 
 class ClipGroupNorm(nn.GroupNorm):

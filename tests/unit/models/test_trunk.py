@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from boldreel.align.trunk import TokenMixer, Trunk
+from boldreel.models.trunk import TokenMixer, Trunk
 
 
 def trunk(lag_positions: bool = True) -> Trunk:

@@ -16,7 +16,7 @@ from boldreel.data import weights
 from boldreel.errors import UserError
 
 if TYPE_CHECKING:
-    from boldreel.generator.video_unet import VideoUNet
+    from boldreel.models.video_unet import VideoUNet
 
 # Arguments of UNet2DConditionModel: the sizes of Stable Diffusion 1.x, from which the published network
 # was inflated; what is not named here is diffusers' default. `attention_head_dim` counts heads.
@@ -38,7 +38,7 @@ def build(sizes: Mapping[str, Any] | None = None, attention: str = "previous-two
     """
     from diffusers import UNet2DConditionModel
 
-    from boldreel.generator.video_unet import Inflation, VideoUNet
+    from boldreel.models.video_unet import Inflation, VideoUNet
 
     unet = UNet2DConditionModel(**(SIZES if sizes is None else sizes))
     return VideoUNet(unet, Inflation.published(attention)).eval()
@@ -75,7 +75,7 @@ def save(network: VideoUNet, file: str | Path) -> None:
     """
     from safetensors.torch import save_file
 
-    from boldreel.generator.video_unet import Inflation
+    from boldreel.models.video_unet import Inflation
 
     if network.inflation != Inflation.published(network.inflation.attention):
         raise UserError(

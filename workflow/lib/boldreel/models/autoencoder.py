@@ -14,8 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from boldreel.pretrain.checkpoint import Pretrained
-from boldreel.pretrain.layers import (
+from boldreel.models.checkpoint import Pretrained
+from boldreel.models.layers import (
     LAYER_NORM_EPS,
     Block,
     PatchEmbed,

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from boldreel.generator.attention import FrameLayout
-from boldreel.generator.group_norm import ClipGroupNorm, share_statistics
+from boldreel.models.group_norm import ClipGroupNorm, share_statistics
+from boldreel.models.video_attention import FrameLayout
 
 
 def _norm() -> nn.GroupNorm:

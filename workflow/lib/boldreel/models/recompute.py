@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from boldreel.generator.attention import FrameLayout
+from boldreel.models.video_attention import FrameLayout
 
 
 class Recompute:

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from tests.fixtures_settings import settings
 
 from boldreel.errors import UserError
-from boldreel.generator import published
-from boldreel.generator.video_unet import Inflation, VideoUNet
+from boldreel.models import published_video_unet as published
+from boldreel.models.video_unet import Inflation, VideoUNet
 
 KEYS = Path(__file__).parents[4] / "shared" / "conformance" / "published_keys.json"
 SIZES = {

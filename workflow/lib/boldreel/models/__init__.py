@@ -1,0 +1,1 @@
+"""Networks that several stages use: plain modules, which know neither files nor configuration."""
