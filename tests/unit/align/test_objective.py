@@ -11,9 +11,9 @@ from tests.fixtures_settings import settings
 from torch.nn import functional
 
 from boldreel.align import identify
-from boldreel.align.features import ClipFeatures, load_features
 from boldreel.align.objective import Objective
 from boldreel.data import arrays
+from boldreel.data.features import ClipFeatures, load_features
 from boldreel.models.decoder import Calibration, Targets
 
 

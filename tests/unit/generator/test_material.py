@@ -34,5 +34,5 @@ def test_refuses_what_does_not_fit(dataset) -> None:  # type: ignore[no-untyped-
         load_material(dataset.clips, [latents], [features])
     few = np.zeros((5, 7, 12), np.float32)
     arrays.save(features / "condition.npy", few, kind="condition")
-    with pytest.raises(UserError, match="5 conditions"):
+    with pytest.raises(UserError, match="5 rows do not fit the 6 clips"):
         load_conditions(dataset.clips, [features])

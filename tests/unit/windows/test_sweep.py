@@ -107,7 +107,7 @@ def test_errors(make_study: Callable, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no series of a train or validation segment"):
         run(study, tmp_path, segments={"train": ["other*"], "test": ["test*"]})
     study.features = [name for name in study.features if "train2" not in name]
-    with pytest.raises(UserError, match="no features of movie train2"):
+    with pytest.raises(UserError, match="no folder for movie train2"):
         run(study, tmp_path)
     study.events = [name for name in study.events if "train1_run-2" not in name]
     with pytest.raises(UserError, match="10 series and 9 events files"):

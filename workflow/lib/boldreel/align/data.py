@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from boldreel.align.features import ClipFeatures, join, load_features
 from boldreel.data import tables
+from boldreel.data.features import ClipFeatures, join, load_features
 from boldreel.data.responses import load_responses
 from boldreel.errors import UserError
 

@@ -16,9 +16,9 @@ from torch.nn import functional
 
 from boldreel.align import identify
 from boldreel.align.data import Trials
-from boldreel.align.features import ClipFeatures
 from boldreel.align.loss import contrast, regression
 from boldreel.align.settings import AlignSettings
+from boldreel.data.features import ClipFeatures
 from boldreel.models.decoder import Calibration, Decoder, Encoding
 from boldreel.training.share import ALONE, Share
 

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from boldreel import step
-from boldreel.align.features import load_features
 from boldreel.base_models import diffusion
 from boldreel.data import atomic, provenance
+from boldreel.data.features import load_features
 from boldreel.data.responses import Responses, load_responses, series_files
 from boldreel.generator import memory, saving, strip, tuning
 from boldreel.generator.joint import JointBatch, JointModel, held_out_losses, joint_losses

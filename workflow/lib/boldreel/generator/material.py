@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from boldreel.data import arrays, tables
+from boldreel.data import features as features_of
 from boldreel.errors import UserError
 
 
@@ -62,13 +63,11 @@ def load_conditions(clips_table: Path, features: Sequence[Path]) -> dict[str, np
     conditions: dict[str, np.ndarray] = {}
     for folder in features:
         movie = folder.resolve().parent.name
-        names = table[table["movie"] == movie].sort_values("index")["clip"].tolist()
-        values, _ = arrays.load(folder / "condition.npy", kind="condition")
-        if not names or len(names) != len(values):
-            raise UserError(
-                f"{folder / 'condition.npy'}: {len(values)} conditions, but {clips_table} has "
-                f"{len(names)} clips of {movie}; run stimuli.features again"
-            )
+        rows = table[table["movie"] == movie].sort_values("index")
+        if rows.empty:
+            raise UserError(f"{folder}: {clips_table} has no clips of {movie}; cut clips again")
+        values = features_of.of_movie(folder, rows, "condition")["condition"]
+        names = rows["clip"].tolist()
         conditions.update(zip(names, values, strict=True))
     return conditions
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from boldreel.align import identify
-from boldreel.align.features import load_features
 from boldreel.align.settings import RetrievalSettings
 from boldreel.data import provenance, tables
+from boldreel.data.features import load_features
 from boldreel.data.responses import load_responses
 from boldreel.errors import UserError
 from boldreel.probe.retrieve import outcomes, predict

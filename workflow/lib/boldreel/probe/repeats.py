@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boldreel.align import identify
-from boldreel.align.features import ClipFeatures, load_features
 from boldreel.align.settings import RetrievalSettings
 from boldreel.data import provenance, tables
+from boldreel.data.features import ClipFeatures, load_features
 from boldreel.data.responses import Responses, load_responses, subject_of
 from boldreel.probe.retrieve import (
     METRICS,

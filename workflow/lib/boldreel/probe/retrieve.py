@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boldreel.align import identify
-from boldreel.align.features import ClipFeatures, load_features
 from boldreel.align.settings import RetrievalSettings
 from boldreel.data import arrays, atomic, provenance, tables
+from boldreel.data.features import ClipFeatures, load_features
 from boldreel.data.responses import Responses, load_responses, subject_of
 from boldreel.settings import read
 from boldreel.step import parser, run

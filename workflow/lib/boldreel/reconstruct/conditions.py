@@ -65,8 +65,8 @@ def from_nearest_caption(
     """
     import torch
 
-    from boldreel.align.features import load_features
     from boldreel.data import tables
+    from boldreel.data.features import load_features
     from boldreel.data.responses import load_responses
     from boldreel.models.encoder import SpatioTemporalEncoder
 

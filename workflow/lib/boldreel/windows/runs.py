@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldreel.data import arrays, bids, event_files
+from boldreel.data import arrays, bids, event_files, features
 from boldreel.data.splits import SPLITS, split_of
 from boldreel.errors import UserError
 from boldreel.windows import clock
@@ -139,28 +139,18 @@ def clip_features(
     ------
     UserError : a movie without features, or features that do not fit the clips table.
     """
-    of_movie = {folder.resolve().parent.name: folder for folder in folders}
     values: np.ndarray | None = None
     for movie in sorted(movies, key=bids.natural):
-        if movie not in of_movie:
-            raise UserError(
-                f"no features of movie {movie}; give its folder stimuli/{movie}/features"
-            )
-        image, _ = arrays.load(of_movie[movie] / "image.npy", kind="image_features")
-        text, _ = arrays.load(of_movie[movie] / "text.npy", kind="text_features")
-        rows = np.flatnonzero((clips["movie"] == movie).to_numpy())
-        first = clips["first_frame"].to_numpy()[rows]
-        count = clips["n_frames"].to_numpy()[rows]
-        if len(text) != len(rows) or (first + count).max() > len(image):
-            raise UserError(
-                f"{of_movie[movie]}: features of {len(text)} clips and {len(image)} frames, the clips "
-                f"table has {len(rows)} clips of {movie}; make the features anew"
-            )
-        mean = np.stack([image[f : f + n].mean(axis=0) for f, n in zip(first, count, strict=True)])
-        mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
-        both = np.concatenate([mean, text], axis=1)
+        at = np.flatnonzero((clips["movie"] == movie).to_numpy())
+        rows = clips.iloc[at]
+        found = features.of_movie(features.folder_of(folders, movie), rows, "image", "text")
+        means = [
+            features.mean_image(found["image"], first, count)
+            for first, count in zip(rows["first_frame"], rows["n_frames"], strict=True)
+        ]
+        both = np.concatenate([np.stack(means), found["text"]], axis=1)
         if values is None:
             values = np.full((len(clips), both.shape[1]), np.nan, np.float32)
-        values[rows] = both
+        values[at] = both
     assert values is not None
     return values

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from boldreel.align.features import load_features, merged_groups
 from boldreel.data import arrays
+from boldreel.data.features import load_features, merged_groups
 from boldreel.errors import UserError
 
 

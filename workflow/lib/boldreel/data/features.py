@@ -1,6 +1,6 @@
-"""What the alignment predicts: frozen features and labels of clips.
+"""Frozen features of clips: the one reader of the folders that `stimuli.features` writes.
 
-Takes clips.parquet and the features folders of movies; leaves arrays in the order of the clips
+Reads clips.parquet and `{movie}/features`, one folder per movie; returns arrays in the order of the clips
 asked for.
 """
 
@@ -10,11 +10,23 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_KINDS = {
+    "image": "image_features",
+    "text": "text_features",
+    "condition": "condition",
+    "image_variants": "variants",
+    "text_variants": "variants",
+}
 
 
 @dataclass(frozen=True)
@@ -97,11 +109,57 @@ def merged_groups(*labels: list[str]) -> np.ndarray:
     return np.unique(component[:n], return_inverse=True)[1]
 
 
+def of_movie(folder: Path, rows: pd.DataFrame, *names: str) -> dict[str, np.ndarray]:
+    """Memory-mapped arrays of one movie by name.
+
+    image (frames, D), text (clips, D), condition (clips, tokens, width), variants (clips, K, D).
+
+    Parameters
+    ----------
+    rows : the movie's rows of the clips table, in the order of `index`.
+    names : arrays to open; `image_variants` and `text_variants` are left out where the movie has none.
+
+    Raises
+    ------
+    UserError : an array is missing, or does not fit the clips table.
+    """
+    found = {}
+    for name in names:
+        path = folder / f"{name}.npy"
+        if name.endswith("_variants") and not path.exists():
+            continue
+        found[name], _ = arrays.load(path, kind=_KINDS[name])
+        if name == "image":
+            fits = int((rows["first_frame"] + rows["n_frames"]).max()) <= len(found[name])
+            fits = fits and bool((rows["n_frames"] > 0).all())
+        else:
+            fits = len(found[name]) == len(rows)
+        if not fits:
+            raise UserError(
+                f"{path}: {len(found[name])} rows do not fit the {len(rows)} clips of "
+                f"{rows['movie'].iloc[0]}; compute the movie's features again"
+            )
+    return found
+
+
+def mean_image(frames: np.ndarray, first: int, count: int) -> np.ndarray:
+    """Image embedding (D,) of a clip, float32 of unit norm: the mean over its frames."""
+    mean = np.asarray(frames[first : first + count]).mean(0)
+    return (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
+
+
+def folder_of(folders: Iterable[Path], movie: str) -> Path:
+    """The features folder of a movie, by the name of the folder that it is in; UserError without one."""
+    for folder in folders:
+        if folder.resolve().parent.name == movie:
+            return folder
+    raise UserError(f"--features: no folder for movie {movie}; give {movie}/features as well")
+
+
 def load_features(clips: Path, folders: Iterable[Path], wanted: list[str]) -> ClipFeatures:
     """Read the features of the clips in `wanted`, in that order.
 
-    folders : `.../{movie}/features`, one per movie, each with image.npy, text.npy, condition.npy, and of a
-        training movie image_variants.npy and text_variants.npy
+    folders : `.../{movie}/features`, one per movie.
 
     Raises UserError if a clip is unknown, a movie has no folder, or rows do not match the clips.
     """
@@ -109,52 +167,25 @@ def load_features(clips: Path, folders: Iterable[Path], wanted: list[str]) -> Cl
     unknown = sorted(set(wanted) - set(table["clip"]))
     if unknown:
         raise UserError(f"{clips}: no clip {unknown[0]!r}, which the windows name; cut clips again")
-    folder_of = {folder.parent.name: folder for folder in map(Path, folders)}
+    folders = list(map(Path, folders))
     table = table[table["movie"].isin(table.set_index("clip").loc[wanted, "movie"].unique())]
-    image: dict[str, np.ndarray] = {}
-    text: dict[str, np.ndarray] = {}
-    condition: dict[str, np.ndarray] = {}
-    others: dict[str, dict[str, np.ndarray]] = {"image": {}, "text": {}}
+    by_name: dict[str, dict[str, np.ndarray]] = {name: {} for name in _KINDS}
     for movie, rows in table.sort_values("index").groupby("movie", sort=False):
-        if movie not in folder_of:
-            raise UserError(
-                f"--features: no folder for movie {movie}; give {movie}/features as well"
-            )
-        folder = folder_of[str(movie)]
-        frames, _ = arrays.load(folder / "image.npy", kind="image_features")
-        texts, _ = arrays.load(folder / "text.npy", kind="text_features")
-        states, _ = arrays.load(folder / "condition.npy", kind="condition")
-        if len(texts) != len(rows) or len(states) != len(rows):
-            raise UserError(
-                f"{folder}: text and condition have {len(texts)} and {len(states)} rows, movie "
-                f"{movie} has {len(rows)} clips; compute its features again"
-            )
-        for name, of_clip in others.items():
-            if (folder / f"{name}_variants.npy").exists():
-                values, _ = arrays.load(folder / f"{name}_variants.npy", kind="variants")
-                of_clip.update(zip(rows["clip"], values, strict=True))
-        for k, row in enumerate(rows.itertuples()):
-            shown = np.asarray(frames[row.first_frame : row.first_frame + row.n_frames])
-            if len(shown) != row.n_frames or not row.n_frames:
-                raise UserError(
-                    f"{folder}/image.npy: {len(frames)} frames, clip {row.clip} needs "
-                    f"{row.first_frame} to {row.first_frame + row.n_frames - 1}; decode the movie again"
-                )
-            mean = shown.mean(0)
-            image[row.clip] = mean / max(float(np.linalg.norm(mean)), 1e-12)
-            text[row.clip], condition[row.clip] = texts[k], states[k]
+        found = of_movie(folder_of(folders, str(movie)), rows, *_KINDS)
+        frames = found.pop("image")
+        for name, values in found.items():
+            by_name[name].update(zip(rows["clip"], values, strict=True))
+        for row in rows.itertuples():
+            by_name["image"][row.clip] = mean_image(frames, row.first_frame, row.n_frames)
     labels = table.set_index("clip").loc[wanted]
     return ClipFeatures(
-        image=np.stack([image[clip] for clip in wanted]).astype(np.float32),
-        text=np.stack([text[clip] for clip in wanted]),
-        condition=np.stack([condition[clip] for clip in wanted]),
         clips=list(wanted),
         captions=list(labels["caption"]),
         shots=list(labels["shot"]),
         attributes=[json.loads(value) for value in labels["attributes"]],
         **{
-            f"{name}_variants": np.stack([of_clip[clip] for clip in wanted])
-            for name, of_clip in others.items()
+            name: np.stack([of_clip[clip] for clip in wanted])
+            for name, of_clip in by_name.items()
             if wanted and all(clip in of_clip for clip in wanted)
         },
     )
