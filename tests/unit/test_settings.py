@@ -286,3 +286,16 @@ def test_a_value_of_another_type_is_refused(key, value, words):
     """By steps that are run by hand too, and in options of methods, which no schema sees."""
     with pytest.raises(UserError, match=words):
         read(Outer, {**GIVEN, key: value}, "outer")
+
+
+@pytest.mark.parametrize("name", presets.NAMES)
+def test_presets_have_the_order_of_the_definitions(name):
+    order = [key for key, _ in leaves(configuration.schema())]
+
+    def named(section, above=""):
+        for key, value in section.items():
+            inner = isinstance(value, dict) and above + key not in order
+            yield from named(value, f"{above}{key}.") if inner else [above + key]
+
+    keys_of = list(named(presets.load(name)))
+    assert keys_of == sorted(keys_of, key=order.index)

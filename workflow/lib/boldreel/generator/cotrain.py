@@ -88,7 +88,7 @@ def train(
     training: Responses,
     held_out: Responses,
     scheduler: Any,
-    chosen: CotrainSettings,
+    settings: CotrainSettings,
     state: Path,
     device: torch.device,
     artist: strip.Artist,
@@ -99,10 +99,10 @@ def train(
     variance = float(material.condition.var(axis=0).mean())
     of_training = material.rows_of(training.clips)
     of_held = material.rows_of(held_out.clips)
-    held = tuning.spread_rows(range(len(of_held)), chosen.validation_clips)
+    held = tuning.spread_rows(range(len(of_held)), settings.validation_clips)
     kept = [
-        targets.batch(held_out, of_held, held[i : i + chosen.batch_size])
-        for i in range(0, len(held), chosen.batch_size)
+        targets.batch(held_out, of_held, held[i : i + settings.batch_size])
+        for i in range(0, len(held), settings.batch_size)
     ]
     inflation = model.generator.inflation
 
@@ -111,7 +111,7 @@ def train(
     ) -> tuple[torch.Tensor, dict[str, float]]:
         part = Part(len(rows), share.rows(len(rows), "cotrain.batch_size"))
         batch = targets.batch(training, of_training, rows[part.rows])
-        x = tuning.dropped(batch.x, mean, chosen.condition_dropout, generator, part)
+        x = tuning.dropped(batch.x, mean, settings.condition_dropout, generator, part)
         present = (x == batch.x).flatten(1).all(1).to(device)
         losses = joint_losses(
             module,
@@ -120,7 +120,7 @@ def train(
             inflation,
             generator,
             variance,
-            chosen.loss,
+            settings.loss,
             part,
         )
         # A window that was replaced is no one's: what it encodes is compared with nothing.
@@ -131,38 +131,38 @@ def train(
         total = losses.noise.mean() + sum(
             weight * parts[name]
             for name, weight in (
-                ("alignment", chosen.alignment),
-                ("image", chosen.image_weight),
-                ("text", chosen.text_weight),
+                ("alignment", settings.alignment),
+                ("image", settings.image_weight),
+                ("text", settings.text_weight),
             )
         )
         numbers = {name: float(value.detach()) for name, value in parts.items()}
         return total, {"noise": float(losses.noise.detach().mean()), **numbers}
 
     def attempt(batch: int) -> list[dict[str, float]]:
-        groups = tuning.network_groups(model.generator, chosen)
-        groups.append((list(model.encoder.parameters()), chosen.encoder_learning_rate))
+        groups = tuning.network_groups(model.generator, settings)
+        groups.append((list(model.encoder.parameters()), settings.encoder_learning_rate))
         return fit(
             model,
             loss,
             lambda epoch, generator: tuning.endless_rows(range(len(of_training)), batch, generator),
-            epochs=chosen.epochs,
-            steps_per_epoch=chosen.steps_per_epoch,
-            optimizer=adamw(groups, chosen.weight_decay),
-            schedule=tuning.schedule_of(chosen),
-            seed=chosen.seed,
+            epochs=settings.epochs,
+            steps_per_epoch=settings.steps_per_epoch,
+            optimizer=adamw(groups, settings.weight_decay),
+            schedule=tuning.schedule_of(settings),
+            seed=settings.seed,
             state_dir=state,
             validate=lambda _: held_out_losses(
-                model, kept, scheduler, variance, device, VALIDATION_DRAWS, chosen.loss
+                model, kept, scheduler, variance, device, VALIDATION_DRAWS, settings.loss
             ),
             show=lambda _, epoch: artist.show(model.generator, epoch, device),
-            clip_norm=chosen.clip_norm,
-            ema=chosen.ema,
-            mixed_precision=chosen.mixed_precision,
+            clip_norm=settings.clip_norm,
+            ema=settings.ema,
+            mixed_precision=settings.mixed_precision,
             what="co-training",
         )
 
-    return memory.halving(attempt, chosen.batch_size, "co-training")
+    return memory.halving(attempt, settings.batch_size, "co-training")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -181,18 +181,18 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     started = time.time()
     set_threads()
-    chosen = read(CotrainSettings, args.config, "cotrain")
+    settings = read(CotrainSettings, args.config, "cotrain")
     folder = diffusion.find_base(args.diffusion_model)
-    training = load_responses(args.windows, args.series_dir, "train", chosen.repeats)
+    training = load_responses(args.windows, args.series_dir, "train", settings.repeats)
     held_out = load_responses(args.windows, args.series_dir, "validation")
     material = load_material(args.clips, args.latents, args.features)
     encoder = SpatioTemporalEncoder.from_pretrained(args.encoder)
     encoder.logit_scale.requires_grad_(False)  # the contrast's temperature: nothing here contrasts
     targets = load_targets(material, args.clips, args.features, encoder)
     network = saving.from_pretrained(args.generator, folder)
-    if chosen.gradient_checkpointing:
+    if settings.gradient_checkpointing:
         network.enable_gradient_checkpointing()
-    print(network.describe_trainable(network.train_only(list(chosen.train))), file=sys.stderr)
+    print(network.describe_trainable(network.train_only(list(settings.train))), file=sys.stderr)
     inputs = [*diffusion.files(folder), args.encoder, args.generator, args.windows, args.clips]
     inputs += [*args.latents, *args.features]
     inputs += series_files(args.windows, args.series_dir, ("train", "validation"))
@@ -203,7 +203,7 @@ def main(argv: list[str] | None = None) -> None:
         inputs=inputs,
     )
     model = JointModel(encoder, network)
-    shown = tuning.spread_rows(range(len(held_out.clips)), chosen.strip.clips)
+    shown = tuning.spread_rows(range(len(held_out.clips)), settings.strip.clips)
 
     def conditions() -> tuple[torch.Tensor, torch.Tensor]:
         where = next(encoder.parameters()).device
@@ -213,8 +213,8 @@ def main(argv: list[str] | None = None) -> None:
 
     artist = strip.Artist(
         folder,
-        chosen.strip,
-        chosen.seed,
+        settings.strip,
+        settings.seed,
         material,
         material.rows_of([held_out.clips[i] for i in shown]),
         conditions,
@@ -224,7 +224,7 @@ def main(argv: list[str] | None = None) -> None:
     scheduler = diffusion.load_scheduler(folder, prediction_type=prediction)
     with lease() as device:
         history = train(
-            model, targets, training, held_out, scheduler, chosen, state, device, artist
+            model, targets, training, held_out, scheduler, settings, state, device, artist
         )
         if Share.current().rank:
             return  # the first process writes
@@ -235,9 +235,9 @@ def main(argv: list[str] | None = None) -> None:
         encoder.save_pretrained(aside / "encoder")
         saving.save_pretrained(model.generator, aside / "generator", folder, negative, shape)
         tuning.write_history(aside / "history.tsv", history)
-        artist.leave(aside / "strips", chosen.epochs)
+        artist.leave(aside / "strips", settings.epochs)
         provenance.record(
-            aside, inputs=inputs, config=args.config, seed=chosen.seed, started=started
+            aside, inputs=inputs, config=args.config, seed=settings.seed, started=started
         )
 
 

@@ -63,14 +63,14 @@ def main(argv: list[str] | None = None) -> None:
     if len(args.output) != len(args.frames):
         raise UserError(f"--output: {len(args.output)} files for {len(args.frames)} of --frames")
     started = time.time()
-    chosen = read(LatentsSettings, args.config, "generator")
+    settings = read(LatentsSettings, args.config, "generator")
     folder = diffusion.find_base(args.diffusion_model)
     vae = diffusion.load_vae(folder)
     with lease() as device:
         for source, target in zip(args.frames, args.output, strict=True):
             frames, meta = arrays.load(source, kind="frames")
             attempt = partial(code_frames, vae, frames, device=device)
-            latents = memory.halving(attempt, chosen.latents_batch, "latents")
+            latents = memory.halving(attempt, settings.latents_batch, "latents")
             arrays.save(
                 target,
                 latents,

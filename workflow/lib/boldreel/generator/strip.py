@@ -45,7 +45,7 @@ class Artist:
     def __init__(
         self,
         base_folder: Path,
-        chosen: Strip,
+        settings: Strip,
         seed: int,
         material: ClipMaterial,
         rows: Sequence[int],
@@ -53,7 +53,7 @@ class Artist:
         state: Path,
     ) -> None:
         self.folder = base_folder
-        self.chosen = chosen
+        self.settings = settings
         self.seed = seed
         self.material = material
         self.rows = rows
@@ -73,16 +73,16 @@ class Artist:
         drawn = sampling.sample(
             network,
             diffusion.load_scheduler(
-                self.folder, self.chosen.scheduler, prediction_type=prediction
+                self.folder, self.settings.scheduler, prediction_type=prediction
             ),
             condition.to(device),
             negative.to(device),
             [sampling.clip_generator(self.seed, self.material.clips[i]) for i in self.rows],
             frames=latents.shape[1],
             size=(latents.shape[3], latents.shape[4]),
-            steps=self.chosen.steps,
-            guidance=self.chosen.guidance,
-            guided_share=self.chosen.guided_share,
+            steps=self.settings.steps,
+            guidance=self.settings.guidance,
+            guided_share=self.settings.guided_share,
         )
         return self._truth, sampling.to_pixels(vae, drawn)
 

@@ -69,17 +69,17 @@ def train(
     rows: tuple[list[int], list[int]],
     scheduler: Any,
     negative: torch.Tensor,
-    chosen: GeneratorSettings,
+    settings: GeneratorSettings,
     state: Path,
     device: torch.device,
     artist: strip.Artist,
 ) -> list[dict[str, float]]:
     """Tunes the network in place to the best held-out loss; returns the history."""
     share = Share.current()
-    held = tuning.spread_rows(rows[1], chosen.validation_clips)
+    held = tuning.spread_rows(rows[1], settings.validation_clips)
     kept = [
-        material.draw(held[i : i + chosen.batch_size])
-        for i in range(0, len(held), chosen.batch_size)
+        material.draw(held[i : i + settings.batch_size])
+        for i in range(0, len(held), settings.batch_size)
     ]
 
     def loss(
@@ -87,14 +87,14 @@ def train(
     ) -> tuple[torch.Tensor, dict[str, float]]:
         part = Part(len(drawn), share.rows(len(drawn), "generator.batch_size"))
         clean, condition = (x.to(device) for x in material.draw(drawn[part.rows]))
-        condition = tuning.dropped(condition, negative, chosen.condition_dropout, generator, part)
+        condition = tuning.dropped(condition, negative, settings.condition_dropout, generator, part)
         losses = video_loss(
             lambda noisy, steps: module(noisy, steps, condition),
             scheduler,
             clean,
             network.inflation,
             generator,
-            chosen.loss,
+            settings.loss,
             part,
         )
         return losses.mean(), {}
@@ -104,23 +104,23 @@ def train(
             network,
             loss,
             lambda epoch, generator: tuning.endless_rows(rows[0], batch, generator),
-            epochs=chosen.epochs,
-            steps_per_epoch=chosen.steps_per_epoch,
-            optimizer=adamw(tuning.network_groups(network, chosen), chosen.weight_decay),
-            schedule=tuning.schedule_of(chosen),
-            seed=chosen.seed,
+            epochs=settings.epochs,
+            steps_per_epoch=settings.steps_per_epoch,
+            optimizer=adamw(tuning.network_groups(network, settings), settings.weight_decay),
+            schedule=tuning.schedule_of(settings),
+            seed=settings.seed,
             state_dir=state,
             validate=lambda _: {
-                "val_loss": tuning.held_out_loss(network, scheduler, kept, device, chosen.loss)
+                "val_loss": tuning.held_out_loss(network, scheduler, kept, device, settings.loss)
             },
             show=lambda _, epoch: artist.show(network, epoch, device),
-            clip_norm=chosen.clip_norm,
-            ema=chosen.ema,
-            mixed_precision=chosen.mixed_precision,
+            clip_norm=settings.clip_norm,
+            ema=settings.ema,
+            mixed_precision=settings.mixed_precision,
             what="generator",
         )
 
-    return memory.halving(attempt, chosen.batch_size, "generator")
+    return memory.halving(attempt, settings.batch_size, "generator")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -136,34 +136,36 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     started = time.time()
     set_threads()
-    chosen = read(GeneratorSettings, args.config, "generator")
+    settings = read(GeneratorSettings, args.config, "generator")
     folder = diffusion.find_base(args.diffusion_model)
     material = load_material(args.clips, args.latents, args.features)
-    validation = args.validation or held_out_movies(sorted(set(material.movies)), chosen.segments)
+    validation = args.validation or held_out_movies(sorted(set(material.movies)), settings.segments)
     rows = split_rows(material, validation)
     negative = torch.from_numpy(mean_condition(material, rows[0]))
     inputs = [*diffusion.files(folder), args.clips, *args.latents, *args.features]
     state = state_folder(
         args.state, module="boldreel.generator.tune", config=args.config, inputs=inputs
     )
-    scheduler = diffusion.load_scheduler(folder, prediction_type=chosen.inflation.prediction_type)
-    torch.manual_seed(chosen.seed)
-    network = VideoUNet(diffusion.load_unet(folder), chosen.inflation)
-    if chosen.gradient_checkpointing:
+    scheduler = diffusion.load_scheduler(folder, prediction_type=settings.inflation.prediction_type)
+    torch.manual_seed(settings.seed)
+    network = VideoUNet(diffusion.load_unet(folder), settings.inflation)
+    if settings.gradient_checkpointing:
         network.enable_gradient_checkpointing()
-    print(network.describe_trainable(network.train_only(list(chosen.train))), file=sys.stderr)
-    shown = tuning.spread_rows(rows[1], chosen.strip.clips)
+    print(network.describe_trainable(network.train_only(list(settings.train))), file=sys.stderr)
+    shown = tuning.spread_rows(rows[1], settings.strip.clips)
     artist = strip.Artist(
         folder,
-        chosen.strip,
-        chosen.seed,
+        settings.strip,
+        settings.seed,
         material,
         shown,
         lambda: (material.draw(shown)[1], negative),
         state / "strips",
     )
     with lease() as device:
-        history = train(network, material, rows, scheduler, negative, chosen, state, device, artist)
+        history = train(
+            network, material, rows, scheduler, negative, settings, state, device, artist
+        )
         if Share.current().rank:
             return  # the first process draws and writes
         truth, samples = artist.draw(network.to(device), device)
@@ -177,13 +179,13 @@ def main(argv: list[str] | None = None) -> None:
             aside,
             inputs=inputs,
             config=args.config,
-            seed=chosen.seed,
+            seed=settings.seed,
             started=started,
             extra={"frame_change_ratio": round(change, 3)},
         )
     tuning.write_history(args.output / "history.tsv", history)
     strip.write_strip(args.output / "strip.png", truth, samples)
-    artist.leave(args.output / "strips", chosen.epochs)
+    artist.leave(args.output / "strips", settings.epochs)
 
 
 if __name__ == "__main__":

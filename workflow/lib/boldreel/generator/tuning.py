@@ -21,7 +21,7 @@ from boldreel.training.schedule import cosine
 
 
 def network_groups(
-    network: VideoUNet, chosen: GeneratorSettings | CotrainSettings
+    network: VideoUNet, settings: GeneratorSettings | CotrainSettings
 ) -> list[tuple[list[torch.nn.Parameter], float]]:
     """Temporal layers and the other trained layers, with their learning rates."""
     temporal: list[torch.nn.Parameter] = []
@@ -29,12 +29,12 @@ def network_groups(
     for name, parameter in network.named_parameters():
         into = temporal if any(mark in name for mark in GROUPS["temporal"]) else other
         into.append(parameter)
-    return [(temporal, chosen.temporal_learning_rate), (other, chosen.learning_rate)]
+    return [(temporal, settings.temporal_learning_rate), (other, settings.learning_rate)]
 
 
-def schedule_of(chosen: Optimization):  # type: ignore[no-untyped-def]
+def schedule_of(settings: Optimization):  # type: ignore[no-untyped-def]
     """Warm-up and half a cosine to a tenth over all steps."""
-    return cosine(chosen.steps, chosen.warmup_steps, final=0.1)
+    return cosine(settings.steps, settings.warmup_steps, final=0.1)
 
 
 def endless_rows(

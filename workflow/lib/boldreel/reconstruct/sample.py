@@ -42,21 +42,21 @@ LAYOUT = ("batch", "shards", "controls", "control_clips", "seeds")
 
 
 def sampler(
-    generator: Path, folder: Path, chosen: ReconstructSettings, device: torch.device
+    generator: Path, folder: Path, settings: ReconstructSettings, device: torch.device
 ) -> plan.Draw:
     """A function that draws units."""
-    kind = precision.dtype(chosen.mixed_precision, device)
+    kind = precision.dtype(settings.mixed_precision, device)
     network = saving.from_pretrained(generator, folder).to(device, kind)
     network.unet.to(memory_format=torch.channels_last)
     vae = diffusion.load_vae(folder).to(device, kind, memory_format=torch.channels_last)
     negative = torch.from_numpy(saving.load_negative(generator)).to(device)
     shape = saving.load_shape(generator)
     scheduler = diffusion.load_scheduler(
-        folder, chosen.scheduler, chosen.scheduler_options, network.inflation.prediction_type
+        folder, settings.scheduler, settings.scheduler_options, network.inflation.prediction_type
     )
-    strength = chosen.continuous.strength if chosen.continuous else 1.0
+    strength = settings.continuous.strength if settings.continuous else 1.0
     sampling.refuse_unfit(scheduler, network.inflation.noise_correlation, strength)
-    keep = chosen.continuous.frames if chosen.continuous else 0
+    keep = settings.continuous.frames if settings.continuous else 0
     if keep > shape.frames:
         raise UserError(
             f"reconstruct.continuous.frames is {keep}, but a clip has {shape.frames} frames; lower it"
@@ -70,20 +70,20 @@ def sampler(
                 f"{tuple(negative.shape)}; use features or an encoder of the same diffusion model"
             )
         before = None
-        if tails is not None and chosen.continuous is not None:
+        if tails is not None and settings.continuous is not None:
             ends = torch.from_numpy(tails).to(device)
-            before = sampling.Continuation(ends, chosen.continuous.strength)
+            before = sampling.Continuation(ends, settings.continuous.strength)
         latents = sampling.sample(
             network,
             scheduler,
             condition,
             negative,
-            [sampling.clip_generator(chosen.seed, unit.clip, unit.sample) for unit in units],
+            [sampling.clip_generator(settings.seed, unit.clip, unit.sample) for unit in units],
             frames=shape.frames,
             size=(shape.height, shape.width),
-            steps=chosen.steps,
-            guidance=chosen.guidance,
-            guided_share=chosen.guided_share,
+            steps=settings.steps,
+            guidance=settings.guidance,
+            guided_share=settings.guided_share,
             before=before,
         )
         if not torch.isfinite(latents).all():
@@ -104,7 +104,7 @@ def write_shard(
     chains: Sequence[shards.Chain],
     drawn: dict[plan.Unit, plan.Drawn],
     frame_rate: float,
-    chosen: ReconstructSettings,
+    settings: ReconstructSettings,
     inputs: list[Path],
     started: float,
     sample: int = 0,
@@ -115,28 +115,28 @@ def write_shard(
     meta = {
         "clips": clips,
         "frame_rate": frame_rate,
-        "seed": chosen.seed,
-        "steps": chosen.steps,
-        "guidance": chosen.guidance,
-        "scheduler": chosen.scheduler,
+        "seed": settings.seed,
+        "steps": settings.steps,
+        "guidance": settings.guidance,
+        "scheduler": settings.scheduler,
     }
     with atomic.folder(output) as aside:
         first = np.stack([frames[clip, 0] for clip in clips])
         arrays.save(aside / "frames.npy", first, kind="reconstruction", **meta)
-        if chosen.samples > 1:
+        if settings.samples > 1:
             every = np.stack(
-                [[frames[clip, sample] for sample in range(chosen.samples)] for clip in clips]
+                [[frames[clip, sample] for sample in range(settings.samples)] for clip in clips]
             )
             arrays.save(aside / "samples.npy", every, kind="samples", **meta)
         for (clip, sample), pictures in frames.items():
             name = clip if sample == 0 else f"{clip}_sample-{sample}"
             video.write_mp4(aside / "video" / f"{name}.mp4", pictures, frame_rate)
-        if chosen.continuous is not None:
+        if settings.continuous is not None:
             of_first = {clip: frames[clip, 0] for clip in clips}
             said = continuous.write_movies(aside / "movie", chains, of_first, frame_rate)
             print(said, file=sys.stderr)
         provenance.record(
-            aside, inputs=inputs, config=asdict(chosen), seed=chosen.seed, started=started
+            aside, inputs=inputs, config=asdict(settings), seed=settings.seed, started=started
         )
 
 
@@ -170,30 +170,30 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     started = time.time()
     set_threads()
-    chosen = read(ReconstructSettings, args.config, "reconstruct")
+    settings = read(ReconstructSettings, args.config, "reconstruct")
     if args.controls:
         # a control is for comparison: as many clips as a comparison needs, one sample, each alone
-        chosen = replace(chosen, samples=1, continuous=None)
+        settings = replace(settings, samples=1, continuous=None)
     folder = diffusion.find_base(args.diffusion_model)
-    every = wanted(args, chosen)
+    every = wanted(args, settings)
     networks = [args.generator, *diffusion.files(folder)]
     # Clips that an interrupted run has drawn are taken over only if everything they came from is the same.
-    shared = {k: v for k, v in vars(chosen).items() if k not in LAYOUT}
+    shared = {k: v for k, v in vars(settings).items() if k not in LAYOUT}
     beside = args.output or args.controls[0]
     state = args.state or beside.with_name(f".{beside.name}.partial")
     with State(state), lease() as device:
-        draw = sampler(args.generator, folder, chosen, device)
+        draw = sampler(args.generator, folder, settings, device)
         for each in every:
             clips = list(each.known)
-            whole = shards.chains(args.clips, clips) if chosen.continuous else shards.alone(clips)
+            whole = shards.chains(args.clips, clips) if settings.continuous else shards.alone(clips)
             chains = shards.part(whole, args.shard, args.shards)
             inputs = [*each.inputs, *networks]
             shared["inputs"] = [provenance.digest(path) for path in inputs]
-            units = plan.units(chains, each.known, chosen.samples, each.sample)
+            units = plan.units(chains, each.known, settings.samples, each.sample)
             kept = PartialClips(state / each.folder.name, shared)
-            drawn = plan.draw_all(units, draw, kept, chosen.batch_size)
+            drawn = plan.draw_all(units, draw, kept, settings.batch_size)
             rate = saving.load_shape(args.generator).frame_rate
-            write_shard(each.folder, chains, drawn, rate, chosen, inputs, started, each.sample)
+            write_shard(each.folder, chains, drawn, rate, settings, inputs, started, each.sample)
             started = time.time()
         shutil.rmtree(state, ignore_errors=True)
 

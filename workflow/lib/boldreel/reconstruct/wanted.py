@@ -30,17 +30,17 @@ class Wanted:
 
 
 def control(
-    name: str, folder: Path, args: argparse.Namespace, chosen: ReconstructSettings
+    name: str, folder: Path, args: argparse.Namespace, settings: ReconstructSettings
 ) -> Wanted:
     """What stands in for a subject's responses."""
-    count = chosen.control_clips
-    brain = (args.encoder, args.windows, args.series_dir, chosen.repeats)
+    count = settings.control_clips
+    brain = (args.encoder, args.windows, args.series_dir, settings.repeats)
     inputs = [args.encoder, args.windows, *series_files(args.windows, args.series_dir, "test")]
     if name == "mean":
         return Wanted(folder, conditions.from_mean(args.generator, args.windows, count), inputs)
     if name == "other":
         other = (args.other_windows, args.other_series)
-        known = conditions.from_other(args.encoder, args.windows, chosen.repeats, *other, count)
+        known = conditions.from_other(args.encoder, args.windows, settings.repeats, *other, count)
         inputs += [args.other_windows, *series_files(*other, "test")]
         return Wanted(folder, known, inputs)
     if name == "caption":
@@ -51,10 +51,10 @@ def control(
         own = conditions.from_brain(*brain)
         known = {clip: own[clip] for clip in conditions.some_test_clips(args.windows, count)}
         return Wanted(folder, known, inputs, int(name.removeprefix(SEED)))
-    return Wanted(folder, conditions.from_noise(*brain, count, chosen.seed), inputs)
+    return Wanted(folder, conditions.from_noise(*brain, count, settings.seed), inputs)
 
 
-def wanted(args: argparse.Namespace, chosen: ReconstructSettings) -> Iterator[Wanted]:
+def wanted(args: argparse.Namespace, settings: ReconstructSettings) -> Iterator[Wanted]:
     """What to leave; UserError, before anything is drawn, where the options do not go together."""
     brain = [args.encoder, args.windows, args.series_dir]
     if bool(args.output) == bool(args.controls):
@@ -67,7 +67,7 @@ def wanted(args: argparse.Namespace, chosen: ReconstructSettings) -> Iterator[Wa
             "give either --true-features, or all of --encoder, --windows and --series-dir"
         )
     if args.output:
-        known = conditions.from_brain(args.encoder, args.windows, args.series_dir, chosen.repeats)
+        known = conditions.from_brain(args.encoder, args.windows, args.series_dir, settings.repeats)
         inputs = [args.encoder, args.windows]
         inputs += series_files(args.windows, args.series_dir, "test")
         return iter([Wanted(args.output, known, inputs)])
@@ -76,4 +76,4 @@ def wanted(args: argparse.Namespace, chosen: ReconstructSettings) -> Iterator[Wa
         raise UserError("control other: give --other-windows and --other-series as well")
     if "caption" in names.values() and not args.training_features:
         raise UserError("control caption: give --training-features as well")
-    return (control(name, folder, args, chosen) for folder, name in names.items())
+    return (control(name, folder, args, settings) for folder, name in names.items())
