@@ -97,6 +97,20 @@ def test_all_that_the_subject_went_into_is_gone_and_nothing_else(study, capsys) 
     assert table == "subject\tnote\texclude\n01\tx\n02\ty\ttrue\n021\tz\n"
 
 
+def test_a_label_that_is_also_a_number_of_a_run_takes_nothing_of_others(study) -> None:  # type: ignore[no-untyped-def]
+    kept = [
+        study / "sub-02/func/sub-02_task-film_run-1_desc-confounds_timeseries.tsv",
+        study / "sub-02/series/task-film_run-1.tsv",
+    ]
+    gone = [study / "sub-1/series.npy", study / "benchmarks/align/train-1.tsv"]
+    for path in (*kept, *gone):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x\n")
+    forget.main(["--subject", "1", "--subjects", "subjects.tsv", "--yes"])
+    assert all(path.exists() for path in kept)
+    assert not any(path.exists() for path in gone)
+
+
 SPELLINGS = ["results", "./results", "{root}/results", "linked", "state/../results"]
 
 

@@ -98,17 +98,22 @@ def _from(artefact: Artefact, paths: set[Path]) -> bool:
     return any(p in paths or not paths.isdisjoint(p.parents) for p in artefact.inputs)
 
 
-def own_files(root: Path, label: str) -> Iterator[Path]:
-    """Folders and files that carry the subject's name, and texts that mention it."""
+def own_files(root: Path, label: str, others: bool = False) -> Iterator[Path]:
+    """Folders and files that carry the subject's name, and texts that mention it.
+
+    A label alone is a name in logs and tables of all subjects. In what is named after another subject
+    (`others`: the folder is) it is something else, such as the number of a run.
+    """
     if not root.exists():
         return
     token = re.compile(rf"(^|[-_.])(sub-)?{label}([-_.]|$)")
     for path in sorted(root.iterdir()):
-        plain = token.search(path.stem) is not None and root.name != "stimuli"
+        named = others or path.name.startswith("sub-")
+        plain = not named and token.search(path.stem) is not None and root.name != "stimuli"
         if _mentions(path.name, label) or (path.suffix in {".log", ".tsv"} and plain):
             yield path
         elif path.is_dir():
-            yield from own_files(path, label)
+            yield from own_files(path, label, named)
         elif path.suffix in _TEXT and not path.name.endswith("provenance.json"):
             if path.stat().st_size > _LARGEST:
                 raise UserError(f"{path}: too large to be searched for sub-{label}; look by hand")
