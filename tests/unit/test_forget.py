@@ -191,6 +191,22 @@ def test_cohort_tables_are_lists_of_subjects_too(study) -> None:  # type: ignore
         forget.main(["--subject", "02", "--subjects", "none.tsv", "--yes"])
 
 
+def test_without_lists_those_are_changed_that_the_run_named(study, capsys) -> None:  # type: ignore[no-untyped-def]
+    """Not the demo's, which may have a subject of the same name."""
+    demo = Path("config/subjects.tsv")
+    demo.parent.mkdir()
+    demo.write_text("subject\n02\n")
+    left = study / "config.resolved.yaml"
+    left.write_text("subjects: null\npretrain: {subjects: subjects.tsv}\n")
+    forget.main(["--subject", "02", "--yes"])
+    assert demo.read_text() == "subject\n02\n" and "true" in Path("subjects.tsv").read_text()
+    study.rename("results/mine")
+    left = Path("results/mine/config.resolved.yaml")
+    left.unlink(missing_ok=True)
+    forget.main(["--subject", "01", "--dataset", "mine", "--yes"])
+    assert demo.read_text() == "subject\n02\n"
+
+
 def test_a_run_elsewhere_is_seen(study, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     Path(".snakemake/locks").mkdir(parents=True)
     Path(".snakemake/locks/0.input.lock").write_text("")
