@@ -172,6 +172,8 @@ def test_mistakes_are_one_clear_line(config, words):
         {"bids": "-rf", "insilico": {}},
         {"results": "results/{subject}"},
         {"state": "st\ate"},
+        {"results": ""},  # or they would go to the root of the file system
+        {"state": " "},
         {"models": {"clip": "-x"}},
     ],
 )
