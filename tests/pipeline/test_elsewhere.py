@@ -14,6 +14,8 @@ import yaml
 from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
+from boldreel import forgotten
+
 from .workflow import Workspace, copy_of_repository, environment
 
 pytestmark = pytest.mark.pipeline
@@ -95,6 +97,19 @@ def test_as_a_module_it_plans_the_same_jobs(checkout, project, kind):
             assert path in (f"{MODULES[kind][2]}results/demo", f"{MODULES[kind][2]}logs/demo"), rule
     everything = [lines for rule, lines in planned if rule.endswith("report_page")]
     assert len(everything) == 1
+
+
+def test_as_a_module_it_leaves_out_who_was_forgotten(checkout, project):
+    """Who that is lies in the results, which have the module's prefix."""
+    importing(project, checkout, "prefix")
+    config = yaml.safe_load((project / "video.yaml").read_text())
+    for section in (config["boldreel"]["pretrain"], config["boldreel"]["insilico"]["rest"]):
+        section["subjects"] = ["rest01", "rest02", "rest03"]
+    (project / "video.yaml").write_text(yaml.safe_dump(config))
+    forgotten.add(project / "parts/video/results/demo", "rest02")
+    text = snakemake(project, "--dry-run")
+    assert "sub-rest02 is left out" in text and "subject=rest03" in text
+    assert "subject=rest02" not in text
 
 
 def test_as_a_module_it_runs_and_leaves_the_importing_workflow_its_own(checkout, project):

@@ -66,6 +66,7 @@ def test_check_says_what_a_run_begins_with(mine, capsys, monkeypatch):
     """The demo passes; own data end at what stands in their way, in one line."""
     assert "mine: no folder sub-XX" in failed(capsys, "check", "--configfile", mine)
     monkeypatch.chdir(ROOT)
+    assert said(capsys, "check", "--config", "seed=3").rstrip().endswith("run --config seed=3")
     text = said(capsys, "check")
     assert "subjects: 3 (01, 02, 03); runs: 30 train, 6 validation, 60 test" in text
     assert text.rstrip().endswith("ready: boldreel run")
@@ -100,7 +101,18 @@ def test_a_file_that_is_missing(mine, capsys):
     assert "none.yaml: configuration not found" in failed(
         capsys, "config", "--configfile", "none.yaml"
     )
-    assert "config/config.yaml: configuration not found" in failed(capsys, "config")
+
+
+def test_without_a_configuration_here_it_is_the_one_that_a_run_would_take(mine, capsys):
+    """So a data set that was misspelt is told."""
+    assert yaml.safe_load(said(capsys, "config"))["dataset"] == "demo"
+    mine.write_text(MINE.replace("bids:", "Bids:"))
+    assert "did you mean 'bids'?" in failed(capsys, "config", "--configfile", mine)
+
+
+def test_settings_that_are_no_yaml(mine, capsys):
+    told = failed(capsys, "config", "--configfile", mine, "--config", "align={epochs: [}")
+    assert "--config align={epochs: [}: no YAML" in told and told.count("\n") == 1
 
 
 def test_run_hands_everything_to_snakemake(monkeypatch):

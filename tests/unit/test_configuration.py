@@ -115,6 +115,30 @@ def test_what_does_not_go_together_is_one_line(config, words):
 
 
 @pytest.mark.parametrize(
+    "spelling",
+    ["resources/./insilico/clip", "other/../resources//insilico/clip", "linked/clip", "linked"],
+)
+def test_models_of_the_demo_are_known_however_they_are_spelled(spelling, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resources" / "insilico" / "clip").mkdir(parents=True)
+    (tmp_path / "linked").symlink_to("resources/insilico")
+    with pytest.raises(UserError, match=r"models\.clip"):
+        configuration.complete({**OWN, "models": {"clip": spelling}})
+
+
+def test_models_elsewhere_may_have_a_name_like_the_demos():
+    config = configuration.complete({**OWN, "models": {"clip": "/x/resources/insilico_2/clip"}})
+    assert config["models"]["clip"] == "/x/resources/insilico_2/clip"
+
+
+def test_origins_read_texts_of_the_command_line_as_values():
+    """Inside braces of --config null arrives as a text."""
+    given = {**OWN, "pretrain": {"cohort": "null"}}
+    assert configuration.complete(given)["pretrain"]["cohort"] == "mine"
+    assert configuration.origins(given)["pretrain.cohort"] == "follows dataset"
+
+
+@pytest.mark.parametrize(
     ("config", "words"),
     [
         ({"datset": "x"}, ["datset", "did you mean 'dataset'"]),
@@ -124,6 +148,13 @@ def test_what_does_not_go_together_is_one_line(config, words):
         ({}, ["dataset", "segments.train"]),
         ({**OWN, "pretrain": {"subjects": ["01"]}}, ["pretrain.subjects"]),
         ({**OWN, "generator": {"batch": 4}}, ["generator.batch", "did you mean 'batch_size'"]),
+        ({**OWN, "models": ["clip"]}, ["models", "object"]),
+        ({**OWN, "roi": []}, ["roi", "object"]),
+        ({**OWN, "align": False}, ["align", "object"]),
+        ({**OWN, "align": {True: 1}}, ["align.True", "bool"]),  # `on: 1` in YAML
+        ({**OWN, 7: 1}, ["7", "int"]),
+        ({**OWN, "bids": " "}, ["bids is empty"]),
+        ({**OWN, "align": {"learning_rate": float("inf")}}, ["align.learning_rate", "inf"]),
     ],
 )
 def test_mistakes_are_one_clear_line(config, words):
@@ -141,6 +172,8 @@ def test_mistakes_are_one_clear_line(config, words):
         {"bids": "-rf", "insilico": {}},
         {"results": "results/{subject}"},
         {"state": "st\ate"},
+        {"results": ""},  # or they would go to the root of the file system
+        {"state": " "},
         {"models": {"clip": "-x"}},
     ],
 )

@@ -97,6 +97,20 @@ def test_all_that_the_subject_went_into_is_gone_and_nothing_else(study, capsys) 
     assert table == "subject\tnote\texclude\n01\tx\n02\ty\ttrue\n021\tz\n"
 
 
+def test_a_label_that_is_also_a_number_of_a_run_takes_nothing_of_others(study) -> None:  # type: ignore[no-untyped-def]
+    kept = [
+        study / "sub-02/func/sub-02_task-film_run-1_desc-confounds_timeseries.tsv",
+        study / "sub-02/series/task-film_run-1.tsv",
+    ]
+    gone = [study / "sub-1/series.npy", study / "benchmarks/align/train-1.tsv"]
+    for path in (*kept, *gone):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x\n")
+    forget.main(["--subject", "1", "--subjects", "subjects.tsv", "--yes"])
+    assert all(path.exists() for path in kept)
+    assert not any(path.exists() for path in gone)
+
+
 SPELLINGS = ["results", "./results", "{root}/results", "linked", "state/../results"]
 
 
@@ -175,6 +189,22 @@ def test_cohort_tables_are_lists_of_subjects_too(study) -> None:  # type: ignore
     made(study / "sub-02/x.npy")
     with pytest.raises(UserError, match=r"none.tsv: no column 'subject'"):
         forget.main(["--subject", "02", "--subjects", "none.tsv", "--yes"])
+
+
+def test_without_lists_those_are_changed_that_the_run_named(study, capsys) -> None:  # type: ignore[no-untyped-def]
+    """Not the demo's, which may have a subject of the same name."""
+    demo = Path("config/subjects.tsv")
+    demo.parent.mkdir()
+    demo.write_text("subject\n02\n")
+    left = study / "config.resolved.yaml"
+    left.write_text("subjects: null\npretrain: {subjects: subjects.tsv}\n")
+    forget.main(["--subject", "02", "--yes"])
+    assert demo.read_text() == "subject\n02\n" and "true" in Path("subjects.tsv").read_text()
+    study.rename("results/mine")
+    left = Path("results/mine/config.resolved.yaml")
+    left.unlink(missing_ok=True)
+    forget.main(["--subject", "01", "--dataset", "mine", "--yes"])
+    assert demo.read_text() == "subject\n02\n"
 
 
 def test_a_run_elsewhere_is_seen(study, monkeypatch) -> None:  # type: ignore[no-untyped-def]

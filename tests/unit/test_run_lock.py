@@ -83,8 +83,16 @@ def test_other_code_or_settings_are_told_of_another_working_directory_alone(tmp_
 
 def test_what_is_half_written_is_no_record(tmp_path):
     assert run_lock.last(tmp_path) == {}
-    (tmp_path / run_lock.NAME).write_text('{"host": ')
-    assert run_lock.last(tmp_path) == {}
+    for text in ('{"host": ', "[]", '{"working_directory": 3}'):
+        (tmp_path / run_lock.NAME).write_text(text)
+        assert run_lock.last(tmp_path) == {}
+        assert run_lock.difference(tmp_path, {"working_directory": "/here"}) is None
+
+
+def test_a_lock_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / run_lock.NAME).mkdir()
+    with pytest.raises(UserError, match=r"\.lock: cannot be written .*; make it writable"):
+        run_lock.hold(tmp_path, {})
 
 
 def test_code_is_library_and_rules_and_not_where_they_are(tmp_path):

@@ -87,7 +87,7 @@ def placed(path):
 
 GIVEN = config
 config = told(configuration.complete, GIVEN)
-study = told(Study, config, ROOT, located)
+study = told(Study, config, ROOT, located, placed)
 if snakemake_internals.is_main_process(workflow):
     for line in study.ignored():
         print(line, file=sys.stderr)

@@ -90,6 +90,12 @@ def test_who_was_forgotten_is_left_out_and_told(tmp_path, capsys):
     assert forgotten.read(tmp_path / "other") == {}
 
 
+def test_nobody_counts_twice_in_the_cohort():
+    named = {"pretrain": {"subjects": ["01", "sub-01"]}}
+    with pytest.raises(UserError, match="names 01 twice"):
+        subjects.cohort(named, str, ["01"], {})
+
+
 @pytest.mark.parametrize("line", ["02 2020-01-01", "<html>", "\t2020-01-01"])
 def test_a_list_of_forgotten_subjects_that_cannot_be_read_stops_the_run(tmp_path, line):
     (tmp_path / "forgotten.tsv").write_text(f"subject\tdate\n{line}\n")

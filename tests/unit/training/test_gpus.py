@@ -68,3 +68,11 @@ def test_without_gpus_the_reason_is_told(machine, monkeypatch, tmp_path):
     assert "version mismatch" in gpus.visible()[1]
     monkeypatch.setenv("PATH", str(tmp_path))
     assert gpus.visible() == ([], "there is no nvidia-smi")
+
+
+def test_an_nvidia_smi_of_another_machine_is_a_reason(monkeypatch, tmp_path):
+    program = tmp_path / "nvidia-smi"
+    program.write_bytes(b"\x7fELF")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert gpus.visible() == ([], "nvidia-smi cannot be called (Exec format error)")

@@ -40,8 +40,8 @@ DEMO = Path("config/config.yaml")
 def configured(files: Sequence[Path], settings: Sequence[str] = ()) -> dict[str, Any]:
     """What the user named: files, later ones winning, then `key=value` settings, merged as Snakemake does.
 
-    Where none of them names a data set, config/config.yaml comes first, as in the Snakefile. Raises UserError
-    for a file that is missing or no YAML.
+    Where none of them names a data set, config/config.yaml comes first, as in the Snakefile: the working
+    directory's, else the checkout's. Raises UserError for a file that is missing, and for what is no YAML.
     """
     import yaml
 
@@ -52,10 +52,15 @@ def configured(files: Sequence[Path], settings: Sequence[str] = ()) -> dict[str,
         key, equals, value = setting.partition("=")
         if not equals:
             raise UserError(f"--config {setting}: write key=value")
-        _merge(named, {key: yaml.safe_load(value)})
+        try:
+            _merge(named, {key: yaml.safe_load(value)})
+        except yaml.YAMLError as error:
+            raise UserError(
+                f"--config {setting}: no YAML ({' '.join(str(error).split())})"
+            ) from None
     if named.get("bids"):
         return named
-    merged = _read(DEMO)
+    merged = _read(DEMO if DEMO.is_file() else snakefile().parents[1] / DEMO)
     _merge(merged, named)
     return merged
 
@@ -166,6 +171,7 @@ def _check(args: argparse.Namespace) -> None:
         "boldreel",
         "run",
         *(["--configfile", *map(str, args.configfile)] if args.configfile else []),
+        *(["--config", *args.config] if args.config else []),
     ]
     print(f"{'with these models' if absent else 'ready'}: {shlex.join(words)}")
 

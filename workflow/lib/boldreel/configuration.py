@@ -49,6 +49,7 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
 
     rules = schema()
     given = typed(config, rules)
+    _check_shape(config)
     name = preset_of(given)
     if name not in presets.NAMES:
         raise UserError(f"configuration: preset {name!r} is none of {', '.join(presets.NAMES)}")
@@ -74,6 +75,24 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     return filled
 
 
+def _check_shape(config: Mapping[str, Any], above: str = "") -> None:
+    """UserError for a key that is no text, and for a data set without a name: both are slips of YAML."""
+    for key, value in config.items():
+        if not isinstance(key, str):
+            raise UserError(
+                f"configuration: {above}{key} is a key of type {type(key).__name__}; keys are words: put it "
+                "into quotes, or remove it"
+            )
+        if isinstance(value, Mapping):
+            _check_shape(value, f"{above}{key}.")
+    bids = config.get("bids")
+    if not above and isinstance(bids, str) and not bids.strip():
+        raise UserError(
+            "configuration: bids is empty; name the root of a raw BIDS data set, or remove the line for the "
+            "embedded one"
+        )
+
+
 def _check_own(config: Mapping[str, Any], preset: str) -> None:
     """UserError where own data would meet something of the demo."""
     if preset == DEMO:
@@ -85,12 +104,21 @@ def _check_own(config: Mapping[str, Any], preset: str) -> None:
         raise UserError(
             "configuration: `insilico` describes the embedded data set, but `bids` is set; remove one of them"
         )
-    for name, model in (config.get("models") or {}).items():
-        if EMBEDDED_MODELS in str(model):
+    models = config.get("models")
+    for name, model in models.items() if isinstance(models, Mapping) else ():
+        if _embedded(str(model)):
             raise UserError(
                 f"configuration: models.{name}: {model} knows the embedded data set alone; remove the line, "
                 f"and preset {preset} names a model for own data"
             )
+
+
+def _embedded(model: str) -> bool:
+    """Whether a base model is one of the embedded data set, however its path is spelled."""
+    return any(
+        f"/{EMBEDDED_MODELS}/" in f"/{path}/"
+        for path in (os.path.normpath(model), os.path.realpath(model))
+    )
 
 
 def _filled(
@@ -103,7 +131,7 @@ def _filled(
     filled, missing = dict(config), []
     for key, rule in rules["properties"].items():
         if rule.get("type") == "object" and "properties" in rule:
-            inside = filled.get(key) or {}
+            inside = {} if filled.get(key) is None else filled[key]
             if isinstance(inside, Mapping):
                 filled[key], lacking = _filled(inside, preset.get(key, {}), rule, f"{above}{key}.")
                 missing += lacking
@@ -134,6 +162,7 @@ def origins(config: Mapping[str, Any]) -> dict[str, str]:
 
     "yours", "preset NAME", "default", or "follows KEY" where another value decides.
     """
+    config = typed(config, schema())
     name, nothing = preset_of(config), object()
     filled, _ = _filled(config, presets.load(name), schema())
     following = _following(config, filled)
@@ -245,6 +274,8 @@ def check_paths(config: Mapping[str, Any], root: Path) -> None:
     named |= {f"{key}.derivatives": config[key]["derivatives"] for key in ("bold", "pretrain")}
     for key, value in {"the repository": str(root), **named}.items():
         fault = fault_of(value or "")
+        if key in ("results", "state") and not value.strip():
+            fault = "is empty; name a folder"
         if key == "the repository" and ":" in value:
             fault = "has a colon, at which Python parts its paths; move it elsewhere"
         if fault:

@@ -98,17 +98,22 @@ def _from(artefact: Artefact, paths: set[Path]) -> bool:
     return any(p in paths or not paths.isdisjoint(p.parents) for p in artefact.inputs)
 
 
-def own_files(root: Path, label: str) -> Iterator[Path]:
-    """Folders and files that carry the subject's name, and texts that mention it."""
+def own_files(root: Path, label: str, others: bool = False) -> Iterator[Path]:
+    """Folders and files that carry the subject's name, and texts that mention it.
+
+    A label alone is a name in logs and tables of all subjects. In what is named after another subject
+    (`others`: the folder is) it is something else, such as the number of a run.
+    """
     if not root.exists():
         return
     token = re.compile(rf"(^|[-_.])(sub-)?{label}([-_.]|$)")
     for path in sorted(root.iterdir()):
-        plain = token.search(path.stem) is not None and root.name != "stimuli"
+        named = others or path.name.startswith("sub-")
+        plain = not named and token.search(path.stem) is not None and root.name != "stimuli"
         if _mentions(path.name, label) or (path.suffix in {".log", ".tsv"} and plain):
             yield path
         elif path.is_dir():
-            yield from own_files(path, label)
+            yield from own_files(path, label, named)
         elif path.suffix in _TEXT and not path.name.endswith("provenance.json"):
             if path.stat().st_size > _LARGEST:
                 raise UserError(f"{path}: too large to be searched for sub-{label}; look by hand")
@@ -204,6 +209,23 @@ def exclude(table: Path, label: str) -> str | None:
     return "\n".join(lines) + "\n" if changed else None
 
 
+def lists(results: Path) -> list[Path]:
+    """Tables of subjects and of the cohort that the last run on these results named, as far as they are here.
+
+    Where no run has left its configuration: the demo's, of the demo alone.
+    """
+    import yaml
+
+    left = Path(Layout(str(results)).resolved_configuration())
+    if left.is_file():
+        config = yaml.safe_load(left.read_text(encoding="utf-8"))
+        named = [config["subjects"], config["pretrain"]["subjects"]]
+    else:
+        named = ["config/subjects.tsv"] if results.name == "demo" else []
+    tables = [Path(name) for name in named if isinstance(name, str)]
+    return [table for table in dict.fromkeys(tables) if table.is_file()]
+
+
 def delete(paths: Iterable[Path]) -> None:
     """Remove files and folders; links go, not what they lead to."""
     for path in paths:
@@ -225,22 +247,23 @@ def main(argv: list[str] | None = None) -> None:
         "--subjects",
         type=Path,
         nargs="+",
-        default=[Path("config/subjects.tsv")],
-        help="tables of subjects, and of the pretraining cohort, in which the subject is excluded",
+        help="tables of subjects, and of the pretraining cohort, in which the subject is excluded "
+        "(default: those that the run named)",
     )
     arguments.add_argument("--yes", action="store_true", help="delete without asking")
     args = arguments.parse_args(argv)
     label = args.subject.removeprefix("sub-")
     if not re.fullmatch(r"[A-Za-z0-9]+", label):
         raise UserError(f"--subject {args.subject}: a label is letters and digits")
-    for table in args.subjects:
-        if not table.exists():
-            raise UserError(f"{table}: list of subjects not found; name it with --subjects")
     results = args.results / args.dataset
     if not results.exists():
         raise UserError(f"{results}: no such results; name them with --results and --dataset")
+    tables = lists(results) if args.subjects is None else args.subjects
+    for table in tables:
+        if not table.exists():
+            raise UserError(f"{table}: list of subjects not found; name it with --subjects")
     found = plan(results, args.state / args.dataset, args.logs / args.dataset, label)
-    listed = {table: exclude(table, label) for table in args.subjects}
+    listed = {table: exclude(table, label) for table in tables}
     for path in sorted(found.paths):
         print(path)
     total = sum(size(path) for path in found.paths)

@@ -43,12 +43,18 @@ def about(repository: Path, config: Mapping[str, Any]) -> dict[str, str]:
 def hold(folder: str | Path, run: Mapping[str, str]) -> TextIO:
     """Hold a folder for this process; keep what is returned: with it the folder is released.
 
-    Raises UserError, saying who, while another run holds the folder. On file systems without locks nothing is
-    held, and a warning says so.
+    Raises UserError, saying who, while another run holds the folder, or where its lock cannot be written. On
+    file systems without locks nothing is held, and a warning says so.
     """
     place = Path(folder) / NAME
     place.parent.mkdir(parents=True, exist_ok=True)
-    held = os.fdopen(os.open(place, os.O_CREAT | os.O_RDWR, 0o666), "r+", encoding="utf-8")
+    try:
+        held = os.fdopen(os.open(place, os.O_CREAT | os.O_RDWR, 0o666), "r+", encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"{place}: cannot be written ({error.strerror}), so this run cannot hold {folder}; make it "
+            "writable for all who share these results, or remove it when no run is going on"
+        ) from None
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -78,7 +84,8 @@ def last(folder: str | Path) -> dict[str, str]:
         found = json.loads((Path(folder) / NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    known = found.items() if isinstance(found, dict) else ()
+    return {key: value for key, value in known if isinstance(value, str)}
 
 
 def difference(folder: str | Path, run: Mapping[str, str]) -> str | None:

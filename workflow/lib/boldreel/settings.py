@@ -8,6 +8,7 @@ steps work with. Standard library only: the workflow reads every section while i
 from __future__ import annotations
 
 import copy
+import math
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -134,6 +135,8 @@ def _check(value: Any, bounds: Mapping[str, Any], name: str) -> None:
         allowed = " or ".join("null" if one is None else str(one) for one in bounds["choices"])
         raise UserError(f"configuration: {name} is {value!r}; it must be {allowed}")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise UserError(f"configuration: {name} is {value}; it must be a finite number")
         for bound, holds, words in (
             ("minimum", lambda low: value >= low, "at least"),
             ("maximum", lambda high: value <= high, "at most"),

@@ -128,7 +128,8 @@ def find_runs(bids_root: Path | str, subject: str) -> list[Run]:
         raise UserError(f"{root}: no such BIDS directory; check the path in the config")
     if not folder.is_dir():
         raise UserError(
-            f"{root}: no subject sub-{label}; check config/subjects.tsv and the data set"
+            f"{root}: no subject sub-{label}; check `subjects` and `pretrain.subjects` in the "
+            "configuration, and the data set"
         )
     paths = _bold_files(folder)
     if not paths:

@@ -50,6 +50,7 @@ class Study:
     config : complete, see `boldreel.configuration.complete`.
     repository : root of the workflow's checkout.
     located : finds a path of the configuration: as seen from the working directory, else in the checkout.
+    placed : where a path of results is written: with the prefix of a module.
 
     Raises
     ------
@@ -61,6 +62,7 @@ class Study:
         config: Mapping[str, Any],
         repository: Path,
         located: Callable[[str], str] = str,
+        placed: Callable[[str], str] = str,
     ) -> None:
         configuration.check_paths(config, repository)
         configuration.check_methods(config, repository)
@@ -81,7 +83,7 @@ class Study:
         self.insilico: InsilicoSettings | None = None
         if self.embedded:
             self.insilico = read(InsilicoSettings, config["insilico"], "insilico")
-        gone = forgotten.read(self.results)
+        gone = forgotten.read(placed(self.results))
         self.subjects = subjects.of(config, located, gone)
         self.cohort = subjects.cohort(config, located, self.subjects, gone)
         subjects.check_holdout(config, self.cohort)

@@ -105,7 +105,7 @@ def cohort(
 ) -> list[str]:
     """Labels of the pretraining cohort: a list, a table as `subjects` reads it, or all who watch.
 
-    Who was forgotten is left out. Raises UserError if fewer than two are left.
+    Who was forgotten is left out. Raises UserError if somebody is named twice or fewer than two are left.
 
     watching : labels of the subjects.
     """
@@ -117,6 +117,9 @@ def cohort(
         where, found = named, read(located(named), gone)
     else:
         found = forgotten.left((_label(str(label), where) for label in named), gone)
+    twice = next((label for label in found if found.count(label) > 1), None)
+    if twice is not None:
+        raise UserError(f"{where} names {twice} twice; take one of them out")
     if len(found) < 2:
         raise UserError(f"{where}: {len(found)} subject, at least 2 needed, since one is held out")
     return found

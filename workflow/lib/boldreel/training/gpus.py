@@ -45,7 +45,13 @@ def _listed() -> tuple[list[list[str]], str]:
     """[UUID of a card, UUIDs of its MIG instances...] in nvidia-smi's order, or why there are none."""
     if shutil.which("nvidia-smi") is None:
         return [], "there is no nvidia-smi"
-    answer = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    words = ["nvidia-smi", "-L"]
+    try:
+        answer = subprocess.run(
+            words, capture_output=True, text=True, errors="replace", check=False
+        )
+    except OSError as error:  # of another architecture, or no program at all
+        return [], f"nvidia-smi cannot be called ({error.strerror})"
     cards: list[list[str]] = []
     for line in answer.stdout.splitlines() if answer.returncode == 0 else []:
         if card := re.match(r"GPU \d+: .*\(UUID: (GPU-[^)]+)\)", line):
