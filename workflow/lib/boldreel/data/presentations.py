@@ -20,8 +20,8 @@ from boldreel.errors import UserError
 if TYPE_CHECKING:
     import pandas
 
-# Events are written in ms and screens show 60 pictures a second: rows this far (s) apart touch.
-_SLACK = 0.02
+# Rows this far (s) apart touch, in the run and in the film: a picture or two may have been dropped.
+_SLACK = 0.05
 SPEED_SLACK = 0.005  # part by which a film's clock may differ from the run's
 _LEAST_DRIFT = 0.1  # s in all: less may be rounding
 _STRAIGHT = 0.05  # s by which rows may lie off the line of one speed
@@ -31,8 +31,8 @@ _SPEEDS = 0.8, 1.25  # rows that skip more are parts of a film, not a film that 
 def join(events: pandas.DataFrame, where: Path) -> pandas.DataFrame:
     """The events with rows that go on from each other joined, in order of their first rows.
 
-    A row goes on from another if it shows the same film at the same speed, begins when the other ends, and
-    at the place in the film that the other has reached.
+    A row goes on from another if it shows the same film at the same speed, begins when the other ends or
+    before, and at the place in the film that the other has reached then.
 
     Parameters
     ----------
@@ -53,15 +53,17 @@ def join(events: pandas.DataFrame, where: Path) -> pandas.DataFrame:
     unbroken = same & (onset[1:] <= end[:-1] + _SLACK) & (begin[1:] > begin[:-1])
     for first, last in _stretches(unbroken):
         _check_speed(events.iloc[order[first : last + 1]], where)
-    touching = same & (np.abs(onset[1:] - end[:-1]) <= _SLACK)
-    touching &= np.abs(begin[1:] - (begin + speed * duration)[:-1]) <= _SLACK
-    # Slack must not add up over thousands of rows: each is held against the first of its stretch as well.
-    # The clocks of film and scanner may part by less.
+    # Where in the film the run would have begun: the same in all rows of one presentation. Slack must not
+    # add up over thousands of rows, so each is held against the first of its stretch as well.
     lead = begin - speed * onset
+    touching = same & (np.abs(np.diff(lead)) <= _SLACK)
     first = 0
     for k in range(1, len(order)):
+        touching[k - 1] &= onset[k] <= end[k - 1] + _SLACK
         touching[k - 1] &= abs(lead[k] - lead[first]) <= _LEAST_DRIFT
-        if not touching[k - 1]:
+        if touching[k - 1]:
+            end[k] = max(end[k], end[k - 1])
+        else:
             first = k
     if not touching.any():
         return events
