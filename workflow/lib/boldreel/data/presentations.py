@@ -20,10 +20,10 @@ from boldreel.errors import UserError
 if TYPE_CHECKING:
     import pandas
 
-# Rows this far (s) apart touch, in the run and in the film: a picture or two may have been dropped.
-_SLACK = 0.05
+# Rows this near (s) to each other touch, in the run and in the film: clocks jitter, screens drop pictures,
+# and all of it is far less than a volume.
+_SLACK = 0.1
 SPEED_SLACK = 0.005  # part by which a film's clock may differ from the run's
-_LEAST_DRIFT = 0.1  # s in all: less may be rounding
 _STRAIGHT = 0.05  # s by which rows may lie off the line of one speed
 _SPEEDS = 0.8, 1.25  # rows that skip more are parts of a film, not a film that is played faster
 
@@ -54,13 +54,13 @@ def join(events: pandas.DataFrame, where: Path) -> pandas.DataFrame:
     for first, last in _stretches(unbroken):
         _check_speed(events.iloc[order[first : last + 1]], where)
     # Where in the film the run would have begun: the same in all rows of one presentation. Slack must not
-    # add up over thousands of rows, so each is held against the first of its stretch as well.
+    # add up over thousands of rows, so each is held against the first of its stretch.
     lead = begin - speed * onset
-    touching = same & (np.abs(np.diff(lead)) <= _SLACK)
+    touching = same
     first = 0
     for k in range(1, len(order)):
         touching[k - 1] &= onset[k] <= end[k - 1] + _SLACK
-        touching[k - 1] &= abs(lead[k] - lead[first]) <= _LEAST_DRIFT
+        touching[k - 1] &= abs(lead[k] - lead[first]) <= _SLACK
         if touching[k - 1]:
             end[k] = max(end[k], end[k - 1])
         else:
@@ -85,7 +85,7 @@ def _check_speed(rows: pandas.DataFrame, where: Path) -> None:
     found = shown / span
     off = np.abs(begin - begin[0] - found * (onset - onset[0])).max()
     drift = shown - first.speed * span
-    differs = abs(found / first.speed - 1) > SPEED_SLACK and abs(drift) > _LEAST_DRIFT
+    differs = abs(found / first.speed - 1) > SPEED_SLACK and abs(drift) > _SLACK
     low, high = _SPEEDS
     if differs and off <= _STRAIGHT and low <= found / first.speed <= high:
         raise UserError(
