@@ -104,3 +104,13 @@ def test_of_a_run_that_shows_nothing_it_does_not_matter(raw, tmp_path):
     assert run.start_time == 0.0
     with pytest.raises(UserError, match=r"bold\.start_time"):
         adopt.find(tmp_path / "out", "01", raw=raw, wanted=wanted)
+
+
+@pytest.mark.parametrize("wrong", [None, "0.5", -0.1, float("nan"), 600.0])
+def test_a_time_that_is_none_is_told(raw, wrong):
+    """600 are ms; taken as s, no clip would fall into its run."""
+    tell(raw, SliceTiming=[0.0, wrong])
+    with pytest.raises(UserError, match=f"SliceTiming holds {wrong}; expected s, from 0 to Rep"):
+        start_times.find(found(), {}, raw)
+    with pytest.raises(UserError, match=f"StartTime holds {wrong}; expected s"):
+        start_times.find(found(), {"StartTime": wrong, "RepetitionTime": 2.0})

@@ -59,6 +59,33 @@ def test_what_is_shown_between_goes_on(tmp_path):
     assert len(events) == 4
 
 
+def test_dropped_pictures_and_jitter_lose_no_clip(tmp_path):
+    """A row a picture, as a script logs them: every onset off by some ms, every 40th picture not shown."""
+    begins = np.delete(np.arange(0, LENGTH, 0.04), np.arange(20, 1100, 40))
+    onsets = 2.0 + begins + np.random.default_rng(0).normal(scale=0.004, size=len(begins))
+    lines = [f"{o:.4f}\t0.04\tm.mp4\t{b:.2f}" for o, b in zip(onsets, begins, strict=True)]
+    path = tmp_path / "events.tsv"
+    path.write_text("\n".join(["onset\tduration\tstim_file\tstim_onset", *lines]))
+    np.testing.assert_allclose(clips(path).onsets, 2.0 + 2 * np.arange(22), atol=0.1)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        [(10, 10, 10)],  # a row twice
+        [(0, 40, 0)],  # the whole film beside its shots
+        [(8, 4, 8), (18, 4, 18)],  # shots that reach into each other
+    ],
+)
+def test_rows_that_show_the_same_at_the_same_time_are_one(tmp_path, extra):
+    """Otherwise a clip inside both would be shown twice, and count twice."""
+    path = tmp_path / "events.tsv"
+    shown = [(10 * k, 10, 10 * k) for k in range(4)] + extra
+    lines = [f"{onset}\t{duration}\tm.mp4\t{begin}" for onset, duration, begin in shown]
+    path.write_text("\n".join(["onset\tduration\tstim_file\tstim_onset", *lines]))
+    np.testing.assert_allclose(clips(path).onsets, 2.0 * np.arange(20))
+
+
 def joined_naively(table: pd.DataFrame) -> list[tuple[float, float, float]]:
     """The same, row by row."""
     out: list[list[float]] = []

@@ -100,6 +100,40 @@ def test_too_short(movie: Path) -> None:
         video.read_frames(movie, 3, start=4, duration=4)
 
 
+@pytest.mark.parametrize(("name", "codec"), [("m.mpg", "mpeg1video"), ("m.vob", "mpeg2video")])
+def test_length_of_a_program_stream(tmp_path: Path, name: str, codec: str) -> None:
+    """It has no index, and FFmpeg's guess of these 10 s is 9.6."""
+    encode(tmp_path / name, codec, 250)
+    assert video.probe(tmp_path / name)["duration"] == pytest.approx(10.0, abs=0.05)
+    assert len(video.read_frames(tmp_path / name, 5.0)) == 50
+
+
+def test_a_file_that_ends_midway(tmp_path: Path) -> None:
+    """Matroska's pictures simply stop there; half a film is not taken for the whole."""
+    whole = tmp_path / "m.mkv"
+    encode(whole, "libx264", 250)
+    broken = tmp_path / "broken.mkv"
+    broken.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with pytest.raises(UserError, match=r"tells of 10\.000 s, but pictures end at \d.*whole movie"):
+        video.read_frames(broken, 5.0)
+    assert len(video.read_frames(broken, 5.0, duration=1.0)) == 5, "what is there can be had"
+    assert len(video.read_frames(whole, 5.0)) == 50
+
+
+def encode(path: Path, codec: str, pictures: int) -> None:
+    """A film of noise, 25 pictures a second."""
+    import av
+
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(pictures):
+            noise = rng.integers(256, size=(48, 64, 3), dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="rgb24")))
+        container.mux(stream.encode())
+
+
 def test_unreadable(movie: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such movie"):
         video.probe(tmp_path / "none.mp4")

@@ -43,6 +43,9 @@ def test_another_part_or_another_time_is_no_repeat():
     assert numbers(whole, shown((10.4, 180.0, "a", 0.0))) == [[0, 1]], "a late trigger"
     assert numbers(whole, shown((10.0, 180.0, "a", 0.0), t_r=1.0)) == []
     assert numbers(whole, shown((10.0, 180.0, "a", 0.0, 1.5))) == [], "another speed"
+    single = float(np.float32(1.3)), 1.3  # as a header holds it, and as a sidecar does
+    same = [shown((10.0, 180.0, "a", 0.0), t_r=t_r) for t_r in single]
+    assert numbers(*same) == [[0, 1]]
     fast = (10.0, 180.0, "a", 0.0, 1.04)
     assert numbers(shown(fast), shown(fast)) == [[0, 1]]
     # The same seconds of the film at the same time, cut into rows otherwise.

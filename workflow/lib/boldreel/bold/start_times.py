@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -47,17 +48,19 @@ def find(
 
     Raises
     ------
-    UserError : the run was corrected for slice timing, or may have been, and nothing says to which time.
+    UserError : the run was corrected for slice timing, or may have been, and nothing says to which time; a
+        time that is none, or not within a repetition.
     """
     if "StartTime" in sidecar:
-        return Start(float(sidecar["StartTime"]))
+        return Start(*_times(found.path, "StartTime", [sidecar["StartTime"]], sidecar))
     corrected = sidecar.get("SliceTimingCorrected")
     if found.pipeline == derivatives.HCP or corrected is False:
         return Start(0.0)
     if given is not None or raw is None:
         return Start(given or 0.0)
-    about = bids.inherited(bids.raw_name(found.path, raw))
-    times = [float(each) for each in about.get("SliceTiming") or []]
+    source = bids.raw_name(found.path, raw)
+    about = bids.inherited(source)
+    times = _times(source, "SliceTiming", about.get("SliceTiming") or [], about)
     if about and len(times) < 2 and not corrected:
         return Start(0.0)  # fMRIPrep had nothing to correct by
     whether = "to which time" if corrected else "whether, and to which time,"
@@ -73,6 +76,17 @@ def find(
         f"sidecars do not say {whether} volumes were corrected for slice timing; taken as corrected to "
         f"{start:g} s, from the raw data's SliceTiming; if that is wrong, set bold.start_time",
     )
+
+
+def _times(path: Path, name: str, told: Sequence[Any], about: Mapping[str, Any]) -> list[float]:
+    """Times that a sidecar tells; UserError where one is no number of s from 0 to its RepetitionTime."""
+    end = about.get("RepetitionTime", inf)
+    for time in told:
+        if not (isinstance(time, int | float) and 0 <= time <= end):
+            raise UserError(
+                f"{path}: its sidecar's {name} holds {time}; expected s, from 0 to RepetitionTime"
+            )
+    return [float(time) for time in told]
 
 
 def tell(subject: str, derived: Sequence[str]) -> None:

@@ -20,10 +20,10 @@ from boldreel.errors import UserError
 if TYPE_CHECKING:
     import pandas
 
-# Events are written in ms and screens show 60 pictures a second: rows this far (s) apart touch.
-_SLACK = 0.02
+# Rows this near (s) to each other touch, in the run and in the film: clocks jitter, screens drop pictures,
+# and all of it is far less than a volume.
+_SLACK = 0.1
 SPEED_SLACK = 0.005  # part by which a film's clock may differ from the run's
-_LEAST_DRIFT = 0.1  # s in all: less may be rounding
 _STRAIGHT = 0.05  # s by which rows may lie off the line of one speed
 _SPEEDS = 0.8, 1.25  # rows that skip more are parts of a film, not a film that is played faster
 
@@ -31,8 +31,8 @@ _SPEEDS = 0.8, 1.25  # rows that skip more are parts of a film, not a film that 
 def join(events: pandas.DataFrame, where: Path) -> pandas.DataFrame:
     """The events with rows that go on from each other joined, in order of their first rows.
 
-    A row goes on from another if it shows the same film at the same speed, begins when the other ends, and
-    at the place in the film that the other has reached.
+    A row goes on from another if it shows the same film at the same speed, begins when the other ends or
+    before, and at the place in the film that the other has reached then.
 
     Parameters
     ----------
@@ -53,15 +53,17 @@ def join(events: pandas.DataFrame, where: Path) -> pandas.DataFrame:
     unbroken = same & (onset[1:] <= end[:-1] + _SLACK) & (begin[1:] > begin[:-1])
     for first, last in _stretches(unbroken):
         _check_speed(events.iloc[order[first : last + 1]], where)
-    touching = same & (np.abs(onset[1:] - end[:-1]) <= _SLACK)
-    touching &= np.abs(begin[1:] - (begin + speed * duration)[:-1]) <= _SLACK
-    # Slack must not add up over thousands of rows: each is held against the first of its stretch as well.
-    # The clocks of film and scanner may part by less.
+    # Where in the film the run would have begun: the same in all rows of one presentation. Slack must not
+    # add up over thousands of rows, so each is held against the first of its stretch.
     lead = begin - speed * onset
+    touching = same
     first = 0
     for k in range(1, len(order)):
-        touching[k - 1] &= abs(lead[k] - lead[first]) <= _LEAST_DRIFT
-        if not touching[k - 1]:
+        touching[k - 1] &= onset[k] <= end[k - 1] + _SLACK
+        touching[k - 1] &= abs(lead[k] - lead[first]) <= _SLACK
+        if touching[k - 1]:
+            end[k] = max(end[k], end[k - 1])
+        else:
             first = k
     if not touching.any():
         return events
@@ -83,7 +85,7 @@ def _check_speed(rows: pandas.DataFrame, where: Path) -> None:
     found = shown / span
     off = np.abs(begin - begin[0] - found * (onset - onset[0])).max()
     drift = shown - first.speed * span
-    differs = abs(found / first.speed - 1) > SPEED_SLACK and abs(drift) > _LEAST_DRIFT
+    differs = abs(found / first.speed - 1) > SPEED_SLACK and abs(drift) > _SLACK
     low, high = _SPEEDS
     if differs and off <= _STRAIGHT and low <= found / first.speed <= high:
         raise UserError(

@@ -27,6 +27,10 @@ _TOLERANCE = 1e-3
 # Starting later than this many seconds into a movie is worth a seek.
 _SEEK_AFTER = 4.0
 _STILLS = ("mjpeg", "png", "bmp", "webp", "gif")
+# Formats without an index, whose length FFmpeg guesses, by a second or more too short.
+_GUESSED = ("mpeg",)
+# What may lack at the end of a film that its header tells of: part of it, and s.
+_LACKING_PART, _LACKING = 0.02, 1.0
 _BT601 = 6  # FFmpeg's AVCOL_SPC_SMPTE170M
 _MEND = "re-encode it, for example to H.264 mp4, or name another file"
 
@@ -49,7 +53,7 @@ def probe(path: Path | str) -> dict[str, Any]:
         length = _length(stream)
         if length is not None:
             duration = length
-        elif container.duration is not None:
+        elif container.duration is not None and container.format.name not in _GUESSED:
             duration = container.duration / 1e6
         else:
             times = [time for time, _ in _pictures(container, path)]
@@ -96,6 +100,7 @@ def read_frames(
     with _open(path) as container:
         stream = film(container)
         rate = float(stream.average_rate or 0)
+        told = _length(stream)
         pixel_ratio = float(stream.sample_aspect_ratio or 1)
         pictures = _pictures(container, path, start)
         for time, picture in pictures:
@@ -106,8 +111,8 @@ def read_frames(
                 and start + len(frames) / frame_rate < time - _TOLERANCE
             ):
                 frames.append(square(shown, size, pixel_ratio))
-            if shown is None and (told := changes(picture)):
-                print(f"{path}: {', '.join(told)}", file=sys.stderr)
+            if shown is None and (changed := changes(picture)):
+                print(f"{path}: {', '.join(changed)}", file=sys.stderr)
             shown, last = picture, time
             if wanted is not None and len(frames) >= wanted:
                 break
@@ -125,6 +130,12 @@ def read_frames(
         )
     if not frames:
         raise UserError(f"{path}: the movie is {end:.3f} s long and has nothing from {start} s on")
+    # Some containers end anywhere without an error.
+    if wanted is None and told is not None and told - end > max(_LACKING, _LACKING_PART * told):
+        raise UserError(
+            f"{path}: its header tells of {told:.3f} s, but pictures end at {end:.3f} s; fetch the whole "
+            f"movie, or {_MEND}"
+        )
     return np.stack(frames)
 
 
@@ -216,6 +227,8 @@ def _length(stream: Any) -> float | None:
     if told:
         return sum(float(part) * 60**k for k, part in enumerate(told.groups()[::-1]))
     if stream.duration is None or stream.time_base is None:
+        return None
+    if stream.container.format.name in _GUESSED:
         return None
     return float(stream.duration * stream.time_base)
 

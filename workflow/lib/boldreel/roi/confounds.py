@@ -42,6 +42,10 @@ def load(table: Path, count: int, settings: RoiSettings, fmriprep: bool) -> np.n
         # Components are of series without slow drift: without the cosines they would bring it back.
         if settings.confounds == "compcor" or settings.high_pass:
             names += sorted(name for name in columns if name.startswith("cosine"))
+        # The first volumes, before T1 is in equilibrium, are far brighter than the run and would bend its
+        # trend. nilearn leaves them out (sample_mask); a column for each comes to the same.
+        if names and fmriprep:
+            names += sorted(name for name in columns if name.startswith("non_steady_state"))
         absent = [name for name in names if name not in columns]
         if absent:
             raise UserError(
@@ -74,10 +78,10 @@ def _fmriprep_components(table: Path, settings: RoiSettings) -> list[str]:
             demean=False,
         )
     except (ValueError, KeyError) as error:
-        reason = str(error).strip("'\"").splitlines()[0]
+        reason = " ".join(str(error).strip("'\"").split())
         raise UserError(
             f"nilearn finds no {settings.compcor} CompCor components ({reason}); fetch the table's "
-            ".json, or choose other roi.confounds"
+            ".json, keep one table a run, or choose other roi.confounds"
         ) from None
     return [name for name in chosen.columns if not name.startswith("cosine")]
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # A volume answers what was on screen about this many seconds before (the peak of the canonical response).
 _LAG = 5.0
+_SAME_TR = 1e-3  # s; headers hold single precision, sidecars decimals
 _FEWEST = 10  # volumes with the same film; of fewer a correlation says little
 
 
@@ -63,7 +64,7 @@ def shown(events: pandas.DataFrame, count: int, t_r: float, start_time: float) -
 def agree(first: Shown, second: Shown) -> np.ndarray:
     """Volumes (of the shorter run) at which both runs show the same film's same second, or nothing."""
     count = min(len(first.movie), len(second.movie))
-    if first.t_r != second.t_r:
+    if abs(first.t_r - second.t_r) > _SAME_TR:
         return np.zeros(count, bool)
     # Triggers and clocks jitter, but by less than half a volume.
     close = np.abs(first.second[:count] - second.second[:count]) <= first.t_r / 2

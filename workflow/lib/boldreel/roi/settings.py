@@ -56,7 +56,7 @@ class RoiSettings:
     confounds: str = setting(
         "motion6",
         "Confounds taken out of each run. `compcor` is motion6, CompCor components and the run's "
-        "cosines.",
+        "cosines. With any of them go fMRIPrep's non-steady-state volumes.",
         choices=CONFOUNDS,
     )
     compcor: str = setting(
