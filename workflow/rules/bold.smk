@@ -12,10 +12,7 @@ rule bold_check:
         shown=lambda wildcards: raw_bold(study.named(wildcards.subject)),
         others=lambda wildcards: raw_bold(study.unnamed(wildcards.subject)),
         sidecars=lambda wildcards: sidecars(raw_bold(study.runs[wildcards.subject])),
-        # simulated runs at rest have events files too
-        events=lambda wildcards: events(
-            wildcards.subject, *([] if EMBEDDED else SPLITS)
-        ),
+        events=lambda wildcards: events(wildcards.subject),
         movies=lambda wildcards: movie_files(),
     output:
         layout.checked(),
