@@ -51,7 +51,7 @@ def licence_file(settings: FmriprepSettings) -> Path:
     """FreeSurfer's licence; UserError if there is none."""
     named = settings.licence or os.environ.get("FS_LICENSE")
     if not named:
-        raise UserError(f"config: bold.fmriprep.licence is not set; {_LICENCE_HELP}")
+        raise UserError(f"configuration: bold.fmriprep.licence is not set; {_LICENCE_HELP}")
     path = Path(named)
     if not path.is_file():
         raise UserError(f"{path}: FreeSurfer's licence is not there; {_LICENCE_HELP}")

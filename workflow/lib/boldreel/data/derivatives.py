@@ -84,7 +84,7 @@ def parse_space(space: str) -> tuple[str, dict[str, str]]:
     pairs = [part.split("-", 1) for part in parts]
     if not name or any(len(pair) != 2 for pair in pairs):
         raise UserError(
-            f"config: bold.space is {space!r}; give for example {VOLUME}:res-2 or {SURFACE}:den-91k"
+            f"configuration: bold.space is {space!r}; give for example {VOLUME}:res-2 or {SURFACE}:den-91k"
         )
     return name, {key: value for key, value in pairs}
 

@@ -82,7 +82,7 @@ class _Scenes:
                 self.taken.add(scene)
                 return scene
         raise UserError(
-            "config: insilico asks for more shots than the world has scenes; "
+            "configuration: insilico asks for more shots than the world has scenes; "
             "lower test_movies, train_movies or volumes"
         )
 

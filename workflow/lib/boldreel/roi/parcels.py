@@ -133,7 +133,7 @@ def _hcp_surface(cells: Cells) -> np.ndarray:
 def _hcp_volume(cells: Cells) -> np.ndarray:
     if cells.space != HCPEX_SPACE:
         raise UserError(
-            f"config: roi.atlas {HCP_MMP} is there for {HCPEX_SPACE} and for fsLR, the data are in "
+            f"configuration: roi.atlas {HCP_MMP} is there for {HCPEX_SPACE} and for fsLR, the data are in "
             f"{cells.space}; set bold.space, or give a parcellation file in that space"
         )
     short = {row["hcpex"]: row["area"] for row in _hcp_rows()}

@@ -58,7 +58,7 @@ def areas_on(where: cells.Cells, settings: RoiSettings) -> tuple[Parcels, Path |
         return parcels.assign(settings.atlas, where), None if named else Path(settings.atlas)
     if where.space != bold_template.SPACE:
         raise UserError(
-            f"config: roi.atlas {settings.atlas} is in {bold_template.SPACE}, the data are in "
+            f"configuration: roi.atlas {settings.atlas} is in {bold_template.SPACE}, the data are in "
             f"{where.space}; choose {' or '.join(parcels.NAMED)} or a parcellation in that space"
         )
     source = atlas.locate(settings.atlas)

@@ -63,7 +63,7 @@ def build(
     if settings.selection == "reliability":
         if len(groups) < 2:
             raise UserError(
-                "config: roi.selection is reliability, but fewer than two films were shown in several "
+                "configuration: roi.selection is reliability, but fewer than two films were shown in several "
                 "training runs at the same time; choose roi.selection: all"
             )
         selected = reliability.select(
@@ -71,7 +71,7 @@ def build(
         )
         if not selected.any():
             raise UserError(
-                f"config: no position is reliable at roi.threshold {settings.threshold:g}; raise "
+                f"configuration: no position is reliable at roi.threshold {settings.threshold:g}; raise "
                 "it, or choose roi.selection: all"
             )
     return positions.assign(
