@@ -123,7 +123,10 @@ def test_what_does_not_go_together_is_one_line(config, words):
         ({"dataset": "../x"}, ["dataset"]),
         ({}, ["dataset", "segments.train"]),
         ({**OWN, "pretrain": {"subjects": ["01"]}}, ["pretrain.subjects"]),
-        ({**OWN, "generator": {"batch": 4}}, ["generator.batch", "did you mean 'generator.batch_size'"]),
+        (
+            {**OWN, "generator": {"batch": 4}},
+            ["generator.batch", "did you mean 'generator.batch_size'"],
+        ),
     ],
 )
 def test_mistakes_are_one_clear_line(config, words):
