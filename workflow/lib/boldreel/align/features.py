@@ -1,6 +1,6 @@
 """What the alignment predicts: frozen features and labels of clips.
 
-Takes clips.parquet and the features folders of movies; leaves arrays in the order of the clips
+Takes clips.parquet and the features folders of movies; returns arrays in the order of the clips
 asked for.
 """
 

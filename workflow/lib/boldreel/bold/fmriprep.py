@@ -1,6 +1,6 @@
 """fMRIPrep of one subject, in Docker or Apptainer.
 
-Takes a raw BIDS data set, a subject and the ``bold.fmriprep`` section; leaves fMRIPrep's derivatives
+Reads a raw BIDS data set, a subject and the ``bold.fmriprep`` section; writes fMRIPrep's derivatives
 and a table of the runs found in them (bold.adopt). The work directory is kept, so that fMRIPrep goes on
 where it was stopped.
 

@@ -1,7 +1,7 @@
 """The template space: MNI152 2009a symmetric, as nilearn ships it.
 
 Takes nothing but nilearn's files (nilearn itself is not imported: its import costs seconds);
-leaves template images as arrays with affines, and the output grid that all subjects share.
+returns template images as arrays with affines, and the output grid that all subjects share.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Preprocessed runs in a derivatives tree of fMRIPrep or of the HCP pipelines, by their names alone.
 
-Takes the tree's root, a subject and a space; leaves one Found per run. No file is opened, and nothing but
+Takes the tree's root, a subject and a space; returns one Found per run. No file is opened, and nothing but
 the standard library is imported: the Snakefile lists the runs of a thousand subjects with it.
 
 A space is named as fMRIPrep's --output-spaces does: ``MNI152NLin2009cAsym``, ``MNI152NLin2009cAsym:res-2``,

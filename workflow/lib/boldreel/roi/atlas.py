@@ -1,6 +1,6 @@
 """Atlases of areas as centres with a radius.
 
-Takes a table (area, group, hemisphere, x, y, z, radius; MNI mm); leaves, for any places, the area
+Takes a table (area, group, hemisphere, x, y, z, radius; MNI mm); returns, for any places, the area
 whose centre is nearest and near enough. x > 0 is right.
 """
 

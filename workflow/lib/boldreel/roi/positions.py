@@ -1,6 +1,6 @@
 """The positions of the encoder's input: which voxel stands where.
 
-Takes areas and a grid; leaves one row a position: areas one after the other, left before right,
+Takes areas and a grid; returns one row a position: areas one after the other, left before right,
 neighbours together, each padded with empty rows to whole patches, so that no patch holds two areas
 or both hemispheres. The table depends on nothing else and is the same for every subject.
 """

@@ -1,6 +1,6 @@
 """A subject's voxel table: which positions are there, how reliable they are, which are selected.
 
-Takes the positions, the subject's training series and their events; leaves voxels.parquet, in the
+Reads the positions, the subject's training series and their events; writes voxels.parquet, in the
 order of the positions. Selection is a mask over this fixed order, never a new order.
 """
 

@@ -1,6 +1,6 @@
 """Runs as this stage sees them: series, timing, and the clips that were shown.
 
-Takes series files, events files and the clips table; leaves one ShownRun per run whose segment is in
+Takes series files, events files and the clips table; returns one ShownRun per run whose segment is in
 a wanted split, series memory-mapped. Files of other splits are not opened.
 """
 
@@ -77,7 +77,7 @@ def load_runs(
         values, meta = arrays.load(path, kind="series")
         t_r = float(meta["t_r"])
         if not t_r > 0:
-            raise UserError(f"{path}: t_r is {t_r} s in its sidecar; make the series anew")
+            raise UserError(f"{path}: t_r is {t_r} s in its sidecar; make the series again")
         table = event_files.read(shown_in)
         if not table["stim_file"].notna().any():
             raise UserError(
@@ -154,7 +154,7 @@ def clip_features(
         if len(text) != len(rows) or (first + count).max() > len(image):
             raise UserError(
                 f"{of_movie[movie]}: features of {len(text)} clips and {len(image)} frames, the clips "
-                f"table has {len(rows)} clips of {movie}; make the features anew"
+                f"table has {len(rows)} clips of {movie}; make the features again"
             )
         mean = np.stack([image[f : f + n].mean(axis=0) for f, n in zip(first, count, strict=True)])
         mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
