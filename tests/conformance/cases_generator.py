@@ -59,7 +59,7 @@ def block(arrays: Arrays, configs: dict[str, Any]) -> Iterator[Comparison]:
 
 
 def small_network(arrays: Arrays, configs: dict[str, Any]) -> VideoUNet:
-    """The network of the b4 sizes with the weights that lie beside the arrays."""
+    """The network of the b4 sizes with the weights that lie next to the arrays."""
     return published.load(arrays.sibling("b4_unet3d_weights.safetensors"), configs["b4"])
 
 

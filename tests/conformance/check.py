@@ -4,7 +4,7 @@
 
 Takes a folder of .npz arrays with .safetensors weights and configs.json; prints a line for each
 array (`name max|diff| tolerance ok|FAIL`) and exits 1 if one fails, if a file is unreadable or
-unknown, or if nothing was compared. Each `cases_*` module beside this file knows some of the files.
+unknown, or if nothing was compared. Each `cases_*` module next to this file knows some of the files.
 """
 
 from __future__ import annotations

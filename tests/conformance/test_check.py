@@ -243,6 +243,6 @@ def test_nothing_to_compare_fails(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "nothing to compare FAIL" in capsys.readouterr().out
 
 
-@pytest.mark.skipif(not check.DEFAULT.is_dir(), reason="no reference arrays beside the checkout")
+@pytest.mark.skipif(not check.DEFAULT.is_dir(), reason="no reference arrays next to the checkout")
 def test_reference_arrays() -> None:
     assert check.main([]) == 0

@@ -21,7 +21,7 @@ from typing import Any
 class Cluster:
     """The server, and all jobs that it was given.
 
-    plugins : folder of packages that the pods' image has beside the environment of the tests
+    plugins : folder of packages that the pods' image has next to the environment of the tests
     """
 
     def __init__(self, folder: Path, plugins: Path) -> None:

@@ -87,7 +87,7 @@ def test_every_preset_for_own_data_is_planned_whole(workspace, preset):
 
 
 def test_hcp_as_pretraining_corpus(workspace):
-    """Resting and movie runs of subjects who have no raw data here, beside cc2017's own."""
+    """Resting and movie runs of subjects who have no raw data here, next to cc2017's own."""
     workspace.configuration = "config/cc2017.yaml config/hcp.yaml"
     jobs = workspace.planned("results/cc2017/corpus")
     read = [wildcards for rule, wildcards in jobs if rule == "roi_series"]

@@ -111,7 +111,7 @@ def test_a_missing_licence_is_told_before_anything_starts(small_run, tmp_path, m
     done = small_run.workspace.own().run("results/prep2/sub-01/bold.tsv", "--config", *settings)
     text = done.stdout + done.stderr
     assert done.returncode != 0 and "Traceback" not in text
-    assert "error: config: bold.fmriprep.licence is not set" in text
+    assert "error: configuration: bold.fmriprep.licence is not set" in text
     assert not (small_run.workspace.root / "results/prep2").exists()
 
 

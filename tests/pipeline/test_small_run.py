@@ -349,7 +349,7 @@ def test_adding_a_subject_runs_that_subject_and_the_group(small_run, line):
 
 
 def test_excluding_a_subject_trains_nothing(small_run):
-    """The group is made anew; of the other subject alone what another subject stood in for."""
+    """The group is made again; of the other subject alone what another subject stood in for."""
     table = small_run.workspace.root / "tests" / "pipeline" / "subjects.tsv"
     before = table.read_text()
     table.write_text(before.replace("03\tfalse", "03\ttrue"))

@@ -1,4 +1,4 @@
-"""Own data beside which other tasks lie: planned with the runs that segments name, the others are listed."""
+"""Own data next to which other tasks lie: planned with the runs that segments name, the others are listed."""
 
 from __future__ import annotations
 

@@ -82,7 +82,11 @@ def test_the_schema_is_one(mine, capsys):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("a: [", "no YAML"), ("- a", "no configuration"), (MINE + "sed: 1", "did you mean 'seed'")],
+    [
+        ("a: [", "not valid YAML"),
+        ("- a", "not a configuration"),
+        (MINE + "sed: 1", "did you mean 'seed'"),
+    ],
 )
 def test_a_file_that_is_no_configuration(mine, capsys, text, words):
     mine.write_text(text)

@@ -92,7 +92,7 @@ def test_each_section_as_snakemake_hands_it_on():
     [
         ("align={epochs: seven}", "align.epochs: 'seven' is not of type 'integer'"),
         ("align={epochs: -1}", "align.epochs: -1 is less than the minimum"),
-        ("align={epoch: 7}", "did you mean 'epochs'"),
+        ("align={epoch: 7}", "did you mean 'align.epochs'"),
     ],
 )
 def test_what_does_not_fit_is_refused_as_before(word, told):

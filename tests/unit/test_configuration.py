@@ -93,10 +93,10 @@ def test_own_data_meet_nothing_of_the_demo(name):
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({**OWN, "preset": "demo"}, ["preset demo", "embedded data set", "name base"]),
+        ({**OWN, "preset": "demo"}, ["preset demo", "simulated data set", "use base"]),
         (
             {**OWN, "models": {"clip": "resources/insilico/clip"}},
-            ["models.clip", "remove the line"],
+            ["models.clip", "remove this key"],
         ),
         ({**OWN, "models": {"clip": "/x/resources/insilico/clip"}}, ["models.clip"]),
         ({**OWN, "insilico": {"volumes": 60}}, ["insilico", "remove one"]),
@@ -147,7 +147,10 @@ def test_origins_read_texts_of_the_command_line_as_values():
         ({"dataset": "../x"}, ["dataset"]),
         ({}, ["dataset", "segments.train"]),
         ({**OWN, "pretrain": {"subjects": ["01"]}}, ["pretrain.subjects"]),
-        ({**OWN, "generator": {"batch": 4}}, ["generator.batch", "did you mean 'batch_size'"]),
+        (
+            {**OWN, "generator": {"batch": 4}},
+            ["generator.batch", "did you mean 'generator.batch_size'"],
+        ),
         ({**OWN, "models": ["clip"]}, ["models", "object"]),
         ({**OWN, "roi": []}, ["roi", "object"]),
         ({**OWN, "align": False}, ["align", "object"]),

@@ -206,7 +206,7 @@ def method_controls(method):
 
 
 def method_control_inputs(wildcards):
-    """What these controls take beside what a reconstruction does."""
+    """What these controls take next to what a reconstruction does."""
     names = study.controls()
     fitted = responses(wildcards.subject, "train", "validation")
     about = {"fitted": fitted, "fitted_sidecars": sidecars(fitted)}
@@ -296,7 +296,7 @@ def raw(wildcards):
 
 
 def beside_runs(subject):
-    """What tells of the quality of a subject's preprocessed runs, beside their BOLD."""
+    """What tells of the quality of a subject's preprocessed runs, besides their BOLD."""
     beside = (
         f"{layout.SPACE}_desc-preproc_bold.json",
         f"{layout.SPACE}_desc-brain_mask.nii.gz",
@@ -409,7 +409,7 @@ def remote():
 
 
 def staged(paths):
-    """Files of the results that a step finds by their names beside others.
+    """Files of the results that a step finds by their names next to others.
 
     Where results lie in remote storage a job gets only what it names; elsewhere they would make plans of many
     subjects longer for nothing.
@@ -418,7 +418,7 @@ def staged(paths):
 
 
 def sidecars(paths):
-    """The JSON beside each array or BOLD file, without which steps do not read it.
+    """The JSON next to each array or BOLD file, without which steps do not read it.
 
     Beside own data it need not be: what it would say can stand further up in the tree.
     """
@@ -459,7 +459,7 @@ def features(*splits):
 
 
 def annotations(*names):
-    """Annotation tables beside the movies (all, or those named), where there are any."""
+    """Annotation tables next to the movies (all, or those named), where there are any."""
     return [source(path) for path in told(study.annotations, names or None)]
 
 

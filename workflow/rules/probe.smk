@@ -2,7 +2,7 @@
 
 
 rule probe_retrieve:
-    """Retrieval of test clips, from all repeats and from fewer, with ridge beside the encoder, and chance."""
+    """Retrieval of test clips, from all repeats and from fewer, with ridge next to the encoder, and chance."""
     input:
         unpack(own_responses("test")),
         model=layout.encoder(),
@@ -139,7 +139,7 @@ rule probe_cross:
 
 
 rule probe_attention:
-    """Where a subject's encoder looks, before and after its trainings, beside encoders with random weights."""
+    """Where a subject's encoder looks, before and after its trainings, next to encoders with random weights."""
     input:
         unpack(own_responses("test")),
         pretrained=PRETRAINED,

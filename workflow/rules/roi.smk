@@ -3,7 +3,7 @@ ATLAS = {
     key: located(config["roi"][key]) if config["roi"][key] else None
     for key in ("atlas", "mask")
 }
-# The files behind the atlas: own ones with the table beside a volume of labels, or what the name stands for.
+# The files behind the atlas: own ones with the table next to a volume of labels, or what the name stands for.
 BUILT_IN = {"visual-centres": "visual_centres.tsv", "hcp-mmp": "hcp_mmp.tsv"}
 ATLAS_FILES = [
     given(path)

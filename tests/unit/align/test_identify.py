@@ -115,7 +115,7 @@ def test_segments_of_one_shot_give_neither_interval_nor_p() -> None:
     assert score.value == 1 and score.permutations == 0
     assert np.isnan([score.p, score.p_high, score.ci_low, score.ci_high, score.null]).all()
     assert np.isnan(identify.reliability_ceiling(unit(12), unit(12), pairings))
-    # beside one that can be shifted, such a segment stays as it is
+    # next to one that can be shifted, such a segment stays as it is
     segments, shots = np.repeat(["a", "b"], 8), np.array([0] * 8 + list(range(1, 9)))
     for pairing in identify.shifts(segments, shots, 99, 0):
         assert (pairing[:8] == np.arange(8)).all() and (pairing[8:] != np.arange(8, 16)).all()

@@ -355,7 +355,7 @@ def test_members_of_a_pool_take_it_as_it_is_and_others_tune_it(
     assert set(pooled) - set(same) == {"mean_window", "calibration.floors"}
     assert int(member["present"].sum()) == int(pooled["present"].sum()) == 96 - 9
     assert not torch.equal(pooled["readout.weight"], tuned["readout.weight"])
-    # the ridge beside them knows of no one else
+    # the ridge next to them knows of no one else
     ridges = [read_tensors(tmp_path / name / "ridge")["readout.weight"] for name in ("s0", "new")]
     assert torch.equal(*ridges)
 

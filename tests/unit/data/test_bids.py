@@ -59,7 +59,7 @@ def test_what_is_missing_or_twice(tmp_path: Path) -> None:
 
 
 def test_events_inherit(tmp_path: Path) -> None:
-    """The nearest file that applies, of several the one that says most; beside the run before all."""
+    """The nearest file that applies, of several the one that says most; next to the run before all."""
     name = "sub-01/ses-1/func/sub-01_ses-1_task-a_run-2"
     tree(tmp_path, f"{name}_bold.nii.gz", "task-b_events.tsv", "task-a_run-1_events.tsv")
     bold = tmp_path / f"{name}_bold.nii.gz"
@@ -129,7 +129,7 @@ def test_links_that_lead_nowhere_and_dates_to_come(tmp_path: Path) -> None:
 
 
 def test_hidden_files_are_none_of_the_data_set(tmp_path: Path) -> None:
-    """What a killed step left beside a run, or another system beside its files."""
+    """What a killed step left next to a run, or another system next to its files."""
     func = tmp_path / "sub-01" / "func"
     func.mkdir(parents=True)
     stem = "sub-01_task-movie_run-1"

@@ -156,7 +156,7 @@ def test_nothing_is_left_of_a_failed_write(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="no real clips beside this checkout")
+@pytest.mark.skipif(not REAL.is_dir(), reason="no real clips next to this checkout")
 @pytest.mark.parametrize("name", ["bikes.mp4", "carphone_pristine.mp4", "mmaction2_test.avi"])
 def test_real_clips(name: str) -> None:
     facts = video.probe(REAL / name)

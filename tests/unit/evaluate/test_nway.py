@@ -101,7 +101,7 @@ def test_full_size_takes_under_a_second():
     assert process_time() - start < 1.0
 
 
-@pytest.mark.skipif(not PUBLISHED.exists(), reason="no conformance arrays beside the checkout")
+@pytest.mark.skipif(not PUBLISHED.exists(), reason="no conformance arrays next to the checkout")
 def test_published_arrays():
     arrays = np.load(PUBLISHED)
     scores, right = arrays["probs_pred"], arrays["gt_top3"]

@@ -48,7 +48,7 @@ def test_small_frames_are_refused():
         ssim.pairs(a, a, np.array([0]), np.array([0]))
 
 
-@pytest.mark.skipif(not PUBLISHED.exists(), reason="no conformance arrays beside the checkout")
+@pytest.mark.skipif(not PUBLISHED.exists(), reason="no conformance arrays next to the checkout")
 def test_published_arrays():
     arrays = np.load(PUBLISHED)
     pred, truth, expected = arrays["pred"], arrays["gt"], arrays["ssim_per_frame"]

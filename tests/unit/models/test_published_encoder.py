@@ -42,7 +42,7 @@ def test_published_sizes() -> None:
     assert tensors["proj_head.channel_mapper.weight"].shape == (77, 752)
 
 
-@pytest.mark.skipif(not KEYS.exists(), reason="no reference arrays beside the checkout")
+@pytest.mark.skipif(not KEYS.exists(), reason="no reference arrays next to the checkout")
 @pytest.mark.parametrize("name", ["fmri_encoder_sub1", "mae_pretrain_mindvis_config_numvoxels6016"])
 def test_sizes_are_read_from_the_published_shapes(name: str) -> None:
     shapes = json.loads(KEYS.read_text())[name]

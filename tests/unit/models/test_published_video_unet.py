@@ -47,7 +47,7 @@ def test_published_sizes() -> None:
     assert round(sum(temporal) / 1e6, 1) == 49.6
 
 
-@pytest.mark.skipif(not KEYS.exists(), reason="no reference arrays beside the checkout")
+@pytest.mark.skipif(not KEYS.exists(), reason="no reference arrays next to the checkout")
 def test_published_names_and_shapes() -> None:
     with torch.device("meta"):
         tensors = published.build().unet.state_dict()

@@ -22,7 +22,7 @@ from boldreel.models.video_attention import (
 
 CONFORMANCE = Path(__file__).parents[4] / "shared" / "conformance"
 needs_arrays = pytest.mark.skipif(
-    not CONFORMANCE.is_dir(), reason="no folder of reference arrays beside the repository"
+    not CONFORMANCE.is_dir(), reason="no folder of reference arrays next to the repository"
 )
 
 

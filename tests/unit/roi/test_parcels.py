@@ -157,7 +157,7 @@ def test_a_label_file_that_numbers_right_first(tmp_path, grayordinates, surface,
 
 
 def labels_file(tmp_path, volume, name=f"tpl-{SPACE}_desc-mine_dseg.nii.gz"):
-    """A volume of two slabs on the data's own grid, its table beside it."""
+    """A volume of two slabs on the data's own grid, its table next to it."""
     shape = tuple(volume.indices.max(1) + 1)
     values = np.zeros(shape, np.int16)
     values[:, :10], values[:, 20:] = 1, 2

@@ -62,7 +62,7 @@ def test_bounds() -> None:
     assert shots.shot_bounds(np.array([2.0, 5.0]), 6.0) == [(0.0, 2.0), (2.0, 3.0), (5.0, 1.0)]
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="no real clips beside this checkout")
+@pytest.mark.skipif(not REAL.is_dir(), reason="no real clips next to this checkout")
 def test_real_cuts() -> None:
     """Five cuts seen by eye; the other clip is one shot."""
     frames = video.read_frames(REAL / "bikes.mp4", shots.FRAME_RATE, shots.SIDE)

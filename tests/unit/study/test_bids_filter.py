@@ -38,7 +38,7 @@ def test_the_option_for_a_task():
 
 
 def test_what_is_no_filter(tmp_path):
-    with pytest.raises(UserError, match="names no file"):
+    with pytest.raises(UserError, match="no such file"):
         bids_filter.read({"bids_filter": str(tmp_path / "none.json"), "options": []})
     (tmp_path / "filter.json").write_text("[]")
     with pytest.raises(UserError, match="not a BIDS filter"):

@@ -41,7 +41,5 @@ def test_where_a_movie_lies(tmp_path, named, there):
     (tmp_path / "stimuli" / "m1").mkdir()
     path.touch()
     assert movies.file_of(tmp_path, named) == str(path)
-    with pytest.raises(
-        UserError, match=r"movie other\.mp4 is named by the events but is not there"
-    ):
+    with pytest.raises(UserError, match=r"movie other\.mp4 is named by the events but is missing"):
         movies.file_of(tmp_path, "other.mp4")

@@ -82,7 +82,7 @@ def test_who_was_forgotten_is_left_out_and_told(tmp_path, capsys):
     gone = forgotten.read(tmp_path)
     assert sorted(gone) == ["01", "02"]
     for named in (["01", "02", "04"], str(table)):
-        with pytest.raises(UserError, match="1 subject, at least 2 needed"):
+        with pytest.raises(UserError, match="1 subject, but at least 2 are needed"):
             cohort(named, gone)
     forgotten.add(tmp_path, "03")
     with pytest.raises(UserError, match="no subject is left"):
@@ -123,7 +123,9 @@ def test_subjects_of_own_data_are_all_of_the_tree(tmp_path):
     assert subjects.of(config, str, {}) == ["01", "02"]
     assert subjects.cohort(config, str, ["01", "02"], {}) == ["01", "02"]
     assert subjects.of(config, str, {"01": "2020-01-01"}) == ["02"]
-    with pytest.raises(UserError, match=r"pretrain\.subjects is not given.*1 subject, at least 2"):
+    with pytest.raises(
+        UserError, match=r"pretrain\.subjects is not set.*1 subject, but at least 2"
+    ):
         subjects.cohort(config, str, ["02"], {})
 
 
@@ -132,7 +134,7 @@ def test_subjects_of_own_data_are_all_of_the_tree(tmp_path):
     [
         ({"subjects": "pooled"}, None, ["01", "02"], r"set windows\.window"),
         ({"subjects": "pooled", "pool": ["01", "09"]}, 2, ["01", "02"], "names 09"),
-        ({"subjects": "pooled"}, 2, ["01"], "there is one subject"),
+        ({"subjects": "pooled"}, 2, ["01"], "there is only one subject"),
         ({"subjects": "pooled"}, 2, ["01", "02"], None),
         ({"subjects": "each"}, None, ["01"], None),
     ],

@@ -151,7 +151,7 @@ def test_shorter_training_does_not_take_a_longer_one_for_its_own(tmp_path, capsy
     history = fit(shorter, tmp_path / "state", epochs=2)
     assert history == fit(own, tmp_path / "own", epochs=2)
     assert same(shorter, own) and not same(shorter, longer)
-    assert "starting anew" in capsys.readouterr().err
+    assert "starting again" in capsys.readouterr().err
 
 
 def test_best_state_counts_the_starting_point(tmp_path):

@@ -1,7 +1,7 @@
 """Real BOLD (Haxby et al. 2001, one subject): eight kinds of objects, read from runs that were left out.
 
 The data are not in the repository. They are looked for in the folder that BOLDREEL_HAXBY names, and in
-``shared/data/haxby2001`` beside the checkout; without them the test is skipped and says so.
+``shared/data/haxby2001`` next to the checkout; without them the test is skipped and says so.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The command `boldreel`: check and run the workflow, and ask what a configuration comes to.
+"""The command `boldreel`: check a study, run the workflow, and explain its configuration.
 
-The steps of the workflow have command lines of their own: `python -m boldreel.<stage>.<step> --help`.
+The steps of the workflow have their own command lines: `python -m boldreel.<stage>.<step> --help`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from boldreel.errors import UserError
 
 
 def snakefile() -> Path:
-    """The Snakefile: of the folder that the command is called in, else of this library's checkout.
+    """The Snakefile of the working directory or else of this library's checkout.
 
-    Raises UserError where there is neither.
+    Raises UserError if there is neither.
     """
     above = [
         base for base in Path(__file__).parents if Path(__file__).is_relative_to(base / "workflow")
@@ -29,8 +29,8 @@ def snakefile() -> Path:
         if (base / "workflow" / "Snakefile").is_file():
             return base / "workflow" / "Snakefile"
     raise UserError(
-        "no workflow/Snakefile here; call boldreel in a checkout of the workflow, or in a folder that "
-        "snakedeploy has made"
+        "no workflow/Snakefile here; run boldreel in a checkout of the workflow, or in a folder that "
+        "snakedeploy created"
     )
 
 
@@ -38,7 +38,7 @@ DEMO = Path("config/config.yaml")
 
 
 def configured(files: Sequence[Path], settings: Sequence[str] = ()) -> dict[str, Any]:
-    """What the user named: files, later ones winning, then `key=value` settings, merged as Snakemake does.
+    """The keys that the user set: files, then `key=value` settings. Later ones override, as in Snakemake.
 
     Where none of them names a data set, config/config.yaml comes first, as in the Snakefile: the working
     directory's, else the checkout's. Raises UserError for a file that is missing, and for what is no YAML.
@@ -69,13 +69,13 @@ def _read(path: Path) -> dict[str, Any]:
     import yaml
 
     if not path.is_file():
-        raise UserError(f"{path}: configuration not found; name one with --configfile")
+        raise UserError(f"{path}: configuration not found; give one with --configfile")
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: no YAML ({' '.join(str(error).split())})") from None
+        raise UserError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
     if not isinstance(found, dict):
-        raise UserError(f"{path}: no configuration; it must hold `key: value` lines")
+        raise UserError(f"{path}: not a configuration; write `key: value` lines")
     return found
 
 
@@ -88,9 +88,9 @@ def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
 
 
 def explain(given: dict[str, Any], key: str) -> str:
-    """Value of a dotted key, where it comes from, what it may be, and what it means.
+    """Value, origin, presets and meaning of a dotted key; for a section, one line per key.
 
-    A section gives a line for each of its keys. Raises UserError for an unknown key.
+    Raises UserError for an unknown key.
     """
     import difflib
 
@@ -142,7 +142,7 @@ def _config(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Everything that is known before the first job; the first mistake ends it."""
+    """Print what a run would start with, and run every check that needs no job; stop at the first mistake."""
     from boldreel import configuration, resolved
     from boldreel.base_models import check as models_check
     from boldreel.study import preflight
@@ -173,7 +173,7 @@ def _check(args: argparse.Namespace) -> None:
         *(["--configfile", *map(str, args.configfile)] if args.configfile else []),
         *(["--config", *args.config] if args.config else []),
     ]
-    print(f"{'with these models' if absent else 'ready'}: {shlex.join(words)}")
+    print(f"{'after the download' if absent else 'ready'}: {shlex.join(words)}")
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -199,36 +199,41 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="configurations; of several later ones win (default: the demo's, config/config.yaml)",
+        help="configuration files; later files override earlier ones (default: config/config.yaml)",
     )
     shared.add_argument(
         "--config",
         nargs="+",
         default=[],
         metavar="KEY=VALUE",
-        help="single keys, which win over files",
+        help="single keys; they override the files",
     )
     run = verbs.add_parser(
-        "run", parents=[shared], help="run the workflow; further words go to Snakemake"
+        "run",
+        parents=[shared],
+        help="run the workflow; arguments after -- go to Snakemake",
+        epilog="Arguments after -- go to Snakemake: boldreel run --configfile mine.yaml -- --dry-run",
     )
     run.set_defaults(act=_run)
     check = verbs.add_parser(
-        "check", parents=[shared], help="what a run would begin with, and what would stop it"
+        "check",
+        parents=[shared],
+        help="show subjects, runs and models, and stop at the first mistake",
     )
     check.set_defaults(act=_check)
     config = verbs.add_parser(
-        "config", parents=[shared], help="print every value and where it comes from"
+        "config", parents=[shared], help="print every value of the configuration and its origin"
     )
     config.add_argument(
-        "--explain", metavar="KEY", help="one key, such as align.epochs, or a section"
+        "--explain", metavar="KEY", help="explain one key, such as align.epochs, or a section"
     )
-    config.add_argument("--schema", action="store_true", help="the JSON schema, for editors")
+    config.add_argument("--schema", action="store_true", help="print the JSON schema, for editors")
     config.set_defaults(act=_config)
     return asked
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Carry out one command; a user's mistake ends it with one line and exit code 2."""
+    """Run one command; a user's mistake ends it with one line and exit code 2."""
     asked = parser()
     args, more = asked.parse_known_args(argv)
     if more and args.verb != "run":

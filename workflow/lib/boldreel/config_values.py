@@ -1,6 +1,6 @@
 """Values of `--config` as what they are: numbers, booleans, null.
 
-Takes a configuration and its JSON schema; leaves the configuration with texts read where the schema wants
+Takes a configuration and its JSON schema; returns the configuration with texts read where the schema wants
 something else. Snakemake hands on everything inside braces as text: `align={epochs: 7}` arrives as
 {"align": {"epochs": "7"}}.
 """
@@ -17,7 +17,7 @@ def typed(value: Any, rules: Mapping[str, Any]) -> Any:
 
     A text is read as YAML would read it without quotes, and only if what comes out has a type (or is among
     the values) that the schema allows: "7" stays a text where the schema wants one, and "seven" stays for
-    the validation to refuse. Where null or a number is allowed beside text, "null" and "7" are these.
+    the validation to refuse. Where null or a number is allowed besides text, "null" and "7" are these.
     Where the schema says nothing of the type, as of the options of a method, JSON's numbers, true, false
     and null are read, and nothing else: "no" stays.
     """

@@ -1,6 +1,6 @@
-"""The configuration: checked against its definition, completed by its preset and the defaults.
+"""The configuration: checked against its definition, completed from its preset and the defaults.
 
-Takes what Snakemake read from the YAML files; returns a complete dictionary.
+Reads what Snakemake loaded from the YAML files; returns a complete dictionary.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from boldreel.config_values import typed
 from boldreel.errors import UserError
 from boldreel.sections import SECTIONS, Configuration
 
-# The presets of the embedded data set and, unless another is named, of own data.
+# The presets of the simulated data set and, by default, of own data.
 DEMO, OWN = "demo", "base"
-EMBEDDED_MODELS = "resources/insilico"  # base models that know the demo's world alone
+EMBEDDED_MODELS = "resources/insilico"  # base models that work on the demo only
 
 
 @cache
 def schema() -> dict[str, Any]:
-    """The JSON schema of the configuration: not to be changed."""
+    """The JSON schema of the configuration; do not modify it."""
     return settings.schema(Configuration)
 
 
@@ -36,14 +36,14 @@ def preset_of(config: Mapping[str, Any]) -> str:
 
 
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:
-    """`config` with what it does not name: from its preset, else from the defaults.
+    """`config`, completed from its preset and the defaults.
 
-    Own data (`bids` is set) meet nothing of the demo.
+    Nothing of the demo applies to own data (`bids` is set).
 
     Raises
     ------
-    UserError : an unknown key (the nearest known one is named), one that is missing, a value that does not
-        fit, values that do not go together, or something of the demo with own data.
+    UserError : an unknown key (the message names the nearest known one), a missing key, a value of the
+        wrong kind, values that contradict each other, or something of the demo with own data.
     """
     import jsonschema
 
@@ -52,7 +52,9 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     _check_shape(config)
     name = preset_of(given)
     if name not in presets.NAMES:
-        raise UserError(f"configuration: preset {name!r} is none of {', '.join(presets.NAMES)}")
+        raise UserError(
+            f"configuration: no preset {name!r}; choose one of {', '.join(presets.NAMES)}"
+        )
     if given.get("bids"):
         _check_own(given, name)
     filled, missing = _filled(given, presets.load(name), rules)
@@ -94,22 +96,22 @@ def _check_shape(config: Mapping[str, Any], above: str = "") -> None:
 
 
 def _check_own(config: Mapping[str, Any], preset: str) -> None:
-    """UserError where own data would meet something of the demo."""
+    """UserError if own data are combined with something of the demo."""
     if preset == DEMO:
         raise UserError(
-            f"configuration: preset {DEMO} is for the embedded data set, but `bids` is set; name {OWN} or "
-            "mindvideo, and leave config/config.yaml out of --configfile"
+            f"configuration: preset {DEMO} is for the simulated data set, but `bids` is set; use {OWN} or "
+            "mindvideo, and remove config/config.yaml from --configfile"
         )
     if config.get("insilico"):
         raise UserError(
-            "configuration: `insilico` describes the embedded data set, but `bids` is set; remove one of them"
+            "configuration: `insilico` describes the simulated data, but `bids` is set; remove one of them"
         )
     models = config.get("models")
     for name, model in models.items() if isinstance(models, Mapping) else ():
         if _embedded(str(model)):
             raise UserError(
-                f"configuration: models.{name}: {model} knows the embedded data set alone; remove the line, "
-                f"and preset {preset} names a model for own data"
+                f"configuration: models.{name}: {model} works on simulated data only; remove this key "
+                f"to get the model of preset {preset}"
             )
 
 
@@ -124,9 +126,9 @@ def _embedded(model: str) -> bool:
 def _filled(
     config: Mapping[str, Any], preset: Mapping[str, Any], rules: Mapping[str, Any], above: str = ""
 ) -> tuple[dict[str, Any], list[str]]:
-    """(`config` with what it does not name, dotted names of what nothing gives).
+    """(completed `config`, dotted names of keys that have no value anywhere).
 
-    What `config` names is kept, known or not: the schema judges it.
+    Unknown keys of `config` are kept: the schema reports them.
     """
     filled, missing = dict(config), []
     for key, rule in rules["properties"].items():
@@ -147,12 +149,12 @@ def _filled(
 
 
 def _following(given: Mapping[str, Any], filled: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
-    """{key: (value, the key it follows)} of what the user did not name and another value decides."""
+    """{key: (value, the key it follows)} of keys that the user did not set and another value decides."""
     found: dict[str, tuple[Any, str]] = {}
     if filled["pretrain"]["cohort"] is None:
         found["pretrain.cohort"] = filled["dataset"], "dataset"
     if filled["bold"]["engine"] == "embedded" and value_of(given, "roi.atlas") is None:
-        # The one atlas for that engine's space.
+        # The only atlas in that engine's space.
         found["roi.atlas"] = "visual-centres", "bold.engine"
     return found
 
@@ -160,7 +162,7 @@ def _following(given: Mapping[str, Any], filled: Mapping[str, Any]) -> dict[str,
 def origins(config: Mapping[str, Any]) -> dict[str, str]:
     """Where each value of the complete configuration comes from.
 
-    "yours", "preset NAME", "default", or "follows KEY" where another value decides.
+    "yours", "preset NAME", "default", or "follows KEY" if another value decides.
     """
     config = typed(config, schema())
     name, nothing = preset_of(config), object()
@@ -182,7 +184,7 @@ def origins(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def value_of(config: Mapping[str, Any], key: str, default: Any = None) -> Any:
-    """The value of a dotted key, or `default` where there is none."""
+    """The value of a dotted key, or `default` if there is none."""
     value: Any = config
     for part in key.split("."):
         if not isinstance(value, Mapping) or part not in value:
@@ -196,9 +198,10 @@ def _explain(error: Any) -> str:
     if error.validator == "additionalProperties":
         known = sorted(error.schema.get("properties", {}))
         unknown = sorted(set(error.instance) - set(known))[0]
+        section = f"{where}." if where else ""
         near = difflib.get_close_matches(unknown, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-        name = f"{where}.{unknown}" if where else unknown
+        hint = f"did you mean {section + near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+        name = section + unknown
         return f"configuration: unknown key {name!r}; {hint}"
     if error.validator == "minItems":
         count = f"{len(error.instance)} given, at least {error.validator_value} needed"

@@ -16,23 +16,22 @@ from boldreel.settings import leaves
 
 HEAD = """# Configuration
 
-Made from the sections' `settings.py` and the presets in `workflow/lib/boldreel/presets/` by `make
-config-page`; do not edit.
+Generated from the sections' `settings.py` and the presets in `workflow/lib/boldreel/presets/` by
+`make config-page`; do not edit.
 
-- `config.yaml`: the embedded demo, which needs no data. It is read wherever no other configuration
-  names `bids`.
+- `config.yaml`: the demo, which needs no data. It is read if no other configuration sets `bids`.
 - `bids.yaml`: start here for your own data. `cc2017.yaml`, `hcp.yaml`: those data sets.
 - `subjects.tsv`: one row per subject; columns `subject` (label without "sub-"), `exclude` (true
-  leaves the subject out of everything) and any others for your own notes.
+  excludes the subject from everything) and any others for your own notes.
 
-Name your configuration with `--configfile mine.yaml` (of several files later ones win), or set
-single keys with `--config seed=1` (nested: `--config 'bold={engine: derivatives}'`). What nobody
-names comes from the `preset`: `demo` for the embedded data set, `base` for own data and one GPU of
-24 GB, `mindvideo` for the sizes of the paper. Where a key has one value, it is everybody's default;
-where it has three, they are those of **demo · base · mindvideo**. A key marked *required* has none.
-An unknown key ends the run with one line that names the nearest known one. Times and lags are in
-seconds, lengths in millimetres unless a row says otherwise.
-`results/{dataset}/config.resolved.yaml` lists every value of a run and where it comes from.
+Give your configuration with `--configfile mine.yaml` (later files override earlier ones), or set
+single keys with `--config seed=1` (nested: `--config 'bold={engine: derivatives}'`). Keys that you
+do not set come from the `preset`: `demo` for the simulated data set, `base` for your own data and
+one GPU with 24 GB, `mindvideo` for the sizes of the paper. A single value in the tables is the
+default of all presets; three values are those of **demo · base · mindvideo**. A key marked
+*required* has no default. An unknown key stops the run with one line that names the nearest known
+key. Times and lags are in seconds and lengths in millimetres, unless a row says otherwise.
+`results/{dataset}/config.resolved.yaml` lists every value of a run and its origin.
 """
 
 

@@ -1,9 +1,9 @@
 """Delete everything that was derived from one subject: `python -m boldreel.forget --subject sub-03`.
 
 Takes the results, training states and logs of a data set and its lists of subjects; finds, by the provenance
-that stands beside every artefact, all that the subject's data went into, over any number of steps; lists it
+that stands next to every artefact, all that the subject's data went into, over any number of steps; lists it
 and, once confirmed, deletes it, excludes the subject in the lists and notes it in the results
-(`forgotten.tsv`). Later runs make the shared models and tables anew without the subject, wherever the
+(`forgotten.tsv`). Later runs make the shared models and tables again without the subject, wherever the
 configuration still names it. Raw data elsewhere, and what others copied, are not touched.
 """
 
@@ -271,7 +271,7 @@ def main(argv: list[str] | None = None) -> None:
         f"{len(found.paths)} files and folders, {total / 1e6:.0f} MB, are derived from sub-{label}."
     )
     if found.models:
-        print("Shared models trained on it, which the next run trains anew without:")
+        print("Shared models trained on it, which the next run trains again without:")
         for path in found.models:
             print(f"  {path}")
     if found.missing:

@@ -1,6 +1,6 @@
 """Which of the library's modules a step imports, directly or through others, and their hash.
 
-Takes a module's dotted name; leaves file paths or a hash. Snakemake does not see that an imported
+Takes a module's dotted name; returns file paths or a hash. Snakemake does not see that an imported
 module changed: each rule carries this hash as a parameter, so that exactly the stages that import a
 changed module run again. Read from the source, nothing is imported; imports inside functions count.
 """

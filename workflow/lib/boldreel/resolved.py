@@ -1,4 +1,4 @@
-"""What a configuration comes to: every value and where it comes from, and the lines a run begins with."""
+"""The resolved configuration: every value with its origin, and the summary printed at the start of a run."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from boldreel.data import atomic
 from boldreel.layout import Layout
 from boldreel.settings import leaves
 
-_FEW = 8  # subjects that are named; of more, so many
-# What data set and who, which the summary says anyway or no preset knows.
+_FEW = 8  # at most this many subjects are named
+# Keys that the summary prints anyway, or that no preset sets.
 _SAID = (
     "dataset",
     "bids",
@@ -28,18 +28,18 @@ _SAID = (
 def text(given: Mapping[str, Any], complete: Mapping[str, Any]) -> str:
     """The complete configuration as YAML. Each value's comment says where it comes from.
 
-    given : what the user named. The text is itself a configuration that resolves to the same.
+    given : the keys that the user set. The text is itself a configuration that resolves to the same values.
     """
     lines = [
-        "# Every value of this run. Its comment says where it comes from. With --configfile this file",
-        "# gives the same run again.",
+        "# Every value of this run; comments say where each comes from. Use this file with --configfile",
+        "# to repeat the run.",
     ]
     origins = configuration.origins(given)
     open_sections: list[str] = []
     for key, origin in origins.items():
         nothing = object()
         value = configuration.value_of(complete, key, nothing)
-        if value is nothing:  # the simulated data set, beside own data
+        if value is nothing:  # `insilico`, with own data
             continue
         *sections, name = key.split(".")
         for depth, section in enumerate(sections):
@@ -59,7 +59,7 @@ def _yaml(value: Any) -> str:
 
 
 def write(folder: Path | str, given: Mapping[str, Any], complete: Mapping[str, Any]) -> None:
-    """Write `config.resolved.yaml` in the results of the data set, if it says something new."""
+    """Write `config.resolved.yaml` to the results of the data set if its content changed."""
     path, now = Path(Layout(str(folder)).resolved_configuration()), text(given, complete)
     if not path.is_file() or path.read_text(encoding="utf-8") != now:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,9 +72,9 @@ def summary(
     subjects: Sequence[str],
     runs: Mapping[str, int],
 ) -> list[str]:
-    """The lines that a run begins with: data set, subjects, runs, preset, base models, what differs.
+    """The lines printed at the start of a run: data set, subjects, runs, preset, base models, differences.
 
-    runs : number of runs of all subjects by split.
+    runs : number of runs of all subjects, by split.
     """
     shown = ", ".join(subjects[:_FEW]) + (", …" if len(subjects) > _FEW else "")
     counted = ", ".join(f"{number} {split}" for split, number in runs.items())
@@ -84,12 +84,12 @@ def summary(
         f"data set: {complete['dataset']} ({complete['bids'] or 'simulated'})",
         f"subjects: {len(subjects)} ({shown}); runs: {counted}",
         f"preset: {complete['preset']}; base models: {models}",
-        f"differs from the preset: {', '.join(differing) or 'nothing'}",
+        f"changes to the preset: {', '.join(differing) or 'none'}",
     ]
 
 
 def differences(given: Mapping[str, Any], complete: Mapping[str, Any]) -> list[str]:
-    """`key value (usual value)` of every key that the user gave another value than preset or default."""
+    """`key = value (instead of the usual value)` for every key that the user changed."""
     preset, rules = presets.load(complete["preset"]), dict(leaves(configuration.schema()))
     found = []
     for key, origin in configuration.origins(given).items():
@@ -97,5 +97,5 @@ def differences(given: Mapping[str, Any], complete: Mapping[str, Any]) -> list[s
         value = configuration.value_of(complete, key, usual)
         said = key in _SAID or key.split(".")[0] in _SAID
         if origin == "yours" and value != usual and not said:
-            found.append(f"{key} {json.dumps(value)} ({json.dumps(usual)})")
+            found.append(f"{key} = {json.dumps(value)} (instead of {json.dumps(usual)})")
     return found

@@ -1,7 +1,7 @@
 """One run at a time in a folder, and who wrote there last.
 
 Snakemake's own lock is in the working directory, so two working directories could write to one folder of
-results. Takes a folder; leaves `.lock` in it: a file that the running Snakemake holds (flock), with a few
+results. Takes a folder; returns `.lock` in it: a file that the running Snakemake holds (flock), with a few
 lines about the run. The operating system releases it when the process ends, even by kill -9; the lines stay.
 """
 

@@ -1,4 +1,4 @@
-"""The whole configuration: what stands at its top level, and the sections of the stages."""
+"""The whole configuration: the top-level keys and the sections of the stages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Segments:
 
     train: tuple[str, ...] = required("Training segments, as shell patterns.")
     validation: tuple[str, ...] = required(
-        "Training segments held out for every choice; taken out of train."
+        "Training segments held out for all choices; removed from train."
     )
     test: tuple[str, ...] = required("Test segments; nothing is fitted on them.")
 
@@ -40,18 +40,18 @@ class Models:
     image_classifier: str = by_preset("Classifier of single frames.")
     video_classifier: str = by_preset("Classifier of clips.")
     caption: str | None = by_preset(
-        "Captioner for movies without annotations, and of reconstructions; where it is null, a "
-        "reconstruction's caption is the training caption nearest to it for CLIP."
+        "Captioner for movies without annotations and for reconstructions. If null, a "
+        "reconstruction gets the training caption that is nearest to it in CLIP."
     )
     alexnet: str | None = setting(
         None,
-        "File of AlexNet's weights in torchvision's naming (`.pth`, `.safetensors`), for LPIPS and "
-        "identification by its layers; where it is null, the image classifier's layers are taken and LPIPS "
-        "is left out.",
+        "File with AlexNet's weights in torchvision's naming (`.pth`, `.safetensors`), for "
+        "LPIPS and identification by its layers. If null, identification uses the image "
+        "classifier's layers, and LPIPS is omitted.",
     )
     sentence: str | None = setting(
         None,
-        "Model of sentences by which captions are compared; where it is null, CLIP's text encoder.",
+        "Sentence model that compares captions; if null, CLIP's text encoder.",
     )
 
 
@@ -65,51 +65,49 @@ class Configuration:
     )
     preset: str | None = setting(
         None,
-        "Scale of everything below that has three values: `base` for own data and one GPU of 24 GB, "
-        "`mindvideo` for the sizes of the paper, `demo` for the embedded data set. Null is `base` where "
-        "`bids` is set, else `demo`.",
+        "Scale of all keys below that have three values: `base` for your own data and one GPU "
+        "with 24 GB, `mindvideo` for the sizes of the paper, `demo` for the simulated data set."
+        " Null means `base` if `bids` is set, else `demo`.",
         choices=(*presets.NAMES, None),
     )
-    bids: str | None = setting(
-        None, "Root of a raw BIDS data set; null simulates the embedded one."
-    )
+    bids: str | None = setting(None, "Root of a raw BIDS data set; null simulates one.")
     subjects: str | None = setting(
         None,
-        'Table with a column `subject` (labels without "sub-") and optionally `exclude`. Null takes every '
-        "subject of the data set.",
+        'Table with a column `subject` (labels without "sub-") and optionally `exclude`. Null '
+        "means every subject of the data set.",
     )
     seed: int = setting(20230507, "Seed of everything random.", minimum=0)
     results: str = setting("results", "Folder of all results.")
     state: str = setting(
-        "state", "Folder of training states, from which a stopped training goes on."
+        "state", "Folder of training states, from which a stopped training resumes."
     )
     memory_factor: float = by_preset(
-        "Memory that jobs ask for, in units of what the demo's jobs need.", above=0
+        "Memory that jobs request, relative to the demo's jobs.", above=0
     )
     methods: tuple[str, ...] = setting(
         ("mindvideo",),
-        "Methods that reconstruct: `mindvideo`, which all stages serve, and next to it any of `linear`, "
-        "`cvgan`, `selfsupervised` (docs/methods.md says how to add one).",
+        "Methods that reconstruct: `mindvideo`, the main method, and any of `linear`, `cvgan`, "
+        "`selfsupervised` (docs/methods.md says how to add one).",
         items={"pattern": "^[a-z][a-z0-9_]*$"},
         contains={"const": "mindvideo"},
         unique=True,
     )
     method_options: dict[str, dict[str, Any]] = setting(
         {},
-        "Options of the other methods by name, `{linear: {readout: nearest}}`; each method's settings.py "
-        "lists its own.",
+        "Options of the other methods by name, such as `{linear: {readout: nearest}}`. Each "
+        "method's settings.py lists its options.",
     )
     segments: Segments = subsection(
         Segments, "Which segments (BIDS tasks) belong to which split, as shell patterns."
     )
     models: Models = subsection(
         Models,
-        "Base models, each a folder in Hugging Face layout or a model of the hub, `owner/name` or "
-        "`owner/name@revision` (branch, tag or commit). `python -m boldreel.base_models KEY=NAME …` "
-        "downloads them; a model that the hub's cache holds is taken as it is there.",
+        "Base models, each a folder in Hugging Face layout or a model of the hub, `owner/name` "
+        "or `owner/name@revision` (branch, tag or commit). `python -m boldreel.base_models "
+        "KEY=NAME …` downloads them; a model in the hub's cache is used as it is.",
     )
     insilico: InsilicoSettings = subsection(
-        InsilicoSettings, "The simulated data set of the demo; refused where `bids` is set."
+        InsilicoSettings, "The simulated data set of the demo; an error if `bids` is set."
     )
     stimuli: StimuliSettings = subsection(StimuliSettings, "Movies: decoding, shots, clips.")
     bold: BoldSettings = subsection(BoldSettings, "Preprocessing.")
@@ -121,8 +119,8 @@ class Configuration:
     align: AlignSettings = subsection(AlignSettings, "The spatiotemporal encoder of each subject.")
     ablate: AblateSettings = subsection(
         AblateSettings,
-        "`make ablate`: the encoder without one of its parts, and a new subject with few minutes of data. "
-        "What is not named here is as in `align`, without a linear path.",
+        "`make ablate`: the encoder without one of its parts, and a new subject with a few "
+        "minutes of data. Keys that are missing here are as in `align`, without a linear path.",
     )
     generator: GeneratorSettings = subsection(
         GeneratorSettings, "The video generator, tuned on training movies."

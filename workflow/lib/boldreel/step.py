@@ -1,6 +1,6 @@
 """How a step starts and ends when Snakemake, or a person, runs `python -m boldreel.<stage>.<step>`.
 
-Takes a `main(argv)`; leaves an exit code: 0, 2 after a user's mistake or where the disk takes nothing (one
+Takes a `main(argv)`; returns an exit code: 0, 2 after a user's mistake or where the disk takes nothing (one
 line on standard error), or 143 after SIGTERM (training steps save their state on the way out).
 """
 

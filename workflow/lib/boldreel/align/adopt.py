@@ -1,7 +1,7 @@
 """Published checkpoints as models of this library.
 
-Takes a weights file under the published parameter names (MinD-Vis' masked autoencoder, Chen et al., CVPR
-2023, or MinD-Video's fMRI encoder, NeurIPS 2023), safetensors or tensors alone pickled; leaves a folder that
+Reads a weights file under the published parameter names (MinD-Vis' masked autoencoder, Chen et al., CVPR
+2023, or MinD-Video's fMRI encoder, NeurIPS 2023), safetensors or tensors alone pickled; writes a folder that
 `MaskedAutoencoder` or `PublishedEncoder.from_pretrained` opens. Sizes are read from the shapes; the
 number of heads, which no shape shows, is the published one unless given. Names that lack or are too many
 are refused, all of them listed.

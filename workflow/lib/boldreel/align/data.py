@@ -1,6 +1,6 @@
 """What the alignment of one subject is fitted on.
 
-Takes windows, series, voxels and features on disk; leaves trials and targets as arrays. Test
+Takes windows, series, voxels and features on disk; returns trials and targets as arrays. Test
 windows are never read here.
 """
 
@@ -123,7 +123,7 @@ def training_and_validation(trials: Trials, validation: set[str]) -> tuple[Trial
     if len(set(trials.segment[~held])) < 2:
         raise UserError(
             f"segments: training has {', '.join(names)} with {', '.join(chosen)} for validation; "
-            "alignment needs two training segments beside the validation segment"
+            "alignment needs two training segments next to the validation segment"
         )
     return trials.take(~held), trials.take(held)
 

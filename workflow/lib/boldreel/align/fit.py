@@ -1,6 +1,6 @@
 """Decoders fitted on trials: the ridge, and the encoder that stands on it.
 
-Takes the trials of one subject, or of several pooled; leaves both decoders, the history of the training
+Takes the trials of one subject, or of several pooled; returns both decoders, the history of the training
 and what was chosen. Epochs are judged on the validation segments, and the start, which equals the ridge,
 counts as one: a later epoch is taken only if it is better by more than the standard error over shots, so
 that the encoder does not end below the ridge by luck. At the end the ridge is fitted again on training and
@@ -100,7 +100,7 @@ def own_ridge(
     settings: AlignSettings,
     device: torch.device,
 ) -> LinearDecoder:
-    """The ridge decoder of a subject that knows of no other: the baseline beside a pooled encoder."""
+    """The ridge decoder of a subject that knows of no other: the baseline next to a pooled encoder."""
     linear, targets, penalties = fit_ridge(training, used, settings, device)
     measure_floors(linear, validation)
     if settings.refit:

@@ -1,7 +1,7 @@
 """Which clip is meant: identification scores, their chance, intervals and permutation tests.
 
 Takes similarities of predictions (rows) to true features (columns) and groups of clips that count
-as one (clips of a shot, identical captions); leaves numbers. Every score is an outcome matrix
+as one (clips of a shot, identical captions); returns numbers. Every score is an outcome matrix
 (n, n): entry (a, i) is what prediction a earns when clip i is the truth. Its diagonal is the score,
 and a re-pairing of predictions and truths only looks up other entries.
 """

@@ -1,6 +1,6 @@
 """The ridge decoder of one subject: fitted, calibrated, and cross-fitted for the encoder's sake.
 
-Takes trials; leaves a LinearDecoder. Every showing of a clip is a row of its own: the noise it
+Takes trials; returns a LinearDecoder. Every showing of a clip is a row of its own: the noise it
 brings regularises along the directions in which this subject's data are noisy, and in trials this
 was at least as good as fitting averages.
 """

@@ -1,6 +1,6 @@
 """What the alignment minimises, and how an epoch is judged.
 
-Takes encodings and the features of clips; leaves losses. All cosines are between deviations from
+Takes encodings and the features of clips; returns losses. All cosines are between deviations from
 the training mean: in CLIP space every embedding shares a large mean, which says nothing about the
 clip.
 """

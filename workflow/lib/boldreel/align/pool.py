@@ -1,7 +1,7 @@
 """One encoder for several subjects.
 
-Takes the pretrained model and, of each subject, windows, series and voxels, with the clips and features of
-all; leaves `model/`, `ridge/`, `history.tsv` and `subjects.json` (who is in it). Positions are anatomical,
+Reads the pretrained model and, of each subject, windows, series and voxels, with the clips and features of
+all; writes `model/`, `ridge/`, `history.tsv` and `subjects.json` (who is in it). Positions are anatomical,
 so that the same weights read every subject; what a subject lacks is masked. Test windows are never read.
 Segments are left out together in all subjects, since they saw the same movies.
 """
@@ -71,7 +71,7 @@ def member(
     device: torch.device,
 ) -> Fitted:
     """The pooled encoder for one of its subjects: the same weights, with the subject's positions, mean
-    response and sizes of predictions; beside it the subject's own ridge."""
+    response and sizes of predictions; next to it the subject's own ridge."""
     import torch
 
     from boldreel.align.assemble import measure_floors

@@ -1,6 +1,6 @@
 """Ridge regression from windows of BOLD to alignment targets.
 
-Takes arrays, leaves arrays. Solved in the dual (rows, not voxels). Cross-validation leaves out
+Takes and returns arrays. Solved in the dual (rows, not voxels). Cross-validation leaves out
 whole segments: trials of one segment never stand on both sides.
 """
 

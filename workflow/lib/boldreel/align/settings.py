@@ -10,7 +10,7 @@ from boldreel.training.settings import MIXED_PRECISION, check_training
 
 @dataclass(frozen=True)
 class RetrievalSettings:
-    """What scoring an encoder by retrieval takes of the section."""
+    """The keys of the section that scoring an encoder by retrieval uses."""
 
     seed: int = from_workflow(0)
     dataset: str = from_workflow("")
@@ -24,26 +24,30 @@ class AlignSettings(RetrievalSettings):
     """The spatiotemporal encoder of each subject."""
 
     pretraining: bool = setting(True, "Start from the pretrained encoder.")
-    depth: int | None = by_preset("Blocks; null takes the pretrained model's.")
+    depth: int | None = by_preset("Blocks; null means the depth of the pretrained model.")
     linear_path: str = setting(
         "ridge",
-        "A linear read-out started from the ridge solution, on which the transformer is a "
-        "residual; none is as published.",
+        "Linear read-out that starts at the ridge solution, with the transformer as a residual;"
+        " none is as published.",
         choices=("ridge", "none"),
     )
     window_attention: bool = setting(
         True, "Volumes of a window attend to each other at every patch."
     )
-    voxels: str = setting("present", "Positions that are read.", choices=("present", "selected"))
+    voxels: str = setting(
+        "present", "Positions that the encoder reads.", choices=("present", "selected")
+    )
     condition: str = setting(
         "projected",
-        "Condition tokens as predicted, or drawn towards those of training captions.",
+        "Condition tokens as predicted, or pulled towards those of training captions.",
         choices=("direct", "projected"),
     )
     sharpness: float = setting(
         20.0, "With projected: inverse temperature of the weights of training captions.", above=0
     )
-    bank: int = setting(512, "With projected: most training captions that are kept.", minimum=1)
+    bank: int = setting(
+        512, "With projected: largest number of training captions to keep.", minimum=1
+    )
     rank: int = setting(128, "Rank of the linear read-out of the condition tokens.", minimum=1)
     variance: float = setting(
         0.999, "Share of the features' variance that the read-outs keep.", minimum=0, maximum=1
@@ -64,48 +68,47 @@ class AlignSettings(RetrievalSettings):
     )
     image_crop: float = setting(
         0.5,
-        "Share of training clips whose image target is that of a random crop "
+        "Share of training clips whose image target comes from a random crop "
         "(`stimuli.variants`); 0 for none.",
         minimum=0,
         maximum=1,
     )
     word_replacement: float = setting(
         0.5,
-        "Share of training clips whose text target is that of their caption with a word replaced "
-        "by a near one (`stimuli.variants`); 0 for none.",
+        "Share of training clips whose text target comes from a caption with one word replaced "
+        "by a similar one (`stimuli.variants`); 0 for none.",
         minimum=0,
         maximum=1,
     )
     averaged: float = setting(
         0.5,
-        "Share of training samples that are means over repeats, the rest single trials.",
+        "Share of training samples that are means over repeats; the rest are single trials.",
         minimum=0,
         maximum=1,
     )
     refit: bool = setting(
-        True, "Fit the linear read-out on validation segments too, once everything is chosen."
+        True, "Refit the linear read-out with the validation segments once all choices are made."
     )
     mixed_precision: str = by_preset("Accelerate's mixed precision.", choices=MIXED_PRECISION)
     processes: int = setting(
         1,
-        "Processes that train together, one a GPU; the batch is parted among them and results "
-        "stay the same.",
+        "Processes that train together, one per GPU. They split each batch; results stay the same.",
         minimum=1,
     )
     gradient_checkpointing: bool = by_preset(
-        "Compute each block again for its gradient in place of keeping what it computed: less "
-        "memory, about a third more time."
+        "Recompute each block in the backward pass: less memory, about a third more time."
     )
     subjects: str = setting(
         "each",
-        "One encoder per subject, as published, or one that all subjects of `pool` share; it "
-        "needs `windows.window`. A subject outside the pool gets it tuned to its own data.",
+        "One encoder per subject, as published, or one shared by all subjects of `pool`, which "
+        "needs `windows.window`. For a subject outside the pool, the shared encoder is tuned to"
+        " its data.",
         choices=("each", "pooled"),
     )
     pool: tuple[str, ...] | None = setting(
         None,
-        "With pooled: subjects that the shared encoder is trained on; null for all. Named, it "
-        "stays as it is when a subject is added.",
+        "With pooled: subjects that train the shared encoder; null for all. If the pool is "
+        "named, a new subject does not change the shared encoder.",
         min_items=2,
     )
 
@@ -121,13 +124,11 @@ class AlignSettings(RetrievalSettings):
 
 @dataclass(frozen=True)
 class AblateSettings:
-    """The encoder taken apart. What is not named here is as in `align`, without a linear path."""
+    """Ablations of the encoder. Keys that are missing here are as in `align`, without a linear path."""
 
     subjects: tuple[str, ...] | None = by_preset(
-        "Subjects whose encoders are taken apart; null for all.", min_items=1
+        "Subjects whose encoders are ablated; null for all.", min_items=1
     )
-    seeds: int = setting(
-        3, "Trainings of each condition, which differ in their random numbers.", minimum=1
-    )
+    seeds: int = setting(3, "Trainings of each condition, with different seeds.", minimum=1)
     epochs: int = by_preset("Passes over the training clips.", minimum=1)
     learning_rate: float = by_preset("Peak learning rate.", above=0)

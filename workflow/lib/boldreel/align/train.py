@@ -1,9 +1,9 @@
 """The alignment of one subject: ridge first, then the encoder that stands on it.
 
-Takes the pretrained model, windows, series, voxels, clips and their features; leaves `model/` (a
-SpatioTemporalEncoder), `ridge/` (a LinearDecoder, the baseline beside it) and `history.tsv`. Test
+Reads the pretrained model, windows, series, voxels, clips and their features; writes `model/` (a
+SpatioTemporalEncoder), `ridge/` (a LinearDecoder, the baseline next to it) and `history.tsv`. Test
 windows are never read. With `--pool`, an encoder of several subjects (`align.pool`): a subject among
-them takes it as it is, another one tunes it; the ridge beside it is the subject's own in any case.
+them takes it as it is, another one tunes it; the ridge next to it is the subject's own in any case.
 """
 
 from __future__ import annotations

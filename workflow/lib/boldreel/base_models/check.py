@@ -1,6 +1,6 @@
 """All base models of a configuration, before the first job: those that cannot be had are told together.
 
-Takes the configuration's `models`; leaves lines. Cheap, and without torch, transformers or diffusers: a
+Takes the configuration's `models`; returns lines. Cheap, and without torch, transformers or diffusers: a
 folder is looked into, a model of the hub is looked up in the hub's cache, and only where jobs are about to
 start is the hub asked whether it has the model.
 """

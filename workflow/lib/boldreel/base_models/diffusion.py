@@ -1,6 +1,6 @@
 """The base model of the generator: Stable Diffusion.
 
-Takes the name from the configuration's `models.diffusion` or its folder; leaves its UNet, VAE, scheduler
+Takes the name from the configuration's `models.diffusion` or its folder; returns its UNet, VAE, scheduler
 config and identity.
 """
 

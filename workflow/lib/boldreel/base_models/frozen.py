@@ -1,6 +1,6 @@
 """The frozen models that look at pictures and words: CLIP, text encoder, captioner, classifiers.
 
-Takes names from the configuration's `models`; leaves networks in evaluation mode, float32, and what
+Takes names from the configuration's `models`; returns networks in evaluation mode, float32, and what
 prepares their input. Image processors are the PIL ones wherever there is a choice, so that pixels do not
 depend on whether torchvision is installed. Every function raises the UserError of
 `boldreel.base_models.load`.

@@ -1,6 +1,6 @@
 """Asking the Hugging Face hub: which files a model has, and downloading those that are read.
 
-Takes a `Repository`; leaves names of files, or a folder in the hub's cache. huggingface_hub is imported
+Takes a `Repository`; returns names of files, or a folder in the hub's cache. huggingface_hub is imported
 only where it is asked.
 """
 

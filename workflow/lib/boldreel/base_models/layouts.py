@@ -1,6 +1,6 @@
 """Which files a base model must have, by its role and its parts.
 
-Takes the names of files, of a folder or of a hub's listing; leaves those that are read and those that are
+Takes the names of files, of a folder or of a hub's listing; returns those that are read and those that are
 missing. Repositories hold more than is read: other formats, other float types, training copies of the
 weights. Where weights lie in several formats, safetensors are taken, as `from_pretrained` does.
 """
@@ -68,7 +68,7 @@ def _diffusers(folder: str) -> Part:
 def _tokenizer(folder: str = "") -> Part:
     """Every kind of vocabulary that is there is taken: the tokenizer's class decides which it reads.
 
-    A `config.json` beside it need not be there: Stable Diffusion's has none.
+    A `config.json` next to it need not be there: Stable Diffusion's has none.
     """
     single = {name for way in _VOCABULARY for name in way}
     more = {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "config.json"}

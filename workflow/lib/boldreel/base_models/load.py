@@ -1,6 +1,6 @@
 """Opening a part of a base model: `from_pretrained` of its class, and one line where it fails.
 
-Takes a role, a name and a class of transformers or diffusers; leaves what the class opens. Files come from
+Takes a role, a name and a class of transformers or diffusers; returns what the class opens. Files come from
 the folder that `resolve` found and from nowhere else, so that a model behaves the same whether it is a
 folder, cached or just downloaded, and with a network or without.
 """

@@ -1,6 +1,6 @@
 """Hidden states of an image classifier as maps.
 
-Takes what `output_hidden_states` of transformers gives, tokens or maps; leaves maps.
+Takes what `output_hidden_states` of transformers gives, tokens or maps; returns maps.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Names of base models: a folder, or `owner/name` or `owner/name@revision` of the Hugging Face hub.
 
-Takes what stands in the configuration's `models`; leaves a path or a `Repository`, or one line on what is
+Takes what stands in the configuration's `models`; returns a path or a `Repository`, or one line on what is
 wrong.
 """
 

@@ -1,6 +1,6 @@
 """The folder of a base model on this machine: named, in the hub's cache, or downloaded into it.
 
-Takes a role (a key of the configuration's `models`) and a name; leaves a folder that holds every file of
+Takes a role (a key of the configuration's `models`) and a name; returns a folder that holds every file of
 the parts that are asked for. What the cache holds is taken as it is, without asking the hub whether its
 branch has moved on since, so that all jobs of a run see the same model.
 """

@@ -1,6 +1,6 @@
 """Preprocessed runs as fMRIPrep or the HCP pipelines leave them, taken as they lie.
 
-Takes the root of a derivatives tree, a subject, a space and the runs that count; leaves a table with a row
+Reads the root of a derivatives tree, a subject, a space and the runs that count; writes a table with a row
 a run: where its BOLD, mask and confounds are, space and resolution, and its timing. Nothing is copied. With
 raw data, the runs that show a movie are held against it: each raw run is there, with its number of volumes
 and its TR. How a space is named: data.derivatives.
@@ -89,7 +89,7 @@ def find(
 def measure(
     found: Found, start: Callable[[Found, dict[str, Any]], Start] = start_times.find
 ) -> Run:
-    """A run's shape and timing from its header and sidecar, and what lies beside it.
+    """A run's shape and timing from its header and sidecar, and what lies next to it.
 
     start : the start time of a run by its sidecar
     """

@@ -1,6 +1,6 @@
 """Affine registration of a T1w to the template, twelve degrees of freedom.
 
-Takes a T1w, with or without skull, and the template's T1w brain; leaves the matrix from T1w to
+Takes a T1w, with or without skull, and the template's T1w brain; returns the matrix from T1w to
 template, world mm. Gauss-Newton on places inside the template's brain only (a skull is not looked
 at), coarse to fine; scale, offset and a quadratic shading of the T1w are fitted at each step, which
 makes the cost a normalised correlation that the coil's shading does not disturb.

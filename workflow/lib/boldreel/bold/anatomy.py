@@ -1,6 +1,6 @@
 """Anatomy of one subject: T1w to template, brain mask, normalised intensities.
 
-Takes a T1w image; leaves, in fMRIPrep's naming, the intensity-normalised T1w, its brain mask, the
+Reads a T1w image; writes, in fMRIPrep's naming, the intensity-normalised T1w, its brain mask, the
 affine transforms between T1w and template, the brain at 2 mm that runs are coregistered to, and the
 template's brain and tissues on the output grid of the runs.
 """

@@ -1,6 +1,6 @@
 """cc2017 (Wen et al. 2018, Cereb Cortex 28:4136) as a data set that the pipeline reads.
 
-Takes the authors' unpacked archives (``video_fmri_dataset/`` with ``stimuli/`` and ``subjectN/``); leaves,
+Reads the authors' unpacked archives (``video_fmri_dataset/`` with ``stimuli/`` and ``subjectN/``); writes,
 by links and without copying an image, ``bids/`` (movies, events, T1w) and ``derivatives/`` (the runs in
 fMRIPrep's naming, CIFTI in fsLR and volumes in MNI, untrimmed, with their timing). Counts are checked:
 18 training segments of two repeats, five test segments of ten, 245 or 246 volumes.

@@ -1,7 +1,7 @@
 """Checks of the raw data before anything long starts.
 
-Takes BOLD files of a BIDS data set (with their sidecars), the events of those that show a movie, and the
-movies; leaves a list of what was found good, or one line that says what is wrong, where, and how to mend it.
+Reads BOLD files of a BIDS data set (with their sidecars), the events of those that show a movie, and the
+movies; writes a list of what was found good, or one line that says what is wrong, where, and how to mend it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Confounds of a run, under fMRIPrep's column names.
 
-Takes the motion parameters and the preprocessed series; leaves columns of n values, in order. NaN
+Takes the motion parameters and the preprocessed series; returns columns of n values, in order. NaN
 stands where fMRIPrep has n/a (the first row of everything that is a difference).
 """
 

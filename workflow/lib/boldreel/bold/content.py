@@ -1,6 +1,6 @@
 """What is in a run, said in a hash, so that the same data under two names is found.
 
-Takes BOLD images; leaves hashes of their values. Header, name and compression do not count.
+Takes BOLD images; returns hashes of their values. Header, name and compression do not count.
 """
 
 from __future__ import annotations

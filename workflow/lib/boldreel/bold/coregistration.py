@@ -1,6 +1,6 @@
 """Coregistration of a run's reference to the subject's T1w: rigid, across contrasts.
 
-Takes the mean BOLD volume and the brain of the T1w; leaves the matrix from boldref to T1w, world mm.
+Takes the mean BOLD volume and the brain of the T1w; returns the matrix from boldref to T1w, world mm.
 
 The cost is the correlation ratio (Roche et al. 1998, MICCAI, LNCS 1496:1115): how much of the
 variance of the BOLD volume is explained by a function of the T1w intensity at the same place. The

@@ -1,6 +1,6 @@
 """The data set description of the embedded engine's derivatives.
 
-Takes the derivatives' root; leaves its dataset_description.json, which says plainly what they are.
+Takes the derivatives' root; returns its dataset_description.json, which says plainly what they are.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """fMRIPrep of one subject, in Docker or Apptainer.
 
-Takes a raw BIDS data set, a subject and the ``bold.fmriprep`` section; leaves fMRIPrep's derivatives
+Reads a raw BIDS data set, a subject and the ``bold.fmriprep`` section; writes fMRIPrep's derivatives
 and a table of the runs found in them (bold.adopt). The work directory is kept, so that fMRIPrep goes on
 where it was stopped.
 
@@ -51,7 +51,7 @@ def licence_file(settings: FmriprepSettings) -> Path:
     """FreeSurfer's licence; UserError if there is none."""
     named = settings.licence or os.environ.get("FS_LICENSE")
     if not named:
-        raise UserError(f"config: bold.fmriprep.licence is not set; {_LICENCE_HELP}")
+        raise UserError(f"configuration: bold.fmriprep.licence is not set; {_LICENCE_HELP}")
     path = Path(named)
     if not path.is_file():
         raise UserError(f"{path}: FreeSurfer's licence is not there; {_LICENCE_HELP}")

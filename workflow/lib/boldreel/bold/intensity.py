@@ -1,6 +1,6 @@
 """Bias-robust intensity normalisation of a T1w.
 
-Takes a T1w that is registered to the template; leaves it without the coil's slow shading and with
+Takes a T1w that is registered to the template; returns it without the coil's slow shading and with
 white matter at a fixed value. The shading is a smooth function, cubic in place, fitted to the
 logarithm of intensity where the template says which tissue should be there, so that anatomy is not
 taken for shading.

@@ -1,6 +1,6 @@
 """Rigid head motion of a run by inverse-compositional Gauss-Newton.
 
-Takes the volumes of a run; leaves one 4 x 4 matrix a volume that maps places in the volume (orig) to
+Takes the volumes of a run; returns one 4 x 4 matrix a volume that maps places in the volume (orig) to
 places in the run's reference (boldref), world mm.
 
 Volumes are read as coefficients of cubic B-splines without prefilter: values between voxels are then

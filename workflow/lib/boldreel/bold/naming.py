@@ -1,6 +1,6 @@
 """Names of derivatives, as fMRIPrep gives them.
 
-Takes the output path of a preprocessed run, or a folder and a subject; leaves the paths beside it.
+Takes the output path of a preprocessed run, or a folder and a subject; returns the paths next to it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class RunFiles:
 
     @property
     def sidecar(self) -> Path:
-        """JSON beside the BOLD."""
+        """JSON next to the BOLD."""
         return self.bold.with_suffix(".json")
 
     @property

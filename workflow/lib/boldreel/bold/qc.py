@@ -1,6 +1,6 @@
 """Quality control of a subject's runs.
 
-Takes the preprocessed runs of one subject; leaves qc.tsv (a row a run), PNGs (motion, carpet, tSNR,
+Reads the preprocessed runs of one subject; writes qc.tsv (a row a run), PNGs (motion, carpet, tSNR,
 coregistration with the T1w or, of adopted volumes, with the template) and qc.html with every run. Two
 runs that hold the same data are refused.
 """

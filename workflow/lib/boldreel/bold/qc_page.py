@@ -1,6 +1,6 @@
 """A page on the quality of one subject's runs, for a person to look through before anything is trained.
 
-Takes the measured runs and the subject's figures; leaves one HTML file that needs nothing else: the
+Takes the measured runs and the subject's figures; returns one HTML file that needs nothing else: the
 coregistration, and of every run its numbers, head motion, carpet, map of tSNR and marked volumes with
 the reason.
 """
@@ -117,7 +117,7 @@ def _section(run: RunQuality, threshold: float) -> str:
 
 
 def _chart(label: str, lines: np.ndarray, at: float | None = None) -> str:
-    """Lines (k, n) as SVG, all on one scale that is written beside it; volumes from left to right."""
+    """Lines (k, n) as SVG, all on one scale that is written next to it; volumes from left to right."""
     known = lines[np.isfinite(lines)]
     if not len(known):
         return f"<p>Not known: {label}.</p>"

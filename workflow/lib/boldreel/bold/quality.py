@@ -1,6 +1,6 @@
 """Numbers about the quality of a preprocessed run.
 
-Takes the derivatives of a run; leaves its displacement, marked volumes and temporal signal-to-noise.
+Takes the derivatives of a run; returns its displacement, marked volumes and temporal signal-to-noise.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def measure(bold: Path, raw: Path | None = None) -> RunQuality:
 
     Parameters
     ----------
-    bold : preprocessed run, with mask, sidecar and confounds beside it
+    bold : preprocessed run, with mask, sidecar and confounds next to it
     raw : the raw run, read only where the sidecar does not tell its hash
     """
     files = RunFiles(bold)

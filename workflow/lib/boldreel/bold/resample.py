@@ -1,6 +1,6 @@
 """The one interpolation of a run: from each volume's own grid to the output grid.
 
-Takes slice-time-corrected volumes and one matrix a volume; leaves values at chosen places of the
+Takes slice-time-corrected volumes and one matrix a volume; returns values at chosen places of the
 output grid. Motion, coregistration and normalisation are joined into one matrix before, so that the
 data are interpolated once, by cubic B-splines with their prefilter (exact at the voxels).
 """

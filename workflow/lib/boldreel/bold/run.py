@@ -1,6 +1,6 @@
 """Preprocessing of one BOLD run by the embedded engine.
 
-Takes a raw run (with its sidecar) and the subject's anatomical derivatives; leaves, in fMRIPrep's
+Reads a raw run (with its sidecar) and the subject's anatomical derivatives; writes, in fMRIPrep's
 naming, the run on the output grid in template space (slice-time- and motion-corrected, interpolated
 once, brain only, mean 1000), its mean, mask, confounds, and the transforms that were found.
 """

@@ -13,16 +13,16 @@ Box = tuple[Range, Range, Range]
 
 @dataclass(frozen=True)
 class FmriprepSettings:
-    """How fMRIPrep runs. Its work directory lies under `state`, and it goes on from there."""
+    """How fMRIPrep runs. Its work directory is under `state`, so a stopped run resumes."""
 
     version: str = setting("25.2.7", "Version of fMRIPrep; names the Docker image.")
     image: str | None = setting(
         None,
-        "Docker image (null is `nipreps/fmriprep:{version}`), or the path of an Apptainer image "
+        "Docker image (null means `nipreps/fmriprep:{version}`) or path of an Apptainer image "
         "(`.sif`).",
     )
     licence: str | None = setting(
-        None, "FreeSurfer's licence file; null takes the environment variable `FS_LICENSE`."
+        None, "FreeSurfer's licence file; null means the environment variable `FS_LICENSE`."
     )
     output_spaces: tuple[str, ...] = setting(
         ("MNI152NLin2009cAsym:res-2",), "Output spaces.", min_items=1
@@ -33,7 +33,7 @@ class FmriprepSettings:
     bids_filter: str | None = setting(None, "JSON file with BIDS filters.")
     threads: int = setting(8, "Processors of a subject's run.", minimum=1)
     memory: int = setting(24000, "Memory of a subject's run, MB.", minimum=1000)
-    options: tuple[str, ...] = setting((), "Further words of fMRIPrep's command line.")
+    options: tuple[str, ...] = setting((), "Further command-line arguments of fMRIPrep.")
 
 
 @dataclass(frozen=True)
@@ -60,31 +60,32 @@ class BoldSettings(GridSettings):
     """Preprocessing."""
 
     engine: str = by_preset(
-        "Who preprocesses: boldreel's own engine (it is not fMRIPrep), fMRIPrep in a container, "
-        "or nobody: `derivatives` that are there already.",
+        "What preprocesses the data: boldreel's own engine (not fMRIPrep), fMRIPrep in a "
+        "container, or nothing: `derivatives` that already exist.",
         choices=("embedded", "fmriprep-docker", "fmriprep-apptainer", "derivatives"),
     )
     derivatives: str | None = setting(
         None,
-        "With the engine `derivatives`: root of an fMRIPrep or HCP tree; it is read where it lies.",
+        "With the engine `derivatives`: root of an fMRIPrep or HCP tree, which is read in place.",
     )
     space: str | None = setting(
         None,
-        "With fMRIPrep or `derivatives`: space of the runs, as fMRIPrep's `--output-spaces` names"
-        " it (`MNI152NLin2009cAsym:res-2`); `fsLR` is CIFTI. Null is `MNI152NLin2009cAsym`.",
+        "With fMRIPrep or `derivatives`: space of the runs in the syntax of fMRIPrep's "
+        "`--output-spaces` (`MNI152NLin2009cAsym:res-2`); `fsLR` is CIFTI. Null means "
+        "`MNI152NLin2009cAsym`.",
     )
     start_time: float | None = setting(
         None,
-        "With fMRIPrep or `derivatives`, where their sidecars do not say it (fMRIPrep before "
-        "20.2.4): time within a repetition that slice-time correction moved the volumes to, s; 0 "
-        "where it was not applied. Null takes it from the raw data's `SliceTiming`.",
+        "With fMRIPrep or `derivatives`, if their sidecars do not say it (fMRIPrep before "
+        "20.2.4): time within a repetition to which slice-time correction moved the volumes, s;"
+        " 0 if it was not applied. Null derives it from the raw data's `SliceTiming`.",
         minimum=0,
     )
     fmriprep: FmriprepSettings = subsection(
         FmriprepSettings,
-        "How fMRIPrep runs. Its work directory lies under `state`, and it goes on from there.",
+        "How fMRIPrep runs. Its work directory is under `state`, so a stopped run resumes.",
     )
-    slice_timing: bool = setting(True, "Correct for slice timing where the sidecar gives it.")
+    slice_timing: bool = setting(True, "Correct for slice timing if the sidecar gives it.")
     high_pass: float = setting(128.0, "Longest period of the cosine confounds, s.", above=0)
     a_comp_cor: int = setting(
         5, "CompCor components from white matter and cerebrospinal fluid.", minimum=0

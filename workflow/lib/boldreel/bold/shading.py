@@ -1,6 +1,6 @@
 """Slow shading by the receiving coil, as polynomials of place.
 
-Takes places in space; leaves the terms that registrations fit along with the motion.
+Takes places in space; returns the terms that registrations fit along with the motion.
 """
 
 from __future__ import annotations

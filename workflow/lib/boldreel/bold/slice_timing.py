@@ -1,6 +1,6 @@
 """Slice-time correction: every slice as if acquired at one moment of its volume.
 
-Takes a run and the acquisition time of each slice; leaves the run interpolated along time by cubic
+Takes a run and the acquisition time of each slice; returns the run interpolated along time by cubic
 splines, as one matrix product a slice.
 """
 

@@ -1,11 +1,11 @@
 """The time that the volumes of a preprocessed run stand for, after slice-time correction.
 
-Takes a run's sidecar and the raw data set; leaves BIDS' StartTime (s), the time of volume 0 from the run's
+Takes a run's sidecar and the raw data set; returns BIDS' StartTime (s), the time of volume 0 from the run's
 beginning.
 
 fMRIPrep writes StartTime and SliceTimingCorrected since 20.2.4 (CHANGES.rst). Before, it corrected every
 run whose raw sidecar has SliceTiming, unless it was called with `--ignore slicetiming`, and said so
-nowhere beside the run. It left the time to 3dTshift then, which is the mean of the slices' times (AFNI's
+nowhere next to the run. It left the time to 3dTshift then, which is the mean of the slices' times (AFNI's
 help on -tzero); since 20.2.4 it is the middle of their range (init_bold_stc_wf, `--slice-time-ref` 0.5).
 """
 
@@ -52,7 +52,7 @@ def find(
         time that is none, or not within a repetition.
     """
     if "StartTime" in sidecar:
-        return Start(*_times(found.path, "StartTime", [sidecar["StartTime"]], sidecar))
+        return Start(_times(found.path, "StartTime", [sidecar["StartTime"]], sidecar)[0])
     corrected = sidecar.get("SliceTimingCorrected")
     if found.pipeline == derivatives.HCP or corrected is False:
         return Start(0.0)

@@ -1,7 +1,7 @@
 """The template space: MNI152 2009a symmetric, as nilearn ships it.
 
 Takes nothing but nilearn's files (nilearn itself is not imported: its import costs seconds);
-leaves template images as arrays with affines, and the output grid that all subjects share.
+returns template images as arrays with affines, and the output grid that all subjects share.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def on_grid(name: str, grid: Grid) -> np.ndarray:
     low = np.clip(np.floor(coordinates.min(1)).astype(int) - widths, 0, None)
     high = np.minimum(np.ceil(coordinates.max(1)).astype(int) + widths + 1, values.shape)
     if (high <= low).any():
-        raise UserError("config: bold.output_box lies outside the template; give MNI mm")
+        raise UserError("configuration: bold.output_box lies outside the template; give MNI mm")
     crop = values[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
     smooth = ndimage.uniform_filter(crop, tuple(widths), mode="constant")
     # An even filter is centred half a voxel low.

@@ -1,6 +1,6 @@
 """Rigid and affine transforms between world coordinates.
 
-Takes and leaves 4 x 4 matrices that map points, in mm, RAS: `y = M @ x`. A matrix called
+Takes and returns 4 x 4 matrices that map points, in mm, RAS: `y = M @ x`. A matrix called
 from-A_to-B turns the coordinates of a place in A into those of the same place in B.
 """
 

@@ -1,6 +1,6 @@
 """No two subjects' runs may hold the same data.
 
-Takes the quality tables of all subjects, cohort included; leaves a list of the runs that were compared, or
+Reads the quality tables of all subjects, cohort included; writes a list of the runs that were compared, or
 one line that names the two. (An archive of this field was found to hold one subject's data twice.)
 """
 

@@ -1,6 +1,6 @@
 """Write aside, then rename: a result is there whole or not at all.
 
-Takes the final path; leaves the file or folder in one step, or nothing if the block raised. A disk that is
+Takes the final path; returns the file or folder in one step, or nothing if the block raised. A disk that is
 full or read-only is told in one line.
 """
 
@@ -20,7 +20,7 @@ _UNFINISHED = re.compile(r"^\.[0-9a-f]{8}\.(?=.)")
 
 
 def _aside(path: Path) -> Path:
-    """A name beside `path`, on the same file system, that ends like `path` (suffixes matter)."""
+    """A name next to `path`, on the same file system, that ends like `path` (suffixes matter)."""
     return path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
 
 

@@ -1,6 +1,6 @@
 """Raw BIDS: the runs of a subject, where their events lie, and their sidecars.
 
-Takes a BIDS directory; leaves one Run per BOLD file. Events and sidecars follow BIDS' inheritance: a file
+Takes a BIDS directory; returns one Run per BOLD file. Events and sidecars follow BIDS' inheritance: a file
 higher up applies to every run that has its entities. Standard library only: the Snakefile asks.
 """
 
@@ -181,7 +181,7 @@ def find_events(bids_root: Path | str, subject: str) -> dict[tuple[str, str, int
 
 
 def events_of(bold: Path | str) -> Path:
-    """The events file of a raw run, there or not: beside it, else the nearest further up that applies.
+    """The events file of a raw run, there or not: next to it, else the nearest further up that applies.
 
     BIDS' inheritance: one whose entities the run has; of several in a folder the one with most.
     """
@@ -270,7 +270,7 @@ def read_sidecar(path: Path | str) -> dict[str, Any]:
     merged = inherited(path)
     if not merged:
         raise UserError(
-            f"{path}: no JSON sidecar describes it; write {_stem(path)}.json beside it with "
+            f"{path}: no JSON sidecar describes it; write {_stem(path)}.json next to it with "
             "RepetitionTime (s) and TaskName"
         )
     return merged

@@ -1,6 +1,6 @@
 """CIFTI dense time series (dtseries.nii) through nibabel, checked on the way in.
 
-Takes a path; leaves the series' axes and, memory-mapped where the file is not compressed (CIFTI never
+Takes a path; returns the series' axes and, memory-mapped where the file is not compressed (CIFTI never
 is), its values (volumes, grayordinates).
 """
 

@@ -1,6 +1,6 @@
 """Confounds tables as fMRIPrep writes them, and the embedded engine too.
 
-Takes a TSV with a row for each volume; leaves its columns as arrays. Goes without pandas, whose import takes
+Takes a TSV with a row for each volume; returns its columns as arrays. Goes without pandas, whose import takes
 longer than the steps that run once for every run.
 """
 

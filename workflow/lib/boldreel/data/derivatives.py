@@ -1,6 +1,6 @@
 """Preprocessed runs in a derivatives tree of fMRIPrep or of the HCP pipelines, by their names alone.
 
-Takes the tree's root, a subject and a space; leaves one Found per run. No file is opened, and nothing but
+Takes the tree's root, a subject and a space; returns one Found per run. No file is opened, and nothing but
 the standard library is imported: the Snakefile lists the runs of a thousand subjects with it.
 
 A space is named as fMRIPrep's --output-spaces does: ``MNI152NLin2009cAsym``, ``MNI152NLin2009cAsym:res-2``,
@@ -84,7 +84,7 @@ def parse_space(space: str) -> tuple[str, dict[str, str]]:
     pairs = [part.split("-", 1) for part in parts]
     if not name or any(len(pair) != 2 for pair in pairs):
         raise UserError(
-            f"config: bold.space is {space!r}; give for example {VOLUME}:res-2 or {SURFACE}:den-91k"
+            f"configuration: bold.space is {space!r}; give for example {VOLUME}:res-2 or {SURFACE}:den-91k"
         )
     return name, {key: value for key, value in pairs}
 

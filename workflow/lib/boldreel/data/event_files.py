@@ -1,6 +1,6 @@
 """What a run's events file says was shown when.
 
-Takes a BIDS events.tsv, as BIDS wants it or as spreadsheets and E-Prime write it; leaves a table of
+Takes a BIDS events.tsv, as BIDS wants it or as spreadsheets and E-Prime write it; returns a table of
 presentations, or the names of the movies alone.
 """
 
@@ -116,7 +116,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """
     if not path.is_file():
         raise UserError(
-            f"{path}: no such events file; BIDS wants one beside each run that shows a movie"
+            f"{path}: no such events file; BIDS wants one next to each run that shows a movie"
         )
     width = 0
     try:

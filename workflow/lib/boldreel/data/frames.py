@@ -1,6 +1,6 @@
 """Frames at another size.
 
-Takes and leaves uint8 arrays (n, h, w, 3).
+Takes and returns uint8 arrays (n, h, w, 3).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Number of volumes of an image by its header, without any package: while planning there may be none.
 
-Takes the path of a NIfTI-1, NIfTI-2 or CIFTI-2 file; leaves a number. Everything else about an image is
+Takes the path of a NIfTI-1, NIfTI-2 or CIFTI-2 file; returns a number. Everything else about an image is
 read by data.nifti and data.cifti.
 """
 

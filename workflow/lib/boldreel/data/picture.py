@@ -1,6 +1,6 @@
 """A decoded picture as it is meant to be seen: uint8 RGB, turned, cropped and scaled.
 
-Takes an av.VideoFrame; leaves an array. Colour follows the picture's tags: matrix, range, transfer and
+Takes an av.VideoFrame; returns an array. Colour follows the picture's tags: matrix, range, transfer and
 primaries.
 """
 

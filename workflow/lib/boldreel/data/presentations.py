@@ -1,6 +1,6 @@
 """Presentations: rows of events that go on from each other are one.
 
-Takes a run's events, a row as it stands in the file; leaves a row for each stretch of film that was shown
+Takes a run's events, a row as it stands in the file; returns a row for each stretch of film that was shown
 without a break. Some write a row for each shot or frame of a film (ds000113 has 22,551 in a run): clips
 that lie across two such rows were shown whole.
 

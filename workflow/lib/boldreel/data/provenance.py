@@ -1,7 +1,7 @@
 """Where an artefact came from: hashes of itself, its inputs, config, code, versions, seed, device, cost.
 
-Takes the target and what went into it; leaves `provenance.json` in a folder target, or
-`<file>.provenance.json` beside a file target.
+Takes the target and what went into it; returns `provenance.json` in a folder target, or
+`<file>.provenance.json` next to a file target.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def find(root: str | Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             readable = False
         if not readable:
             raise UserError(
-                f"{path}: not a provenance; what it stands beside cannot be judged: delete both by hand"
+                f"{path}: not a provenance; what it belongs to cannot be judged: delete both by hand"
             )
         if path.name == "provenance.json":
             yield path.parent, entry

@@ -1,6 +1,6 @@
 """Responses to clips: what every later stage takes from windows and series.
 
-Takes windows.parquet and the series of a subject (memory-mapped); leaves an array of windows per
+Takes windows.parquet and the series of a subject (memory-mapped); returns an array of windows per
 clip, or per clip and run. Series are already z-scored per position and run with absent positions
 zero, and nothing is scaled again here: a mean over repeats has a smaller variance than one trial.
 """
@@ -76,7 +76,7 @@ def load_responses(
     widths = table["window"].unique()
     if len(widths) != 1:
         raise UserError(
-            f"{windows}: windows of {sorted(widths)} volumes in one table; build it anew"
+            f"{windows}: windows of {sorted(widths)} volumes in one table; build it again"
         )
     width = int(widths[0]) if window is None else window
     if repeats != "each":
@@ -135,7 +135,7 @@ def window_volumes(first: np.ndarray, width: int, n_volumes: int, where: str = "
         wrong = first[(first < 0) | (first >= n_volumes)][0]
         raise UserError(
             f"{where}: a window starts at volume {wrong}, but the run has volumes 0 to "
-            f"{n_volumes - 1}; build the windows anew from these series"
+            f"{n_volumes - 1}; build the windows again from these series"
         )
     return np.minimum(first[:, None] + np.arange(width), n_volumes - 1)
 

@@ -1,6 +1,6 @@
 """Which of a subject's runs count, and why the others do not.
 
-Takes the runs that were found and the patterns of `segments`; leaves those to work on and those to ignore.
+Takes the runs that were found and the patterns of `segments`; returns those to work on and those to ignore.
 Runs that `segments` names count, and whatever is wrong with one of them stops the plan. For a member of
 the pretraining cohort all other runs, of rest or of any task, count as well, as far as they are intact.
 Standard library only: the Snakefile lists the runs of a thousand subjects with it.

@@ -1,6 +1,6 @@
 """Splits by whole segment: which runs are for training, validation and test.
 
-Takes the config's patterns on segment (task) names; leaves one split per segment. Validation is taken
+Takes the config's patterns on segment (task) names; returns one split per segment. Validation is taken
 out of training. A segment that is both training and test is refused; one that no pattern names is
 not used.
 """

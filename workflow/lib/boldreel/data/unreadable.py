@@ -1,6 +1,6 @@
 """What can be wrong with a model of others, in one line.
 
-Takes what opening it raised; leaves the first line of the reason. Nothing pickled is ever executed.
+Takes what opening it raised; returns the first line of the reason. Nothing pickled is ever executed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Movies on disk: decode at an exact frame rate, encode for browsers.
 
-Takes a movie in any container that FFmpeg reads; leaves uint8 RGB frames (n, h, w, 3), one for each
+Takes a movie in any container that FFmpeg reads; returns uint8 RGB frames (n, h, w, 3), one for each
 time k / frame_rate, namely the picture that a viewer sees at that time: the last one whose
 presentation time is not later. Movie time 0 is the presentation time of the first picture.
 Writes H.264 mp4 (yuv420p, even sizes, index at the front) that every browser plays.

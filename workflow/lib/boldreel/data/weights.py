@@ -1,6 +1,6 @@
 """Tensors by name, in files of others and of one's own.
 
-Takes a safetensors file, or a pickle that holds tensors alone; leaves a dictionary of tensors, and what
+Takes a safetensors file, or a pickle that holds tensors alone; returns a dictionary of tensors, and what
 keeps it from fitting a module. Nothing pickled is ever executed.
 """
 
@@ -17,7 +17,7 @@ from boldreel.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Under these names checkpoints of the field keep their tensors, beside counters of the training.
+# Under these names checkpoints of the field keep their tensors, next to counters of the training.
 _HOLDERS = ("model", "state_dict", "module")
 
 

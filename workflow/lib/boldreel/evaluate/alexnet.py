@@ -1,6 +1,6 @@
 """AlexNet's five convolutional stages, with weights in torchvision's naming.
 
-Takes a file of weights (`.pth` or `.safetensors`, keys features.0.weight ...); leaves the network without
+Takes a file of weights (`.pth` or `.safetensors`, keys features.0.weight ...); returns the network without
 its classifier. torchvision itself is not needed. Architecture: Krizhevsky 2014 (arXiv 1404.5997).
 """
 

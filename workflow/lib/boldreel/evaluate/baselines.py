@@ -1,6 +1,6 @@
 """What a reconstruction has to beat: pictures that need no decoding of the clip.
 
-Takes the clips table and the stimuli; leaves uint8 clips for each baseline. `gray`: mid-gray.
+Takes the clips table and the stimuli; returns uint8 clips for each baseline. `gray`: mid-gray.
 `true_colour`: the mean colour of the clip itself, held still. `mean_frame`: the mean of all training
 frames. `random_training`: a training clip drawn by seed. `nearest_training`: the training clip whose
 BOLD is most like the test clip's.

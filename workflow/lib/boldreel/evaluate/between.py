@@ -1,6 +1,6 @@
 """Step: how one subject's methods differ, clip by clip.
 
-Takes the tables of clip values (kind "clip_metrics") of two or more methods; leaves a table "between": for
+Reads the tables of clip values (kind "clip_metrics") of two or more methods; writes a table "between": for
 each pair and metric the mean difference over the clips that both reconstructed, its 95 % interval over shots,
 and the two-sided p of a paired permutation, corrected by Holm over the pair's metrics. Whether a method is
 above chance at all is told by its own scores: an order of two methods that are not says nothing.

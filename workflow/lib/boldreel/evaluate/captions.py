@@ -2,7 +2,7 @@
 
 Takes frames, a captioner (BLIP or another image-to-text model; without one, CLIP and a list of captions
 that are known, of which the nearest is taken) and a model of sentences (without one, CLIP's text encoder);
-leaves a caption and its embedding for each clip. Captions of reconstructions are compared with those of the
+returns a caption and its embedding for each clip. Captions of reconstructions are compared with those of the
 truth by BLEU and ROUGE-L, as torchmetrics defines them, and by the embeddings' cosine.
 """
 

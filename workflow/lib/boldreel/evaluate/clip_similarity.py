@@ -1,8 +1,8 @@
 """Agreement in CLIP's image space.
 
-Takes unit-norm frame embeddings; leaves one value per clip or pair of clips. CLIP-pcc as published
+Takes unit-norm frame embeddings; returns one value per clip or pair of clips. CLIP-pcc as published
 is the mean cosine of neighbouring frames of the OUTPUT: it never looks at the truth, and a frozen
-frame scores 1. It is printed for comparison, beside the truth's own value.
+frame scores 1. It is printed for comparison, next to the truth's own value.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The clips to compare: reconstructions and the truth, matched by name, frame number and size.
 
-Takes folders of reconstructions, the clips table and the stimuli; leaves aligned uint8 arrays.
+Takes folders of reconstructions, the clips table and the stimuli; returns aligned uint8 arrays.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Reconstruction:
             if frames.shape[1:] != shape:
                 raise UserError(
                     f"{shard}: clips of shape {frames.shape[1:]}, those before {shape}; "
-                    "reconstruct all shards anew with one configuration"
+                    "reconstruct all shards again with one configuration"
                 )
             for row, name in enumerate(meta["clips"]):
                 if name in self.place:

@@ -1,6 +1,6 @@
 """Optical flow of clips, and how flows are compared.
 
-Takes uint8 clips; leaves the flow between neighbouring frames at a fixed size, and end-point errors and
+Takes uint8 clips; returns the flow between neighbouring frames at a fixed size, and end-point errors and
 agreement of direction for pairs of clips. The flow is TV-L1 (Zach, Pock and Bischof 2007) from coarse to
 fine, computed for many pairs of frames at once.
 """

@@ -1,6 +1,6 @@
 """Fréchet video distance: how far two sets of videos are apart as a video classifier sees them.
 
-Takes the class scores of all test clips, of the truth and of each condition; leaves rows of the table
+Takes the class scores of all test clips, of the truth and of each condition; returns rows of the table
 "metrics". The distance is between two Gaussians (Unterthiner et al. 2018, there on the scores of I3D). It
 compares sets, not pairs, so that it says nothing of the brain: a generator that ignores it may score
 well. Few clips bias it upwards, so that it may be compared at the same number of clips alone.

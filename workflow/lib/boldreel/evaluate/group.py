@@ -1,6 +1,6 @@
 """Step: one table of all subjects' scores, with their mean.
 
-Takes tables of kind "metrics" (scores and retrieval of each subject); leaves one such table. The
+Reads tables of kind "metrics" (scores and retrieval of each subject); writes one such table. The
 rows of subject "mean" average over subjects, whose number stands in `n`; they carry no interval and
 no p, since a handful of subjects is no sample of a population.
 """

@@ -1,6 +1,6 @@
 """Attributes that a classifier reads off a reconstruction: its object, colour, background ...
 
-Takes class probabilities, the classifier's labels and the clips' attributes; leaves the value read
+Takes class probabilities, the classifier's labels and the clips' attributes; returns the value read
 for each attribute. It works for any data set whose labels name attribute values as whole words
 ("red ball on grass"); an attribute that not every label names is left out.
 """

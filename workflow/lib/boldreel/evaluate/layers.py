@@ -1,6 +1,6 @@
 """What a network's early and late layers see in frames.
 
-Takes AlexNet, or the hidden states of an image classifier; leaves, for an early and a late layer, one
+Takes AlexNet, or the hidden states of an image classifier; returns, for an early and a late layer, one
 vector per frame: the activations, averaged over space down to at most 8,192 numbers, centred and of unit
 norm, so that the product of two of them is their correlation. The early one carries layout, the late one
 content; two-way identification on AlexNet's second and fifth stage is what the field reports.

@@ -57,7 +57,7 @@ def read(path: Path, names: Sequence[str]) -> tuple[pd.DataFrame, list[str], lis
             raise UserError(
                 f"{path}: a run is called {bad[0]!r}, which means other sets of clips here"
             )
-        # Shots may be counted anew in each run.
+        # Shots may be counted again in each run.
         known["shot"] = known["run"] + " " + known["shot"]
     inside = set(known["clip"])
     absent = [clip for clip in table["clip"] if clip not in inside]

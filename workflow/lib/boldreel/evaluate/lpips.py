@@ -1,6 +1,6 @@
 """LPIPS: how far two pictures are apart for a network, weighted as people judged (Zhang et al. 2018).
 
-Takes AlexNet and pairs of clips; leaves one distance per pair, the mean over frames. The weights of the
+Takes AlexNet and pairs of clips; returns one distance per pair, the mean over frames. The weights of the
 channels are those that torchmetrics ships; its own class cannot be used without torchvision, and a test
 holds the two equal.
 """

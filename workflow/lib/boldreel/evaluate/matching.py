@@ -1,6 +1,6 @@
 """How any method's clips are matched with the truth: which, at which times, at which size.
 
-Takes folders or probed clips of both sides; leaves what to compare, and sentences that say so.
+Takes folders or probed clips of both sides; returns what to compare, and sentences that say so.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """All metrics of one run's clips under one condition, for each pairing that a shift makes.
 
-Takes truth and reconstruction of a run (frames and readings) and the pairings; leaves one `Measure`
+Takes truth and reconstruction of a run (frames and readings) and the pairings; returns one `Measure`
 per metric. Which metrics there are follows from which readings there are: a metric that needs a
 model that was not given is left out.
 """
@@ -28,7 +28,7 @@ from boldreel.evaluate.readings import Readings
 from boldreel.evaluate.settings import EvaluateSettings
 
 NAN = float("nan")
-LPIPS_SHIFTS = 10  # each looks at all frames anew
+LPIPS_SHIFTS = 10  # each looks at all frames again
 POOLS = (10, 50)  # of true clips, for retrieval by reconstructions
 
 
@@ -72,7 +72,7 @@ Factors = Mapping[str, tuple[list[str], np.ndarray]]
 
 @dataclass(frozen=True)
 class Panel:
-    """What is known of the judges, beside what they read.
+    """What is known of the judges, next to what they read.
 
     factors : what the labels of the "image" and the "video" classifier say, see `judge.factors`.
     layers : names of the early and the late layer. sentences : name of what embeds captions.

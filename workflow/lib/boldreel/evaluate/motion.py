@@ -1,6 +1,6 @@
 """How much a video moves, against the truth.
 
-Takes uint8 clips; leaves change per clip. A reconstruction that flickers has a ratio far above 1,
+Takes uint8 clips; returns change per clip. A reconstruction that flickers has a ratio far above 1,
 a frozen one 0.
 """
 

@@ -1,6 +1,6 @@
 """N-way top-K identification by a classifier, in exact closed form.
 
-Takes classifier scores of reconstructions and of the truth; leaves success probabilities. A trial
+Takes classifier scores of reconstructions and of the truth; returns success probabilities. A trial
 draws n-1 distractor classes from all classes that are not right and succeeds if a right class is
 among the K best of these n-1 plus itself. Nothing is drawn here: the expectation is exact.
 

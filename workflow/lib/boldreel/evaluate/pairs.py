@@ -1,6 +1,6 @@
 """Truth and reconstruction of any method as `score` takes them: one run on disk at a time.
 
-Takes matched clips; leaves aligned uint8 frames. A run of 1,200 clips of 6 frames at 256 pixels
+Takes matched clips; returns aligned uint8 frames. A run of 1,200 clips of 6 frames at 256 pixels
 would take 2.8 GB for both sides, so frames lie in temporary files (below TMPDIR) and only what is
 indexed is read.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Held:
     """Clips uint8 (n, F, h, w, 3) in a file, where only `shape`, `len` and indexing are needed.
 
-    Each access maps the file anew and copies, so that no page of it stays in memory. The file has
+    Each access maps the file again and copies, so that no page of it stays in memory. The file has
     no name: it goes with the object, or with the process however that ends.
     """
 

@@ -1,7 +1,7 @@
 """Pixel-wise agreement: mean squared error, PSNR, correlation of values and of hues, order in time.
 
-Takes uint8 clips; leaves one value per pair of clips. Most of them reward blur and gray: read them
-beside their baselines.
+Takes uint8 clips; returns one value per pair of clips. Most of them reward blur and gray: read them
+next to their baselines.
 """
 
 from __future__ import annotations

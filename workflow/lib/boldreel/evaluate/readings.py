@@ -1,6 +1,6 @@
 """What is seen in clips: class scores by frame and by video, embeddings, layers, captions, optical flow.
 
-Takes uint8 clips and folders (or hub ids) of base models; leaves arrays. Pixels go through each
+Takes uint8 clips and folders (or hub ids) of base models; returns arrays. Pixels go through each
 model's own PIL processor, so that they are the same with and without torchvision.
 """
 

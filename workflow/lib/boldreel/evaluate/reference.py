@@ -1,6 +1,6 @@
 """Step: what the judges see in clips that are the same for every subject, judged once.
 
-Takes the upper bound's shards, stimuli, clips and the names of the training movies; leaves a folder
+Reads the upper bound's shards, stimuli, clips and the names of the training movies; writes a folder
 of readings of the true test clips, of their mean colours held still, of the generator's clips from true
 features, and of the training clips that the seed draws as a baseline. `score --reference` takes them
 from there. No subject's data go in, so that another subject leaves it as it is.

@@ -1,6 +1,6 @@
 """Step: score one subject's reconstructions by one method, against truth, chance and baselines.
 
-Takes reconstruction shards, stimuli, the tables of clips and windows, and the frozen judges; leaves
+Reads reconstruction shards, stimuli, the tables of clips and windows, and the frozen judges; writes
 metrics.parquet (every clip, table "clip_metrics") and scores.tsv (table "metrics": value, interval
 over shots, chance, circular-shift p) for the conditions model, shuffled, gray, true_colour, mean_frame,
 random_training, and true_features, nearest_training and controls where their inputs are given.

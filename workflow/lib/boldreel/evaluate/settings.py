@@ -9,7 +9,7 @@ from boldreel.settings import from_workflow, setting
 
 @dataclass(frozen=True)
 class JudgingSettings:
-    """What looking at clips takes of the section."""
+    """The keys that judging clips uses."""
 
     seed: int = from_workflow(0)
     batch_size: int = setting(8, "Clips that a classifier sees at once.", minimum=1)
@@ -17,11 +17,11 @@ class JudgingSettings:
 
 @dataclass(frozen=True)
 class PairedSettings:
-    """What comparing two sets of reconstructions clip by clip takes of the section."""
+    """The keys that comparing two sets of reconstructions clip by clip uses."""
 
     seed: int = from_workflow(0)
     resamples: int = setting(2000, "Bootstrap resamples of shots.", minimum=1)
-    permutations: int = setting(2000, "Most circular shifts for a p.", minimum=1)
+    permutations: int = setting(2000, "Largest number of circular shifts for a p.", minimum=1)
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,20 @@ class EvaluateSettings(PairedSettings, JudgingSettings):
     top_k: tuple[int, ...] = setting((1,), "K of top-K.", min_items=1, items={"minimum": 1})
     clip_threshold: float = setting(
         0.6,
-        "CLIP similarity under which thresholded CLIP-pcc counts a clip as 0.",
+        "CLIP similarity below which thresholded CLIP-pcc counts a clip as 0.",
         minimum=0,
         maximum=1,
     )
     resample_runs: bool = setting(
         False,
-        "Whether intervals draw runs with replacement too, not shots within each alone, so that "
-        "they are of other runs as well; fewer than five runs give none then.",
+        "Whether intervals resample runs as well as the shots within each run, so that they "
+        "generalise to other runs. With fewer than five runs there is no interval then.",
     )
     shifts: int = setting(
-        40, "Most circular shifts per run, for p and for the shuffled pairing.", minimum=1
+        40,
+        "Largest number of circular shifts per run, for p and for the shuffled pairs.",
+        minimum=1,
     )
     combination: tuple[str, ...] = setting(
-        (), "Attributes whose combination counts as seen or unseen in training."
+        (), "Attributes whose combinations are split into seen and unseen in training."
     )

@@ -1,6 +1,6 @@
 """Step: what the judges see in one shard of a subject's reconstruction.
 
-Takes a shard's clips and the frozen judges; leaves a folder of their readings. `score --readings` gathers
+Reads a shard's clips and the frozen judges; writes a folder of their readings. `score --readings` gathers
 those of all shards, so that looking at a subject's reconstructions is spread over jobs and GPUs.
 """
 

@@ -1,6 +1,6 @@
 """Structural similarity of frames in the two definitions that the field mixes up.
 
-Takes uint8 frames; leaves one value per pair. `rgb_uniform`: RGB, 7x7 uniform window, sample
+Takes uint8 frames; returns one value per pair. `rgb_uniform`: RGB, 7x7 uniform window, sample
 covariance, data range 255 (MinD-Video's script). `gray_gaussian`: luma, Gaussian window of sigma
 1.5, population covariance (NeuroClips'). The two differ by about 0.06 on the same frames, and a
 mid-gray frame is a strong baseline for both.

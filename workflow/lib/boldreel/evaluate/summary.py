@@ -1,6 +1,6 @@
 """From values per clip to rows of the table: value, interval over shots, chance, p.
 
-Takes the measures of each run; leaves rows of the tables "metrics" and "clip_metrics".
+Takes the measures of each run; returns rows of the tables "metrics" and "clip_metrics".
 """
 
 from __future__ import annotations

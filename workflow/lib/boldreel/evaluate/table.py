@@ -1,6 +1,6 @@
-"""The table of scores from what was measured: all conditions, and the reconstruction beside each.
+"""The table of scores from what was measured: all conditions, and the reconstruction next to each.
 
-Takes measures by condition and run; leaves rows of the tables "metrics" and "clip_metrics". Beside the rows
+Takes measures by condition and run; returns rows of the tables "metrics" and "clip_metrics". Next to the rows
 of `summary`, the reconstruction's say how much of the way to the upper bound it went (`normalised`) and how
 far scores vary between seeds of the sampling noise (`seed_sd`), and every other condition's how much better
 the reconstruction is on the same clips (`difference`) with the p of a paired permutation (`p_difference`).

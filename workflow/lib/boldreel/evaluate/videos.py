@@ -1,7 +1,7 @@
 """Clips of any method in a folder: found, matched by name, read at evenly spaced times.
 
 Takes folders of NAME.mp4 (gif, avi, mov, mkv, webm), NAME/ with png or jpg frames in natural order,
-or NAME.npy (uint8, F x h x w x 3); leaves uint8 frames. Animated GIFs go through FFmpeg too: it
+or NAME.npy (uint8, F x h x w x 3); returns uint8 frames. Animated GIFs go through FFmpeg too: it
 composes frames that are only a part of the picture as browsers do, and keeps their own durations,
 whereas PIL gets frames wrong that restore the previous picture (tests compare both).
 """
@@ -147,7 +147,7 @@ def _movie(path: Path) -> Clip:
     times, holds = _packets(path)
     size = (int(header["height"]), int(header["width"]))
     if len(times) == 0:
-        raise UserError(f"{path}: no picture in it; write the clip anew")
+        raise UserError(f"{path}: no picture in it; write the clip again")
     steps = np.diff(times)
     usual = float(np.median(steps)) if len(steps) else 1 / (header["frame_rate"] or 1)
     hold = holds[-1] if holds[-1] > 0 else usual
@@ -173,7 +173,7 @@ def _packets(path: Path) -> tuple[np.ndarray, np.ndarray]:
                     found.append((time * clock, (packet.duration or 0) * clock))
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: damaged video ({reason}); write the clip anew") from None
+        raise UserError(f"{path}: damaged video ({reason}); write the clip again") from None
     table = np.array(sorted(found)).reshape(-1, 2)
     return table[:, 0], table[:, 1]
 
@@ -190,7 +190,7 @@ def _size(path: Path) -> tuple[int, int]:
         with Image.open(path) as image:
             return image.height, image.width
     except OSError as error:
-        raise UserError(f"{path}: not a readable picture ({error}); write it anew") from None
+        raise UserError(f"{path}: not a readable picture ({error}); write it again") from None
 
 
 def _picture(path: Path) -> np.ndarray:
@@ -205,7 +205,7 @@ def _picture(path: Path) -> np.ndarray:
             page.alpha_composite(image.convert("RGBA"))
             return np.asarray(page.convert("RGB"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a readable picture ({error}); write it anew") from None
+        raise UserError(f"{path}: not a readable picture ({error}); write it again") from None
 
 
 def _array(path: Path) -> np.ndarray:

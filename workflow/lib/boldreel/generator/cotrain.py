@@ -1,6 +1,6 @@
 """Step: tune a subject's encoder and the generator together, end to end.
 
-Takes the aligned encoder, the tuned generator, windows and series, latents and features; leaves
+Reads the aligned encoder, the tuned generator, windows and series, latents and features; writes
 `encoder/`, `generator/` (only what differs from the base, with the subject's negative condition),
 `history.tsv` and `strips/`, held-out clips at each validation. Windows of the validation split choose
 the state to keep, and the state before the first step is among the choices; windows of the test split

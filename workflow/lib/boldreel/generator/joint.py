@@ -1,6 +1,6 @@
 """Encoder and generator as one module, tuned end to end.
 
-Takes a subject's encoder and a `VideoUNet`; leaves their joint losses on fMRI, image and text: the noise
+Takes a subject's encoder and a `VideoUNet`; returns their joint losses on fMRI, image and text: the noise
 loss with the condition that the encoder makes of the fMRI, the distance of that condition to the
 clip's text condition, so that the encoder does not drift from what the generator was tuned on, and
 those of its embeddings to the clip's image and text.

@@ -1,6 +1,6 @@
 """Step: code the frames of movies once.
 
-Takes `frames.npy` of each movie and a Stable Diffusion folder; leaves for each float16 latents
+Reads `frames.npy` of each movie and a Stable Diffusion folder; writes for each float16 latents
 (frames, c, h, w): the mean of the autoencoder's posterior times its scaling factor, the units the UNet
 works in.
 """

@@ -1,6 +1,6 @@
 """The losses that the video network is tuned with.
 
-Takes a prediction function and clean latents; leaves the loss of each clip. Frames that start from the
+Takes a prediction function and clean latents; returns the loss of each clip. Frames that start from the
 same noise would never part, if the network trusted that what looks alike is alike: so in training the
 frames of noisy clips are brought together (`still`), and the network has to predict each all the same.
 It thereby learns to set a standing clip in motion. What a clip shows is decided at high noise, how it

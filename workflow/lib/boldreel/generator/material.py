@@ -1,6 +1,6 @@
 """What the generator is tuned on: latents and text conditions of clips.
 
-Takes clips.parquet, the latents and the features of movies; leaves `ClipMaterial`, whose latents stay
+Takes clips.parquet, the latents and the features of movies; returns `ClipMaterial`, whose latents stay
 memory-mapped until a batch is drawn.
 """
 

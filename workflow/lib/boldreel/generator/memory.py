@@ -1,6 +1,6 @@
 """What happens when memory runs out: half the batch, with a warning.
 
-Takes a batch size and what to do with it; leaves its result.
+Takes a batch size and what to do with it; returns its result.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Noise of clips, what a network predicts from it, and how timesteps weigh.
 
-Takes shapes, clean latents and timesteps; leaves noise, targets and weights. The frames of a clip share
+Takes shapes, clean latents and timesteps; returns noise, targets and weights. The frames of a clip share
 part or all of their noise: each frame's noise is standard normal, as the image network expects, but
 that of two frames is correlated, because frames themselves are nearly alike (mixed noise of Ge et al.
 2023, "Preserve Your Own Correlation"). Samples that start from such noise do not flicker.

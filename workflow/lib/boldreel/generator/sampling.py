@@ -1,6 +1,6 @@
 """Sampling of clips: from conditions to latents.
 
-Takes a `VideoUNet`, any diffusers scheduler, conditions and a seed; leaves latents. Each clip has a
+Takes a `VideoUNet`, any diffusers scheduler, conditions and a seed; returns latents. Each clip has a
 generator of its own, seeded by (seed, clip), so that it comes out the same in any batch, order or shard.
 A clip may go on from the one before it (`Continuation`).
 """

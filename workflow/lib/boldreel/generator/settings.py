@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the networks need torch and diffusers, which a plan does wi
 
 @dataclass(frozen=True)
 class Strip:
-    """The sample strip that is drawn at each validation."""
+    """The sample strip drawn at each validation."""
 
     clips: int = by_preset("Clips.", minimum=1)
     scheduler: str = setting("DPMSolverMultistep", "A diffusers scheduler.")
@@ -27,7 +27,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class Optimization:
-    """What tuning and co-training have in common. Validated after each epoch."""
+    """Keys that tuning and co-training share. Validated after each epoch."""
 
     seed: int = from_workflow(0)
     segments: dict[str, Any] = from_workflow({})
@@ -50,21 +50,20 @@ class Optimization:
         0.1, "Share of clips whose condition is replaced by the negative one.", minimum=0, maximum=1
     )
     motion_weight: float = setting(
-        1.0, "Weight of the part of the error that sets the frames of a clip apart.", minimum=0
+        1.0, "Weight of the part of the error that differs between the frames of a clip.", minimum=0
     )
     still_share: float = setting(
-        0.5, "Share of training clips that are shown standing still.", minimum=0, maximum=1
+        0.5, "Share of training clips shown as stills.", minimum=0, maximum=1
     )
     validation_clips: int = by_preset("Held-out clips on which the loss is measured.", minimum=1)
     mixed_precision: str = by_preset("Accelerate's mixed precision.", choices=MIXED_PRECISION)
     gradient_checkpointing: bool = by_preset("Trade time for memory.")
     processes: int = setting(
         1,
-        "Processes that train together, one a GPU; the batch is parted among them and results "
-        "stay the same.",
+        "Processes that train together, one per GPU. They split each batch; results stay the same.",
         minimum=1,
     )
-    strip: Strip = subsection(Strip, "The sample strip that is drawn at each validation.")
+    strip: Strip = subsection(Strip, "The sample strip drawn at each validation.")
 
     def _check_training(self, section: str) -> None:
         check_training(
@@ -97,9 +96,9 @@ class Optimization:
 
 @dataclass(frozen=True)
 class LatentsSettings:
-    """What coding the frames takes of the section `generator`."""
+    """The keys of the section `generator` that encoding the frames uses."""
 
-    latents_batch: int = by_preset("Frames that the autoencoder codes at once.", minimum=1)
+    latents_batch: int = by_preset("Frames that the autoencoder encodes at once.", minimum=1)
 
 
 @dataclass(frozen=True)
@@ -120,23 +119,23 @@ class GeneratorSettings(Optimization, LatentsSettings):
     feed_forward: bool = setting(True, "Give each temporal layer a feed-forward part.")
     image_above: int | None = setting(
         400,
-        "Timestep above which a sample is one frame, from which the clip's frames part; null is "
-        "clips at all timesteps, as published.",
+        "Timestep above which a sample is a single frame, from which the frames of the clip "
+        "then diverge; null means clips at all timesteps, as published.",
         minimum=0,
         maximum=1000,
     )
     compat: str | None = setting(
         None,
-        "mindvideo inflates as published, whatever the five keys above and prediction_type say: "
-        "previous two frames, no frame positions, no feed-forward part, independent noise, clips "
-        "at all timesteps, group norms over all frames of a clip, temporal bias not zero at the "
-        "start.",
+        "mindvideo inflates as published and overrides the five keys above and prediction_type:"
+        " previous two frames, no frame positions, no feed-forward part, independent noise, "
+        "clips at all timesteps, group norms over all frames of a clip, temporal bias not zero "
+        "at the start.",
         choices=("mindvideo", None),
     )
     prediction_type: str | None = setting(
         None,
-        "What the network learns to predict; null is what the image network predicts. Another "
-        "type takes longer to learn.",
+        "What the network learns to predict; null means the target of the image network. "
+        "Another target takes longer to learn.",
         choices=("epsilon", "v_prediction", "sample", None),
     )
     learning_rate: float = setting(

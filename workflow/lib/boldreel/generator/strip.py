@@ -1,6 +1,6 @@
 """Sample strips: held-out clips, the truth over what the generator makes of their condition.
 
-Takes a network and clip material; leaves a picture for each validation of a training, and how much
+Takes a network and clip material; returns a picture for each validation of a training, and how much
 samples change between frames.
 """
 

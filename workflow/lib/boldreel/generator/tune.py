@@ -1,6 +1,6 @@
 """Step: turn an image generator into a video generator, on training movies and their captions.
 
-Takes a Stable Diffusion folder, latents and features of training movies; leaves `model/` (only what
+Reads a Stable Diffusion folder, latents and features of training movies; writes `model/` (only what
 differs from the base), `history.tsv`, `strip.png` (held-out clips, truth over sample) and `strips/`, the
 same at each validation. Only attention is trained. Movies of the validation split give the held-out
 loss and the strips.

@@ -1,6 +1,6 @@
 """What tuning and co-training share: parameter groups, batches, held-out loss, history on disk.
 
-Takes settings, networks and clip material; leaves what `boldreel.training.loop.fit` asks for.
+Takes settings, networks and clip material; returns what `boldreel.training.loop.fit` asks for.
 """
 
 from __future__ import annotations

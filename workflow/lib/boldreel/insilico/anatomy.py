@@ -1,6 +1,6 @@
 """A subject's head: the T1w image, and the truth about the subject that all runs share.
 
-Takes the `insilico` section and a subject's label; leaves the T1w image (2 mm, with skull and scalp)
+Reads the `insilico` section and a subject's label; writes the T1w image (2 mm, with skull and scalp)
 and its sidecar, and, in the truth's folder apart from the BIDS tree, `anatomy.json` (the matrix from
 T1w to MNI, haemodynamic lag, explainable variance, noise ceilings, field of view), `encoding.npz`
 (weights, explainable variance and area of every place) and `epi.npz` (what a still head looks like).

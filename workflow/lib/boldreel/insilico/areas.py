@@ -1,6 +1,6 @@
 """The table of visual areas, the same that defines the regions of the embedded atlas.
 
-Takes roi/tables/visual_centres.tsv; leaves names, centres in MNI mm and radii as arrays.
+Takes roi/tables/visual_centres.tsv; returns names, centres in MNI mm and radii as arrays.
 """
 
 from __future__ import annotations

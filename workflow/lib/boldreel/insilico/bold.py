@@ -1,8 +1,8 @@
 """The raw BOLD runs of one subject of the embedded data set, of movies or at rest.
 
-Takes a subject's truth folder (written by boldreel.insilico.anatomy), the stimulus drive and the
-`insilico` section; leaves of every run a 4-D NIfTI, its sidecar and events, and its head motion as
-truth. The signal is the same in every repeat of a movie, everything else is drawn anew.
+Reads a subject's truth folder (written by boldreel.insilico.anatomy), the stimulus drive and the
+`insilico` section; writes of every run a 4-D NIfTI, its sidecar and events, and its head motion as
+truth. The signal is the same in every repeat of a movie, everything else is drawn again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The files that make a BIDS data set of the runs: description, README, participants.
 
-Takes the data set's folder, the subjects and the `insilico` section; leaves dataset_description.json,
+Reads the data set's folder, the subjects and the `insilico` section; writes dataset_description.json,
 README, participants.tsv and .json, and the description of the events' columns.
 """
 
@@ -25,7 +25,7 @@ README = """\
 Made by boldreel (boldreel.insilico) from a seed: nobody was scanned.
 
 - stimuli/: movies of a small world (object, colour, background, motion, size), {duration:g} s each,
-  with the labels of every shot beside them. Backgrounds are cut from photographs that scikit-image
+  with the labels of every shot next to them. Backgrounds are cut from photographs that scikit-image
   ships.
 - sub-*/anat: the MNI152 2009a symmetric template (as nilearn ships it), moved, scaled and given a
   skull.

@@ -1,6 +1,6 @@
 """Stimulus drive: what the movies make the visual system compute, once for all subjects.
 
-Takes the movies (mp4) and the annotations of their shots; leaves a folder with one array
+Reads the movies (mp4) and the annotations of their shots; writes a folder with one array
 `{movie}.npy` for each, float32 (n_features, n) at 0.5 s, standardised over all movies. Names and
 sizes of the features' blocks stand in each sidecar.
 """

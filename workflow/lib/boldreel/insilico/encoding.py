@@ -1,6 +1,6 @@
 """What every place of a subject's visual cortex responds to.
 
-Takes the table of area centres, the grey-matter map, a seed and a subject; leaves encoding weights
+Takes the table of area centres, the grey-matter map, a seed and a subject; returns encoding weights
 on a 4 mm grid in MNI space, the explainable variance of every place, and the sd of its noise.
 Weights are smooth over cortex, half shared by all subjects and half a subject's own; early areas see
 the opposite half of the visual field on a map, late ones see objects and attributes.
@@ -197,7 +197,7 @@ def build(
     control = centres["group"][nearest] == "control"
     spread = ndimage.binary_dilation(within & ~control, np.ones((3, 3, 3)))
     places = within | (spread & ~(within & control))
-    # A place beside a visual area follows that area even if a control centre is nearest.
+    # A place next to a visual area follows that area even if a control centre is nearest.
     visual = centres["group"] != "control"
     closest_visual = np.flatnonzero(visual)[distance[visual].argmin(0)]
     nearest = np.where(within, nearest, closest_visual)

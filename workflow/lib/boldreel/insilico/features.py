@@ -1,6 +1,6 @@
 """What the visual system is taken to compute from a movie.
 
-Takes frames and the labels of what they show; leaves time courses of features in blocks: local
+Takes frames and the labels of what they show; returns time courses of features in blocks: local
 contrast, luminance, opponent colours, oriented energy and flicker on a coarse map of the visual
 field, the moving object's position, the labels, and latent ones that no label names.
 """

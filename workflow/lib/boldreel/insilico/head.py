@@ -1,6 +1,6 @@
 """Where the head is: its anatomy, the scanner's field of view, and how it moves during a run.
 
-Takes seeds; leaves 4 x 4 matrices between world coordinates (mm, RAS) that map points: MNI, the
+Takes seeds; returns 4 x 4 matrices between world coordinates (mm, RAS) that map points: MNI, the
 T1w image's world, and the scanner's world at each volume.
 """
 

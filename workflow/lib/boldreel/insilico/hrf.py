@@ -1,6 +1,6 @@
 """The haemodynamic response: a double gamma of known lag.
 
-Takes the time to peak (s) and samples of a neural time course; leaves the BOLD time course, in
+Takes the time to peak (s) and samples of a neural time course; returns the BOLD time course, in
 arbitrary units. Form: Friston et al. 1998 (NeuroImage 7, 30-40) and Glover 1999 (NeuroImage 9,
 416-429): a gamma density for the response and a later one, a sixth as large, for the undershoot.
 """

@@ -1,6 +1,6 @@
 """Label names of the judging classifiers, and what each label says.
 
-Takes the world's vocabulary; leaves the joint labels in their fixed order and the way back from a
+Takes the world's vocabulary; returns the joint labels in their fixed order and the way back from a
 model's ``id2label`` to the factors, so that a prediction can be scored per attribute.
 """
 

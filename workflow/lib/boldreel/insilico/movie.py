@@ -1,6 +1,6 @@
 """Movies of the embedded data set, with exact annotations.
 
-Takes the `insilico` section and a segment's name; leaves an H.264 mp4 of 64 x 64 pixels and, beside
+Reads the `insilico` section and a segment's name; writes an H.264 mp4 of 64 x 64 pixels and, beside
 it, a table of its shots: onset, duration (s), shot, caption and the scene's five labels. All movies
 are planned together from the seed, so that labels are balanced, no scene of a test movie occurs in a
 training movie, and held-out pairs of object and colour occur in about one test shot of five only.
@@ -82,7 +82,7 @@ class _Scenes:
                 self.taken.add(scene)
                 return scene
         raise UserError(
-            "config: insilico asks for more shots than the world has scenes; "
+            "configuration: insilico asks for more shots than the world has scenes; "
             "lower test_movies, train_movies or volumes"
         )
 
@@ -126,7 +126,7 @@ def frames(
 
 
 def shot_rows(shots: Sequence[Shot]) -> list[dict[str, Any]]:
-    """Rows of the table beside the movie."""
+    """Rows of the table next to the movie."""
     return [
         {
             "onset": shot.onset,
@@ -149,7 +149,7 @@ def main(argv: list[str] | None = None) -> None:
 
     parser = step.parser(__doc__)
     parser.add_argument("--segment", required=True, help="name of the movie, such as train01")
-    parser.add_argument("--output", required=True, type=Path, help="mp4; the .tsv goes beside it")
+    parser.add_argument("--output", required=True, type=Path, help="mp4; the .tsv goes next to it")
     args = parser.parse_args(argv)
     settings = read(InsilicoSettings, args.config, "insilico")
     design.repeats(settings, args.segment)

@@ -1,7 +1,7 @@
 """BOLD noise: smooth over cortex, autocorrelated in time as real BOLD is.
 
 Takes the spectrum P(f) = a f^-b + c in noise_spectrum.json, which
-benchmarks/estimate_noise_spectrum.py fitted to real BOLD; leaves noise of unit variance. The noise
+benchmarks/estimate_noise_spectrum.py fitted to real BOLD; returns noise of unit variance. The noise
 has nothing below 0.01 Hz: slower changes are drift, which detrending removes, and are made apart.
 """
 

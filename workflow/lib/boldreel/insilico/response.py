@@ -1,7 +1,7 @@
 """What a subject's visual cortex answers to a movie, or does at rest.
 
-Takes a subject, the stimulus drive and the `insilico` section; leaves percent signal change of every
-place of the encoding model. It is the same in every repeat of a movie, and at rest it is drawn anew.
+Takes a subject, the stimulus drive and the `insilico` section; returns percent signal change of every
+place of the encoding model. It is the same in every repeat of a movie, and at rest it is drawn again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The scanner: what it records of a head that moves and whose brain changes.
 
-Takes a subject, poses, noise and signal; leaves int16 volumes. Signal and noise belong to the brain
+Takes a subject, poses, noise and signal; returns int16 volumes. Signal and noise belong to the brain
 and move with the head; every slice is sampled at its own time.
 """
 

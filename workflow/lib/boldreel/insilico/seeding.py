@@ -1,6 +1,6 @@
 """Random generators that are named, so that no job's numbers depend on the order of jobs.
 
-Takes the seed and what the numbers are for; leaves a generator. Two names give independent streams,
+Takes the seed and what the numbers are for; returns a generator. Two names give independent streams,
 the same name gives the same stream on every machine.
 """
 

@@ -25,7 +25,7 @@ class Rest:
 
 @dataclass(frozen=True)
 class InsilicoSettings:
-    """The simulated data set of the demo; not used where `bids` is set."""
+    """The simulated data set of the demo; not used if `bids` is set."""
 
     seed: int = from_workflow(0)
     t_r: float = setting(2.0, "Repetition time, s.", above=0)
@@ -40,12 +40,12 @@ class InsilicoSettings:
     )
     explainable_variance: dict[str, float] = setting(
         {"01": 0.03, "02": 0.01, "03": 0.0},
-        "Median share of a visual voxel's variance that a single trial's stimulus explains, by "
-        "subject.",
+        "Median share of a visual voxel's variance explained by the stimulus of a single trial,"
+        " by subject.",
         items={"minimum": 0, "maximum": 0.5},
     )
     default_explainable_variance: float = setting(
-        0.02, "The same for subjects that are not named.", minimum=0, maximum=0.5
+        0.02, "The same for other subjects.", minimum=0, maximum=0.5
     )
     rest: Rest = subsection(Rest, "The resting-state cohort that pretraining uses.")
 

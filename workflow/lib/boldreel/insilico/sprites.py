@@ -1,6 +1,6 @@
 """Silhouettes of the objects in the embedded world.
 
-Takes nothing but geometry; leaves, per object class, a table of signed distances that can be looked
+Takes nothing but geometry; returns, per object class, a table of signed distances that can be looked
 up at any position, size and tilt. Distances (not masks) give anti-aliased edges at fractions of a
 pixel, so that slow motion does not jump from pixel to pixel.
 """

@@ -1,6 +1,6 @@
 """A subject of the embedded data set, ready to be scanned.
 
-Takes the truth folder that boldreel.insilico.anatomy wrote; leaves the head, the field of view, the
+Takes the truth folder that boldreel.insilico.anatomy wrote; returns the head, the field of view, the
 haemodynamic lag and the encoding model in memory.
 """
 

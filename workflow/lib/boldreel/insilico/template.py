@@ -1,6 +1,6 @@
 """The head of the embedded data set, in the space of the MNI152 2009a symmetric template.
 
-Takes the tissue maps that nilearn ships (its files only: importing nilearn costs seconds); leaves a
+Takes the tissue maps that nilearn ships (its files only: importing nilearn costs seconds); returns a
 T1-weighted head with skull and scalp, and the contrast of an echo-planar image of the same brain.
 """
 

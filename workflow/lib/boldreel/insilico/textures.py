@@ -1,6 +1,6 @@
 """Background textures of the embedded world, cut from photographs that scikit-image ships.
 
-Takes the photographs out of the installed package (no download); leaves one RGB texture per
+Takes the photographs out of the installed package (no download); returns one RGB texture per
 background name. Each texture is the photograph's luminance, low-passed and painted between two muted
 tones: the eye tells the six apart at once and no object colour is lost in one of them.
 """

@@ -1,6 +1,6 @@
 """The small compositional world that the embedded data set shows its subjects.
 
-Takes a random generator; leaves scenes with exact captions and the frames of their shots. A scene is
+Takes a random generator; returns scenes with exact captions and the frames of their shots. A scene is
 an object (class, colour, size) that travels at constant velocity in one of four directions over a
 photographic texture. Captions and scenes are each other's inverse. The pairs in HELD_OUT occur only
 in test movies: neither training movies nor the corpus of the base models show them.

@@ -1,6 +1,6 @@
 """A compact code of clips, and ridge regression from BOLD to it.
 
-Takes pairs and any description of their clips; leaves principal components, an encoder that predicts them
+Takes pairs and any description of their clips; returns principal components, an encoder that predicts them
 from responses, and predictions for clips whose segment the regression had not seen, which are as noisy as
 those at test.
 """

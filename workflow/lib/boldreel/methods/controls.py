@@ -1,6 +1,6 @@
 """What a method makes of something else than a subject's responses.
 
-Takes what a method's step turns responses into clips with; leaves a folder `control-NAME` for each control,
+Takes what a method's step turns responses into clips with; returns a folder `control-NAME` for each control,
 as the method's own reconstruction is.
 """
 
@@ -44,8 +44,8 @@ def write_all(args: argparse.Namespace, draw: Draw, seed: int, **about: Any) -> 
 
     Parameters
     ----------
-    draw : (responses (n, window, positions), names of clips) -> what `output.write` takes beside the
-        clips: frames uint8 (n, F, height, width, 3), frame_rate, and tables beside them.
+    draw : (responses (n, window, positions), names of clips) -> what `output.write` takes next to the
+        clips: frames uint8 (n, F, height, width, 3), frame_rate, and tables next to them.
     about : config and started, for provenance.
 
     Raises

@@ -1,6 +1,6 @@
 """Step: test clips of one subject by a method that draws from codes (`cvgan`, `selfsupervised`).
 
-Takes the model's folder, windows and series; leaves the folder that reconstruction leaves, and one for each
+Reads the model's folder, windows and series; writes the folder that reconstruction leaves, and one for each
 control.
 """
 

@@ -1,6 +1,6 @@
 """How well drawn clips are told apart by their pixels: what epochs are chosen by.
 
-Takes clips; leaves a number. The judges of the evaluation are not asked, so that nothing is tuned to them.
+Takes clips; returns a number. The judges of the evaluation are not asked, so that nothing is tuned to them.
 """
 
 from __future__ import annotations

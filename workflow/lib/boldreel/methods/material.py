@@ -1,6 +1,6 @@
 """What every method is trained on and asked about: responses to clips, and the clips' frames.
 
-Takes windows.parquet, series, clips.parquet and decoded movies; leaves responses and frames row by
+Takes windows.parquet, series, clips.parquet and decoded movies; returns responses and frames row by
 row. Responses come from the same function as everywhere, frames stay memory-mapped until they are asked
 for.
 """

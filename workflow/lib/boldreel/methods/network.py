@@ -1,6 +1,6 @@
 """What a network's early and late layer have for clips, and the class scores.
 
-Takes uint8 clips and an image classifier's folder; leaves float32 arrays, one row a clip.
+Takes uint8 clips and an image classifier's folder; returns float32 arrays, one row a clip.
 """
 
 from __future__ import annotations

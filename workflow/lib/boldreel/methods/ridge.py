@@ -1,6 +1,6 @@
 """Ridge regression with a penalty for each target, chosen across segments, by himalaya.
 
-Takes arrays; leaves weights, penalties and predictions for rows whose segment was left out.
+Takes arrays; returns weights, penalties and predictions for rows whose segment was left out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Options that the methods with a generator of clips share."""
+"""Options shared by the methods with a clip generator."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from boldreel.training.settings import MIXED_PRECISION
 
 @dataclass(frozen=True)
 class ClipGenerator:
-    """Clips drawn from a code of BOLD, at a size that is scaled to the movies'."""
+    """Clips generated from a code of BOLD, at a size that is scaled to the movies'."""
 
     seed: int = from_workflow(0)
-    code: int = setting(64, "Principal components of clips that BOLD is mapped to.", minimum=1)
-    thumbnail: int = setting(16, "Side at which they are taken.", unit="pixels", minimum=1)
+    code: int = setting(64, "Principal components of clips to which BOLD is mapped.", minimum=1)
+    thumbnail: int = setting(
+        16, "Side of the clips for these components.", unit="pixels", minimum=1
+    )
     size: int = setting(
         64,
-        "Side at which clips are drawn, a power of two; they are scaled to the movies' size.",
+        "Side of the generated clips, a power of two; they are scaled to the movies' size.",
         unit="pixels",
         minimum=8,
     )
@@ -35,7 +37,7 @@ class ClipGenerator:
     )
     average: float = setting(
         0.99,
-        "Decay of the moving average of the weights, which is what is kept.",
+        "Decay of the moving average of the weights; the average is kept.",
         minimum=0,
         maximum=1,
     )

@@ -1,6 +1,6 @@
 """Models as folders: `config.json` and `model.safetensors`, the layout of Hugging Face models.
 
-Takes a module with a dataclass `config`; leaves a folder, or a module read from one. Nothing
+Takes a module with a dataclass `config`; returns a folder, or a module read from one. Nothing
 pickled is ever read.
 """
 
@@ -20,7 +20,7 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
 class Pretrained(nn.Module):
-    """A module that is built from one dataclass, `config_class`, and saved beside it."""
+    """A module that is built from one dataclass, `config_class`, and saved next to it."""
 
     config_class: ClassVar[type]
 

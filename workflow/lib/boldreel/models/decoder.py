@@ -1,6 +1,6 @@
 """From windows of BOLD to condition tokens and CLIP embeddings: what all decoders share.
 
-Takes windows (batch, w, V); leaves an Encoding. A decoder predicts deviations from the training
+Takes windows (batch, w, V); returns an Encoding. A decoder predicts deviations from the training
 mean. Predictions from noisy data are shrunk towards that mean, while the generator was trained on
 tokens of full size: so deviations are scaled to the size that training targets have, sample by
 sample, and condition tokens may then be drawn towards tokens that captions really have. Deviations
@@ -212,7 +212,7 @@ class Decoder(Pretrained, ABC):
 
 
 class LinearDecoder(Decoder):
-    """Ridge regression alone: the baseline beside the encoder, and the encoder's linear path."""
+    """Ridge regression alone: the baseline next to the encoder, and the encoder's linear path."""
 
     config_class = DecoderConfig
     config: DecoderConfig

@@ -1,6 +1,6 @@
 """The spatiotemporal encoder of one subject.
 
-Takes windows of BOLD (batch, w, V); leaves condition tokens and CLIP embeddings. Departures from
+Takes windows of BOLD (batch, w, V); returns condition tokens and CLIP embeddings. Departures from
 the publication (Chen et al., MinD-Video, NeurIPS 2023): window attention starts at zero output and
 knows the lag, any w can be given, absent positions have no influence, and the transformer may stand
 on a linear path (`linear_path: ridge`), whose start is the ridge solution and to which it adds a
@@ -194,6 +194,6 @@ class SpatioTemporalEncoder(Decoder):
 
 
 def encoder_config(linear: DecoderConfig, **sizes: object) -> SpatioTemporalEncoderConfig:
-    """The encoder's config beside a linear decoder's: same targets, window and positions."""
+    """The encoder's config next to a linear decoder's: same targets, window and positions."""
     shared = {field.name: getattr(linear, field.name) for field in fields(DecoderConfig)}
     return SpatioTemporalEncoderConfig(**shared, **sizes)  # type: ignore[arg-type]

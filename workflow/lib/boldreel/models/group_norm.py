@@ -1,7 +1,7 @@
 """Group norms whose statistics are shared by all frames of a clip, as in the published networks.
 
 Takes the residual blocks of an inflated image network, whose rows are the frames of clips (frame
-fastest); leaves their group norms replaced, parameters and names unchanged. Not the default: shared
+fastest); returns their group norms replaced, parameters and names unchanged. Not the default: shared
 statistics couple every frame with every other, earlier ones included, so that a clip's first frames
 depend on its last, and the network is no more the image network frame by frame.
 """

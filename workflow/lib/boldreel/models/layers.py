@@ -1,6 +1,6 @@
 """Layers that the masked autoencoder and the spatiotemporal encoder share.
 
-Take and leave tensors of tokens (batch, tokens, width). Parameter names and shapes are those of
+Take and return tensors of tokens (batch, tokens, width). Parameter names and shapes are those of
 1-D ViT-MAE (He et al. 2022; Chen et al., MinD-Vis, CVPR 2023), so that its checkpoints fit.
 """
 

@@ -1,6 +1,6 @@
 """Preparation of fMRI arrays exactly as published, flaws included, for comparison alone.
 
-Takes arrays in memory; leaves what the released data sets of MinD-Vis (Chen et al., CVPR 2023) and
+Takes arrays in memory; returns what the released data sets of MinD-Vis (Chen et al., CVPR 2023) and
 MinD-Video (NeurIPS 2023) hand to their models. No step of the pipeline calls this. Each function says
 which quirk it keeps and what the pipeline does instead.
 """

@@ -1,6 +1,6 @@
 """The spatiotemporal encoder exactly as published, for its checkpoints and for comparison.
 
-Takes windows (batch, w, V), all positions present; leaves condition tokens (batch, T, W). Chen et
+Takes windows (batch, w, V), all positions present; returns condition tokens (batch, T, W). Chen et
 al., MinD-Video, NeurIPS 2023: no lag position, the window's length fixed, class and mask token
 carried along unused.
 """

@@ -1,6 +1,6 @@
 """Checkpoints of the published video network, read and written under its parameter names.
 
-Takes a weights file (safetensors, or a pickle of tensors alone) and the image network's sizes; leaves a
+Takes a weights file (safetensors, or a pickle of tensors alone) and the image network's sizes; returns a
 `VideoUNet` with every quirk of the publication (`Inflation.published`), and the other way round. An
 inflated `UNet2DConditionModel` has the published names and shapes as it is, so nothing is renamed:
 what is checked is that none is missing, unexpected or of another shape.

@@ -1,6 +1,6 @@
 """Gradient checkpointing of a network whose blocks read a `FrameLayout`.
 
-Takes the layout that a `VideoUNet` shares with its blocks; leaves the function by which diffusers
+Takes the layout that a `VideoUNet` shares with its blocks; returns the function by which diffusers
 calls each block. What a block computed inside is not kept for the gradient but computed again (Chen
 et al. 2016, arXiv 1604.06174): about a third more time, a fraction of the memory.
 """

@@ -1,6 +1,6 @@
 """The spatiotemporal trunk: attention over patches, then over the volumes of a window.
 
-Takes windows (batch, w, V) of any w; leaves tokens (batch, w, patches, width). Structure and
+Takes windows (batch, w, V) of any w; returns tokens (batch, w, patches, width). Structure and
 parameter names as published (Chen et al., MinD-Video, NeurIPS 2023, section 3), so that masked
 autoencoders and published checkpoints fit.
 """
@@ -91,7 +91,7 @@ class Trunk(nn.Module):
         lag_positions: bool = True,
         window_attention: bool = True,
     ):
-        nn.Module.__init__(self)  # the published encoder has another base beside this one
+        nn.Module.__init__(self)  # the published encoder has another base next to this one
         self.patch_size = patch_size
         self.gradient_checkpointing = False
         self.patch_embed = PatchEmbed(patch_size, width)

@@ -1,7 +1,7 @@
 """Attention that makes an image network look across frames.
 
 Takes the attention layers of diffusers' transformer blocks, whose rows are the frames of clips (frame
-fastest); leaves processors to put in their place and the temporal layer that is added to each block.
+fastest); returns processors to put in their place and the temporal layer that is added to each block.
 All weights stay in diffusers' own `Attention` modules: nothing here copies or replaces a network.
 """
 
@@ -35,7 +35,7 @@ class FrameLayout:
 
     @contextmanager
     def set_to(self, frames: int, before: int) -> Iterator[None]:
-        """While open, clips have so many frames."""
+        """While open, clips have this number of frames."""
         now = self.frames, self.before
         self.frames, self.before = frames, before
         try:

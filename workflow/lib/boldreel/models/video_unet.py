@@ -1,6 +1,6 @@
 """The video network: diffusers' own UNet2DConditionModel, inflated.
 
-Takes a loaded `UNet2DConditionModel`; leaves a module that maps noisy clips to the prediction of the
+Takes a loaded `UNet2DConditionModel`; returns a module that maps noisy clips to the prediction of the
 image network's own kind. The image network's modules and weights are used as they are: its
 self-attention gets a processor that reads other frames, its blocks get a temporal layer that starts at
 zero. At initialisation the result equals the image network on one frame and on identical frames.

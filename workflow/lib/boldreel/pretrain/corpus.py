@@ -1,7 +1,7 @@
 """The pretraining corpus: cleaned series of many runs in shards that open memory-mapped.
 
-Takes `{subject}/series/{run}.npy` of the pretraining cohort and the positions table, one run in
-memory at a time; leaves `shard-0000.npy` (volumes, V), `present.npy` (one row per run),
+Reads `{subject}/series/{run}.npy` of the pretraining cohort and the positions table, one run in
+memory at a time; writes `shard-0000.npy` (volumes, V), `present.npy` (one row per run),
 `manifest.parquet` (one row per piece of a run in a shard) and `positions.parquet`. With
 `segment_duration` each row is the mean of the volumes in that many seconds (MinD-Vis averages ten
 volumes of 0.72 s), otherwise one volume.

@@ -1,6 +1,6 @@
-"""How well hidden patches are predicted: the model beside predictors that need no network.
+"""How well hidden patches are predicted: the model next to predictors that need no network.
 
-Takes volumes, presence and masks as NumPy arrays; leaves predictions and one correlation per
+Takes volumes, presence and masks as NumPy arrays; returns predictions and one correlation per
 volume. All predictors see the same visible patches of the same volumes, and are fitted on training
 subjects alone.
 """

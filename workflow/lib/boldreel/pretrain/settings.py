@@ -26,11 +26,11 @@ def network(section: Mapping[str, Any]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class CorpusSettings:
-    """What the corpus is made with."""
+    """The keys that make the corpus."""
 
     segment_duration: float = setting(
         0.0,
-        "Length over which volumes are averaged to one sample, s; 0 keeps each volume.",
+        "Length over which volumes are averaged to one sample, s; 0 keeps every volume.",
         minimum=0,
     )
     shard_volumes: int = setting(20000, "Volumes of a corpus shard.", minimum=1)
@@ -38,28 +38,29 @@ class CorpusSettings:
 
 @dataclass(frozen=True)
 class PretrainSettings(CorpusSettings):
-    """Masked brain modelling on a cohort of its own."""
+    """Masked brain modelling on a separate cohort."""
 
     seed: int = from_workflow(0)
     dataset: str = from_workflow("")
     method: str = from_workflow("mindvideo")
     cohort: str | None = by_preset(
-        "Name of the cohort; results go to `pretrain/{cohort}`. Null is the name of the data set.",
+        "Name of the cohort; results go to `pretrain/{cohort}`. Null means the name of the data"
+        " set.",
         pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$",
     )
     derivatives: str | None = setting(
         None,
-        "Root of an fMRIPrep or HCP tree that holds the cohort, in `bold.space`; null: the cohort"
-        " is preprocessed like the subjects.",
+        "Root of an fMRIPrep or HCP tree with the cohort, in `bold.space`. If null, the cohort "
+        "is preprocessed like the subjects.",
     )
     subjects: tuple[str, ...] | str | None = by_preset(
-        "The cohort, as a list or as the path of a table with a column `subject`; null takes all "
-        "subjects of the data set. Labels of the cohort's subjects: two at least, since one is "
-        "held out. Of a subject who also watches, the test runs are left out.",
+        "Labels of the cohort, as a list or as the path of a table with a column `subject`: at "
+        "least two, since one is held out. Null means all subjects of the study. Test runs of "
+        "subjects are never used.",
         min_items=2,
     )
     holdout: tuple[str, ...] | None = setting(
-        None, "Subjects on whom the model is scored; null takes the last."
+        None, "Held-out subjects on which the model is scored; null means the last one."
     )
     mask_ratio: float = setting(0.75, "Share of patches that are masked.", minimum=0, maximum=1)
     embed_dim: int = by_preset("Width of the encoder.", minimum=1)
@@ -80,13 +81,11 @@ class PretrainSettings(CorpusSettings):
     scored_volumes: int = by_preset("Volumes of the held-out subjects that are scored.", minimum=1)
     processes: int = setting(
         1,
-        "Processes that train together, one a GPU; the batch is parted among them and results "
-        "stay the same.",
+        "Processes that train together, one per GPU. They split each batch; results stay the same.",
         minimum=1,
     )
     gradient_checkpointing: bool = by_preset(
-        "Compute each block again for its gradient in place of keeping what it computed: less "
-        "memory, about a third more time."
+        "Recompute each block in the backward pass: less memory, about a third more time."
     )
 
     def __post_init__(self) -> None:

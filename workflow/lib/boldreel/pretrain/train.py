@@ -1,9 +1,9 @@
 """Masked brain modelling on the corpus.
 
-Takes the corpus folder; leaves `model/` (config.json, model.safetensors), `history.tsv` (loss by
+Reads the corpus folder; writes `model/` (config.json, model.safetensors), `history.tsv` (loss by
 epoch, on training and on held-out subjects), `example.parquet` (one volume with what was hidden and
 predicted) and `scores.tsv`: how well hidden patches of held-out
-subjects are predicted, beside the training mean, the nearest visible patch, and the best linear
+subjects are predicted, next to the training mean, the nearest visible patch, and the best linear
 predictor. One half of the held-out rows (other subjects or runs, where there are several) chooses the
 epoch, the other is scored. Optimiser and schedule as published for MinD-Vis (Chen et al., CVPR 2023);
 the default rate is for small batches.

@@ -1,6 +1,6 @@
 """An encoder trained without one of its parts, scored clip by clip.
 
-Takes what the alignment takes, with the test windows, and the name of a condition; leaves a table of what
+Reads what the alignment takes, with the test windows, and the name of a condition; writes a table of what
 retrieval earns on each test clip. Everything but the named part is as in "full", which is the encoder
 without a linear path: on top of ridge regression no part can be told from another. Test windows are
 scored and never fitted.

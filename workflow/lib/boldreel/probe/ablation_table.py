@@ -1,6 +1,6 @@
 """What each part of the encoder is worth: a table with intervals.
 
-Takes the clip-by-clip tables of all conditions and seeds; leaves one row per subject, condition and
+Reads the clip-by-clip tables of all conditions and seeds; writes one row per subject, condition and
 metric: the mean over seeds and clips, and its difference to "full". Intervals (95 %) resample seeds and
 whole shots together; differences are paired, by seed and clip.
 """

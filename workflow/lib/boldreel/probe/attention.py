@@ -1,9 +1,9 @@
 """Step: where one subject's encoder looks.
 
-Takes the encoder after alignment and after co-training, the pretrained autoencoder, and test windows; leaves
+Reads the encoder after alignment and after co-training, the pretrained autoencoder, and test windows; writes
 a table "attention": for each stage of training, layer (first, middle, last) and position, how much attention
 its patch receives, 1 being its share if all patches were looked at alike, for all clips and for each half of
-them; and a table "attention_regions": the same over areas and Yeo networks, beside encoders with random
+them; and a table "attention_regions": the same over areas and Yeo networks, next to encoders with random
 weights. Attention tells where a transformer reads, not what it reads there, and a random one has preferences
 too: hence that null. Where the encoder stands on a linear path, its transformer is only what is added to
 ridge regression.
@@ -37,7 +37,7 @@ _BATCH = 16
 
 
 def layers(depth: int) -> list[int]:
-    """First, middle and last of so many layers, each once."""
+    """First, middle and last of `depth` layers, each once."""
     return sorted({0, depth // 2, depth - 1})
 
 
@@ -105,7 +105,7 @@ class Seen:
 def seen(
     trunk: Trunk, x: torch.Tensor, present: torch.Tensor, chosen: list[int], one: np.ndarray
 ) -> Seen:
-    """What `received` leaves, averaged. one : bool (clips,), the first half."""
+    """Averages of what `received` returns. one : bool (clips,), the first half."""
     found = received(trunk, x, present, chosen).double().numpy()
     return Seen(found.mean(0), found[one].mean(0), found[~one].mean(0))
 

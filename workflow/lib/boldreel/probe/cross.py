@@ -1,6 +1,6 @@
 """What each subject's encoder makes of another subject's responses to the same clips.
 
-Takes the aligned encoders, test windows and series of all subjects, and features; leaves a table of
+Reads the aligned encoders, test windows and series of all subjects, and features; writes a table of
 retrieval on all test clips, condition "other_subject": each encoder reads the responses of the next
 subject in the list. Positions are anatomical, so that it can; what is found is what brains share, and
 a control of what an encoder finds in its own subject.

@@ -1,6 +1,6 @@
 """What a new subject gains from others: retrieval against minutes of training data.
 
-Takes a pool that the subject is not in, and the subject's windows, series, voxels, clips and features; leaves
+Reads a pool that the subject is not in, and the subject's windows, series, voxels, clips and features; writes
 a table of retrieval on the test clips after the first 0, 1, 2, 4, ... training runs: with the pooled
 encoder tuned to them ("pooled"; as it is after 0), and with the subject's own ridge ("alone"). Test windows
 are scored and never fitted.

@@ -1,8 +1,8 @@
 """Retrieval against the number of test repeats that are averaged.
 
-Takes the aligned decoders of one subject, test windows of every single run, and features; leaves a table
+Reads the aligned decoders of one subject, test windows of every single run, and features; writes a table
 of retrieval after averaging 1, 2, 5, ... repeats of each clip: scores over all test repeats say little
-of what one showing would give. All repeats are used at each number: they are parted into sets of that
+of what one showing would give. All repeats are used at each number: they are split into sets of that
 many, each set is decoded for itself, and scores are means over sets.
 """
 

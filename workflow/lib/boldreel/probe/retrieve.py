@@ -1,7 +1,7 @@
 """How well test clips are found in CLIP space, before any generator.
 
-Takes the aligned decoders of one subject, test windows (repeats averaged) and features; leaves
-`test/` beside the model (image.npy, text.npy, condition.npy and clips.json, their order) and
+Reads the aligned decoders of one subject, test windows (repeats averaged) and features; writes
+`test/` next to the model (image.npy, text.npy, condition.npy and clips.json, their order) and
 `retrieval.tsv`: identification of clips and of their attributes by the encoder ("model"), by ridge
 regression alone ("ridge") and by re-paired predictions of the encoder ("shuffled").
 """

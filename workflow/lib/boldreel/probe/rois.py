@@ -1,9 +1,9 @@
 """Step: what each group of areas tells alone, what is lost without it, and what a control tells.
 
-Takes windows, series, voxels, clips and features of one subject, and the series of areas where nothing visual
-is expected, if there are any; leaves a table of retrieval on the test clips by ridge
+Reads windows, series, voxels, clips and features of one subject, and the series of areas where nothing visual
+is expected, if there are any; writes a table of retrieval on the test clips by ridge
 regression on all positions ("all"), on each group of areas alone ("only"), on all others ("without") and on
-the control's areas ("control"). Penalties are chosen anew for each. Ridge is what the encoder stands on, and
+the control's areas ("control"). Penalties are chosen again for each. Ridge is what the encoder stands on, and
 fits in seconds. Validation segments stay out as they do where epochs are chosen; test windows are scored and
 never fitted.
 """

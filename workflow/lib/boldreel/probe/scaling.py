@@ -1,8 +1,8 @@
 """Step: what more data would bring: retrieval against minutes of a subject's own training data.
 
-Takes windows, series, voxels, clips and features of one subject; leaves a table of retrieval on the test
+Reads windows, series, voxels, clips and features of one subject; writes a table of retrieval on the test
 clips by ridge regression fitted on the first 1, 2, 4, ... training runs and on all ("alone"), whose penalties
-are chosen anew for each. Ridge is what the encoder stands on, and fits in seconds. Validation segments stay
+are chosen again for each. Ridge is what the encoder stands on, and fits in seconds. Validation segments stay
 out as they do where epochs are chosen; test windows are scored and never fitted. Voxels are those of the
 whole training set: which they are is not part of what is scaled.
 """

@@ -1,6 +1,6 @@
 """The condition of each test clip: what a subject's brain says, what the captions say, or a control.
 
-Takes an encoder with windows and series, or feature folders; leaves conditions by clip.
+Takes an encoder with windows and series, or feature folders; returns conditions by clip.
 """
 
 from __future__ import annotations

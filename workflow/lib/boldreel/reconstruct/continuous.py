@@ -1,6 +1,6 @@
 """Movies longer than a clip, and where they cut.
 
-Takes the drawn clips of chains; leaves for each chain `{first clip}.mp4` and a table of cuts: those that
+Takes the drawn clips of chains; returns for each chain `{first clip}.mp4` and a table of cuts: those that
 are found in the reconstruction, by the detector that found the shots of the stimuli, and whether each
 falls where one clip ends and the next begins. A cut between clips is what continuing is to avoid unless
 the brain asks for it; a cut within a clip is an artefact.

@@ -1,6 +1,6 @@
 """In which order the clips of a shard are drawn.
 
-Takes chains of clips with their conditions; leaves every sample of every clip, drawn in batches: all at
+Takes chains of clips with their conditions; returns every sample of every clip, drawn in batches: all at
 once where clips stand alone, else each after the clip that it goes on from. Clips that are kept from an
 earlier try are not drawn again.
 """

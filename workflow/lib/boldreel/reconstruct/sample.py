@@ -1,7 +1,7 @@
 """Step: reconstruct the video of test clips.
 
-Takes a generator folder and either a subject's encoder with windows and series, or the features of the
-test movies (--true-features, the upper bound); leaves `frames.npy` (clips, frames, height, width, 3) and
+Reads a generator folder and either a subject's encoder with windows and series, or the features of the
+test movies (--true-features, the upper bound); writes `frames.npy` (clips, frames, height, width, 3) and
 `video/{clip}.mp4` for one shard of the clips; with several samples of each clip also `samples.npy` (clips,
 samples, frames, height, width, 3) and `video/{clip}_sample-{k}.mp4`, with continuous movies
 `movie/{first clip}.mp4` and `movie/cuts.tsv`. With --controls it leaves such a folder for each thing that
@@ -166,7 +166,7 @@ def main(argv: list[str] | None = None) -> None:
         nargs="+",
         help=f"folders to leave in its place, {FOLDER}NAME: what stands in for the test responses",
     )
-    parser.add_argument("--state", type=Path, help="finished clips; default: beside the output")
+    parser.add_argument("--state", type=Path, help="finished clips; default: next to the output")
     args = parser.parse_args(argv)
     started = time.time()
     set_threads()

@@ -32,15 +32,15 @@ def control_of(folder: Path, known: Sequence[str] = (*CONTROLS, SEED)) -> str:
 
 @dataclass(frozen=True)
 class Continuous:
-    """How a clip goes on from the one before it in the movie."""
+    """How a clip continues the previous one in the movie."""
 
     frames: int = setting(
-        2, "Last frames of the clip before that all frames of a clip attend to.", minimum=1
+        2, "Last frames of the previous clip to which all frames of a clip attend.", minimum=1
     )
     strength: float = setting(
         0.8,
-        "Share of the sampling steps taken, from the last frame under noise; 1 is from noise "
-        "alone, so that only attention ties the clips.",
+        "Share of the sampling steps to take, starting from the previous clip's last frame plus"
+        " noise. With 1, sampling starts from pure noise, and only attention links the clips.",
         above=0,
         maximum=1,
     )
@@ -52,45 +52,44 @@ class ReconstructSettings:
 
     seed: int = from_workflow(0)
     scheduler: str = setting("DPMSolverMultistep", "A diffusers scheduler.")
-    scheduler_options: dict[str, Any] = setting({}, "Entries of its configuration to replace.")
+    scheduler_options: dict[str, Any] = setting({}, "Entries of its configuration to override.")
     steps: int = by_preset("Sampling steps.", minimum=1)
     guidance: float = by_preset("Guidance away from the mean training condition; 1 is none.")
     guided_share: float = by_preset(
-        "Share of the steps, from pure noise on, that are guided.", minimum=0, maximum=1
+        "Share of the steps that are guided, counted from pure noise.", minimum=0, maximum=1
     )
     mixed_precision: str = setting(
         "auto",
-        "Float type of the networks while sampling; auto is bf16 where the hardware has units for"
-        " it.",
+        "Float type of the networks while sampling; auto is bf16 if the hardware supports it.",
         choices=("auto", *MIXED_PRECISION),
     )
     samples: int = setting(
-        1, "Samples of each clip; scores are of the first, never of the best.", minimum=1
+        1, "Samples of each clip; scores use the first, never the best.", minimum=1
     )
     continuous: Continuous | None = setting(
         None,
-        "Continuous movies: each clip goes on from the end of the one before it; {} takes the "
-        "defaults below, null draws clips that stand alone.",
+        "Continuous movies: each clip continues from the end of the previous one. {} uses the "
+        "defaults below; null draws independent clips.",
     )
     controls: tuple[str, ...] = setting(
         CONTROLS,
-        "What is drawn in place of a subject's test responses, for comparison: the mean training "
-        "response, noise, the responses of another subject (of the first by label, and for that "
-        "one of the second), the training caption nearest to the prediction.",
+        "What replaces a subject's test responses for comparison: the mean training response, "
+        "noise, the responses of another subject (the first by label; for the first, the "
+        "second), the training caption nearest to the prediction.",
         unique=True,
         items={"choices": CONTROLS},
     )
     control_clips: int = setting(
-        60, "Test clips drawn for each control and each further seed, evenly spread.", minimum=1
+        60, "Test clips drawn for each control and each further seed, evenly spaced.", minimum=1
     )
     seeds: int = setting(
         3,
-        "Seeds of the sampling noise that are compared, the reconstruction's own among them; of "
-        "continuous movies there is one alone.",
+        "Number of seeds of the sampling noise to compare, the reconstruction's own included; "
+        "continuous movies have only one.",
         minimum=1,
     )
     batch_size: int = by_preset("Clips sampled at once.", minimum=1)
-    shards: int = by_preset("Jobs over which a subject's test clips are spread.", minimum=1)
+    shards: int = by_preset("Jobs among which a subject's test clips are split.", minimum=1)
     repeats: str | int = setting(
-        "average", "Test repeats that are averaged: `average` for all, or how many."
+        "average", "Test repeats to average: `average` for all, or a number."
     )

@@ -1,6 +1,6 @@
 """Which test clips a job draws, and which of them follow each other.
 
-Takes the clips table and names of clips; leaves chains of clips and the part of a shard.
+Takes the clips table and names of clips; returns chains of clips and the part of a shard.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What stands in for a subject's responses in controls: the training mean, noise, another subject.
 
-Takes windows and series; leaves responses of some test clips that say nothing of what was seen, or what
+Takes windows and series; returns responses of some test clips that say nothing of what was seen, or what
 somebody else's brain said of it. Every method is fed the same.
 """
 
@@ -19,7 +19,7 @@ FITTED = ("train", "validation")
 
 
 def some_test_clips(windows: Path, count: int) -> list[str]:
-    """At most so many of the sorted test clips, evenly spread."""
+    """At most this number of the sorted test clips, evenly spaced."""
     table = tables.read(windows, "windows")
     clips = sorted(set(table.loc[table["split"] == "test", "clip"]))
     places = np.linspace(0, len(clips) - 1, min(count, len(clips))).round().astype(int)

@@ -1,6 +1,6 @@
 """What the step of reconstruction is asked for, from its options.
 
-Takes the parsed command line; leaves one entry for each folder: the conditions of its clips, and what they
+Takes the parsed command line; returns one entry for each folder: the conditions of its clips, and what they
 were made from.
 """
 

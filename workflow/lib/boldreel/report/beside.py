@@ -1,6 +1,6 @@
 """What stands behind a clip on the page: its windows of BOLD, and what else was made of or for it.
 
-Takes the results; leaves for each clip and subject a sentence on the windows, and stills (the middle frame)
+Takes the results; returns for each clip and subject a sentence on the windows, and stills (the middle frame)
 of the nearest training clip, of other seeds and of what the generator was fed in place of the responses.
 """
 

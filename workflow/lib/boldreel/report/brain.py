@@ -1,6 +1,6 @@
 """Positions on the brain: where areas lie, how reliable they are, their noise ceilings, hidden patches.
 
-Takes the tables of positions, voxels, noise ceilings and one masked volume; leaves figures of axial slices
+Takes the tables of positions, voxels, noise ceilings and one masked volume; returns figures of axial slices
 of the MNI template that nilearn ships, left on the left; vertices of a surface are shown where they cross
 a slice. Call inside `ink.style()`.
 """

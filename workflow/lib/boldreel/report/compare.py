@@ -1,6 +1,6 @@
 """Two runs of the pipeline, clip by clip: `python -m boldreel.report.compare results/a results/b`.
 
-Takes the results folders of two configurations; leaves a folder with `compare.tsv` (for each subject, method
+Reads the results folders of two configurations; writes a folder with `compare.tsv` (for each subject, method
 and metric the mean difference over the clips that both reconstructed, its 95 % interval over shots and the
 two-sided p of a paired permutation, corrected by Holm over a subject's metrics) and `compare.html`, which
 also says in which options the two differ, step by step, from their provenance.

@@ -1,6 +1,6 @@
 """What was run and for how long, from Snakemake's benchmark files.
 
-Takes a folder with {stage}/{job}.tsv; leaves a table of jobs, and sums per stage.
+Takes a folder with {stage}/{job}.tsv; returns a table of jobs, and sums per stage.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Step: the group's figures, each as SVG and PNG with the data behind it as TSV.
 
-Takes the results folder and the subjects; leaves a folder with scores, training_curves, lag_sweep, roi,
+Reads the results folder and the subjects; writes a folder with scores, training_curves, lag_sweep, roi,
 attention, attention_regions, masked (pretraining), noise_ceiling, ceiling_map, timing, sample_sheet and
 strip.png (truth over reconstruction for the README), repeats, scaling, rois, kernels where series were
 deconvolved, ablation and minutes after `make ablate`, method_curves and linear_weights of the methods beside

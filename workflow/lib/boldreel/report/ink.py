@@ -1,6 +1,6 @@
 """How figures look, and how they are written: SVG and PNG with the data behind them as TSV.
 
-Takes matplotlib figures; leaves {name}.svg, {name}.png, {name}.tsv. Text and axes are drawn in INK
+Takes matplotlib figures; returns {name}.svg, {name}.png, {name}.tsv. Text and axes are drawn in INK
 and LINE, which the page replaces by its own colours, so that figures follow light and dark.
 """
 

@@ -1,6 +1,6 @@
 """Small pieces of HTML and SVG, written by plain functions.
 
-Takes texts and numbers; leaves strings. Everything that comes from a file goes through `esc`.
+Takes texts and numbers; returns strings. Everything that comes from a file goes through `esc`.
 """
 
 from __future__ import annotations

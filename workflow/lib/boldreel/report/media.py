@@ -1,6 +1,6 @@
-"""The videos on the page: clips by name, truth beside every subject's reconstruction.
+"""The videos on the page: clips by name, truth next to every subject's reconstruction.
 
-Takes results; leaves, for each clip, small H.264 videos and first frames as data URIs.
+Takes results; returns, for each clip, small H.264 videos and first frames as data URIs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Where the cuts of continuous movies fall, beside the truth's.
+"""Where the cuts of continuous movies fall, next to the truth's.
 
-Takes the tables of cuts that reconstruction leaves, and the clips; leaves a paragraph.
+Takes the tables of cuts that reconstruction leaves, and the clips; returns a paragraph.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Step: one self-contained page about everything, and the headline numbers on standard output.
 
-Takes the results folder, the subjects, the figures folder, published scores and Snakemake's
-benchmarks; leaves report.html, which opens from a file without network. Required: group/metrics.tsv,
+Reads the results folder, the subjects, the figures folder, published scores and Snakemake's
+benchmarks; writes report.html, which opens from a file without network. Required: group/metrics.tsv,
 clips.parquet and reconstructions; everything else is left out with a visible note when missing.
 """
 
@@ -101,7 +101,7 @@ def render(
             "scores",
             "Scores",
             sections.audited(results.document(results.layout.audit(), "audit")),
-            '<p class="lede">Over all test clips. Every score stands beside its chance, the same '
+            '<p class="lede">Over all test clips. Every score stands next to its chance, the same '
             "reconstructions shifted against the truth, a gray frame, the truth’s mean colour, and the "
             "generator fed the true features. All scores, below, have further controls: the generator "
             "fed the mean response, noise and another subject’s responses, and training clips.</p>",

@@ -1,6 +1,6 @@
 """Charts: scores with chance and baselines, training curves, lag sweep, noise ceiling, cost.
 
-Takes tables; leaves matplotlib figures and the data that each shows. Call inside `ink.style()`.
+Takes tables; returns matplotlib figures and the data that each shows. Call inside `ink.style()`.
 """
 
 from __future__ import annotations
@@ -303,7 +303,7 @@ def minutes(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
 
 
 def rois(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
-    """Two-way retrieval by each group of areas alone and without it, beside all areas and the control.
+    """Two-way retrieval by each group of areas alone and without it, next to all areas and the control.
 
     Parameters
     ----------

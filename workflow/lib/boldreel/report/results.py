@@ -1,6 +1,6 @@
 """What the other stages left, read through the contracts' files.
 
-Takes the results folder of a data set and the subjects to report; leaves tables and clips. What is
+Takes the results folder of a data set and the subjects to report; returns tables and clips. What is
 required raises UserError when it is missing; what is optional comes back as None, and is noted, so
 that the page says what it could not show.
 """

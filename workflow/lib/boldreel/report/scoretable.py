@@ -1,6 +1,6 @@
 """The headline table, and the rows for the table of all scores.
 
-Takes the table "metrics" and verdicts; leaves HTML, and a compact object for the page's script.
+Takes the table "metrics" and verdicts; returns HTML, and a compact object for the page's script.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def headline(
     method: str,
     judged: Mapping[str, verdicts.Verdict],
 ) -> str:
-    """Every primary metric over all test clips, per subject, beside chance and baselines."""
+    """Every primary metric over all test clips, per subject, with chance and baselines."""
     shown = verdicts.primary(table[table["segment"] == "all"])
     baselines = _baselines(shown)
     columns = 5 + len(_columns(baselines))

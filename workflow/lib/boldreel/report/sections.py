@@ -1,6 +1,6 @@
 """The page's sections, one function each.
 
-Takes results, verdicts and figures; leaves HTML. A section whose material is missing says so.
+Takes results, verdicts and figures; returns HTML. A section whose material is missing says so.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def watch(
     method: str = "",
     title: str = "What was seen, and what was read from the brain",
 ) -> str:
-    """Truth beside reconstructions, playing in step, with filters; then the best, median and worst clips.
+    """Truth next to reconstructions, playing in step, with filters; then the best, median and worst clips.
 
     method : what reconstructions without subject are called.
     """

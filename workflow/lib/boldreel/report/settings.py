@@ -10,7 +10,7 @@ from boldreel.settings import from_workflow, setting
 
 @dataclass(frozen=True)
 class FiguresSettings:
-    """What the figures take of the section."""
+    """The keys of the section that the figures use."""
 
     seed: int = from_workflow(0)
     method: str = from_workflow("mindvideo")
@@ -21,7 +21,7 @@ class FiguresSettings:
 
 @dataclass(frozen=True)
 class PageSettings:
-    """What the page takes of the section, and of the run that it tells of."""
+    """The keys of the section that the page uses, and facts about the run."""
 
     seed: int = from_workflow(0)
     dataset: str = from_workflow("")
@@ -44,7 +44,7 @@ class ReportSettings(PageSettings, FiguresSettings):
 
 @dataclass(frozen=True)
 class CompareSettings(PairedSettings):
-    """Two runs of the pipeline against each other (`report.compare`)."""
+    """Comparison of two runs of the pipeline (`report.compare`)."""
 
     level: float = setting(0.05, "Level of significance, after Holm.", minimum=0, maximum=1)
 
@@ -54,7 +54,7 @@ class StandaloneSettings(EvaluateSettings):
     """Videos scored without brain data (`python -m boldreel.evaluate`)."""
 
     pixel_shifts: int | None = setting(
-        40, "Most pairings for metrics on pixels; null for all.", minimum=1
+        40, "Largest number of pairings for metrics on pixels; null for all.", minimum=1
     )
     page_clips: int = setting(16, "Clips that play on the page.", minimum=0)
     level: float = setting(0.05, "Level of significance, after Holm.", minimum=0, maximum=1)

@@ -1,6 +1,6 @@
 """Sample sheets: truth over reconstruction, clip by clip, drawn by seed and never picked.
 
-Takes uint8 clips; leaves pictures (PIL). The clips themselves are chosen by `results.draw_sample`.
+Takes uint8 clips; returns pictures (PIL). The clips themselves are chosen by `results.draw_sample`.
 """
 
 from __future__ import annotations

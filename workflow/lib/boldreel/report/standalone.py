@@ -1,6 +1,6 @@
 """The page on one method's videos, scored without brain data.
 
-Takes the tables of scores and of clips, the matching, and a way to read clips; leaves one
+Takes the tables of scores and of clips, the matching, and a way to read clips; returns one
 self-contained page of the same parts as the pipeline's report.
 """
 
@@ -116,7 +116,7 @@ def render(
         sections.section(
             "scores",
             "Scores",
-            '<p class="lede">Over all clips. Every score stands beside its chance, the same '
+            '<p class="lede">Over all clips. Every score stands next to its chance, the same '
             "reconstructions shifted against the truth, a gray frame, and the truth’s own mean "
             "colour held still.</p>",
             scoretable.legend(table),

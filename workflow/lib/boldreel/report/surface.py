@@ -1,6 +1,6 @@
-"""Attention of the encoder on the cortical surface, and over areas and networks beside its null.
+"""Attention of the encoder on the cortical surface, and over areas and networks next to its null.
 
-Takes the tables of positions, attention and regions; leaves figures. Places of positions are projected to the
+Takes the tables of positions, attention and regions; returns figures. Positions are projected to the
 nearest vertices of the fsaverage5 mesh that nilearn ships, of the same hemisphere. Call inside `ink.style()`.
 """
 

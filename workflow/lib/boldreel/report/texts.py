@@ -1,6 +1,6 @@
 """The page's longer texts: methods, responsible use, citation.
 
-Takes the numbers that the run used; leaves HTML.
+Takes the numbers that the run used; returns HTML.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ _PREDICTORS = {
 
 
 def masked(cohort: str, scores: pd.DataFrame) -> str:
-    """How well hidden patches of held-out subjects were predicted, beside what needs no network.
+    """How well hidden patches of held-out subjects were predicted, next to what needs no network.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """What may be said about each subject: sentences decided by corrected tests, not by hand.
 
-Takes the table of metrics; leaves one verdict per subject and sentences with the figures they rest
+Takes the table of metrics; returns one verdict per subject and sentences with the figures they rest
 on. p-values of a subject's primary metrics are corrected together by Holm's procedure. A metric counts as
 above chance where that holds with a margin (`stats.MARGIN`), so that a verdict does not hang on the
 processor; and a reconstruction that is above chance has to beat what needs no decoding as well.

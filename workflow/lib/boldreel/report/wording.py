@@ -1,6 +1,6 @@
 """Names and plain sentences for metrics, conditions and stages: what each can and cannot show.
 
-Takes metric and definition as they stand in the tables; leaves words. Metrics without an entry keep
+Takes metric and definition as they stand in the tables; returns words. Metrics without an entry keep
 their own name, so that a new one shows up at once.
 """
 

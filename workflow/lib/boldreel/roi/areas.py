@@ -33,6 +33,6 @@ def choose(areas: Sequence[Area], groups: tuple[str, ...]) -> list[int]:
     for group in groups:
         if group not in known:
             raise UserError(
-                f"config: roi.groups names {group!r}; the atlas has {', '.join(sorted(known))}"
+                f"configuration: roi.groups names {group!r}; the atlas has {', '.join(sorted(known))}"
             )
     return [k for group in groups for k, area in enumerate(areas) if area.group == group]

@@ -1,6 +1,6 @@
 """Atlases of areas as centres with a radius.
 
-Takes a table (area, group, hemisphere, x, y, z, radius; MNI mm); leaves, for any places, the area
+Takes a table (area, group, hemisphere, x, y, z, radius; MNI mm); returns, for any places, the area
 whose centre is nearest and near enough. x > 0 is right.
 """
 
@@ -38,7 +38,7 @@ def locate(atlas: str) -> Path:
     path = BUILT_IN[atlas] if atlas in BUILT_IN else Path(atlas)
     if not path.is_file():
         raise UserError(
-            f"config: roi.atlas is {atlas!r}; choose visual-centres, hcp-mmp, whole-cortex or "
+            f"configuration: roi.atlas is {atlas!r}; choose visual-centres, hcp-mmp, whole-cortex or "
             "the path of an atlas"
         )
     return path

@@ -1,6 +1,6 @@
 """Cells: what a run measures, one voxel or one vertex each, and where it lies.
 
-Takes the grid of a volume, or a dense CIFTI series; leaves indices into the run's array, places in MNI,
+Takes the grid of a volume, or a dense CIFTI series; returns indices into the run's array, places in MNI,
 and what an order of neighbours goes by.
 """
 

@@ -1,6 +1,6 @@
 """Cleaning of a run's series: trend and confounds out, then z-scores.
 
-Takes series and regressors of one run; leaves cleaned series. Everything is fitted on that run
+Takes series and regressors of one run; returns cleaned series. Everything is fitted on that run
 alone, so nothing passes from one run to another.
 """
 

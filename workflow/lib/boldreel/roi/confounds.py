@@ -1,8 +1,8 @@
-"""Which columns of a run's confounds table the `roi` section takes out.
+"""Which columns of a run's confounds table the `roi` section removes.
 
-Takes the table and the settings; leaves the columns' values. In fMRIPrep's tables nilearn chooses the CompCor
-components, since their masks stand in the JSON beside the table alone. The embedded engine's table holds
-the components of one mask and has no such JSON.
+Takes the table and the settings; returns the values of the columns. In fMRIPrep's tables nilearn chooses the
+CompCor components, since only the JSON next to the table names their masks. The embedded engine's table has
+the components of one mask and no such JSON.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _EMBEDDED_MASK = "anat_combined"
 
 
 def load(table: Path, count: int, settings: RoiSettings, fmriprep: bool) -> np.ndarray:
-    """The confounds (count, k) that the `roi` section declares, 0 where the table says n/a.
+    """The confounds (count, k) that the `roi` section asks for; n/a in the table becomes 0.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def load(table: Path, count: int, settings: RoiSettings, fmriprep: bool) -> np.n
             names += _fmriprep_components(table, settings)
         elif settings.confounds == "compcor":
             names += _embedded_components(columns, settings)
-        # Components are of series without slow drift: without the cosines they would bring it back.
+        # Components come from high-passed series: without the cosines they would bring slow drift back.
         if settings.confounds == "compcor" or settings.high_pass:
             names += sorted(name for name in columns if name.startswith("cosine"))
         # The first volumes, before T1 is in equilibrium, are far brighter than the run and would bend its
@@ -67,7 +67,7 @@ def motion_names(settings: RoiSettings) -> list[str]:
 def _fmriprep_components(table: Path, settings: RoiSettings) -> list[str]:
     from nilearn.interfaces.fmriprep import load_confounds
 
-    # The loader goes by the image's name alone, and finds table and JSON beside it.
+    # The loader needs only the image's name, and finds table and JSON next to it.
     image = table.with_name(table.name.split("_desc-confounds")[0] + "_desc-preproc_bold.nii.gz")
     try:
         chosen, _ = load_confounds(
@@ -89,7 +89,7 @@ def _fmriprep_components(table: Path, settings: RoiSettings) -> list[str]:
 def _embedded_components(columns: dict[str, np.ndarray], settings: RoiSettings) -> list[str]:
     if settings.compcor != _EMBEDDED_MASK:
         raise UserError(
-            f"the embedded engine has {_EMBEDDED_MASK} components alone; set roi.compcor to that"
+            f"the embedded engine has only {_EMBEDDED_MASK} components; set roi.compcor to that"
         )
     names = sorted(name for name in columns if name.startswith("a_comp_cor_"))
     if not names:

@@ -1,6 +1,6 @@
 """Step: cleaned series of a subject where nothing visual is expected: the control for every area.
 
-Takes positions of the groups in `roi.control` and all preprocessed runs of a subject; leaves a folder with
+Reads positions of the groups in `roi.control` and all preprocessed runs of a subject; writes a folder with
 {run}.npy for each, cleaned exactly as the series of visual areas are. A run that covers none of these
 positions is an error, since scores of nothing would look like chance.
 """

@@ -1,6 +1,6 @@
 """An order of places in which neighbours stay together.
 
-Takes places in space; leaves their order along a Hilbert curve: unlike a scan by rows, or Morton's
+Takes places in space; returns their order along a Hilbert curve: unlike a scan by rows, or Morton's
 order, it never jumps, so that a patch of consecutive places is one small piece of cortex.
 """
 

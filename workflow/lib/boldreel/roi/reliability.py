@@ -1,6 +1,6 @@
 """How reproducibly each position answers to the same movie.
 
-Takes the series of repeated runs; leaves one correlation and p a position. Used on training runs
+Takes the series of repeated runs; returns one correlation and p a position. Used on training runs
 only, so that selection never sees a test run.
 """
 

@@ -1,6 +1,6 @@
 """Which runs are repeats of each other: the same film at the same time, whatever their task is called.
 
-Takes what was on screen at each volume of each run; leaves groups of runs and the volumes at which all runs
+Takes what was on screen at each volume of each run; returns groups of runs and the volumes at which all runs
 of a group agree.
 """
 

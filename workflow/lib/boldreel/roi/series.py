@@ -1,6 +1,6 @@
 """The cleaned series of one run at the positions of the atlas.
 
-Takes the positions and a preprocessed run (with its sidecar and confounds); leaves an array (volumes,
+Reads the positions and a preprocessed run (with its sidecar and confounds); writes an array (volumes,
 positions), z-scored per position over this run alone, and its sidecar. Padding, and positions that
 the run does not cover or that hold no finite, varying signal, are 0; the sidecar lists the latter.
 """
@@ -101,7 +101,7 @@ def read_cifti(positions: Path, bold: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def source_beside(bold: Path) -> Source:
-    """A run whose sidecar and confounds lie beside it, as the embedded engine leaves them."""
+    """A run whose sidecar and confounds lie next to it, as the embedded engine leaves them."""
     sidecar = bids.read_sidecar(bold.with_name(_stem(bold) + ".json"))
     table = bold.with_name(_stem(bold).split("_space-")[0] + "_desc-confounds_timeseries.tsv")
     segment, repeat = bids.parse_label(bold)
@@ -184,7 +184,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = step.parser(__doc__)
     parser.add_argument("--positions", type=Path, required=True, help="positions.parquet")
     parser.add_argument(
-        "--bold", type=Path, help="preprocessed run, sidecar and confounds beside it"
+        "--bold", type=Path, help="preprocessed run, sidecar and confounds next to it"
     )
     parser.add_argument("--runs", type=Path, help="instead: table of preprocessed runs, .tsv")
     parser.add_argument("--segment", help="with --runs")

@@ -25,14 +25,15 @@ class RoiSettings:
     """Which voxels, and how their series are cleaned."""
 
     atlas: str = by_preset(
-        "`visual-centres` (the demo's, for the embedded engine); `hcp-mmp` (HCP-MMP1.0, for fsLR "
-        "and MNI152NLin2009cAsym); `whole-cortex`; or a file: a table like "
-        "`workflow/lib/boldreel/roi/tables/visual_centres.tsv`, a volume of labels (`.nii.gz`, its "
-        "name saying its space, with a `.tsv` of index, name and group beside it), or a `dlabel.nii`."
+        "`visual-centres` (the demo's, for the embedded engine); `hcp-mmp` (HCP-MMP1.0, for "
+        "fsLR and MNI152NLin2009cAsym); `whole-cortex`; or a file: a table like "
+        "`workflow/lib/boldreel/roi/tables/visual_centres.tsv`, a volume of labels (`.nii.gz` "
+        "with its space in its name, and a `.tsv` of index, name and group next to it), or a "
+        "`dlabel.nii`."
     )
     mask: str | None = setting(
         None,
-        "A NIfTI in the data's space, or a CIFTI map: places outside it are left out of the "
+        "NIfTI in the data's space, or CIFTI map; positions outside it are removed from the "
         "atlas' areas.",
     )
     groups: tuple[str, ...] = setting(
@@ -40,9 +41,10 @@ class RoiSettings:
     )
     control: tuple[str, ...] | None = setting(
         None,
-        "Groups of areas where nothing visual is expected: the control beside each group's own "
-        "score. `null` is `[control]` of `visual-centres`, `[somatomotor]` of `hcp-mmp` and none "
-        "of others; for silent films `[auditory, somatomotor]` does as well; `[]` is none.",
+        "Groups of areas without visual responses, as a control for the score of each group. "
+        "`null` means `[control]` for `visual-centres`, `[somatomotor]` for `hcp-mmp` and none "
+        "for other atlases; with silent films `[auditory, somatomotor]` works too; `[]` is "
+        "none.",
     )
     grey_matter: float = setting(
         0.3, "Probability of grey matter above which a voxel is a position.", minimum=0, maximum=1
@@ -51,25 +53,25 @@ class RoiSettings:
         16, "Positions of a patch; areas are padded to whole patches.", minimum=1
     )
     detrend_order: int = setting(
-        4, "Order of the polynomial taken out of each run; -1 for none.", minimum=-1
+        4, "Order of the polynomial removed from each run; -1 for none.", minimum=-1
     )
     confounds: str = setting(
         "motion6",
-        "Confounds taken out of each run. `compcor` is motion6, CompCor components and the run's "
-        "cosines. With any of them go fMRIPrep's non-steady-state volumes.",
+        "Confounds removed from each run. `compcor` is motion6, CompCor components and the run's "
+        "cosines. With any of them, fMRIPrep's non-steady-state volumes are removed too.",
         choices=CONFOUNDS,
     )
     compcor: str = setting(
         "anat_combined",
-        "With compcor: the components' masks, as nilearn's load_confounds names them. The embedded "
-        "engine has `anat_combined` alone.",
+        "With compcor: mask of the components, as in nilearn's load_confounds. The embedded "
+        "engine has only `anat_combined`.",
         choices=COMPCOR,
     )
-    n_compcor: int = setting(5, "With compcor: components of each mask, the first ones.", minimum=1)
-    high_pass: bool = setting(False, "Take out the run's cosines with other confounds too.")
+    n_compcor: int = setting(5, "With compcor: number of components per mask.", minimum=1)
+    high_pass: bool = setting(False, "Remove the run's cosines with other confounds too.")
     selection: str = setting(
         "all",
-        "All positions that are present, or the reliable ones (training repeats only).",
+        "All positions that are present, or only the reliable ones (judged on training repeats).",
         choices=("all", "reliability"),
     )
     threshold: float = setting(
@@ -79,7 +81,10 @@ class RoiSettings:
         maximum=1,
     )
     fraction: float = setting(
-        1.0, "With reliability: which part of those, the most reliable first.", above=0, maximum=1
+        1.0,
+        "With reliability: share of the reliable positions to keep, the most reliable first.",
+        above=0,
+        maximum=1,
     )
 
     def __post_init__(self) -> None:

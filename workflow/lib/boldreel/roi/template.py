@@ -1,7 +1,7 @@
 """The positions table, from atlas and grid alone.
 
-Takes the `roi` section and the grid (of a preprocessed run, or of the `bold` section's resolution and
-box); leaves positions.parquet: the areas of the atlas on that grid, cut to grey matter and to a mask; with
+Reads the `roi` section and the grid (of a preprocessed run, or of the `bold` section's resolution and
+box); writes positions.parquet: the areas of the atlas on that grid, cut to grey matter and to a mask; with
 --control instead those where nothing visual is expected, as far as the grid has them, whatever the mask.
 """
 
@@ -58,7 +58,7 @@ def areas_on(where: cells.Cells, settings: RoiSettings) -> tuple[Parcels, Path |
         return parcels.assign(settings.atlas, where), None if named else Path(settings.atlas)
     if where.space != bold_template.SPACE:
         raise UserError(
-            f"config: roi.atlas {settings.atlas} is in {bold_template.SPACE}, the data are in "
+            f"configuration: roi.atlas {settings.atlas} is in {bold_template.SPACE}, the data are in "
             f"{where.space}; choose {' or '.join(parcels.NAMED)} or a parcellation in that space"
         )
     source = atlas.locate(settings.atlas)

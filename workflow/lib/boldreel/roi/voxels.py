@@ -1,6 +1,6 @@
 """A subject's voxel table: which positions are there, how reliable they are, which are selected.
 
-Takes the positions, the subject's training series and their events; leaves voxels.parquet, in the
+Reads the positions, the subject's training series and their events; writes voxels.parquet, in the
 order of the positions. Selection is a mask over this fixed order, never a new order.
 """
 
@@ -63,7 +63,7 @@ def build(
     if settings.selection == "reliability":
         if len(groups) < 2:
             raise UserError(
-                "config: roi.selection is reliability, but fewer than two films were shown in several "
+                "configuration: roi.selection is reliability, but fewer than two films were shown in several "
                 "training runs at the same time; choose roi.selection: all"
             )
         selected = reliability.select(
@@ -71,7 +71,7 @@ def build(
         )
         if not selected.any():
             raise UserError(
-                f"config: no position is reliable at roi.threshold {settings.threshold:g}; raise "
+                f"configuration: no position is reliable at roi.threshold {settings.threshold:g}; raise "
                 "it, or choose roi.selection: all"
             )
     return positions.assign(

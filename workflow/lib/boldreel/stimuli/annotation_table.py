@@ -1,7 +1,7 @@
 """What a movie's annotations say: shots, captions and attributes.
 
-Takes the table beside a movie (onset, duration, shot, caption, and any further columns, which are
-attributes; one row per shot or finer); leaves shots and, for a stretch of the movie, its caption.
+Takes the table next to a movie (onset, duration, shot, caption, and any further columns, which are
+attributes; one row per shot or finer); returns shots and, for a stretch of the movie, its caption.
 """
 
 from __future__ import annotations

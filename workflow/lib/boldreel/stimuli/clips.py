@@ -1,6 +1,6 @@
 """Cut movies into clips: the units that are decoded, reconstructed and scored.
 
-Takes the decoded movies (frames.npy, shots.tsv) and their annotations; leaves clips.parquet, one row
+Reads the decoded movies (frames.npy, shots.tsv) and their annotations; writes clips.parquet, one row
 per clip of clip_duration s in movie order. A clip belongs to the shot shown at its centre, its
 caption names every shot that one of its frames shows, and ``cuts`` counts the changes of shot between
 its frames. Movies without annotations are captioned by a model, where the config names one.
@@ -115,7 +115,7 @@ def _movie_rows(
     else:
         raise UserError(
             f"{folder.name}: no annotations and no captioning model; put {folder.name}.tsv (onset, "
-            "duration, shot, caption) beside the movie, or set models.caption, for example to "
+            "duration, shot, caption) next to the movie, or set models.caption, for example to "
             "Salesforce/blip-image-captioning-large or a folder"
         )
     return rows

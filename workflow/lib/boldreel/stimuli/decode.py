@@ -1,6 +1,6 @@
 """Decode one movie: frames at the working rate and size, and its shots.
 
-Takes an mp4 (or any video) and, where there are some, its annotations; leaves in a folder frames.npy
+Reads an mp4 (or any video) and, where there are some, its annotations; writes in a folder frames.npy
 (uint8, frames x size x size x 3, the picture shown at time k / frame_rate) and shots.tsv (shot, onset
 and duration in s). Shots come from the annotations, or from the pictures where the config says
 ``shots: detect`` or no annotations exist.
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--movie", type=Path, required=True)
     arguments.add_argument("--output", type=Path, required=True, help="folder R/stimuli/{movie}")
     arguments.add_argument(
-        "--annotations", type=Path, help="default: the .tsv beside the movie, if there is one"
+        "--annotations", type=Path, help="default: the .tsv next to the movie, if there is one"
     )
     args = arguments.parse_args(argv)
     started = time.time()

@@ -1,6 +1,6 @@
 """Frozen features of movies: what brain responses are aligned with.
 
-Takes the movies' frames and clips and two base models; leaves in a folder for each movie image.npy
+Reads the movies' frames and clips and two base models; writes in a folder for each movie image.npy
 (float32, frames x D, unit-norm CLIP image embeddings), text.npy (float32, clips x D, unit-norm CLIP
 text embeddings of the captions) and condition.npy (float32, clips x tokens x width, last hidden states
 of the diffusion model's own text encoder, padded to its full length: what its cross-attention was

@@ -18,12 +18,12 @@ class StimuliSettings:
     clip_duration: float = setting(2.0, "Length of a clip, s.", above=0)
     shots: str = setting(
         "annotations",
-        "Where shots come from: the annotations beside the movie if there are any, or detection.",
+        "Source of shots: the annotations next to the movie if there are any, or detection.",
         choices=("annotations", "detect"),
     )
     variants: int = setting(
         2,
-        "Random crops of each training clip's middle frame, and captions with a word replaced, "
-        "whose features `align` may take in place of the clip's own.",
+        "Number of random crops of each training clip's middle frame, and of captions with one "
+        "word replaced; `align` may use their features instead of the clip's own.",
         minimum=0,
     )

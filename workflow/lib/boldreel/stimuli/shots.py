@@ -1,6 +1,6 @@
 """Where shots begin: hard cuts found in the pictures.
 
-Takes small frames of a movie at (near) its own rate; leaves the times of the cuts. Two pictures
+Takes small frames of a movie at (near) its own rate; returns the times of the cuts. Two pictures
 differ by a cut when both their pixels and their colours in place differ far more than those of the
 neighbouring pairs: motion and drifts of light go on for several pictures, a cut happens once. The
 threshold so follows the movie. A single odd picture (a flash) is no cut. Dissolves and wipes are

@@ -1,6 +1,6 @@
 """Other pictures and sentences of the same clip, for augmentation in the alignment.
 
-Takes frames and captions of training movies; leaves crops of frames, and captions in which a word is
+Takes frames and captions of training movies; returns crops of frames, and captions in which a word is
 replaced by the training captions' word that is nearest in meaning. Features of frozen models are computed
 once, so that variants are drawn here and chosen from in training. Seeded: a clip has its own.
 """

@@ -1,1 +1,1 @@
-"""The study: who was scanned, in which runs, and what was shown, known before anything is computed."""
+"""The study: who was scanned, in which runs, and what was shown, before anything is computed."""

@@ -1,7 +1,7 @@
-"""Which raw runs fMRIPrep is told to leave out, known before it runs for a day.
+"""Which raw runs fMRIPrep will skip, known before it runs for a day.
 
-Takes the ``bold.fmriprep`` section and raw runs; leaves what leaves a run out, or nothing. Standard library
-only: the Snakefile asks. Filters are those of fMRIPrep's --bids-filter-file, in pybids' words.
+Takes the ``bold.fmriprep`` section and raw runs; returns why a run is skipped, or nothing. Standard
+library only: the Snakefile calls it. Filters are those of fMRIPrep's --bids-filter-file, in pybids' syntax.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _TASK_OPTIONS = ("-t", "--task-id", "--task_id")
 
 
 def read(section: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The values that runs must have, by entity, from `bids_filter` and from fMRIPrep's option for a task.
+    """The values that runs must have, by entity, from `bids_filter` and fMRIPrep's task option.
 
-    Values that are no texts or numbers (pybids has words for "any" and "none") are left to fMRIPrep.
+    Values other than strings and numbers (pybids has words for "any" and "none") are left to fMRIPrep.
 
     Raises
     ------
-    UserError : the filter is not there, or is not JSON with an object for each kind of image.
+    UserError : the filter is missing, or is not JSON with an object for each kind of image.
     """
     wanted: dict[str, list[str]] = {}
     if section["bids_filter"]:
         path = Path(section["bids_filter"])
         if not path.is_file():
-            raise UserError(f"{path}: bold.fmriprep.bids_filter names no file")
+            raise UserError(f"{path}: no such file; correct bold.fmriprep.bids_filter")
         try:
             about = json.loads(path.read_text(encoding="utf-8-sig")).get("bold", {})
             named = {_ENTITIES[key]: value for key, value in about.items() if key in _ENTITIES}
@@ -51,7 +51,7 @@ def read(section: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def left_out(wanted: Mapping[str, list[str]], path: Path) -> str:
-    """What leaves a raw run out, or nothing."""
+    """Why fMRIPrep skips a raw run, or nothing."""
     entities = bids.parse_entities(path.name)
     for entity, values in wanted.items():
         own = entities.get(entity, "")
@@ -62,5 +62,5 @@ def left_out(wanted: Mapping[str, list[str]], path: Path) -> str:
 
 
 def write(path: Path, tasks: list[str]) -> None:
-    """A filter that lets the BOLD of these tasks through and of no others."""
+    """A filter that passes the BOLD of these tasks only."""
     atomic.write_text(path, json.dumps({"bold": {"task": tasks}}, indent=1) + "\n")

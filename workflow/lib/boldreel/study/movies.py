@@ -14,9 +14,9 @@ _VIDEO = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".gif", ".m4v", ".mpg", ".wmv
 
 
 def shown(events: Iterable[str | Path]) -> dict[str, str]:
-    """{movie name: stim_file} of everything that the events files show, by name.
+    """{movie name: stim_file} of everything that the events files show, sorted by name.
 
-    Raises UserError where two movies have one name, or a name could not be that of a folder.
+    Raises UserError if two movies have the same name, or a name cannot be that of a folder.
     """
     found: dict[str, str] = {}
     for path in events:
@@ -33,14 +33,14 @@ def shown(events: Iterable[str | Path]) -> dict[str, str]:
 def file_of(bids: str | Path, stim_file: str) -> str:
     """The path of a movie by its `stim_file`, a path below `stimuli/`; UserError if it is missing.
 
-    Where nothing is there under that path: a video of that name, with whatever suffix.
+    If there is no such file, a video of the same name with any suffix counts.
     """
     stimuli, name = Path(bids) / "stimuli", Path(stim_file).stem
     inside = [stimuli / stim_file] if ".." not in Path(stim_file).parts else []
     others = [stimuli / f"{name}{suffix}" for suffix in _VIDEO]
     for path in (*inside, *others):
-        if os.path.lexists(path) and not path.is_dir():  # a link that leads nowhere is told as such
+        if os.path.lexists(path) and not path.is_dir():  # a dangling link is reported as such
             return str(path)
     raise UserError(
-        f"{stimuli}: movie {stim_file} is named by the events but is not there; copy it or mend stim_file"
+        f"{stimuli}: movie {stim_file} is named by the events but is missing; add it or correct stim_file"
     )

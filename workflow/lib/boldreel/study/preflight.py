@@ -1,6 +1,6 @@
-"""What is looked at before the first job: the container, and the runs without reading their volumes.
+"""Checks before the first job: the container, and the runs without reading their volumes.
 
-Takes a `Study`; raises UserError, or says what is doubtful. Each subject's own check looks at the voxels too.
+Takes a `Study`; raises UserError, or warns of what is doubtful. Each subject's own check reads voxels.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from boldreel.study.study import Study
 
 
 def check_container(study: Study) -> None:
-    """Whether fMRIPrep can run on this machine; on a cluster each job asks for itself."""
+    """Check that fMRIPrep can run on this machine; on a cluster each job checks this itself."""
     if study.engine.startswith("fmriprep"):
         from boldreel.bold import fmriprep
         from boldreel.bold.settings import FmriprepSettings
@@ -22,9 +22,9 @@ def check_container(study: Study) -> None:
 
 
 def check_runs(study: Study) -> None:
-    """Sizes, times, events and movies of own raw data.
+    """Check sizes, times, events and movies of the user's raw data.
 
-    Left to the jobs where this environment has none of the library's packages.
+    If this environment has none of the library's packages, the jobs do it.
     """
     if study.embedded or study.engine == "derivatives":
         return

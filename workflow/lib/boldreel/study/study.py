@@ -1,8 +1,8 @@
 """The study of a configuration: subjects, cohort, runs, splits, events, movies, controls.
 
-Takes the complete configuration; reads names of files, sidecars and events tables, but no image. Paths are
-plain strings as the configuration spells them. Imports the standard library alone, and knows nothing of
-Snakemake: the workflow, `boldreel check` and tests ask the same object.
+Takes the complete configuration; reads file names, sidecars and events tables, but no image. Paths are
+plain strings as the configuration spells them. Imports only the standard library and nothing of Snakemake:
+the workflow, `boldreel check` and the tests use the same object.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from boldreel.settings import read
 from boldreel.study import bids_filter, movies, subjects
 from boldreel.windows.settings import DECONVOLVED
 
-METHOD = "mindvideo"  # the method that all stages serve
+METHOD = "mindvideo"  # the main method
 
 
 class Run(NamedTuple):
     """A functional run by segment (BIDS task) and repeat; `bold` is its raw BOLD.
 
-    Where there are preprocessed runs alone, `bold` is the preprocessed one.
+    If only preprocessed runs exist, `bold` is the preprocessed one.
     """
 
     segment: str
@@ -43,7 +43,7 @@ class Run(NamedTuple):
 
 
 class Study:
-    """What a configuration is about, before anything is computed.
+    """The data that a configuration describes, before anything is computed.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Study:
 
     Raises
     ------
-    UserError : data and configuration do not go together; says which file, and how to mend it.
+    UserError : data and configuration do not match; says which file, and how to fix it.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Study:
         )
         self._split = lru_cache(maxsize=None)(self._split_of)
         self._movies = lru_cache(maxsize=None)(self._find_movies)
-        # Of own data: which runs count, and which are ignored.
+        # For own data: which runs are used, and which are ignored.
         self.selected = {
             subject: self._select(subject)
             for subject in self.everybody
@@ -110,7 +110,7 @@ class Study:
         self._check()
 
     def _check(self) -> None:
-        """UserError where splits lack segments, or a member of the cohort has nothing to pretrain on."""
+        """UserError if a split has too few segments, or a member of the cohort has no run to pretrain on."""
         for subject in self.subjects:
             chosen = self.selected.get(subject)
             shown = chosen.segments if chosen else [run.segment for run in self.runs[subject]]
@@ -120,12 +120,12 @@ class Study:
 
     @cached_property
     def everybody(self) -> list[str]:
-        """Subjects, then members of the cohort who are none."""
+        """Subjects, then members of the cohort who are not subjects."""
         return list(dict.fromkeys([*self.subjects, *self.cohort]))
 
     @property
     def methods(self) -> list[str]:
-        """The other methods: each is a rule file and a package of its own."""
+        """The other methods; each has its own rule file and package."""
         return [name for name in self.config["methods"] if name != METHOD]
 
     @property
@@ -139,24 +139,24 @@ class Study:
         return self.config["align"]["subjects"] == "pooled"
 
     def ignored(self) -> list[str]:
-        """Lines about runs that do not count, and why."""
+        """Lines about ignored runs, and why they are ignored."""
         return selection.told({name: chosen.ignored for name, chosen in self.selected.items()})
 
     def foreign(self, subject: str) -> bool:
-        """Whether a subject comes from the cohort's own derivatives, without raw data."""
+        """Whether a subject comes from the cohort's separate derivatives, without raw data."""
         return self.cohort_tree is not None and subject not in self.subjects
 
     def adopted(self, subject: str) -> bool:
-        """Whether a subject's preprocessed runs are read through a table of where they lie."""
+        """Whether a subject's preprocessed runs are read through a table of their paths."""
         return self.engine != "embedded" or self.foreign(subject)
 
     # Runs and splits
 
     def _select(self, subject: str) -> selection.Selection:
-        """Which runs of a subject's own data count.
+        """Which runs of a subject are used.
 
-        Of derivatives that are there already it is the preprocessed runs. What lies in a cohort's tree of its
-        own is all for pretraining: its thousands of files are not opened.
+        With existing derivatives, these are the preprocessed runs. A separate tree for the cohort is used for
+        pretraining as a whole: its thousands of files are not opened.
         """
         patterns = self.config["segments"]
         raw = self.engine != "derivatives" and not self.foreign(subject)
@@ -201,12 +201,12 @@ class Study:
         return split_of(segment, self.config["segments"])
 
     def runs_of(self, subject: str, *splits: str) -> list[Run]:
-        """A subject's runs, of all splits (and none) or of those named; validation is taken out of train."""
+        """A subject's runs: all of them, or those of the named splits; validation is removed from train."""
         every = self.runs[subject]
         return [run for run in every if self._split(run.segment) in splits] if splits else every
 
     def named(self, subject: str) -> list[Run]:
-        """A subject's runs that `segments` names: the others are for pretraining alone."""
+        """A subject's runs that `segments` names; the others are for pretraining only."""
         return self.runs_of(subject, *SPLITS)
 
     def unnamed(self, subject: str) -> list[Run]:
@@ -214,9 +214,9 @@ class Study:
         return [run for run in self.runs[subject] if self._split(run.segment) is None]
 
     def untested(self, subject: str) -> list[Run]:
-        """A subject's runs outside the test split: what may be fitted, rest included.
+        """A subject's runs outside the test split, which may be fitted, rest included.
 
-        Of a member of the pretraining cohort these are all intact runs, whether `segments` names them or not.
+        For a member of the pretraining cohort these are all intact runs, named by `segments` or not.
         """
         return [run for run in self.runs[subject] if self._split(run.segment) != "test"]
 
@@ -243,13 +243,13 @@ class Study:
         return shown
 
     def events(self, subject: str, *splits: str) -> dict[Run, str]:
-        """{run: events file} of a subject's runs in these splits, or in any: in the order of the runs."""
+        """{run: events file} of a subject's runs in these splits (default: all), in the order of the runs."""
         return {
             run: self._events_of(subject, run) for run in self.runs_of(subject, *(splits or SPLITS))
         }
 
     def _events_of(self, subject: str, run: Run) -> str:
-        """The events file of a run: beside its raw BOLD, or where the raw data set has it."""
+        """The events file of a run: next to its raw BOLD, or further up in the raw data set."""
         if self.embedded:
             return run.bold.split("_bold.nii")[0] + "_events.tsv"
         if subject not in self._events:
@@ -258,16 +258,17 @@ class Study:
             found = self._events[subject][run.segment, run.repeat]
         else:
             raise UserError(
-                f"{self.bids}/sub-{subject}: no events file for {run.label}; write its _events.tsv, or take "
-                "its task out of `segments`"
+                f"{self.bids}/sub-{subject}: no events file for {run.label}; write its _events.tsv, or "
+                "remove its task from `segments`"
             )
         bids.check_source(found)
         return str(found)
 
     def movies(self, *splits: str) -> dict[str, str]:
-        """{movie: its file} of what the splits show, or any; the demo's is named like its segment.
+        """{movie: its file} of everything shown in these splits (default: all).
 
-        Rules ask again and again, and each asking would read every events file.
+        The demo's movies are named like their segments. Cached, since rules ask often and each call would
+        read every events file.
         """
         return self._movies(splits or SPLITS)
 
@@ -286,14 +287,14 @@ class Study:
         return files
 
     def annotations(self, names: Iterable[str] | None = None) -> list[str]:
-        """Annotation tables beside the movies (all, or those named), where there are any."""
+        """Existing annotation tables next to the movies (all, or those named)."""
         files = self.movies()
         chosen = files if names is None else names
         tables = [Path(files[name]).with_suffix(".tsv") for name in chosen]
         return [str(path) for path in tables if self.embedded or path.is_symlink() or path.exists()]
 
     def t1w(self, subject: str) -> str:
-        """A subject's T1w image; UserError where there is none."""
+        """A subject's T1w image; UserError if there is none."""
         if self.embedded:
             return f"{self.bids}/sub-{subject}/anat/sub-{subject}_T1w.nii.gz"
         found = sorted(Path(self.bids, f"sub-{subject}").glob("**/anat/sub-*_T1w.nii*"))
@@ -313,24 +314,24 @@ class Study:
         return [subject for subject in self.subjects if pool != f"without-{subject}"]
 
     def other_of(self, subject: str) -> str:
-        """Whose responses are this subject's control: the first label's, and for the first the second's.
+        """The subject whose responses are this subject's control: the first, or the second for the first.
 
-        So that a new subject, whose label comes later, changes nobody else's control.
+        A new subject with a later label then changes nobody else's control.
         """
         first, second = sorted(self.subjects)[:2]
         return second if subject == first else first
 
     def controls(self) -> list[str]:
-        """What is drawn beside a subject's reconstruction: controls, and further seeds of the noise."""
+        """Drawn in addition to a subject's reconstruction: controls and further seeds of the noise."""
         section = self.config["reconstruct"]
         seeds = 1 if section["continuous"] else int(section["seeds"])
         kept = [name for name in section["controls"] if name != "other" or len(self.subjects) > 1]
         return [*kept, *(f"seed-{number}" for number in range(1, seeds))]
 
     def own_controls(self) -> list[str]:
-        """Those of the controls that no other subject takes part in."""
+        """The controls that need no other subject."""
         return [name for name in self.controls() if name != "other"]
 
     def shards(self) -> range:
-        """Numbers of the shards into which the test clips of a subject are split."""
+        """Numbers of the shards that a subject's test clips are split into."""
         return range(int(self.config["reconstruct"]["shards"]))

@@ -14,21 +14,23 @@ from typing import Any
 from boldreel import forgotten
 from boldreel.errors import UserError
 
-MOST_SUBJECTS = 10_000  # more than anybody plans in one run; a list that is none has millions
+MOST_SUBJECTS = (
+    10_000  # no run has more; a file that is not a list of subjects may have millions of rows
+)
 
 
 def of(
     config: Mapping[str, Any], located: Callable[[str], str], gone: Mapping[str, str]
 ) -> list[str]:
-    """Labels of the subjects: of the table that the configuration names, else all of the data set.
+    """Labels of the subjects: from the table in the configuration, else every subject of the data set.
 
-    located : finds a path of the configuration. gone : who was forgotten, see `forgotten.read`.
+    located : finds a path of the configuration. gone : forgotten subjects, see `forgotten.read`.
     """
     if config["subjects"]:
         return read(located(config["subjects"]), gone)
     if not config["bids"]:
         raise UserError(
-            "configuration: no value for subjects; name a table, as config/subjects.tsv is"
+            "configuration: subjects is missing; name a table such as config/subjects.tsv"
         )
     root = Path(located(config["bids"]))
     found = sorted(path.name.removeprefix("sub-") for path in root.glob("sub-*") if path.is_dir())
@@ -43,13 +45,15 @@ def of(
 def read(path: str | Path, gone: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """Labels (without "sub-") of the subjects in a TSV with a column `subject`.
 
-    Rows whose column `exclude` is true are left out, and who was forgotten (`gone`, as `forgotten.read`
-    gives it). Raises UserError if there is no such file or
-    column, a label is not letters and digits, or stands twice, or there are more rows than can be planned.
+    Rows whose column `exclude` is true are left out, and so are forgotten subjects (`gone`, see
+    `forgotten.read`). Raises UserError if the file or the column is missing, if a label is repeated or has
+    characters other than letters and digits, or if there are more than MOST_SUBJECTS rows.
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path}: list of subjects not found; set `subjects` in the configuration")
+        raise UserError(
+            f"{path}: list of subjects not found; correct `subjects` in the configuration"
+        )
     labels: dict[str, bool] = {}
     names: list[str] = []
     for number, row in _rows(path):
@@ -61,12 +65,12 @@ def read(path: str | Path, gone: Mapping[str, str] = MappingProxyType({})) -> li
         values = dict(zip(names, [*row, *[""] * len(names)], strict=False))
         label = _label(values["subject"], f"{path}: line {number}")
         if label in labels:
-            raise UserError(f"{path}: line {number}: subject {label!r} stands there twice")
+            raise UserError(f"{path}: line {number}: subject {label!r} is listed twice; remove one")
         labels[label] = values.get("exclude", "").strip().lower() not in ("true", "yes", "1")
         if len(labels) > MOST_SUBJECTS:
             raise UserError(
-                f"{path}: more than {MOST_SUBJECTS:,} subjects, whose jobs nobody could plan in one run; "
-                "is it the list of subjects? Else part it"
+                f"{path}: more than {MOST_SUBJECTS:,} subjects, too many for one run; is this the list of "
+                "subjects? If so, split it"
             )
     if "subject" not in names:
         raise UserError(f"{path}: no column 'subject'; the first line must name the columns")
@@ -92,7 +96,7 @@ def _label(text: str, where: str) -> str:
     label = text.strip().removeprefix("sub-")
     if not re.fullmatch(r"[A-Za-z0-9]+", label):
         raise UserError(
-            f"{where}: label {label!r} is not letters and digits alone, as BIDS wants; rename the subject"
+            f"{where}: label {label!r}: BIDS allows letters and digits only; rename the subject"
         )
     return label
 
@@ -103,16 +107,16 @@ def cohort(
     watching: list[str],
     gone: Mapping[str, str],
 ) -> list[str]:
-    """Labels of the pretraining cohort: a list, a table as `subjects` reads it, or all who watch.
+    """Labels of the pretraining cohort: a list, a table like `subjects`, or all subjects of the study.
 
-    Who was forgotten is left out. Raises UserError if somebody is named twice or fewer than two are left.
+    Forgotten subjects are left out. Raises UserError if somebody is named twice or fewer than two are left.
 
-    watching : labels of the subjects.
+    watching : labels of the subjects of the study.
     """
     named = config["pretrain"]["subjects"]
     where = "configuration: pretrain.subjects"
     if named is None:
-        where, found = f"{where} is not given, so the cohort is those who watch", watching
+        where, found = f"{where} is not set, so the cohort is the subjects of the study", watching
     elif isinstance(named, str):
         where, found = named, read(located(named), gone)
     else:
@@ -121,25 +125,27 @@ def cohort(
     if twice is not None:
         raise UserError(f"{where} names {twice} twice; take one of them out")
     if len(found) < 2:
-        raise UserError(f"{where}: {len(found)} subject, at least 2 needed, since one is held out")
+        raise UserError(
+            f"{where}: {len(found)} subject, but at least 2 are needed, since one is held out"
+        )
     return found
 
 
 def check_holdout(config: Mapping[str, Any], cohort: Iterable[str]) -> None:
-    """UserError where pretrain.holdout names somebody who is not in the pretraining cohort."""
+    """UserError if pretrain.holdout names somebody who is not in the pretraining cohort."""
     known = list(cohort)
     for label in config["pretrain"]["holdout"] or []:
         if label not in known:
             raise UserError(
                 f"configuration: pretrain.holdout names {label}, who is not in the cohort "
-                f"({', '.join(known)}); take it out"
+                f"({', '.join(known)}); remove this label"
             )
 
 
 def check_pool(config: Mapping[str, Any], subjects: Iterable[str]) -> None:
-    """Whether subjects can share an encoder as the configuration says.
+    """Check that the subjects can share an encoder, if the configuration asks for it.
 
-    Raises UserError if windows may differ between them, or the pool names someone who is not there.
+    Raises UserError if windows may differ between subjects, or the pool names an unknown subject.
     """
     align = config["align"]
     if align["subjects"] != "pooled":
@@ -147,16 +153,16 @@ def check_pool(config: Mapping[str, Any], subjects: Iterable[str]) -> None:
     known = list(subjects)
     if config["windows"]["window"] is None:
         raise UserError(
-            "config: align.subjects is pooled, and sweeps may choose another window for each subject; "
+            "configuration: align.subjects is pooled, but the sweep may choose different windows; "
             "set windows.window (volumes)"
         )
     pool = known if align["pool"] is None else align["pool"]
     unknown = [label for label in pool if label not in known]
     if unknown:
         raise UserError(
-            f"config: align.pool names {unknown[0]}, who is not among the subjects ({', '.join(known)})"
+            f"configuration: align.pool names {unknown[0]}, which is not a subject ({', '.join(known)})"
         )
     if len(pool) < 2:
         raise UserError(
-            "config: align.subjects is pooled, but there is one subject; name two or more"
+            "configuration: align.subjects is pooled, but there is only one subject; name two or more"
         )

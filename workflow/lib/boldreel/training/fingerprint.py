@@ -26,7 +26,7 @@ def state_folder(
     """`base/{fingerprint}` for the training step `module` (dotted name).
 
     The fingerprint covers `config` without the keys in `ignore`, the content of `inputs` (files or
-    folders; provenance files beside them do not count) and the source of the step and its imports.
+    folders; provenance files next to them do not count) and the source of the step and its imports.
     """
     kept = {key: value for key, value in config.items() if key not in ignore}
     state = hashlib.blake2b(digest_size=10)

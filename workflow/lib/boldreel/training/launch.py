@@ -1,6 +1,6 @@
 """A training step in one process, or in several of this machine, one a GPU.
 
-Takes `PROCESSES -m boldreel.<stage>.<step> arguments...`; leaves what the step leaves, and its exit code.
+Reads `PROCESSES -m boldreel.<stage>.<step> arguments...`; starts the step and returns its exit code.
 Holds the GPUs of all processes before it starts any: all or none.
 PyTorch's own launcher (`torch.distributed`) starts the processes and ends all of them when one ends badly
 or a signal arrives; each then saves or reports by itself. Several machines: run the step under `torchrun`.
@@ -17,7 +17,7 @@ from boldreel.training import device
 
 
 def launch(processes: int, command: list[str]) -> int:
-    """Run `python {command}` in so many processes; the exit code of one that failed, or 0."""
+    """Run `python {command}` in several processes; the exit code of one that failed, or 0."""
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch

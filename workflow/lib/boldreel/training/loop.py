@@ -2,7 +2,7 @@
 
 Several processes may run it together (`training.launch`): the first one keeps the state.
 
-Takes a module, a loss, batches and an optimizer; leaves the module with its best (or last) weights
+Takes a module, a loss, batches and an optimizer; returns the module with its best (or last) weights
 and the history, one row an epoch. Every step's random numbers are seeded by (seed, epoch, step), so
 a training that was stopped anywhere goes on as if it had never stopped.
 """
@@ -102,7 +102,7 @@ def fit(
         if saved is not None and (saved["epoch"], saved["step"]) > (epochs, 0):
             print(
                 f"{what}: the state in {disk.folder} is of a longer training ({saved['epoch']} epochs; "
-                f"{epochs} are asked for): starting anew",
+                f"{epochs} are asked for): starting again",
                 file=sys.stderr,
                 flush=True,
             )

@@ -1,6 +1,6 @@
 """The optimizer of every training: AdamW that pulls matrices, not biases and norms, towards zero.
 
-Takes groups of parameters with a learning rate each; leaves the optimizer of those that are trained.
+Takes groups of parameters with a learning rate each; returns the optimizer of those that are trained.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The float type in which a frozen network computes.
 
-Takes the name of a precision and a device; leaves a torch float type. Half the bytes are twice as fast
+Takes the name of a precision and a device; returns a torch float type. Half the bytes are twice as fast
 only where the hardware multiplies such numbers itself: elsewhere they are slower than float32.
 """
 

@@ -1,6 +1,6 @@
 """A line every few seconds: how much is done, how fast, how long it will take still.
 
-Takes a total and updates; leaves lines on standard error (whole lines, so that jobs that run side
+Takes a total and updates; returns lines on standard error (whole lines, so that jobs that run side
 by side do not garble one another, and so that logs stay readable).
 """
 

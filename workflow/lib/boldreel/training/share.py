@@ -1,6 +1,6 @@
 """A process's share of a training that several processes do together.
 
-Takes what a launcher left in the environment (`training.launch`, torchrun); leaves which rows of a batch
+Takes what a launcher left in the environment (`training.launch`, torchrun); returns which rows of a batch
 are this process's, and sums and rows of all processes. Every process draws the random numbers of the
 whole batch and uses its own part of them, so that any number of processes trains alike.
 """
@@ -18,7 +18,7 @@ from boldreel.errors import UserError
 
 @dataclass(frozen=True)
 class Share:
-    """Process number `rank` of so many `processes`."""
+    """Process number `rank` of `processes`."""
 
     rank: int = 0
     processes: int = 1

@@ -1,6 +1,6 @@
 """A training's state on disk: one folder, one process at a time, replaced whole.
 
-Takes dictionaries of tensors and plain values; leaves `last.pt` (and `best.pt`) in the folder. The
+Takes dictionaries of tensors and plain values; returns `last.pt` (and `best.pt`) in the folder. The
 folder is no output of a rule, since Snakemake deletes outputs before each try.
 """
 
@@ -66,5 +66,5 @@ class State:
             return torch.load(path, map_location="cpu", weights_only=True)
         except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
             raise UserError(
-                f"{path}: unreadable training state; delete it to start this training anew"
+                f"{path}: unreadable training state; delete it to start this training again"
             ) from None

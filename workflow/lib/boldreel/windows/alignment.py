@@ -1,6 +1,6 @@
 """How well responses at a lag mirror the features, without fitting anything.
 
-Takes Gram matrices of responses and the features; leaves one number per lag. Two clips of different
+Takes Gram matrices of responses and the features; returns one number per lag. Two clips of different
 segments share no noise, so the product of their responses, weighted by the product of their features,
 is zero on average unless responses carry features: the off-diagonal part of kernel alignment
 (Cristianini 2002). It rises with the square of the response at that lag, and uses all pairs of clips,

@@ -1,6 +1,6 @@
 """Leakage audit: what test clips share with training.
 
-Takes clips, the windows of all subjects and the decoded movies; leaves audit.json: whether splits
+Reads clips, the windows of all subjects and the decoded movies; writes audit.json: whether splits
 share segments, movies, clips or shots; test captions that occur in training; test frames that look
 like a training frame; combinations of attributes that only test clips have (seen and unseen clips);
 clips that hold a cut; how often each segment was shown. Validation counts as training here.
@@ -92,7 +92,7 @@ def attribute_report(
     Parameters
     ----------
     test, train : rows of the clips table
-    combination : attributes to report on together, beside all pairs
+    combination : attributes to report on together, next to all pairs
 
     Returns
     -------

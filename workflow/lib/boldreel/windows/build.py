@@ -1,6 +1,6 @@
 """Windows: which volumes hold each clip's response, one row per clip and run.
 
-Takes a subject's series, events and clips and the chosen lag and window; leaves windows.parquet.
+Reads a subject's series, events and clips and the chosen lag and window; writes windows.parquet.
 A window is ``window`` volumes from ``first_volume`` on, inside its run, whose last volume is repeated
 beyond its end. Splits are by whole segment; a clip in two splits is refused.
 """

@@ -1,10 +1,10 @@
 """Noise ceilings: how well a perfect model could predict each position.
 
-Takes windows and series; leaves noise_ceiling.parquet, one row per position and split ("test" and
+Reads windows and series; writes noise_ceiling.parquet, one row per position and split ("test" and
 "train", where clips were shown in at least two runs; no row where none was). The stimulus-driven share
 of the variance is estimated from the variances between clips and between repeats (two-way analysis of
 variance without interaction, the intraclass correlation of Shrout & Fleiss 1979, ICC(3,1) and ICC(3,k)),
-which is unbiased for any number of repeats; split halves with Spearman-Brown stand beside it.
+which is unbiased for any number of repeats; split halves with Spearman-Brown stand next to it.
 reliability is that of the mean of the repeats and may be negative by chance; ceilings are correlations of
 a perfect model with one trial and with that mean: the square roots of the reliabilities, 0 where those
 are negative.

@@ -1,6 +1,6 @@
 """The movie clock: which volumes of a run hold the response to which clip.
 
-Takes clips, a run's events and its timing; leaves, per clip that was shown whole, when it came on and
+Takes clips, a run's events and its timing; returns, per clip that was shown whole, when it came on and
 which volume its window begins with. All times in s.
 
 The clock in four points:

@@ -1,7 +1,7 @@
 """What neurons did, from what blood shows: a run's series deconvolved with each area's response.
 
-Takes the cleaned series of one run, the areas and their haemodynamic responses (windows.kernels);
-leaves an array of the same shape, activity at the volumes' times, z-scored per position over the run.
+Reads the cleaned series of one run, the areas and their haemodynamic responses (windows.kernels);
+writes an array of the same shape, activity at the volumes' times, z-scored per position over the run.
 Nothing is fitted: runs, test runs among them, do not see each other.
 
 The activity a minimises ||y - H a||^2 + noise ||a||^2, with H the convolution by the response integrated
@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
     activity = np.zeros(series.shape, np.float32)
     for area in dict.fromkeys(areas.tolist()):
         if area not in curves:
-            raise UserError(f"{args.hrf}: no response of area {area}; make it anew")
+            raise UserError(f"{args.hrf}: no response of area {area}; make it again")
         members = areas == area
         curve = curves[area]
         kernel = weights(curve["delay"].to_numpy(), curve["value"].to_numpy(), float(meta["t_r"]))

@@ -1,6 +1,6 @@
 """The haemodynamic response of each area: learnt on training segments, or the canonical one.
 
-Takes the subject's areas and, to learn from, series, events and features of training segments; leaves
+Reads the subject's areas and, to learn from, series, events and features of training segments; writes
 hrf.tsv, one row per area and delay (s), each response 1 at its largest. A run of another split is not
 opened, validation included: the sweep is scored on it.
 
@@ -161,7 +161,7 @@ def learn(
     names = list(dict.fromkeys(segment for segment, _, _ in shown))
     if len(names) < 2:
         raise UserError(
-            f"windows.hrf: one training segment ({names[0]}) beside validation; kernel needs two, "
+            f"windows.hrf: one training segment ({names[0]}) besides validation; kernel needs two, "
             "set windows.hrf.mode to deconvolution"
         )
     x = np.concatenate([design for _, design, _ in shown])

@@ -1,6 +1,6 @@
 """When the response to a clip peaks, from how strongly responses carry the clips at each lag.
 
-Takes the alignment of responses with features over a grid of lags; leaves the time from clip onset to
+Takes the alignment of responses with features over a grid of lags; returns the time from clip onset to
 the peak of the response. The curve fitted is the square of a canonical haemodynamic response (two gamma
 functions; Glover 1999, the shape of SPM) to a clip of the given duration, delayed by an unknown time.
 Neighbouring clips resemble each other, so responses carry a clip at a wrong lag too: the curve is first

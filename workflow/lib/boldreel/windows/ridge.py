@@ -1,6 +1,6 @@
 """Ridge regression from windows to features, by Gram matrices, and how well it identifies clips.
 
-Takes Gram matrices of responses; leaves predictions and scores. The solver and its cross-validation
+Takes Gram matrices of responses; returns predictions and scores. The solver and its cross-validation
 over whole segments are himalaya's (la Tour et al. 2022). The Gram matrix of a window is the sum of
 those of its volumes, so a sweep over lags and windows needs each volume's only once.
 """

@@ -1,6 +1,6 @@
 """Runs as this stage sees them: series, timing, and the clips that were shown.
 
-Takes series files, events files and the clips table; leaves one ShownRun per run whose segment is in
+Takes series files, events files and the clips table; returns one ShownRun per run whose segment is in
 a wanted split, series memory-mapped. Files of other splits are not opened.
 """
 
@@ -77,7 +77,7 @@ def load_runs(
         values, meta = arrays.load(path, kind="series")
         t_r = float(meta["t_r"])
         if not t_r > 0:
-            raise UserError(f"{path}: t_r is {t_r} s in its sidecar; make the series anew")
+            raise UserError(f"{path}: t_r is {t_r} s in its sidecar; make the series again")
         table = event_files.read(shown_in)
         if not table["stim_file"].notna().any():
             raise UserError(

@@ -15,16 +15,16 @@ LEARNT = ("kernel",)
 
 @dataclass(frozen=True)
 class Hrf:
-    """How the slowness of blood is dealt with."""
+    """How the haemodynamic delay is handled."""
 
     mode: str = setting(
         "lag",
-        "`lag`: windows of the measured series at the lag that the sweep chooses (as published, "
-        "with a lag that is given). `fir`: all volumes from the first of `lags` to the last in "
-        "one window, each with weights of its own. `deconvolution`: windows of series deconvolved"
-        " with the canonical response. `kernel`: the same with a response per area, learnt on "
-        "training segments where halves of them agree (`permutations`, `chance_p`); elsewhere "
-        "that of all areas, or the canonical one.",
+        "`lag`: windows of the measured series at the lag that the sweep chooses (as published,"
+        " with a fixed lag). `fir`: all volumes from the first of `lags` to the last in one "
+        "window, each with its own weights. `deconvolution`: windows of series deconvolved with"
+        " the canonical response. `kernel`: the same with one response per area, learnt on "
+        "training segments if their halves agree (`permutations`, `chance_p`), else the "
+        "response of all areas or the canonical one.",
         choices=("lag", "fir", "deconvolution", "kernel"),
     )
     lags: tuple[float, ...] = setting(
@@ -35,13 +35,15 @@ class Hrf:
     )
     noise: float = setting(
         10.0,
-        "Variance of the noise that deconvolution reckons with, in units of the activity's: "
+        "Noise variance that deconvolution assumes, in units of the variance of activity; "
         "larger is smoother.",
         above=0,
     )
     length: float = setting(20.0, "Length of a learnt response, s.", minimum=8)
     components: int = setting(
-        10, "Principal components of what is on screen that responses are learnt from.", minimum=1
+        10,
+        "Principal components of the screen's content from which responses are learnt.",
+        minimum=1,
     )
 
 
@@ -77,19 +79,19 @@ class WindowsSettings:
         "Regularisations that the sweep tries.",
         min_items=1,
     )
-    lag: float | None = setting(None, "Lag in s to use without a sweep's choice.")
-    window: int | None = setting(None, "Window in volumes to use without a sweep's choice.")
-    default_lag: float = setting(6.0, "Lag in s where nothing is above chance.", minimum=0)
-    default_window: int = setting(2, "Window in volumes where nothing is above chance.", minimum=1)
-    hrf: Hrf = subsection(Hrf, "How the slowness of blood is dealt with.")
+    lag: float | None = setting(None, "Fixed lag in s; null lets the sweep choose.")
+    window: int | None = setting(None, "Fixed window in volumes; null lets the sweep choose.")
+    default_lag: float = setting(6.0, "Lag in s if nothing is above chance.", minimum=0)
+    default_window: int = setting(2, "Window in volumes if nothing is above chance.", minimum=1)
+    hrf: Hrf = subsection(Hrf, "How the haemodynamic delay is handled.")
     permutations: int = setting(200, "Circular shifts for the sweep's p.", minimum=1)
     chance_p: float = setting(
         0.01,
-        "p above which the sweep takes the defaults, and `kernel` learns no response.",
+        "p above which the sweep uses the defaults, and `kernel` learns no response.",
         minimum=0,
         maximum=1,
     )
-    max_clips: int = setting(2000, "Most clips that the sweep fits.", minimum=1)
+    max_clips: int = setting(2000, "Largest number of clips that the sweep fits.", minimum=1)
     near_duplicate_caption: float = setting(
         0.8,
         "Share of common words from which the audit counts captions as near duplicates.",

@@ -1,6 +1,6 @@
 """Choose lag and window of a subject on held-out training segments.
 
-Takes the subject's series, clips, features and events; leaves sweep.tsv (a score for every lag and
+Reads the subject's series, clips, features and events; writes sweep.tsv (a score for every lag and
 window) and choice.json (the chosen lag in s and window in volumes, and how sure that is). Ridge
 regression predicts the clips' CLIP embeddings (mean over frames, and text) from the mean of the
 repeats, is fitted on training segments and scored on validation segments. Series of test segments

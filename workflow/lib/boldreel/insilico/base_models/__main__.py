@@ -1,6 +1,6 @@
 """Make the tiny base models of the embedded world and measure their gates.
 
-Takes a seed and nothing else (no download); leaves ``clip``, ``diffusion``, ``image_classifier``,
+Reads a seed and nothing else (no download); writes ``clip``, ``diffusion``, ``image_classifier``,
 ``video_classifier`` and ``gates.json`` below ``--out``. What is finished is kept in ``--work``, and an
 interrupted run goes on from there. Two runs with different ``--only`` may go on side by side.
 """

@@ -1,6 +1,6 @@
 """A small CLIP of the embedded world: image tower, text tower and tokenizer.
 
-Takes the frame corpus; leaves a ``CLIPModel`` with its processors. Captions are given whole or with
+Takes the frame corpus; returns a ``CLIPModel`` with its processors. Captions are given whole or with
 attributes left out, and every caption of a batch that fits an image is a positive for it, so that "a
 ball" is as much a caption as "a small red ball moving left over grass".
 """
@@ -205,7 +205,7 @@ def train(
     """Train both towers from scratch, then the image tower alone.
 
     Shapes take an image tower long, words a text tower not. Once the text tower is locked, the
-    denoiser can be trained beside the rest: ``locked_text`` finds it in ``work``.
+    denoiser can be trained next to the rest: ``locked_text`` finds it in ``work``.
     """
     tokenizer = create_tokenizer()
     taught = _Taught(create(tokenizer))

@@ -1,6 +1,6 @@
 """Frames as the autoencoder gives them back: the best that a generator in its latents can deliver.
 
-Takes a corpus and the autoencoder; leaves a corpus of its first items, encoded and decoded.
+Takes a corpus and the autoencoder; returns a corpus of its first items, encoded and decoded.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The corpus that the base models learn from: single frames and clips of the embedded world.
 
-Takes a seed and a number of items; leaves memory-mapped uint8 arrays with their labels. Training
+Takes a seed and a number of items; returns memory-mapped uint8 arrays with their labels. Training
 items never show a HELD_OUT pair of object and colour; test items come from other seeds, and those
 with HELD_OUT pairs are a set of their own.
 """

@@ -1,6 +1,6 @@
 """Classifiers over all combinations of three factors that can read combinations never trained on.
 
-Takes a backbone and one linear head per factor; leaves one linear layer over the joint labels whose
+Takes a backbone and one linear head per factor; returns one linear layer over the joint labels whose
 logit is the sum of the three factors' logits. Summing is exact (the joint model is log-linear), and
 the result is an ordinary Hugging Face classifier.
 """

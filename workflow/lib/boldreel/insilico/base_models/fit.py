@@ -1,6 +1,6 @@
 """One training loop for all base models: AdamW, warm-up and cosine, moving average, resumable.
 
-Takes a model and a function from step to loss; leaves the moving average of the weights in the
+Takes a model and a function from step to loss; returns the moving average of the weights in the
 model. Every step draws from a generator of its own (seed, step), so that an interrupted training
 goes on as if nothing had happened.
 """

@@ -1,7 +1,7 @@
 """The gates: what the shipped models must be able to do before anyone builds on them.
 
 Takes the folders as they ship (float16, loaded like any Hugging Face model) and test items of other
-seeds; leaves the measured numbers, each beside its gate. Items with HELD_OUT pairs of object and
+seeds; returns the measured numbers, each next to its gate. Items with HELD_OUT pairs of object and
 colour, which no training ever saw, are reported apart.
 """
 

@@ -1,7 +1,7 @@
 """The judge of frames: reads class, colour and background.
 
 Takes the frame corpus, pictures of shapes that are no class, and a part of both coded by the
-autoencoder (what a generator can at best deliver); leaves a ``ResNetForImageClassification`` over all
+autoencoder (what a generator can at best deliver); returns a ``ResNetForImageClassification`` over all
 combinations.
 """
 

@@ -1,6 +1,6 @@
 """A line with rate and time left, at most every ten seconds.
 
-Takes the name and length of a job; leaves lines on standard output, live in terminal and log.
+Takes the name and length of a job; returns lines on standard output, live in terminal and log.
 """
 
 from __future__ import annotations

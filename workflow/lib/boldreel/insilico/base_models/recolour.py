@@ -1,6 +1,6 @@
 """Pictures that teach shape without colour and colour without shape.
 
-Takes frames of the corpus; leaves them with objects painted in colours that have no name in the
+Takes frames of the corpus; returns them with objects painted in colours that have no name in the
 world, with channels mixed at random, or cut into cells and shuffled. In the corpus some pairs of
 class and colour never occur: a classifier that sees only true pictures learns that what is red is no
 ball, and fails on the first red ball. None of these pictures shows a HELD_OUT pair.

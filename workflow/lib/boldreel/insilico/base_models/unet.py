@@ -1,6 +1,6 @@
 """The text-conditional denoiser of single frames, in the latents of the autoencoder.
 
-Takes the frame corpus, the autoencoder and CLIP's text tower; leaves an ordinary diffusers
+Takes the frame corpus, the autoencoder and CLIP's text tower; returns an ordinary diffusers
 ``UNet2DConditionModel`` that predicts velocity. Captions are given whole, with attributes left out,
 or empty (unconditional).
 """

@@ -1,6 +1,6 @@
 """The autoencoder: 64 x 64 frames to 8 x 8 latents of 8 channels and back.
 
-Takes the frame corpus; leaves a diffusers ``AutoencoderKL`` whose ``scaling_factor`` brings latents
+Takes the frame corpus; returns a diffusers ``AutoencoderKL`` whose ``scaling_factor`` brings latents
 to unit standard deviation. Training starts on 32 x 32 crops around the object, four times as cheap,
 and ends on whole frames.
 """
@@ -52,7 +52,7 @@ def train(
 ) -> AutoencoderKL:
     """Train on crops, then on whole frames, at last the decoder alone.
 
-    Once the encoder is locked, the denoiser can be trained beside the rest: ``locked_encoder`` finds
+    Once the encoder is locked, the denoiser can be trained next to the rest: ``locked_encoder`` finds
     it in ``work``, where the state of all phases is.
     """
     model = create()

@@ -1,7 +1,7 @@
 """The judge of clips: reads class, colour and direction of motion.
 
 Takes the clip corpus, a part of it coded by the autoencoder, and the CLIP image tower, from whose
-weights it starts (a video transformer from scratch needs far more clips); leaves a
+weights it starts (a video transformer from scratch needs far more clips); returns a
 ``VideoMAEForVideoClassification`` over all combinations, for 6 frames at 3 frames per second.
 """
 

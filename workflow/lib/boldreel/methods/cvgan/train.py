@@ -1,6 +1,6 @@
 """Step: fit the encoder and train the video GAN of one subject.
 
-Takes windows, series, clips and decoded movies; leaves a folder with `model/` (the encoder's ridge
+Reads windows, series, clips and decoded movies; writes a folder with `model/` (the encoder's ridge
 regression, the generator) and `history.tsv` (every loss by epoch). Epochs are judged on validation segments;
 test runs are not read.
 """

@@ -1,6 +1,6 @@
 """Step: test clips of one subject by the linear maps.
 
-Takes the model's folder, windows, series, clips and decoded movies; leaves the folder that reconstruction
+Reads the model's folder, windows, series, clips and decoded movies; writes the folder that reconstruction
 leaves, with `categories.tsv` (each clip's best class and its probability) and `nearest.tsv` (each clip's
 nearest training clip and the correlation of their components) in it, and one for each control.
 """

@@ -1,6 +1,6 @@
 """Step: fit the linear maps of one subject.
 
-Takes windows, series, clips, decoded movies and an image classifier; leaves a folder with `model/`,
+Reads windows, series, clips, decoded movies and an image classifier; writes a folder with `model/`,
 `scores.tsv` (each component's variance and its correlation in left-out segments) and `weights.parquet`: what
 of each position enters the predictions of each layer, as weights and as the patterns that they stand for
 (Haufe et al., NeuroImage 2014), with the position's number, so that they can be drawn on the cortex. Test

@@ -1,6 +1,6 @@
 """Distance of clips in the layers of a frozen image classifier.
 
-Takes an image classifier's folder; leaves a function of two batches of clips through which gradients flow to
+Takes an image classifier's folder; returns a function of two batches of clips through which gradients flow to
 the first.
 """
 

@@ -1,7 +1,7 @@
 """Step: train the encoder and then the decoder of one subject.
 
-Takes windows, series, clips, decoded movies, an image classifier and, if there are any, clips from elsewhere;
-leaves a folder with `model/` (ridge regression and decoder), `encoder/` and both histories. Epochs are judged
+Reads windows, series, clips, decoded movies, an image classifier and, if there are any, clips from elsewhere;
+writes a folder with `model/` (ridge regression and decoder), `encoder/` and both histories. Epochs are judged
 on validation segments; test runs are not read.
 """
 

@@ -1,6 +1,6 @@
 """Clips without BOLD and BOLD without clips.
 
-Takes decoded movies, the clips of training, series and windows; leaves rows that are read as they are drawn.
+Takes decoded movies, the clips of training, series and windows; returns rows that are read as they are drawn.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Step: clips from a folder of movies that nobody was scanned with.
 
-Takes the folder, the table of clips and the decoded test movies; leaves `clips.npy` (uint8, clips of the
+Reads the folder, the table of clips and the decoded test movies; writes `clips.npy` (uint8, clips of the
 study's length one after the other, n x frames x side x side x 3) and `videos.tsv`: each movie's clips, and
 how many were left out since they show what a test movie shows.
 """
