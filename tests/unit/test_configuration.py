@@ -173,7 +173,7 @@ def test_mistakes_are_one_clear_line(config, words):
         {"results": "results/{subject}"},
         {"state": "st\ate"},
         {"results": ""},  # or they would go to the root of the file system
-        {"state": " "},
+        {"models": {"clip": ""}},
         {"models": {"clip": "-x"}},
     ],
 )
