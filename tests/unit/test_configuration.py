@@ -174,6 +174,7 @@ def test_mistakes_are_one_clear_line(config, words):
         {"state": "st\ate"},
         {"results": ""},  # or they would go to the root of the file system
         {"models": {"clip": ""}},
+        {"results": "made", "state": "./made/"},
         {"models": {"clip": "-x"}},
     ],
 )

@@ -280,6 +280,11 @@ def check_paths(config: Mapping[str, Any], root: Path) -> None:
             fault = "has a colon, at which Python parts its paths; move it elsewhere"
         if fault:
             raise UserError(f"configuration: {key}: the path {value!r} {fault}")
+    if os.path.realpath(config["results"]) == os.path.realpath(config["state"]):
+        raise UserError(
+            f"configuration: results and state are one folder ({config['state']}), and training states would "
+            "lie among the results; name two"
+        )
 
 
 def check_writable(folders: Iterable[str | Path]) -> None:
