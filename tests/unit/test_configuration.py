@@ -176,7 +176,8 @@ def test_mistakes_are_one_clear_line(config, words):
         {"results": "results/{subject}"},
         {"state": "st\ate"},
         {"results": ""},  # or they would go to the root of the file system
-        {"state": " "},
+        {"models": {"clip": ""}},
+        {"results": "made", "state": "./made/"},
         {"models": {"clip": "-x"}},
     ],
 )

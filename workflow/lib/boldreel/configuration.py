@@ -277,12 +277,17 @@ def check_paths(config: Mapping[str, Any], root: Path) -> None:
     named |= {f"{key}.derivatives": config[key]["derivatives"] for key in ("bold", "pretrain")}
     for key, value in {"the repository": str(root), **named}.items():
         fault = fault_of(value or "")
-        if key in ("results", "state") and not value.strip():
-            fault = "is empty; name a folder"
+        if value is not None and not value.strip():
+            fault = "is empty; name one, or remove the key"
         if key == "the repository" and ":" in value:
             fault = "has a colon, at which Python parts its paths; move it elsewhere"
         if fault:
             raise UserError(f"configuration: {key}: the path {value!r} {fault}")
+    if os.path.realpath(config["results"]) == os.path.realpath(config["state"]):
+        raise UserError(
+            f"configuration: results and state are one folder ({config['state']}), and training states would "
+            "lie among the results; name two"
+        )
 
 
 def check_writable(folders: Iterable[str | Path]) -> None:
