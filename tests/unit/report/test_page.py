@@ -87,7 +87,7 @@ def test_simulated_data_say_so_at_the_top(tree, figures):
     assert "Simulated data." in top and "Nobody was scanned" in top
     assert "simulated fMRI of 2 simulated subjects" in top
     assert "imulated" not in real and "from fMRI of 2 subjects" in real
-    assert "1 of 2 are above chance, 1 of them better than every baseline and control too" in top
+    assert "1 of 2 is above chance, 1 of them shown to beat every baseline and control too" in top
     said = page.spoken(tree / "report.html", table, judged, "mindvideo", True).splitlines()
     assert said[-4] == "These data are simulated: nobody was scanned."
     assert said[-3].startswith("sub-01 is above chance in all 15 metrics. In CLIP identification")
@@ -98,7 +98,7 @@ def test_what_is_no_better_than_a_baseline_is_not_green(page):
     assert cards == ["signal", "matched", "chance"]
     card = page[page.index('"verdict matched"') :]
     shown = card[: card.index("<details>")]
-    assert "above chance, but no better than a baseline" in shown
+    assert "above chance, but not shown to beat every baseline" in shown
     assert "no better than a mid-gray frame and the mean training frame" in shown
 
 

@@ -88,7 +88,9 @@ def test_above_chance_is_not_enough_where_a_baseline_does_as_well(table):
     worse.loc[at, "difference"] = -0.3
     assert verdicts.judge(worse, "01", "mindvideo").level == "matched"
     alone = table.drop(columns=["difference", "p_difference"])
-    assert verdicts.judge(alone, "01", "mindvideo").level == "matched"
+    found = verdicts.judge(alone, "01", "mindvideo")
+    assert found.level == "matched"
+    assert found.beside == "But it was tested against no baseline or control on the same clips."
 
 
 def test_what_a_small_change_of_the_scores_decides_is_at_the_border(table):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _LEVELS = {
     "signal": "above chance",
-    "matched": "above chance, but no better than a baseline",
+    "matched": "above chance, but not shown to beat every baseline",
     "partial": "partly above chance",
     "border": "at the border of chance",
     "chance": "not above chance",

@@ -30,12 +30,14 @@ def overview(judged: Sequence[Verdict], simulated: bool) -> str:
     better = sum(verdict.level == "signal" for verdict in judged)
     kind = "simulated " if simulated else ""
     than = (
-        f", {better or 'none'} of them better than every baseline and control too" if above else ""
+        f", {better or 'none'} of them shown to beat every baseline and control too"
+        if above
+        else ""
     )
     return (
         f"Video reconstructed from {kind}fMRI of {count} {kind}subject{'' if count == 1 else 's'}, beside "
         "what was really seen, with chance, baselines and intervals. "
-        f"{above} of {count} are above chance{than}."
+        f"{above} of {count} {'is' if above == 1 else 'are'} above chance{than}."
     )
 
 

@@ -25,9 +25,9 @@ class Verdict:
     """A subject's verdict.
 
     level : "signal" (most tested metrics above chance, and every baseline and control beaten), "matched"
-    (most above chance, and some baseline or control as good), "partial" (some above chance), "border"
-    (none, but some at the border), "chance" (none), or "untested" where so few arrangements exist that
-    none could be.
+    (most above chance, but some baseline or control not beaten, or none tested), "partial" (some above
+    chance), "border" (none, but some at the border), "chance" (none), or "untested" where so few
+    arrangements exist that none could be.
     headline, details : sentences. beside : a sentence on baselines and controls, "" unless something is
     above chance. tested, passed : numbers of metrics. corrected : metric row index -> Holm-corrected p.
     against_shuffled : `wording.family` -> smallest p of its metrics, corrected for their number by Holm.
@@ -231,7 +231,7 @@ def _beside_baselines(mine: pd.DataFrame, level: float) -> _Beside:
         won = [name for name in names if name not in lost]
         rest = f"{told}better than {_listed(won)}." if won else ""
         return _Beside(False, f"{told}no better than {_listed(lost)}.", rest)
-    return _Beside(False, "")
+    return _Beside(False, "It was tested against no baseline or control on the same clips.")
 
 
 def _inside(words: str) -> str:
