@@ -52,7 +52,8 @@ def find(
         time that is none, or not within a repetition.
     """
     if "StartTime" in sidecar:
-        return Start(*_times(found.path, "StartTime", [sidecar["StartTime"]], sidecar))
+        (told,) = _times(found.path, "StartTime", [sidecar["StartTime"]], sidecar)
+        return Start(told)
     corrected = sidecar.get("SliceTimingCorrected")
     if found.pipeline == derivatives.HCP or corrected is False:
         return Start(0.0)
