@@ -49,7 +49,7 @@ def _read(text: str, rules: Mapping[str, Any]) -> Any:
 
 
 def _json(text: str) -> Any:
-    """What JSON says a text is; ValueError for NaN and infinities, which JSON does not have."""
+    """The JSON value of a string; ValueError for NaN and infinities, which JSON does not have."""
 
     def refuse(name: str) -> None:
         raise ValueError(name)

@@ -37,20 +37,20 @@ def read(results: str | Path) -> dict[str, str]:
         if not line.strip() or line.strip() == _HEAD:
             continue
         if not re.fullmatch(r"[A-Za-z0-9]+", label.removeprefix("sub-")):
-            raise UserError(f"{path}: line {number} is not a label and a date; mend it")
+            raise UserError(f"{path}: line {number} is not a label and a date; correct it")
         gone[label.removeprefix("sub-")] = date
     return gone
 
 
 def add(results: str | Path, label: str) -> None:
-    """Note that a subject is forgotten from today on."""
+    """Record that a subject is forgotten from today."""
     gone = {label: datetime.date.today().isoformat(), **read(results)}
     lines = [_HEAD, *(f"{name}\t{date}" for name, date in sorted(gone.items()))]
     atomic.write_text(Layout(str(results)).forgotten(), "\n".join(lines) + "\n")
 
 
 def left(labels: Iterable[str], gone: Mapping[str, str]) -> list[str]:
-    """The labels of those who were not forgotten; says on standard error who was."""
+    """The labels that were not forgotten; reports the others on standard error."""
     kept = []
     for label in labels:
         if label in gone:

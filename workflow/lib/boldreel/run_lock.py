@@ -26,7 +26,7 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 def about(repository: Path, config: Mapping[str, Any]) -> dict[str, str]:
-    """What a run leaves of itself: working directory, repository, hashes of code and configuration."""
+    """Traces of a run: working directory, repository, hashes of code and configuration."""
     code = hashlib.blake2b(digest_size=8)
     for path in sorted((repository / "workflow").rglob("*")):
         if path.suffix in {".py", ".smk"} or path.name == "Snakefile":
@@ -73,7 +73,7 @@ def hold(folder: str | Path, run: Mapping[str, str]) -> TextIO:
 
 
 def last(folder: str | Path) -> dict[str, str]:
-    """What the last run in a folder left of itself; empty where none did, or it is just writing."""
+    """Traces of the last run in a folder; empty if there are none or they are being written."""
     try:
         found = json.loads((Path(folder) / NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):

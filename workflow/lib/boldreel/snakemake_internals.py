@@ -1,6 +1,6 @@
 """All that goes past Snakemake's documented interface, in one place.
 
-Takes Snakemake's objects; changes them or returns flagged paths. A version of Snakemake that lacks one of
+Takes Snakemake's objects; changes them or returns flagged paths. a version of Snakemake without one of
 these attributes runs all the same, without what the attribute was used for.
 """
 
@@ -46,13 +46,13 @@ def as_it_lies(path: str) -> str:
 
 
 def prefixed(workflow: Any, path: str) -> str:
-    """A path with the `prefix:` of the module that is being read, as its inputs and outputs get it."""
+    """A path with the `prefix:` of the module being read, which its inputs and outputs get."""
     replace = getattr(getattr(workflow.modifier, "path_modifier", None), "replace_prefix", None)
     return path if replace is None else str(replace(path))
 
 
 def is_main_process(workflow: Any) -> bool:
-    """Whether this is the Snakemake that was started, and not one that it started for a job."""
+    """Whether this is the main Snakemake process, not one that it started for a job."""
     return getattr(workflow, "is_main_process", True)
 
 

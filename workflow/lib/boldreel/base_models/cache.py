@@ -17,13 +17,13 @@ from boldreel.base_models.names import Repository
 
 
 def offline() -> bool:
-    """Whether the environment forbids asking the hub."""
+    """Whether the environment forbids requests to the hub."""
     said = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
     return said.upper() in ("1", "ON", "YES", "TRUE")
 
 
 def home() -> Path:
-    """The folder of the hub's cache, whether it is there or not."""
+    """The folder of the hub's cache, which may not exist."""
     environment = os.environ
     user = environment.get("XDG_CACHE_HOME", "~/.cache")
     hub = str(Path(environment.get("HF_HOME", f"{user}/huggingface")) / "hub")
@@ -32,7 +32,7 @@ def home() -> Path:
 
 
 def snapshot(repository: Repository) -> Path | None:
-    """The folder of a model's files in the cache, which need not be complete; None without one."""
+    """The folder of a model's files in the cache, possibly incomplete; None if there is none."""
     place = home() / ("models--" + repository.id.replace("/", "--"))
     revision = repository.revision or "main"
     try:
@@ -44,7 +44,7 @@ def snapshot(repository: Repository) -> Path | None:
 
 
 def files(folder: Path, parts: Iterable[Part]) -> list[str]:
-    """Names, relative to the folder, of the files in these parts of a model; dead links are none."""
+    """Names, relative to the folder, of the files of these parts of a model, without dangling links."""
     return [
         f"{inside}/{path.name}" if inside else path.name
         for inside in sorted({part.folder for part in parts})

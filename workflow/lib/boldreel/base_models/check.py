@@ -47,7 +47,7 @@ def check_named(models: Mapping[str, str]) -> dict[str, Repository]:
 
 
 def absent_line(absent: Mapping[str, Repository]) -> str:
-    """What a plan says of models that are not in the cache."""
+    """The line that a plan prints about models that are not in the cache."""
     named = ", ".join(f"models.{role} ({repository})" for role, repository in absent.items())
     return (
         f"{named}: no such folder, and not in the hub's cache ({cache.home()}); check the spelling, or "

@@ -15,7 +15,7 @@ from boldreel.errors import unwritten
 
 
 class UnknownModel(Exception):
-    """The hub has no such model or revision, or does not show it; the message says which."""
+    """The hub has no such model or revision, or it is private; the message says which."""
 
 
 class Unreachable(Exception):

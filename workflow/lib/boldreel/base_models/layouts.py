@@ -31,7 +31,7 @@ class Part:
 
 
 def _weights(safetensors: str, pickled: str) -> tuple[Way, ...]:
-    """Weights of these stems, whole or in shards."""
+    """Weights with these stems, whole or in shards."""
     kinds = ((safetensors, "safetensors"), (pickled, "bin"))
     return tuple(
         way
@@ -94,7 +94,7 @@ ROLES: dict[str, dict[str, Part]] = {
 
 
 def parts_of(role: str, names: Iterable[str] = ()) -> list[Part]:
-    """The parts of these names of a role's models, all without a name."""
+    """The named parts of a role's models; all parts without names."""
     known = ROLES[role]
     return [known[name] for name in names or known]
 
@@ -123,7 +123,7 @@ def select(parts: Iterable[Part], files: Iterable[str]) -> tuple[list[str], list
 
 
 def _filled(way: Way, files: list[str]) -> list[str]:
-    """The files that fill a need in one way, or none where one of them is missing."""
+    """The files that meet a need in one way, or none if one of them is missing."""
     found: list[str] = []
     for pattern in way:
         matching = [name for name in files if fnmatchcase(name, pattern)]

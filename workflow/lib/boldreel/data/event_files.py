@@ -100,7 +100,7 @@ def read(path: Path | str, stimuli: Path | str | None = None) -> pandas.DataFram
             if name and not (Path(stimuli) / name).is_file():
                 raise UserError(
                     f"{path}: row {line}: stim_file {name} is not in {stimuli}; put the movie "
-                    "there or mend the name"
+                    "there or correct the name"
                 )
     return presentations.join(frame, path)
 

@@ -74,7 +74,7 @@ def join(events: pandas.DataFrame, where: Path) -> pandas.DataFrame:
 
 
 def _check_speed(rows: pandas.DataFrame, where: Path) -> None:
-    """UserError where rows without a break advance in their film evenly, but at another speed than stated."""
+    """UserError if rows without a break advance evenly in their film, but not at the stated speed."""
     first: Any = rows.iloc[0]
     onset, begin = rows["onset"].to_numpy(float), rows["stim_onset"].to_numpy(float)
     span, shown = onset[-1] - onset[0], begin[-1] - begin[0]
@@ -88,12 +88,12 @@ def _check_speed(rows: pandas.DataFrame, where: Path) -> None:
     if differs and off <= _STRAIGHT and low <= found / first.speed <= high:
         raise UserError(
             f"{where}: rows {first.row} to {rows['row'].iloc[-1]} show {shown:g} s of {first.stim_file} in "
-            f"{span:g} s, and clips would drift by {abs(drift):.1f} s; mend stim_onset, or write the "
+            f"{span:g} s, and clips would drift by {abs(drift):.1f} s; correct stim_onset, or write the "
             f"speed of the film, {found:.4f}, into a column speed"
         )
 
 
 def _stretches(joined: np.ndarray) -> Iterator[tuple[int, int]]:
-    """(first, last) of each run of rows whose neighbours are joined; rows by themselves are left out."""
+    """(first, last) of each stretch of joined rows; single rows are left out."""
     edges = np.diff(np.concatenate([[0], joined.astype(int), [0]]))
     return zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True)

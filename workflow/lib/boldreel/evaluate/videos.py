@@ -80,7 +80,7 @@ def find(folder: Path) -> dict[str, Path]:
         name = path.name if path.is_dir() else path.stem
         if name in found:
             raise UserError(
-                f"{folder}: clip {name} stands there twice ({found[name].name} and {path.name}); "
+                f"{folder}: clip {name} is there twice ({found[name].name} and {path.name}); "
                 "keep one of them"
             )
         found[name] = path

@@ -57,7 +57,7 @@ def _listed() -> tuple[list[list[str]], str]:
 
 
 def _called(word: str, there: list[list[str]]) -> list[str]:
-    """What a number, a UUID or the beginning of one means; a card with MIG instances means these."""
+    """The cards for a number, a UUID or the beginning of one; a card with MIG instances means these."""
     if word.isdecimal():
         card = there[int(word)] if int(word) < len(there) else []
         return card[1:] or card
