@@ -62,7 +62,7 @@ def _mentions(text: str, label: str) -> bool:
 
 
 def artefacts(root: Path) -> Iterator[Artefact]:
-    """Everything below `root` that has a provenance; UserError where one cannot be read."""
+    """Everything below `root` that has a provenance; UserError if one cannot be read."""
     top = provenance.plain(root.resolve())
 
     def below(path: Path, told: str) -> str:

@@ -1,7 +1,7 @@
-"""Who took consent back: `forgotten.tsv` in the results of a data set.
+"""Subjects who withdrew consent: `forgotten.tsv` in the results of a data set.
 
-Written by `boldreel.forget`, a label and a date a line; read by every later run on these results, which
-leaves the label out of the subjects and of the pretraining cohort, wherever the configuration names it.
+`boldreel.forget` writes a label and a date per line. Every later run on these results removes the label from
+the subjects and from the pretraining cohort, wherever the configuration names it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HEAD = "subject\tdate"
 def read(results: str | Path) -> dict[str, str]:
     """{label without "sub-": date} of those who were forgotten in the results of a data set.
 
-    Raises UserError where the list, or a line of it, cannot be read: nobody is taken in by mistake.
+    Raises UserError if the list, or a line of it, cannot be read: nobody is taken in by mistake.
     """
     path = Path(Layout(str(results)).forgotten())
     if not path.exists():

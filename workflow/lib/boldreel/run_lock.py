@@ -1,7 +1,7 @@
 """One run at a time in a folder, and who wrote there last.
 
 Snakemake's own lock is in the working directory, so two working directories could write to one folder of
-results. Takes a folder; returns `.lock` in it: a file that the running Snakemake holds (flock), with a few
+results. Takes a folder; writes `.lock` in it, a file that the running Snakemake holds (flock), with a few
 lines about the run. The operating system releases it when the process ends, even by kill -9; the lines stay.
 """
 
@@ -41,10 +41,10 @@ def about(repository: Path, config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def hold(folder: str | Path, run: Mapping[str, str]) -> TextIO:
-    """Hold a folder for this process; keep what is returned: with it the folder is released.
+    """Hold a folder for this process; closing the returned file releases it.
 
-    Raises UserError, saying who, while another run holds the folder. On file systems without locks nothing is
-    held, and a warning says so.
+    Raises UserError, which names the other run, while another run holds the folder. On file systems without
+    locks it only warns.
     """
     place = Path(folder) / NAME
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -84,8 +84,8 @@ def last(folder: str | Path) -> dict[str, str]:
 def difference(folder: str | Path, run: Mapping[str, str]) -> str | None:
     """A line about a folder that another working directory wrote last, with other code or settings; or None.
 
-    Snakemake keeps its records in the working directory: it knows what changed between runs from one, and
-    nothing of those from another. A working directory that is gone was moved, with its records.
+    Snakemake keeps its records in the working directory, so it does not know about runs from another one. A
+    working directory that no longer exists was moved, with its records.
     """
     before = last(folder)
     place = before.get("working_directory")

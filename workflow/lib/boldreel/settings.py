@@ -37,7 +37,7 @@ def setting(default: Any, about: str, *, unit: str = "", **bounds: Any) -> Any:
     """A key with one default.
 
     about : one sentence, for config/README.md.
-    unit : of the value, where it has one.
+    unit : unit of the value, if it has one.
     bounds : minimum, maximum, above, choices, pattern, min_items, max_items, unique, contains; `items` holds
         the bounds of an array's or mapping's entries.
     """
@@ -82,11 +82,11 @@ def keys(kind: type) -> list[Field]:
 def read(kind: type[T], section: Mapping[str, Any], name: str) -> T:
     """The object of a section called `name`.
 
-    The workflow passes a seed with every section: one that draws nothing leaves it out.
+    The workflow passes a seed with every section; a section without random numbers drops it.
 
     Raises
     ------
-    UserError : a key that the section does not have, one that is missing, or a value that cannot be.
+    UserError : an unknown or missing key, or an invalid value.
     """
     known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(kind)

@@ -1,7 +1,7 @@
-"""All that goes past Snakemake's documented interface, in one place.
+"""Everything that uses Snakemake's undocumented interface, in one place.
 
-Takes Snakemake's objects; changes them or returns flagged paths. a version of Snakemake without one of
-these attributes runs all the same, without what the attribute was used for.
+Takes Snakemake's objects; changes them or returns flagged paths. With a version of Snakemake without one of
+these attributes the workflow still runs, only without this feature.
 """
 
 from __future__ import annotations
@@ -59,17 +59,17 @@ def is_main_process(workflow: Any) -> bool:
 def measure_memory_seldom() -> None:
     """Measure the memory of young jobs every two seconds.
 
-    Snakemake does so twice a second, for which hundreds of short jobs pay with a quarter of a core.
+    Snakemake does so twice a second, which costs a quarter of a core with hundreds of short jobs.
     """
     if hasattr(benchmark, "BENCHMARK_INTERVAL_SHORT"):
         benchmark.BENCHMARK_INTERVAL_SHORT = 2.0
 
 
 def lift_rate_limit(workflow: Any) -> None:
-    """Submit jobs without a limit of their rate, where all run on this machine.
+    """Submit jobs without a rate limit if all run on this machine.
 
-    At each start and end of a job Snakemake's limit sets a timer that sets the next one: after hundreds of
-    jobs they take half a processor.
+    Snakemake's limit starts a timer at each start and end of a job, which starts the next timer: after
+    hundreds of jobs the timers use half a processor.
     """
     if getattr(workflow, "local_exec", False) and hasattr(workflow.scheduler, "job_rate_limiter"):
         workflow.scheduler.job_rate_limiter = None

@@ -65,7 +65,7 @@ class Permutation:
     p : (1 + number of other arrangements at least as good) / (1 + arrangements), never 0.
     p_low, p_high : the same if the score were better, and worse, by MARGIN standard deviations of the
         others. What holds at both does not hang on the processor.
-    arrangements : number of others. All p are NaN where there is none.
+    arrangements : number of others. All p are NaN if there is none.
     """
 
     p: float

@@ -1,9 +1,9 @@
-"""Where a model of the hub lies on this machine: the hub's cache, read as it lies on disk.
+"""Where a model of the hub is on this machine: the hub's cache, read directly from disk.
 
 Takes a `Repository` and the environment (HF_HUB_CACHE, HF_HOME, HF_HUB_OFFLINE); returns the folder of its
 snapshot. Layout: `models--owner--name/refs/REVISION` names a commit, `snapshots/COMMIT` holds links to
-`blobs/` (Hugging Face hub, "Understand caching"). Imports nothing but Python's own, since plans are made
-where no package of the library may be installed.
+`blobs/` (Hugging Face hub, "Understand caching"). Standard library only: during planning no other package
+may be installed.
 """
 
 from __future__ import annotations

@@ -231,7 +231,7 @@ def add_runs(parser: argparse.ArgumentParser, kind: Callable[[str], Any], what: 
 
 
 def paired(arguments: argparse.Namespace) -> list[tuple[Any, Path | None]]:
-    """(run, its events or None) of what `add_runs` took; UserError where a run or its events are missing."""
+    """(run, its events or None) of what `add_runs` took; UserError if a run or its events are missing."""
     shown, events = arguments.shown, arguments.events
     if len(shown) != len(events):
         raise UserError(

@@ -29,7 +29,7 @@ class Run:
 
     segment is BIDS' task label, repeat its run index (1 where the name has none). Where two sessions
     use the same task and run index, the repeats of that task are counted through in session order.
-    fault says why the run cannot be told from others by its name, and is empty where it can.
+    fault says why the run cannot be told from others by its name, and is empty if it can.
     """
 
     subject: str
@@ -276,7 +276,7 @@ def read_sidecar(path: Path | str) -> dict[str, Any]:
 
 
 def inherited(path: Path) -> dict[str, Any]:
-    """The same of a data file, there or not; empty where no JSON describes it.
+    """The same of a data file, there or not; empty if no JSON describes it.
 
     A dense series may have its JSON with or without `.dtseries` in the name: fMRIPrep has written both.
 

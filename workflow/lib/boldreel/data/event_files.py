@@ -142,5 +142,5 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _cell(text: str) -> str | None:
-    """The text of a cell, None where it stands for nothing: BIDS' n/a, and what R and Python write for it."""
+    """The text of a cell, None if it stands for nothing: BIDS' n/a, and what R and Python write for it."""
     return None if text.lower() in _NOTHING else text

@@ -87,7 +87,7 @@ def values(image: nib.Nifti1Image, dtype: type = np.float32) -> np.ndarray:
 
 
 def repetition_time(image: nib.Nifti1Image) -> float | None:
-    """TR (s) of a run's header, None where it does not know: converters write 0 then, or 1 without a unit."""
+    """TR (s) of a run's header, None if it does not know: converters write 0 then, or 1 without a unit."""
     unit = image.header.get_xyzt_units()[1]
     header = float(image.header.get_zooms()[3]) * _TIME_UNITS.get(unit, 1.0)
     unknown = header == 0.0 or (header == 1.0 and unit not in _TIME_UNITS)

@@ -1,10 +1,10 @@
-"""Presentations: rows of events that go on from each other are one.
+"""Presentations: rows of events that continue each other are merged.
 
-Takes a run's events, a row as it stands in the file; returns a row for each stretch of film that was shown
-without a break. Some write a row for each shot or frame of a film (ds000113 has 22,551 in a run): clips
-that lie across two such rows were shown whole.
+Takes the rows of a run's events file; returns one row for each stretch of film that was shown without a
+break. Some files have a row for each shot or frame of a film (ds000113 has 22,551 in a run): clips across
+two such rows were shown whole.
 
-A film may be played at another speed than its file's: `speed` is seconds of film in a second of the run.
+A film may be played faster or slower than its file: `speed` is seconds of film per second of the run.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _SPEEDS = 0.8, 1.25  # rows that skip more are parts of a film, not a film that 
 
 
 def join(events: pandas.DataFrame, where: Path) -> pandas.DataFrame:
-    """The events with rows that go on from each other joined, in order of their first rows.
+    """The events, with rows that continue each other joined, in order of their first rows.
 
-    A row goes on from another if it shows the same film at the same speed, begins when the other ends, and
-    at the place in the film that the other has reached.
+    A row continues another if it shows the same film at the same speed, and begins at the time and at the
+    place in the film at which the other ends.
 
     Parameters
     ----------
-    events : onset, duration, stim_onset (s), speed, stim_file (None where nothing is shown) and row, the
+    events : onset, duration, stim_onset (s), speed, stim_file (None if nothing is shown) and row, the
         line in the file
 
     Raises

@@ -1,9 +1,9 @@
-"""Which of a subject's runs count, and why the others do not.
+"""Which runs of a subject are used, and why the others are not.
 
-Takes the runs that were found and the patterns of `segments`; returns those to work on and those to ignore.
-Runs that `segments` names count, and whatever is wrong with one of them stops the plan. For a member of
-the pretraining cohort all other runs, of rest or of any task, count as well, as far as they are intact.
-Standard library only: the Snakefile lists the runs of a thousand subjects with it.
+Takes the runs that were found and the patterns of `segments`; returns those to use and those to ignore.
+Runs that `segments` names are used, and any fault in one of them stops the plan. For a member of the
+pretraining cohort all other intact runs, of rest or of any task, are used as well. Standard library only:
+the Snakefile lists the runs of a thousand subjects with it.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ def choose(
     fault_of: Callable[[R], str] | None = None,
     left_out: Callable[[R], str] = lambda run: "",
 ) -> Selection[R]:
-    """The runs that count.
+    """The runs that are used.
 
     Parameters
     ----------
     patterns : of `segments`, as in splits.split_of
-    fault_of : for a member of the pretraining cohort, what is wrong with a run that no split names, or
-        nothing; None for others, whose runs outside the splits do not count
-    left_out : why nobody is to work on a run, or nothing
+    fault_of : for a member of the pretraining cohort, the fault of a run that no split names, or nothing;
+        None for other subjects, whose runs outside the splits are not used
+    left_out : why a run is excluded, or nothing
 
     Raises
     ------
@@ -90,7 +90,7 @@ def choose(
 
 
 def fault(path: Path, min_volumes: int, raw: bool) -> str:
-    """What keeps a run from being worked on, as far as it is seen without reading it; "" for nothing.
+    """The fault of a run that can be seen without reading its volumes; "" for none.
 
     raw : whether it needs a sidecar that says its repetition time
     """

@@ -31,7 +31,7 @@ class Clip:
 
     frames : number of pictures; of a GIF, whose writers merge equal pictures into one that is
         shown longer, its duration over that of its shortest picture.
-    duration : s, None where the format has none. size : (height, width) as stored.
+    duration : s, None if the format has none. size : (height, width) as stored.
     early : s that pictures count as shown before their time.
     """
 

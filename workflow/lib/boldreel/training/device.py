@@ -75,7 +75,7 @@ def hold(
     folder : of lock files. poll : seconds between looks at the cards.
     wait : whether to wait for cards that others hold; if not, the first `count` are taken.
 
-    Raises UserError where fewer GPUs can be seen, or those without waiting are held by others.
+    Raises UserError if fewer GPUs can be seen, or those without waiting are held by others.
     """
     cards = _enough(count)
     if not cards:

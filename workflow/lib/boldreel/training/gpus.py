@@ -17,9 +17,9 @@ _NONE = ("", "-1", "NoDevFiles")  # how users, CUDA and SLURM say "no GPU"
 
 
 def visible() -> tuple[list[str], str]:
-    """UUIDs of the GPUs that may be used, and why there are none (empty where there are some).
+    """UUIDs of the GPUs that may be used, and the reason if there are none.
 
-    Numbers in CUDA_VISIBLE_DEVICES are those of `nvidia-smi`. Raises UserError where it names a GPU that
+    Numbers in CUDA_VISIBLE_DEVICES are those of `nvidia-smi`. Raises UserError if it names a GPU that
     is not there.
     """
     there, reason = _listed()
