@@ -183,7 +183,7 @@ def test_a_link_that_leads_nowhere_is_told_before_the_first_job(finished, own, k
     path.symlink_to("../.git/annex/objects/absent")
     code, text = ran(finished.own(), *command("sub-01/checked.json"))
     assert code != 0 and not (finished.root / "results" / "own").exists()
-    one_line(text, path.name, "a link that leads nowhere", "annex")
+    one_line(text, path.name, "a dangling link", "annex")
 
 
 def test_a_subject_removed_in_mid_run_is_told_and_goes_with_its_row(finished, own, tmp_path):

@@ -1,4 +1,4 @@
-"""Each thing that can be wrong with a raw run gets one line that says where and how to mend it."""
+"""Each thing that can be wrong with a raw run gets one line that says where and how to fix it."""
 
 import json
 

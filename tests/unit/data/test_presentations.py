@@ -154,6 +154,18 @@ def test_parts_of_a_film_are_no_other_speed(tmp_path, begins):
     assert len(event_files.read(path)) >= 1
 
 
+def test_parts_that_skip_evenly_are_told_from_another_speed_by_stating_it(tmp_path):
+    """5 s of every 6 s, back to back, look like a film played 1.2 times as fast."""
+    path = tmp_path / "events.tsv"
+    lines = [f"{5 * k}\t5\tm.mp4\t{6 * k}" for k in range(6)]
+    path.write_text("\n".join(["onset\tduration\tstim_file\tstim_onset", *lines]))
+    with pytest.raises(UserError, match="into a column speed"):
+        event_files.read(path)
+    stated = [f"{line}\t1" for line in lines]
+    path.write_text("\n".join(["onset\tduration\tstim_file\tstim_onset\tspeed", *stated]))
+    assert len(event_files.read(path)) == 6
+
+
 @pytest.mark.parametrize("speed", ["0", "-1", "fast"])
 def test_impossible_speeds(tmp_path, speed):
     path = tmp_path / "events.tsv"

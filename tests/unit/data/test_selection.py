@@ -52,7 +52,7 @@ def test_for_pretraining_all_intact_runs_count(found):
     assert [run.segment for run in chosen.runs] == ["m1", "rest", "t1"]
     reasons = {run.segment: why for run, why in chosen.ignored}
     assert reasons["aborted"] == "not named in segments, 5 volumes"
-    assert "no JSON sidecar" in reasons["bare"] and "leads nowhere" in reasons["link"]
+    assert "no JSON sidecar" in reasons["bare"] and "dangling link" in reasons["link"]
     assert "not a readable NIfTI" in reasons["text"]
     assert "same task, session and run" in reasons["twice"]
 

@@ -45,7 +45,7 @@ def test_captions_are_stored_and_read(tmp_path):
     stored.save(tmp_path / "truth", readings, ["x", "y", "z"])
     back = stored.Stored([tmp_path], ["flow", "caption"]).take("truth", ["z", "x"])
     assert back is not None and list(back.caption) == ["ein Bär läuft", "a cat"]
-    with pytest.raises(UserError, match="clip x stands in another folder too"):
+    with pytest.raises(UserError, match="clip x is in another folder too"):
         stored.Stored([tmp_path, tmp_path], ["flow", "caption"])
 
 

@@ -217,7 +217,7 @@ def test_table_of_clips(tmp_path, capsys):
     assert set(shots) == {f"{r} {s}" for r in "ab" for s in "012"}
     said = capsys.readouterr().err
     assert "clip99." in said and "8 clips not in the table" in said
-    with pytest.raises(UserError, match="clip0 stands there twice"):
+    with pytest.raises(UserError, match="clip0 is there twice"):
         listed([("clip0", "a"), ("clip0", "b")], "clip", "run")
     with pytest.raises(UserError, match="none of its clips"):
         listed([("x",)], "clip")

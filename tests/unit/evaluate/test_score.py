@@ -335,7 +335,7 @@ def test_group_adds_means_and_refuses_doubles(plain, tree, tmp_path):
     unseen = {"segment": "unseen", "condition": "model", "metric": "two_way_text"}
     assert row(table, subject="01", **unseen)["value"] > 0.8
     assert not table["metric"].str.endswith("seen").any()
-    with pytest.raises(UserError, match="stands in two tables"):
+    with pytest.raises(UserError, match="is in two tables"):
         group.main(["--scores", inputs[0], inputs[0], "--output", str(tmp_path / "x.tsv")])
 
 

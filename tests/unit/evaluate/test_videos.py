@@ -199,7 +199,7 @@ def test_bad_input(tmp_path):
     refused("not a readable video", videos.probe, tmp_path / "b.mp4")
     (tmp_path / "b.gif").write_bytes(b"GIF89a")
     refused("video", videos.probe, tmp_path / "b.gif")
-    refused("clip b stands there twice", videos.find, tmp_path)
+    refused("clip b is there twice", videos.find, tmp_path)
     (tmp_path / "c").mkdir()
     for k in (1, 2):
         Image.new("RGB", (4, 4 * k)).save(tmp_path / "c" / f"{k}.png")

@@ -167,7 +167,7 @@ def test_the_embedded_engines_components_come_with_cosines(tmp_path):
 
 def test_what_cannot_be_had_is_told(fmriprep, tmp_path):
     wanted = chosen("roi", confounds="compcor", compcor="anat_separated")
-    with pytest.raises(UserError, match="embedded engine has anat_combined components alone"):
+    with pytest.raises(UserError, match="embedded engine has only anat_combined components"):
         confounds.load(fmriprep, COUNT, wanted, fmriprep=False)
     fmriprep.with_suffix(".json").unlink()
     with pytest.raises(UserError, match=r"fetch the table's \.json"):

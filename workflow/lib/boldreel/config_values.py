@@ -1,7 +1,7 @@
-"""Values of `--config` as what they are: numbers, booleans, null.
+"""Types of the values of `--config`: numbers, booleans, null.
 
-Takes a configuration and its JSON schema; returns the configuration with texts read where the schema wants
-something else. Snakemake hands on everything inside braces as text: `align={epochs: 7}` arrives as
+Takes a configuration and its JSON schema; returns the configuration with strings converted if the schema
+requires another type. Snakemake passes everything inside braces as strings: `align={epochs: 7}` arrives as
 {"align": {"epochs": "7"}}.
 """
 
@@ -13,13 +13,13 @@ from typing import Any
 
 
 def typed(value: Any, rules: Mapping[str, Any]) -> Any:
-    """A copy of `value` in which texts have the type that the schema `rules` wants.
+    """A copy of `value` in which strings have the type that the schema `rules` requires.
 
-    A text is read as YAML would read it without quotes, and only if what comes out has a type (or is among
-    the values) that the schema allows: "7" stays a text where the schema wants one, and "seven" stays for
-    the validation to refuse. Where null or a number is allowed besides text, "null" and "7" are these.
-    Where the schema says nothing of the type, as of the options of a method, JSON's numbers, true, false
-    and null are read, and nothing else: "no" stays.
+    A string is parsed as unquoted YAML, and replaced only if the result has a type (or is one of the values)
+    that the schema allows. "7" stays a string if the schema requires one, and "seven" stays for the
+    validation to report. If the schema allows null or a number as well as strings, "null" and "7" become
+    these. If the schema gives no type, as for the options of a method, only JSON's numbers, true, false and
+    null are converted: "no" stays.
     """
     if isinstance(value, Mapping):
         known, further = rules.get("properties", {}), rules.get("additionalProperties", {})
@@ -49,7 +49,7 @@ def _read(text: str, rules: Mapping[str, Any]) -> Any:
 
 
 def _json(text: str) -> Any:
-    """What JSON says a text is; ValueError for NaN and infinities, which JSON does not have."""
+    """The JSON value of a string; ValueError for NaN and infinities, which JSON does not have."""
 
     def refuse(name: str) -> None:
         raise ValueError(name)

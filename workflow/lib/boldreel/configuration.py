@@ -212,7 +212,7 @@ def _explain(error: Any) -> str:
 
 
 def check_engine(config: Mapping[str, Any]) -> None:
-    """UserError where the engine and what it works on do not belong together."""
+    """UserError if the engine and what it works on do not belong together."""
     engine = config["bold"]["engine"]
     if config["bids"] is None and engine != "embedded":
         raise UserError(

@@ -18,7 +18,7 @@ _FULL = re.compile(r"No space left on device|Disk quota exceeded|file write fail
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: the message says what is wrong, where, and how to mend it."""
+    """A mistake that the user can correct: the message says what is wrong, where, and how to fix it."""
 
 
 def unwritten(error: Exception, place: Path) -> UserError | None:

@@ -43,7 +43,7 @@ class Artefact:
     place: Callable[[str], Path]
 
     def names(self, label: str) -> bool:
-        """Whether it carries the subject's name, or the step was given it."""
+        """Whether its path has the subject's name, or the step was given it."""
         here = False
         for word in self.command:
             here = word.startswith("--subject") if word.startswith("--") else here
@@ -62,7 +62,7 @@ def _mentions(text: str, label: str) -> bool:
 
 
 def artefacts(root: Path) -> Iterator[Artefact]:
-    """Everything below `root` that has a provenance; UserError where one cannot be read."""
+    """Everything below `root` that has a provenance; UserError if one cannot be read."""
     top = provenance.plain(root.resolve())
 
     def below(path: Path, told: str) -> str:
@@ -82,7 +82,7 @@ def artefacts(root: Path) -> Iterator[Artefact]:
 
 
 def derived(found: Iterable[Artefact], label: str) -> list[Artefact]:
-    """Those that the subject's data went into, directly or through others, which stand before them."""
+    """Artefacts that contain the subject's data, directly or through others; derived ones come first."""
     waiting = list(found)
     reached: list[Artefact] = []
     while True:

@@ -1,7 +1,7 @@
-"""Who took consent back: `forgotten.tsv` in the results of a data set.
+"""Subjects who withdrew consent: `forgotten.tsv` in the results of a data set.
 
-Written by `boldreel.forget`, a label and a date a line; read by every later run on these results, which
-leaves the label out of the subjects and of the pretraining cohort, wherever the configuration names it.
+`boldreel.forget` writes a label and a date per line. Every later run on these results removes the label from
+the subjects and from the pretraining cohort, wherever the configuration names it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HEAD = "subject\tdate"
 def read(results: str | Path) -> dict[str, str]:
     """{label without "sub-": date} of those who were forgotten in the results of a data set.
 
-    Raises UserError where the list, or a line of it, cannot be read: nobody is taken in by mistake.
+    Raises UserError if the list, or a line of it, cannot be read: nobody is taken in by mistake.
     """
     path = Path(Layout(str(results)).forgotten())
     if not path.exists():
@@ -37,20 +37,20 @@ def read(results: str | Path) -> dict[str, str]:
         if not line.strip() or line.strip() == _HEAD:
             continue
         if not re.fullmatch(r"[A-Za-z0-9]+", label.removeprefix("sub-")):
-            raise UserError(f"{path}: line {number} is not a label and a date; mend it")
+            raise UserError(f"{path}: line {number} is not a label and a date; correct it")
         gone[label.removeprefix("sub-")] = date
     return gone
 
 
 def add(results: str | Path, label: str) -> None:
-    """Note that a subject is forgotten from today on."""
+    """Record that a subject is forgotten from today."""
     gone = {label: datetime.date.today().isoformat(), **read(results)}
     lines = [_HEAD, *(f"{name}\t{date}" for name, date in sorted(gone.items()))]
     atomic.write_text(Layout(str(results)).forgotten(), "\n".join(lines) + "\n")
 
 
 def left(labels: Iterable[str], gone: Mapping[str, str]) -> list[str]:
-    """The labels of those who were not forgotten; says on standard error who was."""
+    """The labels that were not forgotten; reports the others on standard error."""
     kept = []
     for label in labels:
         if label in gone:

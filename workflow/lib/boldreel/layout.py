@@ -1,9 +1,9 @@
-"""Where everything lies below the results of a data set: every path of a result is written here, once.
+"""Paths of all results of a data set; every path is written here, once.
 
-Takes the folder of the results; returns paths as plain strings. Rules leave out what is a wildcard,
-`layout.windows()`, and get the pattern `.../sub-{subject}/windows.parquet`; whoever wants one file names it,
-`layout.windows("01")`. What is inside a folder that one step writes whole (a model, a shard) is that step's
-own affair, except for the tables that the report reads. Standard library only: thousands of jobs ask.
+Takes the folder of the results; returns paths as plain strings. Rules omit the wildcards,
+`layout.windows()`, and get the pattern `.../sub-{subject}/windows.parquet`. With a label,
+`layout.windows("01")`, the result is one file. A folder that one step writes as a whole (a model, a shard) is
+opaque, except for the tables that the report reads. Standard library only: thousands of jobs import it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Layout:
 
     Notes
     -----
-    Arguments are labels without "sub-" or "task-". Each is by default its wildcard of the workflow, so that a
-    method without arguments gives the pattern of a rule.
+    Arguments are labels without "sub-" or "task-". The default of each is its wildcard in the workflow, so a
+    method without arguments returns the pattern of a rule.
     """
 
     SPACE = "space-MNI152NLin2009aSym"  # of what the embedded engine preprocesses

@@ -7,5 +7,5 @@ from pathlib import Path
 
 
 def path(package: str, name: str) -> Path:
-    """Where a file of a package lies, whether the library is installed or a checkout's."""
+    """Path of a file of a package, in an installed library or in a checkout."""
     return Path(str(files(package).joinpath(name)))

@@ -1,7 +1,7 @@
 """One run at a time in a folder, and who wrote there last.
 
 Snakemake's own lock is in the working directory, so two working directories could write to one folder of
-results. Takes a folder; returns `.lock` in it: a file that the running Snakemake holds (flock), with a few
+results. Takes a folder; writes `.lock` in it, a file that the running Snakemake holds (flock), with a few
 lines about the run. The operating system releases it when the process ends, even by kill -9; the lines stay.
 """
 
@@ -26,7 +26,7 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 def about(repository: Path, config: Mapping[str, Any]) -> dict[str, str]:
-    """What a run leaves of itself: working directory, repository, hashes of code and configuration."""
+    """Traces of a run: working directory, repository, hashes of code and configuration."""
     code = hashlib.blake2b(digest_size=8)
     for path in sorted((repository / "workflow").rglob("*")):
         if path.suffix in {".py", ".smk"} or path.name == "Snakefile":
@@ -41,10 +41,10 @@ def about(repository: Path, config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def hold(folder: str | Path, run: Mapping[str, str]) -> TextIO:
-    """Hold a folder for this process; keep what is returned: with it the folder is released.
+    """Hold a folder for this process; closing the returned file releases it.
 
-    Raises UserError, saying who, while another run holds the folder, or where its lock cannot be written. On
-    file systems without locks nothing is held, and a warning says so.
+    Raises UserError, which names the other run, while another run holds the folder, and if its lock cannot be
+    written. On file systems without locks it only warns.
     """
     place = Path(folder) / NAME
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def hold(folder: str | Path, run: Mapping[str, str]) -> TextIO:
 
 
 def last(folder: str | Path) -> dict[str, str]:
-    """What the last run in a folder left of itself; empty where none did, or it is just writing."""
+    """Traces of the last run in a folder; empty if there are none or they are being written."""
     try:
         found = json.loads((Path(folder) / NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -91,8 +91,8 @@ def last(folder: str | Path) -> dict[str, str]:
 def difference(folder: str | Path, run: Mapping[str, str]) -> str | None:
     """A line about a folder that another working directory wrote last, with other code or settings; or None.
 
-    Snakemake keeps its records in the working directory: it knows what changed between runs from one, and
-    nothing of those from another. A working directory that is gone was moved, with its records.
+    Snakemake keeps its records in the working directory, so it does not know about runs from another one. A
+    working directory that no longer exists was moved, with its records.
     """
     before = last(folder)
     place = before.get("working_directory")

@@ -35,10 +35,10 @@ _BOUNDS = {
 
 
 def setting(default: Any, about: str, *, unit: str = "", **bounds: Any) -> Any:
-    """A key with one default for everybody.
+    """A key with one default.
 
     about : one sentence, for config/README.md.
-    unit : of the value, where it has one.
+    unit : unit of the value, if it has one.
     bounds : minimum, maximum, above, choices, pattern, min_items, max_items, unique, contains; `items` holds
         the bounds of an array's or mapping's entries.
     """
@@ -49,13 +49,13 @@ def setting(default: Any, about: str, *, unit: str = "", **bounds: Any) -> Any:
 
 
 def by_preset(about: str, *, unit: str = "", **bounds: Any) -> Any:
-    """A key whose value depends on the scale of the study: every preset gives it, no default does."""
+    """A key whose value depends on the scale of the study: every preset sets it, no default does."""
     meta = {"about": about, "unit": unit, "bounds": bounds, "preset": True}
     return field(metadata=meta, kw_only=True)
 
 
 def required(about: str, *, unit: str = "", **bounds: Any) -> Any:
-    """A key that only the user knows: no default and no preset gives it."""
+    """A key that only the user can set: neither a default nor a preset does."""
     meta = {"about": about, "unit": unit, "bounds": bounds, "required": True}
     return field(metadata=meta, kw_only=True)
 
@@ -69,7 +69,7 @@ def subsection(kind: type, about: str) -> Any:
 
 
 def from_workflow(default: Any) -> Any:
-    """A value that the workflow passes along with a section, such as the seed: no key of it."""
+    """A value that the workflow passes with a section, such as the seed; not a key."""
     if isinstance(default, (list, dict, set)):
         return field(default_factory=lambda: copy.deepcopy(default), kw_only=True)
     return field(default=default, kw_only=True)
@@ -83,11 +83,11 @@ def keys(kind: type) -> list[Field]:
 def read(kind: type[T], section: Mapping[str, Any], name: str) -> T:
     """The object of a section called `name`.
 
-    The workflow passes a seed with every section: one that draws nothing leaves it out.
+    The workflow passes a seed with every section; a section without random numbers drops it.
 
     Raises
     ------
-    UserError : a key that the section does not have, one that is missing, or a value that cannot be.
+    UserError : an unknown or missing key, or an invalid value.
     """
     known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(kind)
@@ -110,7 +110,7 @@ def read(kind: type[T], section: Mapping[str, Any], name: str) -> T:
 
 
 def _check_type(value: Any, hint: Any, name: str) -> None:
-    """UserError for a value of another type than its annotation says."""
+    """UserError for a value of the wrong type."""
     wanted = _kind(hint).get("type")
     if wanted is None:
         return
@@ -130,7 +130,7 @@ def _check_type(value: Any, hint: Any, name: str) -> None:
 
 
 def _check(value: Any, bounds: Mapping[str, Any], name: str) -> None:
-    """UserError for a value outside the bounds of its key; null is judged by `choices` alone."""
+    """UserError for a value outside the bounds of its key; `choices` alone decide about null."""
     if value not in bounds.get("choices", (value,)):
         allowed = " or ".join("null" if one is None else str(one) for one in bounds["choices"])
         raise UserError(f"configuration: {name} is {value!r}; it must be {allowed}")
@@ -156,7 +156,7 @@ def _check(value: Any, bounds: Mapping[str, Any], name: str) -> None:
 
 
 def _as(hint: Any, value: Any, name: str) -> Any:
-    """A value from JSON or YAML as its annotation wants it: tuples, floats and sections."""
+    """A value from JSON or YAML in the type of its annotation: tuples, floats and sections."""
     if value is None or hint is Any:
         return value
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
@@ -180,7 +180,7 @@ def _as(hint: Any, value: Any, name: str) -> Any:
 
 
 def schema(kind: type, about: str = "") -> dict[str, Any]:
-    """The JSON schema of a section. Keys are described, bounded, and have the default if there is one."""
+    """The JSON schema of a section, with description, bounds and any default of each key."""
     hints = typing.get_type_hints(kind)
     properties = {f.name: _rule(hints[f.name], f) for f in keys(kind)}
     rules: dict[str, Any] = {"type": "object", "additionalProperties": False}
@@ -231,7 +231,7 @@ def _kind(hint: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it."""
+    """A value in its JSON form."""
     if isinstance(value, (list, tuple)):
         return [_plain(entry) for entry in value]
     return {k: _plain(v) for k, v in value.items()} if isinstance(value, dict) else value

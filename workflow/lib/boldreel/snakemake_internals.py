@@ -1,7 +1,7 @@
-"""All that goes past Snakemake's documented interface, in one place.
+"""Everything that uses Snakemake's undocumented interface, in one place.
 
-Takes Snakemake's objects; changes them or returns flagged paths. A version of Snakemake that lacks one of
-these attributes runs all the same, without what the attribute was used for.
+Takes Snakemake's objects; changes them or returns flagged paths. With a version of Snakemake without one of
+these attributes the workflow still runs, only without this feature.
 """
 
 from __future__ import annotations
@@ -46,30 +46,30 @@ def as_it_lies(path: str) -> str:
 
 
 def prefixed(workflow: Any, path: str) -> str:
-    """A path with the `prefix:` of the module that is being read, as its inputs and outputs get it."""
+    """A path with the `prefix:` of the module being read, which its inputs and outputs get."""
     replace = getattr(getattr(workflow.modifier, "path_modifier", None), "replace_prefix", None)
     return path if replace is None else str(replace(path))
 
 
 def is_main_process(workflow: Any) -> bool:
-    """Whether this is the Snakemake that was started, and not one that it started for a job."""
+    """Whether this is the main Snakemake process, not one that it started for a job."""
     return getattr(workflow, "is_main_process", True)
 
 
 def measure_memory_seldom() -> None:
     """Measure the memory of young jobs every two seconds.
 
-    Snakemake does so twice a second, for which hundreds of short jobs pay with a quarter of a core.
+    Snakemake does so twice a second, which costs a quarter of a core with hundreds of short jobs.
     """
     if hasattr(benchmark, "BENCHMARK_INTERVAL_SHORT"):
         benchmark.BENCHMARK_INTERVAL_SHORT = 2.0
 
 
 def lift_rate_limit(workflow: Any) -> None:
-    """Submit jobs without a limit of their rate, where all run on this machine.
+    """Submit jobs without a rate limit if all run on this machine.
 
-    At each start and end of a job Snakemake's limit sets a timer that sets the next one: after hundreds of
-    jobs they take half a processor.
+    Snakemake's limit starts a timer at each start and end of a job, which starts the next timer: after
+    hundreds of jobs the timers use half a processor.
     """
     if getattr(workflow, "local_exec", False) and hasattr(workflow.scheduler, "job_rate_limiter"):
         workflow.scheduler.job_rate_limiter = None

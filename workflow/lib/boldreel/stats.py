@@ -47,7 +47,7 @@ def shifts(clips: int, apart: int, most: int = 40) -> np.ndarray:
 
 
 def thinned(pairings: int, most: int) -> np.ndarray:
-    """Rows of at most `most` of the pairings, evenly spaced, the first (the right one) among them."""
+    """At most `most` of the pairings, evenly spaced, with the first (the right one) among them."""
     count = max(1, min(pairings, most))
     return (np.arange(count) * pairings) // count
 
@@ -65,7 +65,7 @@ class Permutation:
     p : (1 + number of other arrangements at least as good) / (1 + arrangements), never 0.
     p_low, p_high : the same if the score were better, and worse, by MARGIN standard deviations of the
         others. What holds at both does not hang on the processor.
-    arrangements : number of others. All p are NaN where there is none.
+    arrangements : number of others. All p are NaN if there is none.
     """
 
     p: float
@@ -135,7 +135,7 @@ class Resampled:
     runs: bool
 
     def tells(self, known: np.ndarray) -> bool:
-        """Whether the shots of the clips in `known` (bool (clips,)) are enough for an interval."""
+        """Whether the clips in `known` (bool (clips,)) have enough shots for an interval."""
         shots = np.unique(self.member[known])
         strata = len(np.unique(self.home[shots]))
         spread = strata >= FEWEST_RUNS if self.runs else len(shots) >= SHOTS_A_RUN * strata
@@ -203,14 +203,14 @@ def interval(
 
 
 def apart(values: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """values - others of the same clips; 0 where they differ by rounding alone."""
+    """values - others of the same clips; 0 if they differ only by rounding."""
     gap = values - others
     alike = np.abs(gap) <= TIE * np.maximum(np.abs(values), np.abs(others))
     return np.where(alike, 0.0, gap)
 
 
 def random_signs(shots: int, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Signs (draws, shots) of +1 and -1; all 2^shots but the identity where those are fewer."""
+    """Signs (draws, shots) of +1 and -1; all 2^shots except the identity if there are fewer."""
     if 2**shots - 1 <= draws:
         patterns = (np.arange(1, 2**shots)[:, None] >> np.arange(shots)) & 1
         return (1 - 2 * patterns).astype(np.int8)

@@ -76,7 +76,7 @@ def reliability_ceiling(first: np.ndarray, second: np.ndarray, pairings: np.ndar
 
     The correlation r of the halves gives the reliability of the prediction from all repeats by
     Spearman and Brown, 2 r / (1 + r), and no prediction correlates with anything better than the root of its
-    reliability. NaN where the halves do not agree better than 99 of 100 re-pairings (count, n) of them, or
+    reliability. NaN if the halves do not agree better than 99 of 100 re-pairings (count, n) of them, or
     there are none.
     """
     matrix = correlation(first, second).matrix
@@ -163,7 +163,7 @@ def summarise(
 ) -> Score:
     """Mean over the clips in `chosen` (bool (n,)).
 
-    The interval resamples whole shots. Interval and p are NaN where there are too few shots to tell, or no
+    The interval resamples whole shots. Interval and p are NaN if there are too few shots to tell, or no
     re-pairings.
     """
     at = np.flatnonzero(chosen & np.isfinite(np.diag(outcome.matrix)))

@@ -1,9 +1,9 @@
-"""Download what is read of base models into the hub's cache, where there is a network.
+"""Download the files of base models that are read into the hub's cache; run it where there is a network.
 
     python -m boldreel.base_models clip=openai/clip-vit-large-patch14 diffusion=owner/name@revision
 
-Takes keys of the configuration's `models` with their names; prints the folder of each. Of each model the
-files are taken that are read: a fraction of what some repositories hold.
+Takes keys of the configuration's `models` with their names; prints the folder of each. Downloads only the
+files that are read, a fraction of some repositories.
 """
 
 from __future__ import annotations

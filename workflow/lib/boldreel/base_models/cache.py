@@ -1,9 +1,9 @@
-"""Where a model of the hub lies on this machine: the hub's cache, read as it lies on disk.
+"""Where a model of the hub is on this machine: the hub's cache, read directly from disk.
 
 Takes a `Repository` and the environment (HF_HUB_CACHE, HF_HOME, HF_HUB_OFFLINE); returns the folder of its
 snapshot. Layout: `models--owner--name/refs/REVISION` names a commit, `snapshots/COMMIT` holds links to
-`blobs/` (Hugging Face hub, "Understand caching"). Imports nothing but Python's own, since plans are made
-where no package of the library may be installed.
+`blobs/` (Hugging Face hub, "Understand caching"). Standard library only: during planning no other package
+may be installed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from boldreel.base_models.names import Repository
 
 
 def offline() -> bool:
-    """Whether the environment forbids asking the hub."""
+    """Whether the environment forbids requests to the hub."""
     said = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
     return said.upper() in ("1", "ON", "YES", "TRUE")
 
 
 def home() -> Path:
-    """The folder of the hub's cache, whether it is there or not."""
+    """The folder of the hub's cache, which may not exist."""
     environment = os.environ
     user = environment.get("XDG_CACHE_HOME", "~/.cache")
     hub = str(Path(environment.get("HF_HOME", f"{user}/huggingface")) / "hub")
@@ -32,7 +32,7 @@ def home() -> Path:
 
 
 def snapshot(repository: Repository) -> Path | None:
-    """The folder of a model's files in the cache, which need not be complete; None without one."""
+    """The folder of a model's files in the cache, possibly incomplete; None if there is none."""
     place = home() / ("models--" + repository.id.replace("/", "--"))
     revision = repository.revision or "main"
     try:
@@ -44,7 +44,7 @@ def snapshot(repository: Repository) -> Path | None:
 
 
 def files(folder: Path, parts: Iterable[Part]) -> list[str]:
-    """Names, relative to the folder, of the files in these parts of a model; dead links are none."""
+    """Names, relative to the folder, of the files of these parts of a model, without dangling links."""
     return [
         f"{inside}/{path.name}" if inside else path.name
         for inside in sorted({part.folder for part in parts})

@@ -1,8 +1,8 @@
-"""All base models of a configuration, before the first job: those that cannot be had are told together.
+"""All base models of a configuration, before the first job: unavailable ones are reported together.
 
-Takes the configuration's `models`; returns lines. Cheap, and without torch, transformers or diffusers: a
-folder is looked into, a model of the hub is looked up in the hub's cache, and only where jobs are about to
-start is the hub asked whether it has the model.
+Takes the configuration's `models`; returns lines. Cheap, and without torch, transformers or diffusers: it
+lists a folder, or looks up a model of the hub in the hub's cache. The hub itself is asked only when jobs are
+about to start.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ TIMEOUT = 5.0  # s, for the hub's answer on one model
 
 
 def check_named(models: Mapping[str, str]) -> dict[str, Repository]:
-    """Those models that are to come from the hub and are not in its cache, by their role.
+    """The models of the hub that are not in its cache, by role.
 
     Raises
     ------
-    UserError : folders that are not there or lack a file, names that no model can have; all in one line.
+    UserError : missing or incomplete folders, names that no model can have; all in one line.
     """
     absent: dict[str, Repository] = {}
     faults: list[str] = []
@@ -47,7 +47,7 @@ def check_named(models: Mapping[str, str]) -> dict[str, Repository]:
 
 
 def absent_line(absent: Mapping[str, Repository]) -> str:
-    """What a plan says of models that are not in the cache."""
+    """The line that a plan prints about models that are not in the cache."""
     named = ", ".join(f"models.{role} ({repository})" for role, repository in absent.items())
     return (
         f"{named}: no such folder, and not in the hub's cache ({cache.home()}); check the spelling, or "
@@ -56,7 +56,7 @@ def absent_line(absent: Mapping[str, Repository]) -> str:
 
 
 def check_hub(absent: Mapping[str, Repository], elsewhere: bool) -> list[str]:
-    """Whether models that are not in the cache can be downloaded; what to warn of.
+    """Check that models missing in the cache can be downloaded; return a warning or nothing.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ def check_hub(absent: Mapping[str, Repository], elsewhere: bool) -> list[str]:
 
     Raises
     ------
-    UserError : the hub has no such model, it lacks a part, or it may not or cannot be asked; all in one
-        line. Where jobs run elsewhere, that it cannot be asked from here is a warning.
+    UserError : the hub has no such model, a part of it is missing, or the hub cannot be reached or asked;
+        all in one line. If jobs run elsewhere, an unreachable hub is only a warning.
     """
     faults: list[str] = []
     unasked: dict[str, Repository] = {}

@@ -37,7 +37,7 @@ def _load(folder: Path, part: str, kind: Any) -> Any:
 
 
 def load_unet(folder: Path) -> Any:
-    """The image network, a float32 UNet2DConditionModel, in evaluation mode; all of it can be trained."""
+    """The image network, a trainable float32 UNet2DConditionModel in evaluation mode."""
     from diffusers import UNet2DConditionModel
 
     return _load(folder, "unet", UNet2DConditionModel).requires_grad_(True)
@@ -71,7 +71,7 @@ def load_scheduler(
     kind: Any = getattr(diffusers, short, None) or getattr(diffusers, f"{short}Scheduler", None)
     if not hasattr(kind, "set_timesteps"):
         raise UserError(
-            f"scheduler {short!r}: diffusers has none of that name; try DPMSolverMultistep or DDIM"
+            f"scheduler {short!r}: diffusers has no such scheduler; try DPMSolverMultistep or DDIM"
         )
     config = load.settings(ROLE, folder, "scheduler", diffusers.DDPMScheduler)
     if prediction_type is not None:
@@ -94,7 +94,7 @@ def decode(vae: Any, latents: Tensor) -> Tensor:
 
 
 def identity(folder: Path) -> str:
-    """Hash of the image network's config and weight files: what an inflated network is built on."""
+    """Hash of the image network's config and weight files from which a network was inflated."""
     digest = hashlib.sha256()
     for file in resolve.files(ROLE, folder, "unet"):
         digest.update(file.name.encode())

@@ -48,7 +48,7 @@ def load_captioner(name: str | Path, device: torch.device) -> tuple[Any, Any, An
 
 
 def load_sentence_model(name: str | Path, device: torch.device) -> tuple[Any, Any]:
-    """(model of sentences, tokenizer)."""
+    """(sentence model, tokenizer)."""
     from transformers import AutoModel
 
     network = _network("sentence", name, "model", AutoModel, device)

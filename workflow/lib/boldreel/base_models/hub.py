@@ -1,7 +1,7 @@
-"""Asking the Hugging Face hub: which files a model has, and downloading those that are read.
+"""Requests to the Hugging Face hub: the files of a model, and the download of those that are read.
 
-Takes a `Repository`; returns names of files, or a folder in the hub's cache. huggingface_hub is imported
-only where it is asked.
+Takes a `Repository`; returns file names, or a folder in the hub's cache. huggingface_hub is imported only
+for a request.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from boldreel.errors import unwritten
 
 
 class UnknownModel(Exception):
-    """The hub has no such model or revision, or does not show it; the message says which."""
+    """The hub has no such model or revision, or it is private; the message says which."""
 
 
 class Unreachable(Exception):
@@ -65,7 +65,7 @@ def listing(repository: Repository, timeout: float | None = None) -> list[str]:
 
 
 def download(repository: Repository, names: Sequence[str]) -> Path:
-    """Brings files of a model into the cache, unless they are there; the folder that holds them.
+    """Download files of a model into the cache unless they are there; return their folder.
 
     Raises
     ------

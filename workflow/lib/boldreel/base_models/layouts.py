@@ -2,7 +2,7 @@
 
 Takes the names of files, of a folder or of a hub's listing; returns those that are read and those that are
 missing. Repositories hold more than is read: other formats, other float types, training copies of the
-weights. Where weights lie in several formats, safetensors are taken, as `from_pretrained` does.
+weights. If weights exist in several formats, safetensors are used, as in `from_pretrained`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Way = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a model that is opened by itself.
+    """A part of a model that is opened separately.
 
-    folder : of the repository, empty for its root.
-    needs : for each need the ways to fill it, the best first.
-    beside : files that are read where they are there.
+    folder : folder in the repository, empty for its root.
+    needs : for each need the ways to meet it, the best first.
+    beside : optional files, read if they exist.
     """
 
     folder: str
@@ -31,7 +31,7 @@ class Part:
 
 
 def _weights(safetensors: str, pickled: str) -> tuple[Way, ...]:
-    """Weights of these stems, whole or in shards."""
+    """Weights with these stems, whole or in shards."""
     kinds = ((safetensors, "safetensors"), (pickled, "bin"))
     return tuple(
         way
@@ -66,9 +66,9 @@ def _diffusers(folder: str) -> Part:
 
 
 def _tokenizer(folder: str = "") -> Part:
-    """Every kind of vocabulary that is there is taken: the tokenizer's class decides which it reads.
+    """All kinds of vocabulary that exist are read: the tokenizer's class decides which it uses.
 
-    A `config.json` next to it need not be there: Stable Diffusion's has none.
+    `config.json` is optional: Stable Diffusion's tokenizer has none.
     """
     single = {name for way in _VOCABULARY for name in way}
     more = {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "config.json"}
@@ -94,13 +94,13 @@ ROLES: dict[str, dict[str, Part]] = {
 
 
 def parts_of(role: str, names: Iterable[str] = ()) -> list[Part]:
-    """The parts of these names of a role's models, all without a name."""
+    """The named parts of a role's models; all parts without names."""
     known = ROLES[role]
     return [known[name] for name in names or known]
 
 
 def select(parts: Iterable[Part], files: Iterable[str]) -> tuple[list[str], list[str]]:
-    """(files that are read, the file that stands for each need that none of them fills).
+    """(files that are read, one representative file for each need that is not met).
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def select(parts: Iterable[Part], files: Iterable[str]) -> tuple[list[str], list
 
 
 def _filled(way: Way, files: list[str]) -> list[str]:
-    """The files that fill a need in one way, or none where one of them is missing."""
+    """The files that meet a need in one way, or none if one of them is missing."""
     found: list[str] = []
     for pattern in way:
         matching = [name for name in files if fnmatchcase(name, pattern)]

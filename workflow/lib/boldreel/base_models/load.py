@@ -1,8 +1,8 @@
-"""Opening a part of a base model: `from_pretrained` of its class, and one line where it fails.
+"""Opening a part of a base model: `from_pretrained` of its class, and one line if it fails.
 
-Takes a role, a name and a class of transformers or diffusers; returns what the class opens. Files come from
-the folder that `resolve` found and from nowhere else, so that a model behaves the same whether it is a
-folder, cached or just downloaded, and with a network or without.
+Takes a role, a name and a class of transformers or diffusers; returns an instance. Files come only from the
+folder that `resolve` found. So a model behaves the same as a folder, from the cache or just downloaded, with
+or without a network.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def network(role: str, name: str | Path, part: str, kind: Any, **options: Any) -
 
     Raises
     ------
-    UserError : it is not there, cannot be opened as such, or weights would have to be made up at random.
+    UserError : it is missing, is of another class, or some weights are missing and would be random.
     """
     model, found = _open(
         role, name, part, kind.from_pretrained, kind, output_loading_info=True, **options

@@ -28,12 +28,12 @@ class Repository:
 
 
 def fault(role: str, name: object, what: str) -> UserError:
-    """The one line on what is wrong with the base model that the configuration's `models` names so."""
+    """UserError in one line about a base model named in the configuration's `models`."""
     return UserError(f"models.{role}: {name}: {what}")
 
 
 def parse(role: str, name: str | Path) -> Path | Repository:
-    """The folder or the model of the hub that a name means.
+    """The folder or the model of the hub that a name refers to.
 
     Parameters
     ----------

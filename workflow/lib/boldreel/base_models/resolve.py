@@ -15,7 +15,7 @@ from boldreel.errors import UserError
 
 
 def find(role: str, name: str | Path, *parts: str) -> Path:
-    """The folder of a base model, complete in these parts.
+    """The folder of a base model, complete for these parts.
 
     Parameters
     ----------
@@ -48,19 +48,19 @@ def find(role: str, name: str | Path, *parts: str) -> Path:
 
 
 def files(role: str, folder: Path, *parts: str) -> list[Path]:
-    """The files of a complete model that are read for these parts; none means all."""
+    """The files of a complete model that are read for these parts; no parts means all."""
     wanted = layouts.parts_of(role, parts)
     chosen, _ = layouts.select(wanted, cache.files(folder, wanted))
     return [folder / name for name in chosen]
 
 
 def missing(folder: Path, parts: list[layouts.Part]) -> list[str]:
-    """Files that these parts of a model lack in a folder."""
+    """Files of these parts that are missing in a folder."""
     return layouts.select(parts, cache.files(folder, parts))[1]
 
 
 def check_folder(role: str, folder: Path, parts: list[layouts.Part]) -> None:
-    """UserError for a folder of the user's in which a part lacks a file."""
+    """UserError for a user's folder with a missing file."""
     lacking = missing(folder, parts)
     if lacking:
         raise fault(
@@ -73,7 +73,7 @@ def check_folder(role: str, folder: Path, parts: list[layouts.Part]) -> None:
 def choose(
     role: str, repository: Repository, listed: list[str], parts: list[layouts.Part]
 ) -> list[str]:
-    """Files of a model on the hub that are read; UserError where it lacks one."""
+    """Files of a model on the hub that are read; UserError if one is missing."""
     chosen, lacking = layouts.select(parts, listed)
     if lacking:
         raise fault(
@@ -83,7 +83,7 @@ def choose(
 
 
 def not_cached(role: str, repository: Repository, why: str) -> UserError:
-    """The one line for a model of the hub that is not on this machine, or not whole."""
+    """UserError for a model of the hub that is missing or incomplete on this machine."""
     found = cache.snapshot(repository)
     lacking = missing(found, layouts.parts_of(role)) if found else []
     where = f"no such folder, and it is not in the hub's cache ({cache.home()})"

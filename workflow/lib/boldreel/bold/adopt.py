@@ -74,7 +74,7 @@ def find(
         if key not in found:
             raise UserError(
                 f"{root}: sub-{subject} has no preprocessed run {bids.run_label(*label)} in space {space}; "
-                "preprocess it, or take its task out of `segments`"
+                "preprocess it, or remove its task from `segments`"
             )
         each = replace(found[key], segment=label[0], repeat=label[1])
         runs[key] = measure(each, start)
@@ -103,7 +103,7 @@ def measure(
     if told is not None and header is not None and abs(header - told) > _TR_TOLERANCE:
         raise UserError(
             f"{path}: the header says TR {header:g} s, its sidecar {told:g} s; find out which is "
-            "right and mend the other"
+            "right and correct the other"
         )
     if found.pipeline == derivatives.FMRIPREP:
         table = confounds.beside(path)
@@ -147,7 +147,7 @@ def compare_with_raw(runs: Mapping[Key, Run], raw: Iterable[bids.Run]) -> None:
     for key, run in runs.items():
         if key not in sources:
             raise UserError(
-                f"{run.bold}: the raw data set has no such run; take it away, or add the raw run"
+                f"{run.bold}: the raw data set has no such run; remove it, or add the raw run"
             )
         source = sources[key]
         if not source.path.exists():
@@ -162,7 +162,7 @@ def compare_with_raw(runs: Mapping[Key, Run], raw: Iterable[bids.Run]) -> None:
         if isinstance(told, int | float) and abs(told - run.t_r) > _TR_TOLERANCE:
             raise UserError(
                 f"{run.bold}: TR {run.t_r:g} s, the raw run's sidecar says {told:g} s; find out "
-                "which is right and mend the other"
+                "which is right and correct the other"
             )
 
 

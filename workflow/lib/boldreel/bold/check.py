@@ -1,7 +1,7 @@
 """Checks of the raw data before anything long starts.
 
 Reads BOLD files of a BIDS data set (with their sidecars), the events of those that show a movie, and the
-movies; writes a list of what was found good, or one line that says what is wrong, where, and how to mend it.
+movies; writes a list of what was found good, or one line that says what is wrong, where, and how to fix it.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def slice_times(
     if len(times) != slices:
         raise UserError(
             f"{path}: SliceTiming has {len(times)} entries, the image {slices} slices along "
-            f"{direction[0]}; mend the sidecar or SliceEncodingDirection"
+            f"{direction[0]}; correct the sidecar or SliceEncodingDirection"
         )
     latest = max(times)
     if min(times) < 0 or latest >= t_r + _TR_TOLERANCE:
@@ -114,7 +114,7 @@ def _check_header_time(path: Path, image: Any, t_r: float) -> None:
     if header is not None and abs(header - t_r) > _TR_TOLERANCE:
         raise UserError(
             f"{path}: the header says TR {header:g} s, its sidecar {t_r:g} s; find out which is "
-            "right and mend the other"
+            "right and correct the other"
         )
 
 
@@ -161,7 +161,7 @@ def check_events(
         row = int(late[0])
         raise UserError(
             f"{events_path}: row {events['row'][row]} ends at {ends[row]:g} s, the run after {length:g} s; "
-            "mend onset or duration, or check that the run is whole"
+            "correct onset or duration, or check that the run is whole"
         )
     if movies is None:
         return []
@@ -174,7 +174,7 @@ def check_events(
         if name not in movies:
             raise UserError(
                 f"{events_path}: row {row.row}: movie {name} is not among the data set's stimuli; "
-                "put it into stimuli/ or mend stim_file"
+                "put it into stimuli/ or correct stim_file"
             )
         end = row.stim_onset + row.speed * row.duration
         ratio = _played_at((movies[name] - row.stim_onset) / row.speed, row.duration)
@@ -182,7 +182,7 @@ def check_events(
             slower = f"; if it was played slower: write speed {ratio:.4f}" if ratio else ""
             raise UserError(
                 f"{events_path}: row {row.row} shows {name} until {end:g} s, the movie lasts "
-                f"{movies[name]:g} s; mend stim_onset or duration, or fetch the whole movie{slower}"
+                f"{movies[name]:g} s; correct stim_onset or duration, or fetch the whole movie{slower}"
             )
         if ratio:
             left = movies[name] - row.stim_onset
@@ -231,7 +231,7 @@ def add_runs(parser: argparse.ArgumentParser, kind: Callable[[str], Any], what: 
 
 
 def paired(arguments: argparse.Namespace) -> list[tuple[Any, Path | None]]:
-    """(run, its events or None) of what `add_runs` took; UserError where a run or its events are missing."""
+    """(run, its events or None) of what `add_runs` took; UserError if a run or its events are missing."""
     shown, events = arguments.shown, arguments.events
     if len(shown) != len(events):
         raise UserError(

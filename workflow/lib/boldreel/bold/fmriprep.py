@@ -211,7 +211,7 @@ def call(words: Sequence[str]) -> None:
     if code != 0:
         raise UserError(
             f"fMRIPrep ended with exit code {code}; its messages stand above, its crash files in the "
-            "derivatives' logs/; started again it goes on from its work directory"
+            "derivatives' logs/; it resumes from its work directory when started again"
         )
 
 

@@ -30,7 +30,7 @@ class RunQuality:
     """Quality of one run.
 
     name : task-..._run-...
-    motion : (n, 6) mm and rad, NaN where it is not known; displacement : (n,) mm, NaN first
+    motion : (n, 6) mm and rad, NaN if it is not known; displacement : (n,) mm, NaN first
     marked : {volume: why}, volumes before the steady state and those of sudden motion or change
     tsnr : float32, shape of the grid, NaN outside the brain; of CIFTI one value a grayordinate
     carpet : (rows, n) z-scored series of voxels spread over the brain

@@ -1,11 +1,11 @@
-"""The time that the volumes of a preprocessed run stand for, after slice-time correction.
+"""The time to which slice-time correction moved the volumes of a preprocessed run.
 
 Takes a run's sidecar and the raw data set; returns BIDS' StartTime (s), the time of volume 0 from the run's
 beginning.
 
 fMRIPrep writes StartTime and SliceTimingCorrected since 20.2.4 (CHANGES.rst). Before, it corrected every
 run whose raw sidecar has SliceTiming, unless it was called with `--ignore slicetiming`, and said so
-nowhere next to the run. It left the time to 3dTshift then, which is the mean of the slices' times (AFNI's
+nowhere next to the run. The reference time was then 3dTshift's default, the mean of the slice times (AFNI's
 help on -tzero); since 20.2.4 it is the middle of their range (init_bold_stc_wf, `--slice-time-ref` 0.5).
 """
 
@@ -42,7 +42,7 @@ def find(
     Parameters
     ----------
     sidecar : of the run
-    raw : raw BIDS data set with the run's SliceTiming; None where the time does not matter, since the run
+    raw : raw BIDS data set with the run's SliceTiming; None if the time does not matter, since the run
         shows nothing: then it is 0 where the sidecar does not say
     given : the configuration's `bold.start_time` (s), for runs whose sidecars do not say it
 

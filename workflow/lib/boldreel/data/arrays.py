@@ -63,4 +63,4 @@ def _check(array: np.ndarray, meta: dict[str, Any], kind: str, path: Path) -> No
         raise UserError(f"{path}: dtype {array.dtype}, {kind!r} is {' or '.join(wanted.dtypes)}")
     absent = [key for key in wanted.meta if key not in meta]
     if absent:
-        raise UserError(f"{path}: its sidecar lacks {absent[0]!r}, which {kind!r} needs")
+        raise UserError(f"{path}: {absent[0]!r} is missing in its sidecar; {kind!r} needs it")

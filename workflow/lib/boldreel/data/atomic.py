@@ -51,7 +51,7 @@ def _told(path: Path, aside: Path) -> Iterator[None]:
 def file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path; when the block ends without error it becomes `path`.
 
-    Raises UserError where the disk is full or may not be written to.
+    Raises UserError if the disk is full or may not be written to.
     """
     path = Path(path)
     aside = _aside(path)

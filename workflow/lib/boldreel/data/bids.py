@@ -29,7 +29,7 @@ class Run:
 
     segment is BIDS' task label, repeat its run index (1 where the name has none). Where two sessions
     use the same task and run index, the repeats of that task are counted through in session order.
-    fault says why the run cannot be told from others by its name, and is empty where it can.
+    fault says why the run cannot be told from others by its name, and is empty if it can.
     """
 
     subject: str
@@ -57,7 +57,7 @@ def check_source(path: Path | str, now: float | None = None) -> None:
 
     Raises
     ------
-    UserError : a link that leads nowhere, a file that may not be read or is dated in the future. A file
+    UserError : a dangling link, a file that may not be read or is dated in the future. A file
         that is not there at all is left to others, who know what it is.
     """
     path = Path(path)
@@ -68,8 +68,8 @@ def check_source(path: Path | str, now: float | None = None) -> None:
             raise UserError(f"{path}: no permission to look at it; ask for it") from None
         if path.is_symlink():
             raise UserError(
-                f"{path}: a link that leads nowhere ({path.readlink()}); fetch what it stands for "
-                "(datalad get, git annex get) or mend the link"
+                f"{path}: a dangling link ({path.readlink()}); fetch its content "
+                "(datalad get, git annex get) or correct the link"
             ) from None
         return
     if not os.access(path, os.R_OK):
@@ -151,7 +151,7 @@ def has_bold(bids_root: Path | str, subject: str) -> bool:
 
 
 def run_keys(bids_root: Path | str, subject: str) -> set[tuple[str, str, int]]:
-    """run_key of every raw run of a subject, also of those whose content was not fetched."""
+    """run_key of every raw run of a subject, including runs whose content was not fetched."""
     paths = _bold_files(Path(bids_root) / f"sub-{subject.removeprefix('sub-')}")
     counted = zip(paths, count_repeats(paths), strict=True)
     return {run_key(path) for path, (_, _, fault) in counted if not fault}
@@ -203,7 +203,7 @@ def events_of(bold: Path | str) -> Path:
 
 
 def raw_name(preprocessed: Path, bids_root: Path | str) -> Path:
-    """Where the raw run of a preprocessed one lies by its name, there or not."""
+    """Path of the raw run of a preprocessed one by its name; it may not exist."""
     entities = parse_entities(preprocessed.name)
     session = [f"ses-{entities['ses']}"] if "ses" in entities else []
     stem = preprocessed.name.split("_space-")[0].split("_desc-")[0]
@@ -212,7 +212,7 @@ def raw_name(preprocessed: Path, bids_root: Path | str) -> Path:
 
 
 class Counted(NamedTuple):
-    """Which run a file is; fault as in Run."""
+    """The run of a file; fault as in Run."""
 
     segment: str
     repeat: int
@@ -277,7 +277,7 @@ def read_sidecar(path: Path | str) -> dict[str, Any]:
 
 
 def inherited(path: Path) -> dict[str, Any]:
-    """The same of a data file, there or not; empty where no JSON describes it.
+    """The same of a data file, there or not; empty if no JSON describes it.
 
     A dense series may have its JSON with or without `.dtseries` in the name: fMRIPrep has written both.
 
@@ -302,7 +302,7 @@ def inherited(path: Path) -> dict[str, Any]:
 
 
 def _folders_above(path: Path) -> list[Path]:
-    """The folders whose files may apply to this one, its own first, the data set's root last."""
+    """The folders whose files may apply to this one, from its own to the data set's root."""
     folders = [path.parent]
     while not (folders[-1] / "dataset_description.json").is_file():
         if folders[-1].parent == folders[-1] or len(folders) > 4:
@@ -321,7 +321,7 @@ def natural(text: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def _bold_files(folder: Path) -> list[Path]:
-    """The raw BOLD files of a subject's folder; of complex images the magnitude."""
+    """The raw BOLD files of a subject's folder; magnitude only for complex images."""
     found = (path for pattern in _FUNC for path in folder.glob(f"{pattern}/sub-*_bold.nii*"))
     return sorted(
         path

@@ -19,7 +19,7 @@ _ENDINGS = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv")
 
 
 def beside(bold: Path) -> Path | None:
-    """The confounds table of a run that fMRIPrep preprocessed; None where there is none."""
+    """The confounds table of a run that fMRIPrep preprocessed, or None."""
     stem = bold.name.split("_space-")[0]
     paths = [bold.with_name(stem + ending) for ending in _ENDINGS]
     return next((path for path in paths if path.exists()), None)

@@ -73,6 +73,7 @@ def read(path: Path | str, stimuli: Path | str | None = None) -> pandas.DataFram
     frame = pandas.DataFrame(cells, columns=names, dtype=object)
     frame["row"] = lines
     shown = frame["stim_file"].notna()
+    speed_stated = "speed" in frame
     for column, default in (("stim_onset", "0"), ("speed", "1")):
         if column not in frame:
             frame[column] = None
@@ -100,9 +101,9 @@ def read(path: Path | str, stimuli: Path | str | None = None) -> pandas.DataFram
             if name and not (Path(stimuli) / name).is_file():
                 raise UserError(
                     f"{path}: row {line}: stim_file {name} is not in {stimuli}; put the movie "
-                    "there or mend the name"
+                    "there or correct the name"
                 )
-    return presentations.join(frame, path)
+    return presentations.join(frame, path, speed_stated)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -142,5 +143,5 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _cell(text: str) -> str | None:
-    """The text of a cell, None where it stands for nothing: BIDS' n/a, and what R and Python write for it."""
+    """The text of a cell, None if it stands for nothing: BIDS' n/a, and what R and Python write for it."""
     return None if text.lower() in _NOTHING else text

@@ -35,7 +35,7 @@ class ClipFeatures:
 
     image, text : float32 (n, D), unit norm; an image embedding is the mean over the clip's frames
     condition : float32 (n, tokens, width), hidden states of the diffusion model's text encoder
-    clips, captions, shots : n names; attributes : n dictionaries, empty where a clip has no labels
+    clips, captions, shots : n names; attributes : n dictionaries, empty if a clip has no labels
     image_variants, text_variants : float32 (n, K, D), unit norm: other pictures and sentences of the clip;
         None unless every clip has them
     """

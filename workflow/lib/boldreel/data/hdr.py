@@ -37,7 +37,7 @@ _TO_BT709 = np.array(
 
 
 def kind(picture: Any) -> str | None:
-    """What an av.VideoFrame is tagged as: "PQ", "HLG" or "BT.2020" (standard range); None for others."""
+    """The tag of an av.VideoFrame: "PQ", "HLG" or "BT.2020" (standard range); None for others."""
     primaries = int(picture.color_primaries)
     return _TRANSFERS.get(int(picture.color_trc), "BT.2020" if primaries == _BT2020 else None)
 
@@ -69,18 +69,18 @@ def to_standard(code: np.ndarray, kind: str, wide: bool = True) -> np.ndarray:
 
 
 def has_wide_primaries(picture: Any) -> bool:
-    """Whether an av.VideoFrame is of BT.2020's primaries, which untagged pictures of high range have."""
+    """Whether an av.VideoFrame has BT.2020 primaries, which untagged HDR pictures have."""
     return int(picture.color_primaries) in (_BT2020, _UNKNOWN)
 
 
 def pq_light(code: np.ndarray) -> np.ndarray:
-    """Light of PQ code values (BT.2100, table 4: reference EOTF)."""
+    """Light from PQ code values (BT.2100, table 4: reference EOTF)."""
     power = np.clip(code, 0, 1) ** (1 / _M2)
     return 1e4 * (np.maximum(power - _C1, 0) / (_C2 - _C3 * power)) ** (1 / _M1)
 
 
 def pq_code(light: np.ndarray) -> np.ndarray:
-    """PQ code values of light."""
+    """PQ code values from light."""
     power = (np.clip(light, 0, 1e4) / 1e4) ** _M1
     return ((_C1 + _C2 * power) / (1 + _C3 * power)) ** _M2
 

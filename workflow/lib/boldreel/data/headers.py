@@ -21,7 +21,7 @@ _DENSE = 6
 
 
 def count_volumes(path: Path) -> int:
-    """Number of volumes, 1 for an image without a time axis; UserError where the header is none."""
+    """Number of volumes, 1 for an image without a time axis; UserError for an unreadable header."""
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rb") as stream:

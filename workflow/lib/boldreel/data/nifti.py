@@ -42,7 +42,7 @@ def load(path: str | Path) -> nib.Nifti1Image:
     if min(image.shape, default=0) < 1:
         raise UserError(f"{path}: header gives an empty shape {image.shape}")
     if not np.isfinite(image.affine).all():
-        raise UserError(f"{path}: affine holds NaN or infinite values; mend the header")
+        raise UserError(f"{path}: affine holds NaN or infinite values; correct the header")
     itemsize = image.header.get_data_dtype().itemsize
     offset = int(image.dataobj.offset)  # type: ignore[attr-defined]
     # In Python's integers: seven dimensions of a lying header overflow any other.
@@ -72,7 +72,7 @@ def _unpacked(path: Path, wanted: int) -> int:
             pass
     raise UserError(
         f"{path}: truncated or with a wrong header: {packed} packed bytes cannot hold {wanted}; copy it "
-        "again, or mend the header"
+        "again, or correct the header"
     )
 
 
@@ -87,7 +87,7 @@ def values(image: nib.Nifti1Image, dtype: type = np.float32) -> np.ndarray:
 
 
 def repetition_time(image: nib.Nifti1Image) -> float | None:
-    """TR (s) of a run's header, None where it does not know: converters write 0 then, or 1 without a unit."""
+    """TR (s) of a run's header, None if it does not know: converters write 0 then, or 1 without a unit."""
     unit = image.header.get_xyzt_units()[1]
     header = float(image.header.get_zooms()[3]) * _TIME_UNITS.get(unit, 1.0)
     unknown = header == 0.0 or (header == 1.0 and unit not in _TIME_UNITS)

@@ -53,7 +53,7 @@ def square(picture: Any, size: int | None, pixel_ratio: float) -> np.ndarray:
 
 
 def changes(picture: Any) -> list[str]:
-    """What `square` does to an av.VideoFrame that a film as simple as most does not need, in words."""
+    """What `square` does to an av.VideoFrame beyond what plain films need, in words."""
     found = []
     kind = hdr.kind(picture)
     if kind is not None:
@@ -95,7 +95,7 @@ def _convert(picture: Any, format: str, **options: Any) -> np.ndarray:
 
 @cache
 def _converter() -> Any:
-    """One converter of pixel formats for all pictures: making one takes longer than a picture."""
+    """A shared converter of pixel formats: creating one takes longer than converting a picture."""
     from av.video.reformatter import VideoReformatter
 
     return VideoReformatter()

@@ -123,7 +123,7 @@ def record(
 
 
 def find(root: str | Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """(artefact, its provenance) of everything below `root`; UserError where one cannot be read."""
+    """(artefact, its provenance) of everything below `root`; UserError if one cannot be read."""
     root = Path(root)
     for path in sorted([*root.rglob(f"*{SUFFIX}"), *root.rglob("provenance.json")]):
         if any(map(atomic.is_unfinished, (path, *path.relative_to(root).parents))):

@@ -157,7 +157,7 @@ def _first_repeats(table, repeats: str | int, path: Path):  # type: ignore[no-un
 
 
 def subject_of(path: Path) -> str:
-    """The label of the subject in whose folder a series lies: `01` for `sub-01/series/x.npy`."""
+    """The label of the subject whose folder holds a series: `01` for `sub-01/series/x.npy`."""
     for part in reversed(path.parts[:-1]):
         if match := re.fullmatch(r"sub-([A-Za-z0-9]+)", part):
             return match[1]
@@ -165,5 +165,5 @@ def subject_of(path: Path) -> str:
 
 
 def shuffled_order(n_positions: int, seed: int) -> np.ndarray:
-    """A random order of positions, int (V,): what a patch holds then has nothing to do with anatomy."""
+    """A random order of positions, int (V,), which makes patches unrelated to anatomy."""
     return np.random.default_rng(seed).permutation(n_positions)

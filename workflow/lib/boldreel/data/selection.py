@@ -1,9 +1,9 @@
-"""Which of a subject's runs count, and why the others do not.
+"""Which runs of a subject are used, and why the others are not.
 
-Takes the runs that were found and the patterns of `segments`; returns those to work on and those to ignore.
-Runs that `segments` names count, and whatever is wrong with one of them stops the plan. For a member of
-the pretraining cohort all other runs, of rest or of any task, count as well, as far as they are intact.
-Standard library only: the Snakefile lists the runs of a thousand subjects with it.
+Takes the runs that were found and the patterns of `segments`; returns those to use and those to ignore.
+Runs that `segments` names are used, and any fault in one of them stops the plan. For a member of the
+pretraining cohort all other intact runs, of rest or of any task, are used as well. Standard library only:
+the Snakefile lists the runs of a thousand subjects with it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Selection(Generic[R]):
 
     @property
     def segments(self) -> list[str]:
-        """The segment of every run, ignored or not."""
+        """The segment of every run, including ignored ones."""
         return [run.segment for run in (*self.runs, *(run for run, _ in self.ignored))]
 
 
@@ -58,14 +58,14 @@ def choose(
     fault_of: Callable[[R], str] | None = None,
     left_out: Callable[[R], str] = lambda run: "",
 ) -> Selection[R]:
-    """The runs that count.
+    """The runs that are used.
 
     Parameters
     ----------
     patterns : of `segments`, as in splits.split_of
-    fault_of : for a member of the pretraining cohort, what is wrong with a run that no split names, or
-        nothing; None for others, whose runs outside the splits do not count
-    left_out : why nobody is to work on a run, or nothing
+    fault_of : for a member of the pretraining cohort, the fault of a run that no split names, or nothing;
+        None for other subjects, whose runs outside the splits are not used
+    left_out : why a run is excluded, or nothing
 
     Raises
     ------
@@ -90,7 +90,7 @@ def choose(
 
 
 def fault(path: Path, min_volumes: int, raw: bool) -> str:
-    """What keeps a run from being worked on, as far as it is seen without reading it; "" for nothing.
+    """The fault of a run that can be seen without reading its volumes; "" for none.
 
     raw : whether it needs a sidecar that says its repetition time
     """
@@ -105,7 +105,7 @@ def fault(path: Path, min_volumes: int, raw: bool) -> str:
 
 
 def check_left(whose: str, left: Sequence[object]) -> None:
-    """UserError where a member of the pretraining cohort has no run to pretrain on."""
+    """UserError if a member of the pretraining cohort has no run to pretrain on."""
     if not left:
         raise UserError(
             f"{whose}: no run is left for pretraining (test runs and damaged ones do not count); take the "
@@ -119,7 +119,7 @@ def check_preprocessed(
     preprocessed: Iterable[Key],
     patterns: Mapping[str, Sequence[str]],
 ) -> None:
-    """UserError where a raw run that `segments` names has no preprocessed one (both by bids.run_key)."""
+    """UserError if a raw run named by `segments` has no preprocessed run (both by bids.run_key)."""
     there = set(preprocessed)
     for task, session, number in sorted(raw):
         if (task, session, number) in there or split_of(task, patterns) is None:
@@ -128,12 +128,12 @@ def check_preprocessed(
         hint = f" (there is one {_session(near[0])})" if near else ""
         raise UserError(
             f"{whose}: task-{task} run {number} {_session(session)} of the raw data has no preprocessed "
-            f"run in the derivatives{hint}; preprocess it, or take its task out of `segments`"
+            f"run in the derivatives{hint}; preprocess it, or remove its task from `segments`"
         )
 
 
 def told(ignored: Mapping[str, Sequence[tuple[Candidate, str]]]) -> list[str]:
-    """Lines about the ignored runs of subjects (label -> runs): a line each for few, one for many more."""
+    """Lines about the ignored runs of subjects (label -> runs): one each for a few, one for all others."""
     concerned = {subject: runs for subject, runs in ignored.items() if runs}
     listed = list(concerned)[:_MOST_SUBJECTS]
     lines = [
@@ -163,7 +163,7 @@ def _list(ignored: Sequence[tuple[Candidate, str]]) -> str:
 
 
 def _reason(message: str) -> str:
-    """What is wrong, of a line that says where, what, and how to mend it."""
+    """The fault in a line that says where, what, and how to fix it."""
     return message.split(": ", 1)[-1].split(";")[0]
 
 

@@ -211,7 +211,7 @@ def _open(path: Path) -> Any:
 
 
 def film(container: Any) -> Any:
-    """The video stream of an open container that plays: the longest that is no cover art; None without."""
+    """The longest video stream of an open container that is not cover art; None if there is none."""
     from av.stream import Disposition
 
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
@@ -221,7 +221,7 @@ def film(container: Any) -> Any:
 
 
 def _length(stream: Any) -> float | None:
-    """Duration of a stream in s, as the header tells it; None where it does not."""
+    """Duration of a stream in s from the header; None if it is not there."""
     # Of Matroska's streams FFmpeg knows the whole file's duration alone; their own stands in a tag.
     told = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
     if told:

@@ -97,9 +97,7 @@ def main(argv: list[str] | None = None) -> None:
         own = table[table["condition"] == "model"]
         for method, rows in own.groupby("method", sort=False):
             if method in by_method:
-                raise UserError(
-                    f"{path}: method {method} stands in another table too; give each once"
-                )
+                raise UserError(f"{path}: method {method} is in another table too; give each once")
             by_method[str(method)] = rows
     table = between(by_method, settings)
     table.insert(0, "subject", args.subject)

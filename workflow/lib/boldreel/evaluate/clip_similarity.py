@@ -44,7 +44,7 @@ def identification(
     """Two-way identification: how often a[i] is nearer to b[j] than to another truth.
 
     Distractors are the clips of other shots than b[j]'s, since clips of one shot are duplicates.
-    Ties count one half; chance is exactly 0.5. NaN where there is no other shot.
+    Ties count one half; chance is exactly 0.5. NaN if there is no other shot.
 
     Parameters
     ----------

@@ -167,7 +167,7 @@ def seen(
 ) -> np.ndarray | None:
     """Whether each test clip's combination of attributes occurs in training: bool (n,).
 
-    None where a test clip lacks one of the attributes, or the combination is empty.
+    None if a test clip lacks one of the attributes, or the combination is empty.
     """
     if not combination or not all(set(combination) <= set(entry) for entry in test):
         return None

@@ -54,7 +54,7 @@ def combine(parts: list[pd.DataFrame]) -> pd.DataFrame:
         row = table[twice].iloc[0]
         raise UserError(
             f"subject {row['subject']}: {row['metric']} {row['definition']} ({row['condition']}, "
-            f"{row['segment']}) stands in two tables; give each subject's tables once"
+            f"{row['segment']}) is in two tables; give each subject's tables once"
         )
     return pd.concat([table, mean_rows(table)], ignore_index=True)
 

@@ -40,7 +40,7 @@ def read(path: Path, names: Sequence[str]) -> tuple[pd.DataFrame, list[str], lis
     table = tables.read(path, "clip_list")
     twice = table["clip"][table["clip"].duplicated()]
     if len(twice):
-        raise UserError(f"{path}: clip {twice.iloc[0]} stands there twice; keep one row")
+        raise UserError(f"{path}: clip {twice.iloc[0]} is there twice; keep one row")
     attributes = [column for column in table.columns if column not in ("clip", "run", "shot")]
     known = table[table["clip"].isin(set(names))].reset_index(drop=True)
     if not len(known):

@@ -135,7 +135,7 @@ def arrange(
 
 
 def probe(paths: Mapping[str, Path], names: Sequence[str], what: str) -> dict[str, videos.Clip]:
-    """What is known of the named clips without reading their frames."""
+    """What is known about the named clips without reading their frames."""
     progress = Progress(len(names), f"look at {what}", unit="clips")
     out = {}
     for name in names:

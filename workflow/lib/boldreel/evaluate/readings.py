@@ -21,7 +21,7 @@ from boldreel.training.progress import Progress
 
 @dataclass(frozen=True)
 class Readings:
-    """Readings of n clips of F frames; None where the model was not given.
+    """Readings of n clips of F frames; None if the model was not given.
 
     image : float32 (n, F, classes) logits; video : float32 (n, classes) logits;
     embedding : float32 (n, F, D), unit norm; flow : float16 (n, F - 1, 2, side, side), see
@@ -120,7 +120,7 @@ class Judges:
         self.sentences, self.describer = self._texts(models, known)
 
     def _texts(self, models: Models, known: Sequence[str]) -> tuple[Any, Any]:
-        """(what embeds captions, what gives them), None where there is no model for it."""
+        """(what embeds captions, what gives them), None if there is no model for it."""
         choice = [] if models.caption else sorted(set(known) - {""})
         by_clip = None
         if self.clip is not None and (models.caption or choice):

@@ -66,7 +66,7 @@ class Stored:
                 twice = sorted(rows.keys() & set(names))
                 if twice:
                     raise UserError(
-                        f"{inner}: clip {twice[0]} stands in another folder too; name each shard once, and "
+                        f"{inner}: clip {twice[0]} is in another folder too; name each shard once, and "
                         "none of another number of shards"
                     )
                 rows = {**rows, **{name: len(rows) + k for k, name in enumerate(names)}}

@@ -109,7 +109,7 @@ def normalise(rows: list[dict[str, Any]]) -> None:
     """Gives each row of the model "normalised": (model - shuffled) / (true features - shuffled).
 
     0 is what shuffled pairs reach, 1 what the generator reaches when it is told the truth: how much of what
-    this generator could show was read from the brain. NaN where there is no upper bound, or where it does
+    this generator could show was read from the brain. NaN if there is no upper bound, or where it does
     not lie beyond the shuffled pairs by more than its own interval is wide.
     """
     known = {(r["condition"], r["segment"], r["metric"], r["definition"]): r for r in rows}

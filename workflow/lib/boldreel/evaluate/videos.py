@@ -31,7 +31,7 @@ class Clip:
 
     frames : number of pictures; of a GIF, whose writers merge equal pictures into one that is
         shown longer, its duration over that of its shortest picture.
-    duration : s, None where the format has none. size : (height, width) as stored.
+    duration : s, None if the format has none. size : (height, width) as stored.
     early : s that pictures count as shown before their time.
     """
 
@@ -80,7 +80,7 @@ def find(folder: Path) -> dict[str, Path]:
         name = path.name if path.is_dir() else path.stem
         if name in found:
             raise UserError(
-                f"{folder}: clip {name} stands there twice ({found[name].name} and {path.name}); "
+                f"{folder}: clip {name} is there twice ({found[name].name} and {path.name}); "
                 "keep one of them"
             )
         found[name] = path

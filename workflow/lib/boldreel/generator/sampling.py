@@ -77,7 +77,7 @@ def predict(
 
 
 def refuse_unfit(scheduler: Any, correlation: float, strength: float = 1.0) -> None:
-    """UserError where a scheduler would add noise that the network was not tuned with, or where it should
+    """UserError if a scheduler would add noise that the network was not tuned with, or where it should
     begin midway (`Continuation.strength` below 1) and cannot."""
     name = type(scheduler).__name__
     kind = str(scheduler.config.get("algorithm_type", ""))

@@ -69,7 +69,7 @@ def from_pretrained(folder: Path, base: Path) -> VideoUNet:
 
     Raises
     ------
-    UserError : a file lacks or is broken, or the base is not the one it was inflated from.
+    UserError : a file is missing or broken, or the base is not the one it was inflated from.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file

@@ -36,7 +36,7 @@ class Encoder:
     scale: np.ndarray
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Codes (n, code) of responses (n, w, positions); UserError where those do not fit."""
+        """Codes (n, code) of responses (n, w, positions); UserError if those do not fit."""
         if x.shape[2] != len(self.used) or x.shape[1] * int(self.used.sum()) != len(self.weight):
             raise UserError(
                 f"windows of {x.shape[1]} volumes and {x.shape[2]} positions do not fit this model; train "

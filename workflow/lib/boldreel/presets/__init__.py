@@ -11,7 +11,7 @@ NAMES = ("demo", "base", "mindvideo")
 
 @cache
 def load(name: str) -> dict[str, Any]:
-    """The preset called `name`, as nested dictionaries: not to be changed."""
+    """The preset `name` as nested dictionaries; do not modify it."""
     import yaml
 
     return yaml.safe_load(files(__name__).joinpath(f"{name}.yaml").read_text(encoding="utf-8"))

@@ -37,7 +37,7 @@ PATCH = 16
 
 
 def fresh_model(settings: PretrainSettings, n_positions: int) -> MaskedAutoencoder:
-    """A newly initialised model of the settings' sizes, seeded."""
+    """A newly initialised, seeded model with the settings' sizes."""
     import torch
 
     from boldreel.models.autoencoder import MaskedAutoencoder, MaskedAutoencoderConfig

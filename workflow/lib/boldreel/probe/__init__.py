@@ -1,1 +1,1 @@
-"""Analyses of a fitted encoder: what it retrieves, from which data, and what each of its parts is worth."""
+"""Analyses of a fitted encoder: what it retrieves, from which data, and what each part contributes."""

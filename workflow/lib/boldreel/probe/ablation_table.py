@@ -1,4 +1,4 @@
-"""What each part of the encoder is worth: a table with intervals.
+"""What each part of the encoder contributes: a table with intervals.
 
 Reads the clip-by-clip tables of all conditions and seeds; writes one row per subject, condition and
 metric: the mean over seeds and clips, and its difference to "full". Intervals (95 %) resample seeds and

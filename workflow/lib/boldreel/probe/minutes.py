@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> None:
     start = pool.load(args.pool)
     if args.subject in start.subjects:
         raise UserError(
-            f"{args.pool}: sub-{args.subject} is in this pool, so it is not new; pool the others alone"
+            f"{args.pool}: sub-{args.subject} is in this pool, so it is not new; pool only the others"
         )
     window = start.encoder.config.window
     used = used_positions(args.voxels, settings.voxels)

@@ -207,7 +207,7 @@ def score(
     """The table of scores, and the predictions of the decoder called "model".
 
     halves : windows like `x` of one half of the repeats of each clip and of the other, which give the
-        noise ceiling; None where a clip was shown once.
+        noise ceiling; None if a clip was shown once.
 
     Each score is given over all test segments and for each segment with a pool of its own; over all,
     also for clips whose combination of attributes was seen in training and for the others.

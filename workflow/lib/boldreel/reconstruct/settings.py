@@ -18,7 +18,7 @@ FOLDER = "control-"  # and the control's name: the folder of what was drawn
 
 
 def control_of(folder: Path, known: Sequence[str] = (*CONTROLS, SEED)) -> str:
-    """The control that a folder is for; UserError where there is none of that name.
+    """The control that a folder is for; UserError if there is none of that name.
 
     known : names; to one that ends in a dash belongs a number from 1 on.
     """

@@ -60,7 +60,7 @@ def other(
     """(clips, another subject's responses to them): float32 (n, window, positions).
 
     Positions are anatomical, so that it can stand in. The other's responses are read at the other's own
-    lag, in windows of this subject's length. UserError where the two saw no test clip in common.
+    lag, in windows of this subject's length. UserError if the two saw no test clip in common.
     """
     width = int(tables.read(windows, "windows")["window"].iloc[0])
     responses = load_responses(other_windows, other_series, "test", repeats, window=width)

@@ -35,7 +35,7 @@ _SAME = "Nothing: every step that left a provenance had the same options in both
 
 
 def clip_values(root: Path) -> dict[tuple[str, str], pd.DataFrame]:
-    """{(subject, method): clip values of the reconstructions}; UserError where a folder has none."""
+    """{(subject, method): clip values of the reconstructions}; UserError if a folder has none."""
     found: dict[tuple[str, str], pd.DataFrame] = {}
     layout = Layout(str(root))
     own, others = layout.clip_scores("*"), layout.method_clip_scores("*", "*")

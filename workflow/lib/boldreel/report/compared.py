@@ -1,6 +1,6 @@
 """The page's section on several methods: each one's verdicts and scores, and their differences.
 
-Takes the table of metrics and the tables "between"; returns HTML, or nothing where there is one method. An
+Takes the table of metrics and the tables "between"; returns HTML, or nothing if there is one method. An
 order of two methods is told only for subjects in whom both are above chance.
 """
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Reel:
     """One clip on the page. videos : {kind: (mp4 URI, first frame URI)}, "truth" first.
 
-    seen : whether its combination of attributes occurs in training; None where that is unknown.
+    seen : whether its combination of attributes occurs in training; None if that is unknown.
     beside : {subject: what stands behind it}.
     """
 

@@ -51,7 +51,7 @@ _LINKS = (
 
 
 def caption(name: str) -> str:
-    """The figure's caption file as plain text; empty where there is none."""
+    """The figure's caption file as plain text; empty if there is none."""
     path = packaged.path("boldreel.report", f"captions/{name}.rst")
     if not path.exists():
         return ""

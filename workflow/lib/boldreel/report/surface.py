@@ -31,7 +31,7 @@ _TINTS = "RdBu_r"
 
 
 def project(places: np.ndarray, values: np.ndarray, side: str, reach: float) -> np.ndarray:
-    """Values at the vertices of a hemisphere, NaN where no place is within `reach` mm of the pial surface.
+    """Values at the vertices of a hemisphere, NaN if no place is within `reach` mm of the pial surface.
 
     Parameters
     ----------

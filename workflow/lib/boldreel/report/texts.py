@@ -24,7 +24,7 @@ SIMULATED = (
 
 
 def overview(judged: Sequence[Verdict], simulated: bool) -> str:
-    """What the page shows, and for how many subjects more than chance and more than baselines."""
+    """What the page shows, and how many subjects are above chance and above the baselines."""
     count = len(judged)
     above = sum(verdict.passed > 0 for verdict in judged)
     better = sum(verdict.level == "signal" for verdict in judged)

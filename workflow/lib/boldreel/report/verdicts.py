@@ -128,22 +128,22 @@ _BORDER = (
 
 
 def _known(rows: pd.DataFrame, name: str) -> pd.Series:
-    """A column of p-values, p itself where a table has it not."""
+    """A column of p-values; p itself if the table does not have it."""
     return rows[name].fillna(rows["p"]) if name in rows else rows["p"]
 
 
 def _most(rows: pd.DataFrame) -> float:
-    """The most arrangements of a test; NaN where that is not known."""
+    """The largest number of arrangements of a test; NaN if unknown."""
     return float(rows["permutations"].max()) if len(rows) and "permutations" in rows else np.nan
 
 
 def _could_pass(rows: pd.DataFrame, level: float) -> bool:
-    """Whether a corrected p could be as small as the level, however good the videos are."""
+    """Whether a corrected p can be as small as the level at all."""
     return len(rows) > 0 and not len(rows) / (1 + _most(rows)) > level
 
 
 def _few(rows: pd.DataFrame, level: float) -> str:
-    """Why nothing can be told."""
+    """Why no verdict is possible."""
     why = "no run can be shifted against the truth by more than a shot"
     if len(rows):
         most = _most(rows)
@@ -235,7 +235,7 @@ def _beside_baselines(mine: pd.DataFrame, level: float) -> _Beside:
 
 
 def _inside(words: str) -> str:
-    """Words as they stand inside a sentence; CLIP stays CLIP."""
+    """Words as written inside a sentence; CLIP keeps its capitals."""
     return words if words[1:2].isupper() else words[:1].lower() + words[1:]
 
 
@@ -243,7 +243,7 @@ _ARTICLES = {"gray": "a ", "random_training": "a ", "other_subject": ""}
 
 
 def _with_article(condition: str) -> str:
-    """A condition as it stands inside a sentence."""
+    """A condition as written inside a sentence."""
     return _ARTICLES.get(condition, "the ") + _inside(wording.condition(condition))
 
 

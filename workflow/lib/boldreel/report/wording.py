@@ -324,7 +324,7 @@ def short(value: float | None) -> str:
 
 
 def p_bound(value: float | None) -> str:
-    """On which side of the usual levels a p lies: the same on any processor, as a rule."""
+    """The side of the usual levels on which a p is: as a rule the same on any processor."""
     if value is None or value != value:
         return "–"
     level = next((level for level in (".001", ".01", ".05") if value < float(level)), "")

@@ -234,7 +234,7 @@ def _cifti(path: Path) -> nib.Cifti2Image:
 
 
 def _on_grayordinates(path: Path, cells: Cells) -> np.ndarray:
-    """First map of a dscalar or dlabel at the cells' vertices, NaN where it has none."""
+    """First map of a dscalar or dlabel at the cells' vertices, NaN if it has none."""
     image = _cifti(path)
     models = image.header.get_axis(1)
     if not isinstance(models, nib.cifti2.BrainModelAxis):

@@ -23,7 +23,7 @@ def split_correlation(repeats: Sequence[np.ndarray]) -> np.ndarray:
 
     Returns
     -------
-    correlation : NaN where a half is constant
+    correlation : NaN if a half is constant
     """
     length = min(len(series) for series in repeats)
     halves = []
@@ -47,7 +47,7 @@ def reliability(films: Iterable[Sequence[np.ndarray]]) -> tuple[np.ndarray, np.n
 
     Returns
     -------
-    correlation : (V,) back-transformed mean z; NaN where the position is constant in a film
+    correlation : (V,) back-transformed mean z; NaN if the position is constant in a film
     p : (V,) uncorrected; NaN with fewer than two films
     """
     correlations = np.array([split_correlation(repeats) for repeats in films])

@@ -39,7 +39,7 @@ class Source:
 
 
 def extract(bold: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Series (n, V) of a run (x, y, z, n) at voxel indices (3, V); NaN where an index is -1."""
+    """Series (n, V) of a run (x, y, z, n) at voxel indices (3, V); NaN if an index is -1."""
     series = np.full((bold.shape[3], indices.shape[1]), np.nan, np.float32)
     real = indices[0] >= 0
     series[:, real] = bold[tuple(indices[:, real])].T

@@ -91,7 +91,7 @@ class RoiSettings:
         both = sorted(set(self.groups) & set(self.control or ()))
         if both:
             raise UserError(
-                f"configuration: {both[0]!r} is in roi.groups and roi.control; take it out of one"
+                f"configuration: {both[0]!r} is in roi.groups and roi.control; remove it from one"
             )
 
     @property

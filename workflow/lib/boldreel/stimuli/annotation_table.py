@@ -41,7 +41,7 @@ def read(path: Path | str) -> pd.DataFrame:
         row = int(overlap.argmax())
         raise UserError(
             f"{path}: the row at {frame['onset'][row]} s ends at {ends[row]} s, after the next begins; "
-            "mend onset or duration"
+            "correct onset or duration"
         )
     return frame
 

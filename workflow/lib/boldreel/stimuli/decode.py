@@ -26,7 +26,7 @@ def find_shots(
 
     Parameters
     ----------
-    table : the movie's annotations, None where there are none
+    table : the movie's annotations, None if there are none
     source : "annotations" (detected where there are none) or "detect"
     """
     if source == "annotations" and table is not None:

@@ -1,4 +1,4 @@
-"""Which movies were shown, and where their files lie."""
+"""Which movies were shown, and the paths of their files."""
 
 from __future__ import annotations
 

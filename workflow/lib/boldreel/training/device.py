@@ -75,7 +75,7 @@ def hold(
     folder : of lock files. poll : seconds between looks at the cards.
     wait : whether to wait for cards that others hold; if not, the first `count` are taken.
 
-    Raises UserError where fewer GPUs can be seen, or those without waiting are held by others.
+    Raises UserError if fewer GPUs can be seen, or those without waiting are held by others.
     """
     cards = _enough(count)
     if not cards:
@@ -92,7 +92,7 @@ def hold(
 
 
 def _enough(count: int) -> list[str]:
-    """The cards that can be seen: none, or at least `count`."""
+    """The visible cards: none, or at least `count`."""
     cards, _ = gpus.visible()
     if 0 < len(cards) < count:
         raise UserError(
@@ -169,7 +169,7 @@ def _leased(cards: list[str], folder: Path) -> str:
 
 
 def _holder(path: Path) -> str:
-    """The process that has locked a file, as far as the system tells (Linux, same container)."""
+    """The process that has locked a file, if the system can tell (Linux, same container)."""
     try:
         inode = path.stat().st_ino
         locks = Path("/proc/locks").read_text(encoding="ascii")
@@ -184,7 +184,7 @@ def _holder(path: Path) -> str:
 
 
 def _usable(card: str) -> torch.device:
-    """The leased card as PyTorch's only one; UserError where it cannot compute on it."""
+    """The leased card as PyTorch's only one; UserError if PyTorch cannot compute on it."""
     import torch
 
     try:
@@ -200,7 +200,7 @@ def _usable(card: str) -> torch.device:
 
 
 def _unleased(number: int) -> torch.device:
-    """The CPU; or, where PyTorch sees GPUs that nvidia-smi does not list, the one of this number."""
+    """The CPU; or, if PyTorch sees GPUs that nvidia-smi does not list, the one with this number."""
     import torch
 
     _, reason = gpus.visible()

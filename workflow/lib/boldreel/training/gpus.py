@@ -17,9 +17,9 @@ _NONE = ("", "-1", "NoDevFiles")  # how users, CUDA and SLURM say "no GPU"
 
 
 def visible() -> tuple[list[str], str]:
-    """UUIDs of the GPUs that may be used, and why there are none (empty where there are some).
+    """UUIDs of the GPUs that may be used, and the reason if there are none.
 
-    Numbers in CUDA_VISIBLE_DEVICES are those of `nvidia-smi`. Raises UserError where it names a GPU that
+    Numbers in CUDA_VISIBLE_DEVICES are those of `nvidia-smi`. Raises UserError if it names a GPU that
     is not there.
     """
     there, reason = _listed()
@@ -63,7 +63,7 @@ def _listed() -> tuple[list[list[str]], str]:
 
 
 def _called(word: str, there: list[list[str]]) -> list[str]:
-    """What a number, a UUID or the beginning of one means; a card with MIG instances means these."""
+    """The cards for a number, a UUID or the beginning of one; a card with MIG instances means these."""
     if word.isdecimal():
         card = there[int(word)] if int(word) < len(there) else []
         return card[1:] or card

@@ -1,4 +1,4 @@
-"""Checks that every section about a training makes of its own keys."""
+"""Checks shared by all sections about a training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MIXED_PRECISION = ("no", "bf16", "fp16")  # as Accelerate names it
 def check_training(
     section: str, *, epochs: int, warmup_epochs: float | None, batch_size: int, processes: int
 ) -> None:
-    """UserError where a training would end in its warm-up, or processes cannot split its batch evenly."""
+    """UserError if a training would end in its warm-up, or processes cannot split its batch evenly."""
     if 0 < epochs <= (warmup_epochs or 0):
         raise UserError(
             f"configuration: {section}.warmup_epochs is {warmup_epochs:g} of {epochs} epochs in all: the "

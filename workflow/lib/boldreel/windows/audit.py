@@ -206,7 +206,7 @@ def _median(parts: list[np.ndarray]) -> float | None:
 
 
 def _values(attributes: dict[str, Any], names: Sequence[str]) -> tuple[Any, ...] | None:
-    """The values of some attributes, None where one is missing."""
+    """The values of some attributes, None if one is missing."""
     if any(name not in attributes for name in names):
         return None
     return tuple(attributes[name] for name in names)

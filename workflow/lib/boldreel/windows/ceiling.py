@@ -64,7 +64,7 @@ def ceilings(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(reliability of the mean of the repeats, ceiling of one trial, ceiling of that mean).
 
-    NaN where a position has no variance at all.
+    NaN if a position has no variance at all.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         reliability = signal / (signal + noise / repeats)
