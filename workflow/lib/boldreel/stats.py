@@ -20,7 +20,7 @@ TIE = 1e-5
 # configuration on two processors differ by about so much.
 MARGIN = 0.25
 # Resampling m shots of a run shows (m - 1) / m of their variance: nothing of a single shot's. From five
-# shots a run and ten in all a 95 % interval covers about 90 % or more; of fewer none is given.
+# shots a run and ten in all a 95 % interval covers .85 (skewed scores) to .95; of fewer none is given.
 FEWEST_SHOTS, SHOTS_A_RUN, FEWEST_RUNS = 10, 5, 5
 
 
