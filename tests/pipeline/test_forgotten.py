@@ -31,7 +31,7 @@ def test_a_later_run_leaves_out_who_was_forgotten(tmp_path, monkeypatch):
     text = done.stdout + done.stderr
     assert done.returncode == 0, text[-3000:]
     for label in ("rest02", "03"):
-        assert re.search(rf"sub-{label} is left out: forgotten on \d{{4}}-\d\d-\d\d", text)
+        assert re.search(rf"sub-{label} is skipped: forgotten on \d{{4}}-\d\d-\d\d", text)
         assert f"subject={label}" not in text
         assert not re.search(rf"/sub-{label}/", text)
     assert "subject=rest01" in text and "subject=02" in text

@@ -176,8 +176,7 @@ def test_inputs_that_are_nowhere_are_told(study, capsys) -> None:  # type: ignor
     (study / "sub-01/series/run.npy").unlink()
     forget.main(["--subject", "02", "--subjects", "subjects.tsv", "--yes"])
     assert (
-        "1 inputs that provenance names are not there (results/demo/sub-01"
-        in capsys.readouterr().out
+        "1 inputs named by provenance are missing (results/demo/sub-01" in capsys.readouterr().out
     )
 
 

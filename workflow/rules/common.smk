@@ -33,13 +33,13 @@ from boldreel.study.study import METHOD, Study
 from boldreel.windows.settings import LEARNT as LEARNT_MODES
 
 snakemake_internals.measure_memory_seldom()
-# A plan of many subjects is millions of objects that all stay: to look through them for garbage as often as
-# Python does by itself takes a tenth of the time.
+# A plan of many subjects has millions of permanent objects. Python's default garbage collection of them takes
+# a tenth of the time.
 gc.set_threshold(200_000, 50, 100)
 
 
 class shell(shell):
-    """Snakemake's own, with a prefix for the rules of this workflow and not of one that imports it."""
+    """Snakemake's `shell`, with a prefix for this workflow's rules only, not for an importing workflow's."""
 
 
 def told(function, *arguments):
@@ -53,9 +53,9 @@ def told(function, *arguments):
 
 
 def seen(path):
-    """A path as it is seen from the working directory, so that a folder that moves as a whole is the same.
+    """A path relative to the working directory, so that moving the folder as a whole changes nothing.
 
-    Where the repository lies elsewhere, Snakemake notes its files by their names in it.
+    If the repository is elsewhere, Snakemake records its files by their names in it.
     """
     path, here = Path(path), Path.cwd()
     shown = str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
@@ -64,9 +64,9 @@ def seen(path):
 
 
 def located(path):
-    """A path from the configuration: as seen from the working directory, else from the repository.
+    """A path from the configuration: relative to the working directory, else in the repository.
 
-    A name that is neither is left alone: a Hugging Face hub id.
+    Any other name is unchanged, such as a Hugging Face hub id.
     """
     for place in (Path(path), ROOT / path):
         if place.exists():
@@ -75,7 +75,7 @@ def located(path):
 
 
 def given(path):
-    """A file that was there before: with results in remote storage it is read where it is mounted."""
+    """An existing input file. With results in remote storage it is read where it is mounted."""
     told(bids.check_source, path)
     return snakemake_internals.as_it_lies(seen(path))
 
@@ -409,18 +409,18 @@ def remote():
 
 
 def staged(paths):
-    """Files of the results that a step finds by their names next to others.
+    """Files of the results that a step finds by name next to others.
 
-    Where results lie in remote storage a job gets only what it names; elsewhere they would make plans of many
-    subjects longer for nothing.
+    With results in remote storage a job gets only its declared inputs. Otherwise these files would only make
+    plans of many subjects longer.
     """
     return list(paths) if remote() else []
 
 
 def sidecars(paths):
-    """The JSON next to each array or BOLD file, without which steps do not read it.
+    """The JSON next to each array or BOLD file, which steps need.
 
-    Beside own data it need not be: what it would say can stand further up in the tree.
+    For own data it is optional: its content may be further up in the tree.
     """
     stems = [path.split(".nii")[0].removesuffix(".dtseries") for path in paths]
     beside = [stem.removesuffix(".npy") + ".json" for stem in stems]
@@ -432,7 +432,7 @@ def sidecars(paths):
 
 
 def events(subject, *splits):
-    """The events files of a subject's runs in these splits, or in any, in the order of the runs."""
+    """The events files of a subject's runs in these splits (default: all), in the order of the runs."""
     return [source(path) for path in told(study.events, subject, *splits).values()]
 
 
@@ -464,16 +464,16 @@ def annotations(*names):
 
 
 def captioning():
-    """What captioning asks for besides: a GPU, unless annotations say what is shown."""
+    """Further resources of captioning: a GPU, unless all movies have annotations."""
     needed = "caption" in MODELS and len(annotations()) < len(movies())
     return {"gpu": 1} if needed else {}
 
 
 def absent_models():
-    """Base models of the hub that are not in its cache here; anything else that is not there is an error.
+    """Base models of the hub that are not in its cache here; any other missing model is an error.
 
-    Jobs plan again, and need not: the run that started them has looked. Where results lie in remote storage,
-    folders may be mounted where jobs run, and only there.
+    Skipped in jobs, since the run that started them has checked. With results in remote storage, folders may
+    be mounted only where jobs run.
     """
     if not snakemake_internals.is_main_process(workflow):
         return {}
@@ -489,7 +489,7 @@ def absent_models():
 
 
 def check_models():
-    """Whether base models that are not here can be had, of those that commands to be run name."""
+    """Check that the missing base models named by commands of this run can be downloaded."""
     one_of_each = {job.rule.name: job for job in workflow.dag.needrun_jobs()}
     commands = " ".join(str(job.shellcmd) for job in one_of_each.values())
     needed = {name: found for name, found in ABSENT.items() if MODELS[name] in commands}
@@ -499,7 +499,7 @@ def check_models():
 
 ABSENT = absent_models()
 WRITTEN = [placed(R), STATE, placed(layout.logs)]
-HELD = []  # folders of these that no other run may write to meanwhile
+HELD = []  # locks that keep other runs from writing to these folders
 if snakemake_internals.is_main_process(workflow) and not remote():
     THIS_RUN = run_lock.about(ROOT, config)
     if difference := run_lock.difference(WRITTEN[0], THIS_RUN):
@@ -507,7 +507,7 @@ if snakemake_internals.is_main_process(workflow) and not remote():
 
 
 def before_jobs():
-    """What is looked at, and held, before the first job; a dry run does without."""
+    """Checks and locks before the first job; a dry run skips them."""
     snakemake_internals.lift_rate_limit(workflow)
     if workflow.local_exec:
         told(preflight.check_container, study)

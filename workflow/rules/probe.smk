@@ -2,7 +2,7 @@
 
 
 rule probe_retrieve:
-    """Retrieval of test clips, from all repeats and from fewer, with ridge next to the encoder, and chance."""
+    """Retrieval of test clips from all repeats and from fewer, by the encoder and by ridge, with chance."""
     input:
         unpack(own_responses("test")),
         model=layout.encoder(),
@@ -91,7 +91,7 @@ rule probe_parts:
 
 
 rule probe_cross:
-    """What each subject's encoder makes of another subject's responses: a control for the table."""
+    """Retrieval from another subject's responses with each subject's encoder, as a control."""
     input:
         model=expand(layout.encoder(), subject=SUBJECTS),
         windows=expand(layout.windows(), subject=SUBJECTS),

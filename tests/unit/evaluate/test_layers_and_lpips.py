@@ -71,7 +71,7 @@ def test_weights_that_do_not_fit_are_named(network, tmp_path):
     state = network.state_dict()
     del state["features.3.weight"]
     torch.save(state, tmp_path / "a.pth")
-    with pytest.raises(UserError, match=r"no features\.3\.weight"):
+    with pytest.raises(UserError, match=r"does not fit: features\.3\.weight"):
         alexnet.load(tmp_path / "a.pth")
     (tmp_path / "b.pth").write_bytes(b"nothing")
     with pytest.raises(UserError, match="cannot be read"):

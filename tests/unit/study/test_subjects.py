@@ -71,7 +71,7 @@ def test_who_was_forgotten_is_left_out_and_told(tmp_path, capsys):
     today = datetime.date.today().isoformat()
     assert gone == {"02": today}
     assert subjects.read(table, gone) == ["01", "03"]
-    assert capsys.readouterr().err.startswith(f"sub-02 is left out: forgotten on {today}")
+    assert capsys.readouterr().err.startswith(f"sub-02 is skipped: forgotten on {today}")
 
     def cohort(named, gone):
         return subjects.cohort({"pretrain": {"subjects": named}}, str, ["01", "03"], gone)

@@ -1,10 +1,10 @@
 """Delete everything that was derived from one subject: `python -m boldreel.forget --subject sub-03`.
 
-Takes the results, training states and logs of a data set and its lists of subjects; finds, by the provenance
-that stands next to every artefact, all that the subject's data went into, over any number of steps; lists it
-and, once confirmed, deletes it, excludes the subject in the lists and notes it in the results
-(`forgotten.tsv`). Later runs make the shared models and tables again without the subject, wherever the
-configuration still names it. Raw data elsewhere, and what others copied, are not touched.
+Reads the results, training states and logs of a data set and its lists of subjects. Uses the provenance next
+to every artefact to find everything that the subject's data went into, over any number of steps. Lists it
+and, after confirmation, deletes it, excludes the subject in the lists and records this in the results
+(`forgotten.tsv`). Later runs make the shared models and tables again without the subject, even if the
+configuration still names it. Raw data elsewhere and copies made by others are not touched.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def plan(results: Path, state: Path, logs: Path, label: str) -> Plan:
     found = list(artefacts(results))
     for locks in {Path(".snakemake/locks"), *(a.place(".snakemake/locks") for a in found)}:
         if any(locks.glob("*")):
-            raise UserError(f"{locks}: a run is going on here; wait for its end, or unlock first")
+            raise UserError(f"{locks}: a run is active here; wait until it ends, or unlock first")
     reached = derived(found, label)
     ranks: dict[Path, int] = {}
     for root in (results, state, logs):
@@ -276,15 +276,15 @@ def main(argv: list[str] | None = None) -> None:
             print(f"  {path}")
     if found.missing:
         print(
-            f"{len(found.missing)} inputs that provenance names are not there ({found.missing[0]}, ...): "
-            "what was made of them may be missed. If they are elsewhere, run this where Snakemake ran."
+            f"{len(found.missing)} inputs named by provenance are missing ({found.missing[0]}, ...): "
+            "files made from them may be missed. If they are elsewhere, run this where Snakemake ran."
         )
     for table, text in listed.items():
         if text is not None:
             print(f"sub-{label} will be excluded in {table}.")
     listing = Layout(str(results)).forgotten()
-    print(f"It will be noted in {listing}; later runs on these results leave it out.")
-    print("Raw data outside of these folders and names in the configuration stay as they are.")
+    print(f"It will be recorded in {listing}; later runs on these results skip it.")
+    print("Raw data outside these folders and labels in the configuration are not changed.")
     if not args.yes:
         if not sys.stdin.isatty():
             raise UserError("nothing deleted: add --yes, or run it in a terminal and confirm")

@@ -54,7 +54,9 @@ def left(labels: Iterable[str], gone: Mapping[str, str]) -> list[str]:
     kept = []
     for label in labels:
         if label in gone:
-            line = f"sub-{label} is left out: forgotten on {gone[label]} (forgotten.tsv in the results)"
+            line = (
+                f"sub-{label} is skipped: forgotten on {gone[label]} (forgotten.tsv in the results)"
+            )
             print(line, file=sys.stderr, flush=True)
         else:
             kept.append(label)

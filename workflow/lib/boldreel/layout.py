@@ -49,7 +49,7 @@ class Layout:
         return f"{self.root}/benchmarks/{stage}/{name}.tsv"
 
     def state(self, stage: str, name: str = "") -> str:
-        """Folder from which a stopped training, or a long job, goes on."""
+        """Folder from which a stopped training or a long job resumes."""
         return f"{self.states}/{stage}/{name}" if name else f"{self.states}/{stage}"
 
     def resolved_configuration(self) -> str:

@@ -111,4 +111,4 @@ def difference(folder: str | Path, run: Mapping[str, str]) -> str | None:
 def _who(run: Mapping[str, str]) -> str:
     names = {"pid": "process", "host": "on", "working_directory": "from", "since": "since"}
     known = [f"{word} {run[key]}" for key, word in names.items() if key in run]
-    return " ".join(known) or "it has not said who it is yet"
+    return " ".join(known) or "its details are not written yet"

@@ -1,6 +1,6 @@
 """Intervals and tests for clips that are not independent of each other.
 
-The one home of what retrieval, reconstruction and comparisons of methods share. Takes scores per clip;
+Shared by retrieval, reconstruction and comparisons of methods. Takes scores per clip;
 returns intervals, p-values and corrections. Clips of one shot are near duplicates, so intervals resample
 shots; the signal and the movie are both autocorrelated, so tests shift the predictions against the truth
 in a circle inside each run.

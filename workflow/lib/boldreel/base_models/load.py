@@ -36,7 +36,7 @@ def network(role: str, name: str | Path, part: str, kind: Any, **options: Any) -
         raise fault(
             role,
             name,
-            f"is no trained {kind.__name__}: {len(lacking)} of its tensors are missing, such as "
+            f"not a trained {kind.__name__}: {len(lacking)} of its tensors are missing, such as "
             f"{lacking[0]}; name another model, or fill the folder with the whole model",
         )
     return model.eval().requires_grad_(False)

@@ -57,6 +57,6 @@ def parse(role: str, name: str | Path) -> Path | Repository:
         raise fault(
             role,
             name,
-            "no such folder, and no name of the hub; give a folder, owner/name or owner/name@revision",
+            "no such folder, and not a name on the hub; give a folder, owner/name or owner/name@revision",
         )
     return Repository(repository, revision or None)

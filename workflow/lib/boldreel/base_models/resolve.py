@@ -86,7 +86,7 @@ def not_cached(role: str, repository: Repository, why: str) -> UserError:
     """UserError for a model of the hub that is missing or incomplete on this machine."""
     found = cache.snapshot(repository)
     lacking = missing(found, layouts.parts_of(role)) if found else []
-    where = f"no such folder, and it is not in the hub's cache ({cache.home()})"
+    where = f"no such folder, and not in the hub's cache ({cache.home()})"
     if lacking:
         where = f"{lacking[0]} is missing in the hub's cache ({cache.home()})"
     return fault(

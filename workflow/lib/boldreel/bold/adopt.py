@@ -1,9 +1,9 @@
-"""Preprocessed runs as fMRIPrep or the HCP pipelines leave them, taken as they lie.
+"""Runs preprocessed by fMRIPrep or the HCP pipelines, read in place.
 
-Reads the root of a derivatives tree, a subject, a space and the runs that count; writes a table with a row
-a run: where its BOLD, mask and confounds are, space and resolution, and its timing. Nothing is copied. With
-raw data, the runs that show a movie are held against it: each raw run is there, with its number of volumes
-and its TR. How a space is named: data.derivatives.
+Reads the root of a derivatives tree, a subject, a space and the runs to use; writes a table with one row per
+run: paths of BOLD, mask and confounds, space and resolution, and timing. Nothing is copied. With raw data,
+the runs that show a movie are compared with it: each raw run must be there, with its number of volumes and
+its TR. Names of spaces: see data.derivatives.
 """
 
 from __future__ import annotations

@@ -188,8 +188,8 @@ def check_events(
             left = movies[name] - row.stim_onset
             drift = abs(left - row.duration)
             doubts.append(
-                f"{name} is shown for {row.duration:g} s, and {left:g} s of it are left from there; was it "
-                f"played at {ratio:.4f} of its speed? Then onsets drift by {drift:.1f} s: write that into a "
+                f"{name} is shown for {row.duration:g} s, but its rest lasts {left:g} s; was it played at "
+                f"{ratio:.4f} of its speed? Then onsets drift by {drift:.1f} s: write this speed into a "
                 "column speed of the events"
             )
         if not row.part_known and end < 0.95 * movies[name] - 0.5 * t_r:

@@ -1,6 +1,6 @@
 """Figures by which a person judges a subject's runs.
 
-Takes the quality of the runs and images on the output grid; returns PNGs.
+Takes the quality of the runs and images on the output grid; writes PNGs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Arrays: `.npy` that opens memory-mapped, with a JSON sidecar that says what it is.
 
-Takes and returns NumPy arrays. The sidecar stands next to the array under the same stem and holds
+Reads and writes NumPy arrays. The sidecar stands next to the array under the same stem and holds
 shape, dtype, kind, and whatever the writer adds (units, space, t_r in seconds, sources).
 """
 

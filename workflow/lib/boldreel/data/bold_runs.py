@@ -1,6 +1,6 @@
 """Preprocessed runs where they lie: the table that fMRIPrep's and adopted derivatives are read through.
 
-Takes and returns Run objects and the table "bold_runs" (a row a run of one subject).
+Reads and writes Run objects and the table "bold_runs" (a row a run of one subject).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """JSON objects that pass between stages: checked against `schemas.DOCUMENTS` when written and read.
 
-Takes and returns dictionaries. Keys that the schema does not name are kept.
+Reads and writes dictionaries. Keys that the schema does not name are kept.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a run's events file says was shown when.
+"""Events files: what a run showed when.
 
-Takes a BIDS events.tsv, as BIDS wants it or as spreadsheets and E-Prime write it; returns a table of
-presentations, or the names of the movies alone.
+Reads an events.tsv as BIDS specifies it, or as spreadsheets and E-Prime write it; returns a table of
+presentations, or only the names of the movies.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def stim_files(path: Path | str) -> list[str]:
 
 
 def read(path: Path | str, stimuli: Path | str | None = None) -> pandas.DataFrame:
-    """What was shown when; rows that go on from each other are one (data.presentations).
+    """What was shown when; rows that continue each other are merged (data.presentations).
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """
     if not path.is_file():
         raise UserError(
-            f"{path}: no such events file; BIDS wants one next to each run that shows a movie"
+            f"{path}: no such events file; every run that shows a movie needs one (BIDS)"
         )
     width = 0
     try:

@@ -1,8 +1,8 @@
 """Pictures of high dynamic range or wide gamut, mapped to what a standard display shows.
 
 Takes RGB code values of BT.2020 pictures with the transfer of BT.2100 (PQ, HLG) or of BT.1886; returns 8-bit
-code values of BT.709 at gamma 2.4 (BT.1886), as a version graded for a standard display holds them. Light
-is in cd/m2. Only the film's tags are read, no metadata of scenes: the source is taken to peak at 1000.
+code values of BT.709 at gamma 2.4 (BT.1886), as in a version graded for a standard display. Light is in
+cd/m2. Only the film's tags are read, not the metadata of scenes: a source peak of 1000 is assumed.
 """
 
 from __future__ import annotations

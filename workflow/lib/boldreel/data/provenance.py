@@ -1,6 +1,6 @@
 """Where an artefact came from: hashes of itself, its inputs, config, code, versions, seed, device, cost.
 
-Takes the target and what went into it; returns `provenance.json` in a folder target, or
+Takes the target and what went into it; writes `provenance.json` in a folder target, or
 `<file>.provenance.json` next to a file target.
 """
 

@@ -1,6 +1,6 @@
 """Tables: Parquet between stages, TSV where a person reads; checked against `schemas.TABLES`.
 
-Takes and returns pandas DataFrames. Extra columns are kept, columns of the schema are checked.
+Reads and writes pandas DataFrames. Extra columns are kept, columns of the schema are checked.
 """
 
 from __future__ import annotations

@@ -68,8 +68,8 @@ def load(path: str | Path) -> AlexNet:
     ]
     if wrong:
         raise UserError(
-            f"models.alexnet: {path} lacks {', '.join(wrong[:3])} ({len(wrong)} of {len(wanted)} missing or "
-            "of another shape); give torchvision's AlexNet weights"
+            f"models.alexnet: {path} does not fit: {', '.join(wrong[:3])} ({len(wrong)} of "
+            f"{len(wanted)} missing or of another shape); give torchvision's AlexNet weights"
         )
     network.load_state_dict({name: found[name].float() for name in wanted})
     return network.eval().requires_grad_(False)

@@ -1,6 +1,6 @@
 """Readings on disk, so that what all subjects share is judged once, and a subject's clips by many jobs.
 
-Takes and returns a folder with one folder per set of clips (truth, true_features, training, model), each
+Reads and writes a folder with one folder per set of clips (truth, true_features, training, model), each
 with flow.npy, and image.npy, video.npy, embedding.npy, early.npy, late.npy and caption.npy as far as there
 are judges for them.
 """

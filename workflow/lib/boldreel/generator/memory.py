@@ -49,6 +49,6 @@ def halving(attempt: Callable[[int], T], batch: int, what: str) -> T:
                     "mixed_precision and gradient_checkpointing"
                 ) from None
         batch //= 2
-        print(f"warning: {what}: out of memory, goes on with a batch of {batch}", file=sys.stderr)
+        print(f"warning: {what}: out of memory, continues with a batch of {batch}", file=sys.stderr)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -1,6 +1,6 @@
 """The inflated network on disk: a folder with only what differs from its base.
 
-Takes a `VideoUNet` and the Stable Diffusion folder it was inflated from; returns `config.json` (the
+Takes a `VideoUNet` and the Stable Diffusion folder it was inflated from; writes `config.json` (the
 inflation, the base's identity), `model.safetensors` (temporal layers and trained layers, under the
 names of the published checkpoints) and `negative.npy`, the condition that guidance steers away from.
 """

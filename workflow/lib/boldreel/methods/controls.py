@@ -1,6 +1,6 @@
 """What a method makes of something else than a subject's responses.
 
-Takes what a method's step turns responses into clips with; returns a folder `control-NAME` for each control,
+Takes what a method's step turns responses into clips with; writes a folder `control-NAME` for each control,
 as the method's own reconstruction is.
 """
 

@@ -1,6 +1,6 @@
 """What turns responses into clips in the methods that draw from codes, and its folder.
 
-Takes a fitted encoder and a trained generator; returns `model.safetensors` and `config.json`.
+Takes a fitted encoder and a trained generator; writes `model.safetensors` and `config.json`.
 """
 
 from __future__ import annotations

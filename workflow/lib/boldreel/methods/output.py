@@ -1,6 +1,6 @@
 """A method's reconstructions on disk: the folder that every later stage reads.
 
-Takes frames by clip; returns `frames.npy` (clips, frames, height, width, 3), `video/{clip}.mp4` and
+Takes frames by clip; writes `frames.npy` (clips, frames, height, width, 3), `video/{clip}.mp4` and
 provenance.json, as `boldreel.reconstruct.sample` does.
 """
 

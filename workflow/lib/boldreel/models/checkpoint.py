@@ -1,6 +1,6 @@
 """Models as folders: `config.json` and `model.safetensors`, the layout of Hugging Face models.
 
-Takes a module with a dataclass `config`; returns a folder, or a module read from one. Nothing
+Takes a module with a dataclass `config`; writes a folder, or a module read from one. Nothing
 pickled is ever read.
 """
 

@@ -2,7 +2,7 @@
 
 Reads what the alignment takes, with the test windows, and the name of a condition; writes a table of what
 retrieval earns on each test clip. Everything but the named part is as in "full", which is the encoder
-without a linear path: on top of ridge regression no part can be told from another. Test windows are
+without a linear path: on top of ridge regression the effect of a part cannot be seen. Test windows are
 scored and never fitted.
 """
 

@@ -1,12 +1,11 @@
 """Step: where one subject's encoder looks.
 
 Reads the encoder after alignment and after co-training, the pretrained autoencoder, and test windows; writes
-a table "attention": for each stage of training, layer (first, middle, last) and position, how much attention
-its patch receives, 1 being its share if all patches were looked at alike, for all clips and for each half of
-them; and a table "attention_regions": the same over areas and Yeo networks, next to encoders with random
-weights. Attention tells where a transformer reads, not what it reads there, and a random one has preferences
-too: hence that null. Where the encoder stands on a linear path, its transformer is only what is added to
-ridge regression.
+a table "attention": for each stage of training, layer (first, middle, last) and position, the attention that
+its patch receives, for all clips and for each half of them; uniform attention is 1. Also writes a table
+"attention_regions": the same over areas and Yeo networks, with encoders of random weights as the null.
+Attention shows where a transformer reads, not what it reads there, and a random one has preferences too. If
+the encoder has a linear path, its transformer is only a residual on ridge regression.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Retrieval against the number of test repeats that are averaged.
 
 Reads the aligned decoders of one subject, test windows of every single run, and features; writes a table
-of retrieval after averaging 1, 2, 5, ... repeats of each clip: scores over all test repeats say little
-of what one showing would give. All repeats are used at each number: they are split into sets of that
-many, each set is decoded for itself, and scores are means over sets.
+of retrieval after averaging 1, 2, 5, ... repeats of each clip, since scores over all test repeats say little
+about a single showing. All repeats are used at each number: they are split into sets of that size, each set
+is decoded separately, and scores are means over sets.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""Step: what each group of areas tells alone, what is lost without it, and what a control tells.
+"""Step: retrieval from each group of areas alone, from all others, and from control areas.
 
-Reads windows, series, voxels, clips and features of one subject, and the series of areas where nothing visual
-is expected, if there are any; writes a table of retrieval on the test clips by ridge
-regression on all positions ("all"), on each group of areas alone ("only"), on all others ("without") and on
-the control's areas ("control"). Penalties are chosen again for each. Ridge is what the encoder stands on, and
-fits in seconds. Validation segments stay out as they do where epochs are chosen; test windows are scored and
-never fitted.
+Reads windows, series, voxels, clips and features of one subject, and the series of areas without visual
+responses, if there are any; writes a table of retrieval on the test clips by ridge regression on all
+positions ("all"), on each group of areas alone ("only"), on all others ("without") and on the control areas
+("control"). Each fit chooses its own penalties. Ridge is the encoder's starting point, and fits in seconds.
+Validation segments are held out as in the choice of epochs; test windows are scored and never fitted.
 """
 
 from __future__ import annotations

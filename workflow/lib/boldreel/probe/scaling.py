@@ -1,10 +1,10 @@
-"""Step: what more data would bring: retrieval against minutes of a subject's own training data.
+"""Step: the benefit of more data: retrieval against minutes of a subject's own training data.
 
 Reads windows, series, voxels, clips and features of one subject; writes a table of retrieval on the test
-clips by ridge regression fitted on the first 1, 2, 4, ... training runs and on all ("alone"), whose penalties
-are chosen again for each. Ridge is what the encoder stands on, and fits in seconds. Validation segments stay
-out as they do where epochs are chosen; test windows are scored and never fitted. Voxels are those of the
-whole training set: which they are is not part of what is scaled.
+clips by ridge regression fitted on the first 1, 2, 4, ... training runs and on all ("alone"). Each fit
+chooses its own penalties. Ridge is the encoder's starting point, and fits in seconds. Validation segments are
+held out as in the choice of epochs; test windows are scored and never fitted. The voxels are those of the
+whole training set in every fit.
 """
 
 from __future__ import annotations

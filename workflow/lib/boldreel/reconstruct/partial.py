@@ -1,6 +1,6 @@
-"""Finished clips of an unfinished shard, so that a stopped job goes on where it was.
+"""Finished clips of an unfinished shard, so that a stopped job resumes.
 
-Takes a folder and what a clip's frames depend on; returns one file for each finished clip. The file's
+Takes a folder and what a clip's frames depend on; writes one file for each finished clip. The file's
 name holds a hash of all that, so that clips of another configuration or network are never taken up.
 """
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SIMULATED = (
     '<p class="banner"><b>Simulated data.</b> Brains, BOLD and movies on this page were made by a program, '
-    "to try the pipeline out. Nobody was scanned, and no score here says how well it works on people.</p>"
+    "to try out the pipeline. Nobody was scanned, and no score here says how well it works on people.</p>"
 )
 
 
@@ -42,10 +42,10 @@ def overview(judged: Sequence[Verdict], simulated: bool) -> str:
 
 
 MARGIN = (
-    "A metric is above chance where its corrected p would be small enough even if all scores were worse by a "
-    "quarter of the standard deviation of the shifted ones, about as far as they move between processors; "
-    "where only that decides, it is at the border. Of fewer than ten shots, or five a run, no interval is "
-    "given (n/a): resampling would not show how far such a score may be off."
+    "A metric is above chance if its corrected p would be small enough even with all scores worse by a "
+    "quarter of the standard deviation of the shifted ones, which is about how much scores differ between "
+    "processors. If only this margin decides, the metric is at the border. With fewer than ten shots, or "
+    "five per run, no interval is given (n/a): resampling would not show how uncertain such a score is."
 )
 
 

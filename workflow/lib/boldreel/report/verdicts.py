@@ -122,7 +122,7 @@ def judge(table: pd.DataFrame, subject: str, method: str, level: float = 0.05) -
 
 _BORDER = (
     "At the border: the corrected p would be on the other side of {} if all scores were better, or worse, by "
-    "a quarter of the standard deviation of the shifted ones, which is about as far as they move between "
+    "a quarter of the standard deviation of the shifted ones, which is about how much they differ between "
     "processors."
 )
 

@@ -1,4 +1,4 @@
-"""Cleaning of a run's series: trend and confounds out, then z-scores.
+"""Cleaning of a run's series: removes trend and confounds, then z-scores.
 
 Takes series and regressors of one run; returns cleaned series. Everything is fitted on that run
 alone, so nothing passes from one run to another.

@@ -1,4 +1,4 @@
-"""Which runs are repeats of each other: the same film at the same time, whatever their task is called.
+"""Which runs are repeats of each other: those with the same film at the same time, whatever their task.
 
 Takes what was on screen at each volume of each run; returns groups of runs and the volumes at which all runs
 of a group agree.

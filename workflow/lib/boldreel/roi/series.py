@@ -149,7 +149,7 @@ def write(source: Source, positions: Path, settings: RoiSettings, output: Path) 
     if left < len(raw) / 2:
         print(
             f"warning: {label}: {regressors.shape[1]} regressors leave {left} degrees of freedom of "
-            f"{len(raw)} volumes, and as small a part of any response; choose fewer roi.confounds",
+            f"{len(raw)} volumes, and the same share of any response; choose fewer roi.confounds",
             file=sys.stderr,
         )
     absent = np.flatnonzero((series == 0).all(0) & real)

@@ -1,9 +1,9 @@
 """Which device a step computes on: a GPU leased by file lock, or the CPU.
 
 Snakemake sets no CUDA_VISIBLE_DEVICES on one machine, so two GPU jobs would both take the first card.
-A lease locks one file per card, named by its UUID, until it is given back or the process ends. A job takes
-all the cards that it needs in one place: of processes that train together not each its own, since two such
-jobs would wait for each other for ever.
+A lease locks one file per card, named by its UUID, until it is released or the process ends. One process
+leases all the cards of a job. If each process of a training leased its own, two such jobs could wait for
+each other for ever.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _LEASED = "BOLDREEL_LEASED"
 
 @contextmanager
 def lease(folder: Path | None = None, poll: float = POLL) -> Iterator[torch.device]:
-    """Yield the device to compute on; waits while every card is leased to another process.
+    """Yield the device to compute on; wait while every card is leased to another process.
 
-    The card is the only one that the process sees from then on. Processes of `training.launch` each take
-    one of those that it holds. Where another launcher (torchrun) started several, the first one of each
-    machine holds the cards of all its processes, and waits for none: the other machines' would be kept
+    From then on the process sees only this card. Processes of `training.launch` each take one of the
+    launcher's cards. If another launcher (torchrun) started several, the first process of each machine
+    leases the cards of all its processes without waiting, since the cards of other machines would be blocked
     meanwhile.
 
     Raises UserError where PyTorch cannot use the leased card, or where CUDA_VISIBLE_DEVICES names one that
@@ -68,9 +68,9 @@ def lease(folder: Path | None = None, poll: float = POLL) -> Iterator[torch.devi
 def hold(
     count: int, folder: Path | None = None, poll: float = POLL, *, wait: bool = True
 ) -> Iterator[list[str]]:
-    """Hold so many GPUs, all or none, for this process and those that it starts; yield their UUIDs.
+    """Hold `count` GPUs, all or none, for this process and its children; yield their UUIDs.
 
-    Yields an empty list where there is no GPU. Says on standard error for whom it waits.
+    Yields an empty list if there is no GPU. Reports on standard error which process it waits for.
 
     folder : of lock files. poll : seconds between looks at the cards.
     wait : whether to wait for cards that others hold; if not, the first `count` are taken.
@@ -96,7 +96,7 @@ def _enough(count: int) -> list[str]:
     cards, _ = gpus.visible()
     if 0 < len(cards) < count:
         raise UserError(
-            f"{count} processes train together, one a GPU, but there are {len(cards)} GPUs to be used "
+            f"{count} processes train together, one per GPU, but only {len(cards)} GPUs are available "
             f"({', '.join(cards)}); set `processes` of the stage to {len(cards)} or less, or "
             "CUDA_VISIBLE_DEVICES= (empty) to train on the CPU"
         )
@@ -106,9 +106,8 @@ def _enough(count: int) -> list[str]:
 def _take(cards: list[str], count: int, folder: Path, poll: float, locks: ExitStack) -> list[str]:
     """Lock `count` of the cards, first come, first served.
 
-    Whoever looks for cards first locks the queue of each that would do. Queues are locked in one order,
-    so that nobody waits in a circle; cards are taken by the queues' owner alone, one by one as they become
-    free.
+    A process first locks the queue of each usable card. Queues are locked in a fixed order, so there is no
+    deadlock. Only the owner of the queues takes cards, one by one as they become free.
     """
     said, taken = "", []
     need = f"waiting for {count} of {len(cards)} GPUs"
@@ -145,8 +144,8 @@ def _now(cards: list[str], folder: Path, locks: ExitStack) -> list[str]:
 def _lock(path: Path, locks: ExitStack, *, wait: bool = False) -> bool:
     """Lock a file until `locks` is left; whether that succeeded.
 
-    Every user of the machine may lock it, whoever made it: locking needs no writing. A signal's handler
-    that raises ends the waiting.
+    Every user of the machine can lock it, since locking needs no write access. A signal handler that raises
+    ends the wait.
     """
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o644)

@@ -1,6 +1,6 @@
 """Which state folder belongs to a training: one per configuration, inputs and code.
 
-The number of epochs does not count: a longer training goes on from a shorter one's state.
+The number of epochs does not count: a longer training resumes from a shorter one's state.
 """
 
 from __future__ import annotations

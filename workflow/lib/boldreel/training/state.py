@@ -1,6 +1,6 @@
 """A training's state on disk: one folder, one process at a time, replaced whole.
 
-Takes dictionaries of tensors and plain values; returns `last.pt` (and `best.pt`) in the folder. The
+Takes dictionaries of tensors and plain values; writes `last.pt` (and `best.pt`) in the folder. The
 folder is no output of a rule, since Snakemake deletes outputs before each try.
 """
 

@@ -4,7 +4,7 @@ Reads windows and series; writes noise_ceiling.parquet, one row per position and
 "train", where clips were shown in at least two runs; no row where none was). The stimulus-driven share
 of the variance is estimated from the variances between clips and between repeats (two-way analysis of
 variance without interaction, the intraclass correlation of Shrout & Fleiss 1979, ICC(3,1) and ICC(3,k)),
-which is unbiased for any number of repeats; split halves with Spearman-Brown stand next to it.
+which is unbiased for any number of repeats; split halves with Spearman-Brown are given too.
 reliability is that of the mean of the repeats and may be negative by chance; ceilings are correlations of
 a perfect model with one trial and with that mean: the square roots of the reliabilities, 0 where those
 are negative.

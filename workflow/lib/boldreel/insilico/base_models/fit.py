@@ -56,7 +56,7 @@ def fit(
     Parameters
     ----------
     loss : draws a batch with the generator it is given and returns a scalar.
-    state : file with which an interrupted training goes on; removed at the end.
+    state : file from which an interrupted training resumes; removed at the end.
     snapshot : called with the moving average every ``every`` steps, when the state is saved.
     rounded : whether the forward pass may run in bfloat16, see ``precision``. Not where the result
         is exact pixels.

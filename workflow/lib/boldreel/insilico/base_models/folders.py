@@ -1,6 +1,6 @@
 """The folders that ship: float16 weights in Hugging Face layout, each swapped in as a whole.
 
-Takes trained models; returns ``clip``, ``diffusion``, ``image_classifier`` and ``video_classifier``
+Takes trained models; writes ``clip``, ``diffusion``, ``image_classifier`` and ``video_classifier``
 below one folder, with processors that need no torchvision.
 """
 
