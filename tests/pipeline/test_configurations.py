@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -110,7 +111,7 @@ def test_cc2017_and_hcp_as_far_as_a_cpu_goes(tmp_path, cc2017_headers):
         results = tmp_path / "data/hcp" / subject / "MNINonLinear/Results"
         fixtures_cc2017.resting(results / "rfMRI_REST1_LR", number)
     (tmp_path / "config" / "small.yaml").write_text(SMALL_CC2017)
-    (tmp_path / "base_models").symlink_to("resources/insilico")
+    shutil.copytree(tmp_path / "resources" / "insilico", tmp_path / "base_models")
     workspace.configuration = "config/cc2017.yaml config/hcp.yaml config/small.yaml"
     made = tmp_path / "results" / "cc2017"
     targets = ["sub-01/noise_ceiling.parquet", "audit.json", "corpus"]

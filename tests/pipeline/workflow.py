@@ -64,7 +64,7 @@ class Workspace:
         for name, folder in sizes["models"].items():
             sizes["models"][name] = folder and f"base_models/{Path(folder).name}"
         if not (self.root / "base_models").exists():
-            (self.root / "base_models").symlink_to("resources/insilico")
+            shutil.copytree(self.root / "resources" / "insilico", self.root / "base_models")
         (self.root / OWN).write_text(yaml.safe_dump(sizes | {"preset": "base"}))
         return replace(self, configuration=OWN)
 
