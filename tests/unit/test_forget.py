@@ -212,7 +212,7 @@ def test_a_run_elsewhere_is_seen(study, monkeypatch) -> None:  # type: ignore[no
     Path("elsewhere").mkdir()
     monkeypatch.chdir("elsewhere")
     words = ["--results", "../results", "--subjects", "../subjects.tsv", "--yes"]
-    with pytest.raises(UserError, match="a run is going on"):
+    with pytest.raises(UserError, match="a run is active here"):
         forget.main(["--subject", "02", *words])
 
 
@@ -243,7 +243,7 @@ def test_mistakes_are_one_line(study) -> None:  # type: ignore[no-untyped-def]
         tell("--subject", "02", "--dataset", "other")
     Path(".snakemake/locks").mkdir(parents=True)
     Path(".snakemake/locks/0.input.lock").write_text("")
-    with pytest.raises(UserError, match="a run is going on"):
+    with pytest.raises(UserError, match="a run is active here"):
         tell("--subject", "02")
     Path(".snakemake/locks/0.input.lock").unlink()
     (study / "atlas/positions.tsv.provenance.json").write_text("{}")

@@ -120,7 +120,7 @@ def test_the_folder_of_locks_is_that_of_every_job(machine, monkeypatch, tmp_path
 
 def test_more_processes_than_cards_are_a_mistake(tmp_path, machine):
     machine("GPU-a")
-    told = "2 processes train together, one a GPU, but there are 1 GPUs"
+    told = "2 processes train together, one per GPU, but only 1 GPUs"
     with pytest.raises(UserError, match=told), device.hold(2, tmp_path):
         pass
 
