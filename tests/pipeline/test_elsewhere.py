@@ -108,7 +108,7 @@ def test_as_a_module_it_leaves_out_who_was_forgotten(checkout, project):
     (project / "video.yaml").write_text(yaml.safe_dump(config))
     forgotten.add(project / "parts/video/results/demo", "rest02")
     text = snakemake(project, "--dry-run")
-    assert "sub-rest02 is left out" in text and "subject=rest03" in text
+    assert "sub-rest02 is skipped" in text and "subject=rest03" in text
     assert "subject=rest02" not in text
 
 
@@ -173,7 +173,7 @@ def test_another_working_directory_runs_the_demo_there(checkout, project):
     assert planned.count("insilico_movie") == 8 and "report_page" in planned
     (project / "config").mkdir()
     config = load_configfile(checkout.root / "config" / "config.yaml")
-    config["insilico"]["train_movies"] = 3
+    config["insilico"] = {"train_movies": 3}
     config["segments"] = {"train": ["train*"], "validation": ["train03"], "test": ["test*"]}
     (project / "config" / "config.yaml").write_text(yaml.safe_dump(config))
     planned = [rule for rule, _ in jobs(snakemake(checkout.root.parent, "--dry-run", *command))]
