@@ -82,9 +82,8 @@ def page(tmp_path_factory):
     fixtures_results.invent_scores(root)
     line = ["--results", str(root), "--subjects", "01", "02", "03", "--config"]
     figures.main([*line, '{"sheet_clips": 3}', "--output", str(root / "group" / "figures")])
-    step.main(
-        [*line, '{"page_clips": 6, "dataset": "demo"}', "--output", str(root / "report.html")]
-    )
+    about = {"page_clips": 6, "dataset": "demo", "combination": ["object", "colour"]}
+    step.main([*line, json.dumps(about), "--output", str(root / "report.html")])
     return root / "report.html"
 
 
