@@ -227,10 +227,10 @@ def test_no_name_is_run_by_a_shell_or_leads_out_of_the_results(finished, tmp_pat
         events.write_text(events.read_text().replace("train01.mp4", cell))
     for beside in (bids / "stimuli").glob("train01.*"):
         beside.rename(beside.with_name(HOSTILE + beside.suffix))
-    subjects, overlay = outside / "who's.tsv", workspace.root / "own.yaml"
+    subjects, overlay = outside / "who's.tsv", workspace.root / "hostile.yaml"
     subjects.write_text("subject\n01\n")
     overlay.write_text(json.dumps({"dataset": "own", "bids": str(bids), "subjects": str(subjects)}))
-    workspace.configuration += " own.yaml"
+    workspace.configuration += " hostile.yaml"
     before = set(outside.rglob("*"))
     targets = ["clips.parquet", "sub-01/checked.json", "sub-01/series/task-train01_run-1.npy"]
     code, text = ran(workspace, *(f"results/own/{target}" for target in targets))

@@ -233,9 +233,7 @@ rule bold_fmriprep:
         ),
         code=code("bold.fmriprep"),
         engine=ENGINE,
-        labels=lambda wildcards: [
-            bids.run_label(*run) for run in study.runs_of(wildcards.subject)
-        ],
+        labels=lambda wildcards: [run.label for run in study.runs_of(wildcards.subject)],
         tasks=lambda wildcards: (
             [
                 "--tasks",
