@@ -44,7 +44,8 @@ def test_make_demo_ends_with_the_headline_and_where_the_page_is(small_run):
     assert last[-1] == "report: results/demo/report.html"
     head = next(k for k in reversed(range(len(last))) if last[k].startswith("Score over all"))
     assert last[head].split()[-3:] == ["sub-01", "sub-03", "chance"]
-    assert any("does not differ from chance" in line for line in last[head:])
+    # with so few clips nobody can be told from chance, and the last lines say so
+    assert any(line.startswith("Too few clips to tell sub-03") for line in last[head:])
 
 
 @pytest.mark.parametrize("how", [how for how, _ in SIGNALS])

@@ -113,8 +113,4 @@ def undeclared(workspace: Workspace) -> tuple[set[str], dict[str, set[str]]]:
 
 def final(name: str) -> str:
     """The path of what is written aside, with the names that its file and folders will have."""
-    parts = [
-        atomic.final_name(Path(part)) if part not in ("", "..") else part
-        for part in Path(name).parts
-    ]
-    return str(Path(*parts))
+    return str(atomic.final_path(Path(name)))

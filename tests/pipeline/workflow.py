@@ -35,7 +35,7 @@ class Workspace:
     """The copy, and Snakemake in it on a configuration for tests."""
 
     root: Path
-    configuration: str = SMALL  # files, of which later ones win, with blanks between
+    configuration: str = SMALL  # files with blanks between, later ones win; none for the demo's own
     path: str = ""  # put before PATH
 
     @property
@@ -43,7 +43,8 @@ class Workspace:
         return self.root / "results" / "demo"
 
     def command(self, *arguments: str, cores: int = 2) -> list[str]:
-        configuration = ["--configfile", *self.configuration.split()]
+        files = self.configuration.split()
+        configuration = ["--configfile", *files] if files else []
         return [
             *(sys.executable, "-m", "snakemake", "--cores", str(cores), "--printshellcmds"),
             *arguments,
