@@ -369,7 +369,7 @@ def _score_rows(subject: str, fidelity: float, rng: np.random.Generator) -> list
                         "permutations": 900 if tested else 0,
                         "better": better,
                         "difference": own - value if compared else np.nan,
-                        # the best subject alone is told from what needs no decoding
+                        # only the best subject differs from the baselines that need no decoding
                         "p_difference": (0.001 if fidelity > 0.8 else 0.4) if compared else np.nan,
                     }
                 )

@@ -80,8 +80,8 @@ def write_study(
 ) -> Study:
     """Write a study; `variance` is the share of a voxel's single-trial variance that is signal.
 
-    Studies of one seed are of the same movies and the same way to respond; `noise_seed` makes another
-    subject of them, who lacks the first voxels, `lacking` of them.
+    Studies with the same seed share the movies and the voxels' tuning; another `noise_seed` gives another
+    subject. The first `lacking` voxels are missing.
     """
     rng = np.random.default_rng(seed)
     noise_of = np.random.default_rng([seed, noise_seed])

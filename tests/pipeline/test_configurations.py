@@ -133,7 +133,7 @@ def test_cc2017_and_hcp_as_far_as_a_cpu_goes(tmp_path, cc2017_headers):
 
 
 def test_a_number_in_braces_on_the_command_line(tmp_path):
-    """It is laid over the section, of which the rest stays, and is a number to the step."""
+    """It overrides one key, leaves the rest of the section alone, and reaches the step as a number."""
     workspace = copy_of_repository(tmp_path)
     told = "align={epochs: 7}"
     done = workspace.run("--dry-run", "results/demo/sub-01/align/model", "--config", told)

@@ -1,4 +1,4 @@
-"""Two working directories on one folder of results: one at a time, and the other is told who."""
+"""Two working directories share a results folder: one runs, and the other reports which one."""
 
 from __future__ import annotations
 

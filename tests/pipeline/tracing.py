@@ -45,8 +45,8 @@ if os.path.dirname(os.path.dirname(os.path.dirname(__file__))) == _here and "-m"
 # On a disk staged() gives nothing; in remote storage it does.
 _ON_DISK = "return list(paths) if remote() else []"
 _STORED = "return list(paths)"
-# What no step depends on: provenance, the description that the first subject's job writes, and the times of
-# jobs, which the report shows as far as it finds them.
+# No step depends on these: provenance, the description that the first subject's job writes, and the jobs'
+# run times. The report shows whatever run times it finds.
 _BESIDE = re.compile(r"provenance\.json$|derivatives/\w+/dataset_description\.json$|/benchmarks/")
 # Tables and captions of the library, which the hash of its code does not cover.
 _PACKAGED = re.compile(r"workflow/lib/.*\.(tsv|json|rst)$")

@@ -88,7 +88,7 @@ def test_matrix_and_range(tmp_path: Path, size: Any, tags: dict, weights: Any, f
 @pytest.mark.parametrize("codec", ["ffv1", "libx265"])
 @pytest.mark.parametrize("light", [1.0, 5.0, 20.0])
 def test_pq_of_known_light(tmp_path: Path, capsys: Any, codec: str, light: float) -> None:
-    """A grey of so many cd/m2 is the code value that shows as many on a standard display."""
+    """A grey of known luminance (cd/m2) decodes to the code value with that luminance on an SDR display."""
     luma = round(64 + 876 * float(hdr.pq_code(np.array(light))))
     path = encode(
         tmp_path / "a.mkv",

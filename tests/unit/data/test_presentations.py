@@ -1,4 +1,4 @@
-"""Rows of events that go on from each other are one; another speed than the file's is told."""
+"""Consecutive rows of one film are merged into one presentation; a different playback speed is reported."""
 
 from __future__ import annotations
 
