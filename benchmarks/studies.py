@@ -46,7 +46,7 @@ class Study:
 
 
 def configuration(*names: str) -> dict[str, Any]:
-    """The complete configuration of files of config/, each laid over those before it."""
+    """The complete configuration from files of config/; later files override earlier ones."""
     from boldreel.configuration import complete
 
     merged: dict[str, Any] = {}

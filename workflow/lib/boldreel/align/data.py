@@ -40,6 +40,11 @@ class Trials:
         counts = np.bincount(self.clip, minlength=len(self.features.clips))
         return np.split(order, np.cumsum(counts)[:-1])
 
+    @property
+    def segments(self) -> np.ndarray:
+        """The segment of each clip (clips,)."""
+        return np.array([self.segment[rows[0]] for rows in self.rows_of])
+
     def averaged(self) -> np.ndarray:
         """Mean over the showings of each clip, float32 (clips, w, V)."""
         return np.stack([self.x[rows].mean(0) for rows in self.rows_of])

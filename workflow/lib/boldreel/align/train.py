@@ -12,6 +12,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from boldreel.align.inputs import ask, trial_files
 from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
 from boldreel.settings import read
@@ -21,11 +22,7 @@ from boldreel.step import parser, run
 def main(argv: list[str] | None = None) -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--pretrained", type=Path, required=True)
-    arguments.add_argument("--windows", type=Path, required=True)
-    arguments.add_argument("--series-dir", type=Path, required=True)
-    arguments.add_argument("--voxels", type=Path, required=True)
-    arguments.add_argument("--clips", type=Path, required=True)
-    arguments.add_argument("--features", type=Path, nargs="+", required=True)
+    ask(arguments)
     arguments.add_argument("--pool", type=Path, help="folder of the pooled encoder")
     arguments.add_argument("--subject", default="", help="label, with --pool")
     arguments.add_argument("--output", type=Path, required=True)
@@ -46,9 +43,7 @@ def main(argv: list[str] | None = None) -> None:
     start = None if args.pool is None else pool.load(args.pool)
     window = None if start is None else start.encoder.config.window
     splits = ("train", "validation")
-    everything = load_trials(
-        args.windows, args.series_dir, args.clips, args.features, splits, window
-    )
+    everything = load_trials(*trial_files(args), splits, window)
     held_out = validation_segments(args.windows)
     inputs = [
         args.windows,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from boldreel.align.inputs import ask, trial_files
 from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
 from boldreel.errors import UserError
@@ -74,11 +75,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--condition", required=True, help=", ".join(CONDITIONS))
     arguments.add_argument("--pretrained", type=Path, required=True)
-    arguments.add_argument("--windows", type=Path, required=True)
-    arguments.add_argument("--series-dir", type=Path, required=True)
-    arguments.add_argument("--voxels", type=Path, required=True)
-    arguments.add_argument("--clips", type=Path, required=True)
-    arguments.add_argument("--features", type=Path, nargs="+", required=True)
+    ask(arguments)
     arguments.add_argument("--subject", required=True)
     arguments.add_argument("--seed", type=int, required=True)
     arguments.add_argument("--order-seed", type=int, default=0, help="of shuffled_voxels")
@@ -101,7 +98,7 @@ def main(argv: list[str] | None = None) -> None:
     from boldreel.training import device, fingerprint, loop
 
     used = used_positions(args.voxels, settings.voxels)
-    files = (args.windows, args.series_dir, args.clips, args.features)
+    files = trial_files(args)
     splits = ("train", "validation")
     everything = load_trials(*files, splits, window)
     test = load_trials(*files, "test", window)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from boldreel.align.inputs import ask, trial_files
 from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
 from boldreel.settings import read
@@ -41,20 +42,11 @@ def minutes(trials: Trials, clips: Path) -> float:
     return float(shown[trials.clip].sum() / 60)
 
 
-def segment_of(trials: Trials) -> np.ndarray:
-    """The segment of each clip (clips,)."""
-    return np.array([trials.segment[rows[0]] for rows in trials.rows_of])
-
-
 def main(argv: list[str] | None = None) -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--pool", type=Path, required=True)
     arguments.add_argument("--subject", required=True)
-    arguments.add_argument("--windows", type=Path, required=True)
-    arguments.add_argument("--series-dir", type=Path, required=True)
-    arguments.add_argument("--voxels", type=Path, required=True)
-    arguments.add_argument("--clips", type=Path, required=True)
-    arguments.add_argument("--features", type=Path, nargs="+", required=True)
+    ask(arguments)
     arguments.add_argument("--output", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
@@ -78,10 +70,10 @@ def main(argv: list[str] | None = None) -> None:
         )
     window = start.encoder.config.window
     used = used_positions(args.voxels, settings.voxels)
-    files = (args.windows, args.series_dir, args.clips, args.features)
+    files = trial_files(args)
     training = load_trials(*files, "train", window)
     test = load_trials(*files, "test", window)
-    x, segments = test.averaged(), segment_of(test)
+    x, segments = test.averaged(), test.segments
 
     def decoders() -> Iterator[tuple[float, str, Decoder]]:
         encoder, where = start.encoder, torch.device("cpu")  # nothing here trains for long

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from boldreel.align.inputs import ask
 from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
 from boldreel.errors import UserError
-from boldreel.probe.minutes import segment_of
 from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress
@@ -48,11 +48,7 @@ def parts(groups: np.ndarray, used: np.ndarray) -> Iterator[tuple[str, str, np.n
 def main(argv: list[str] | None = None) -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--subject", required=True)
-    arguments.add_argument("--windows", type=Path, required=True)
-    arguments.add_argument("--series-dir", type=Path, required=True)
-    arguments.add_argument("--voxels", type=Path, required=True)
-    arguments.add_argument("--clips", type=Path, required=True)
-    arguments.add_argument("--features", type=Path, nargs="+", required=True)
+    ask(arguments)
     arguments.add_argument("--control-positions", type=Path, help="positions of control areas")
     arguments.add_argument("--control-series", type=Path, help="folder of their series")
     arguments.add_argument("--output", type=Path, required=True)
@@ -95,7 +91,7 @@ def main(argv: list[str] | None = None) -> None:
             linear,
             test.averaged(),
             test.features,
-            segment_of(test),
+            test.segments,
             retrieve.METRICS,
             settings.seed,
         )

@@ -13,9 +13,10 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from boldreel.align.inputs import ask, trial_files
 from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
-from boldreel.probe.minutes import first_runs, minutes, segment_of
+from boldreel.probe.minutes import first_runs, minutes
 from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress
@@ -24,11 +25,7 @@ from boldreel.training.progress import Progress
 def main(argv: list[str] | None = None) -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--subject", required=True)
-    arguments.add_argument("--windows", type=Path, required=True)
-    arguments.add_argument("--series-dir", type=Path, required=True)
-    arguments.add_argument("--voxels", type=Path, required=True)
-    arguments.add_argument("--clips", type=Path, required=True)
-    arguments.add_argument("--features", type=Path, nargs="+", required=True)
+    ask(arguments)
     arguments.add_argument("--output", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
@@ -45,10 +42,10 @@ def main(argv: list[str] | None = None) -> None:
     loop.set_threads()
     window = int(tables.read(args.windows, "windows")["window"].iloc[0])
     used = used_positions(args.voxels, settings.voxels)
-    files = (args.windows, args.series_dir, args.clips, args.features)
+    files = trial_files(args)
     training = load_trials(*files, "train", window)
     test = load_trials(*files, "test", window)
-    x, segments = test.averaged(), segment_of(test)
+    x, segments = test.averaged(), test.segments
     chosen = first_runs(training)
     progress = Progress(len(chosen), "data scaling", unit="fits")
     rows = []
