@@ -61,7 +61,7 @@ def study(tmp_path_factory):
     made, events = [], []
     for run in bids.find_runs(root / "bids", "01"):
         raw = series.extract(nifti.values(nifti.load(run.path)), inside)
-        cleaned = cleaning.clean(raw, cleaning.regressors({}, len(raw), asked))
+        cleaned = cleaning.clean(raw, cleaning.regressors(np.empty((len(raw), 0)), asked))
         path = root / "series" / f"{run.label}.npy"
         about = {"t_r": T_R, "start_time": 0.0, "run": run.label, "repeat": run.repeat}
         arrays.save(path, cleaned, kind="series", segment=run.segment, **about)
