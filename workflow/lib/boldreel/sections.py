@@ -17,18 +17,25 @@ from boldreel.report.settings import ReportSettings
 from boldreel.roi.settings import RoiSettings
 from boldreel.settings import by_preset, keys, required, setting, subsection
 from boldreel.stimuli.settings import StimuliSettings
+from boldreel.study.settings import PresentationsSettings
 from boldreel.windows.settings import WindowsSettings
+
+_ENTRY = (
+    "Each entry is a pattern on the task (`movie*`) or on task and run (`movie_run-[1-6]`), or conditions on "
+    "entities, stimulus and time, such as `{task: movie, run: [1, 2]}`, `{stimulus: 'test/*'}` or "
+    "`{run: 3, time: [0, 300]}`."
+)
 
 
 @dataclass(frozen=True)
 class Segments:
-    """Which segments (BIDS tasks) belong to which split."""
+    """Which runs, and what is shown in them, belong to which split."""
 
-    train: tuple[str, ...] = required("Training segments, as shell patterns.")
-    validation: tuple[str, ...] = required(
-        "Training segments held out for all choices; removed from train."
+    train: tuple[Any, ...] = required(f"What is trained on. {_ENTRY}")
+    validation: tuple[Any, ...] = required(
+        "Held out of training for all choices; removed from train."
     )
-    test: tuple[str, ...] = required("Test segments; nothing is fitted on them.")
+    test: tuple[Any, ...] = required("Test; nothing is fitted on it.")
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,10 @@ class Configuration:
         "method's settings.py lists its options.",
     )
     segments: Segments = subsection(
-        Segments, "Which segments (BIDS tasks) belong to which split, as shell patterns."
+        Segments, "Which runs, and what is shown in them, belong to which split."
+    )
+    presentations: PresentationsSettings = subsection(
+        PresentationsSettings, "What was shown when, and which runs count (docs/own-data.md)."
     )
     models: Models = subsection(
         Models,

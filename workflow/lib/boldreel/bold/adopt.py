@@ -22,6 +22,7 @@ from boldreel.bold.start_times import Start
 from boldreel.data import bids, bold_runs, cifti, confounds, derivatives, nifti, provenance
 from boldreel.data.bold_runs import Run
 from boldreel.data.derivatives import Found
+from boldreel.data.presentations import Presentation
 from boldreel.errors import UserError
 
 _TR_TOLERANCE = 1e-3  # s
@@ -166,16 +167,16 @@ def compare_with_raw(runs: Mapping[Key, Run], raw: Iterable[bids.Run]) -> None:
             )
 
 
-def check_shown(runs: Iterable[Run], events: Mapping[Label, Path], movies: Sequence[Path]) -> None:
-    """UserError where events (by segment and repeat) and movies do not fit the runs."""
-    durations = check.movie_durations(movies)
-    doubts: dict[str, Path | str] = {}
+def check_shown(
+    runs: Iterable[Run], shown: Mapping[str, Sequence[Presentation]], stimuli: Path | None
+) -> None:
+    """UserError where what runs showed (by label) and movies do not fit the runs."""
+    duration_of = check.durations(stimuli) if stimuli else None
+    doubts: dict[str, str] = {}
     for run in runs:
-        path = events.get((run.segment, run.repeat))
-        if path is None:
-            continue
-        for doubt in check.check_events(path, run.volumes * run.t_r, run.t_r, durations):
-            doubts.setdefault(doubt, path)
+        rows = shown.get(bids.run_label(run.segment, run.repeat), ())
+        for doubt in check.check_shown(rows, run.volumes * run.t_r, run.t_r, duration_of):
+            doubts.setdefault(doubt, run.bold)
     check.tell(doubts)
 
 
@@ -186,35 +187,41 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--derivatives", type=Path, required=True, help="fMRIPrep's or HCP's tree")
     parser.add_argument("--subject", required=True, help="label, without sub-")
     parser.add_argument("--raw", type=Path, help="raw BIDS data set to compare with")
-    check.add_runs(parser, bids.parse_label, "runs, task-NAME_run-N")
-    parser.add_argument("--movies", type=Path, nargs="*", default=[], help="all movies")
+    parser.add_argument("--bold", type=Path, nargs="*", default=[], help="the runs; default: all")
+    parser.add_argument("--labels", nargs="*", default=[], help="theirs, task-NAME_run-N")
+    check.add_shown(parser)
     parser.add_argument("--output", type=Path, required=True, help="table of the runs, .tsv")
     arguments = parser.parse_args(argv)
     space = arguments.config.get("space") or derivatives.VOLUME
-    paired = check.paired(arguments)
+    labels = [bids.parse_label(label) for label in arguments.labels]
+    asked = dict(zip(map(str, arguments.bold), labels, strict=True))
     every = derivatives.find(arguments.derivatives, arguments.subject, space)
-    keys = {(each.segment, each.repeat): each.key for each in every if not each.fault}
-    absent = [label for label, _ in paired if label not in keys]
+    keys = {str(each.path): each.key for each in every if not each.fault}
+    absent = [path for path in asked if path not in keys]
     if absent:
         raise UserError(
-            f"{arguments.derivatives}: sub-{arguments.subject} has no run {bids.run_label(*absent[0])} in "
-            f"space {space}; plan again"
+            f"{arguments.derivatives}: sub-{arguments.subject} has no run {absent[0]} in space {space}; "
+            "plan again"
         )
+    shown = check.rows_by_file(arguments.presentations)
     runs = find(
         arguments.derivatives,
         arguments.subject,
         space,
         raw=arguments.raw,
-        wanted={keys[label]: label for label, _ in paired} or None,
-        shown=arguments.shown if paired else None,
+        wanted={keys[path]: label for path, label in asked.items()} or None,
+        shown=[bids.parse_label(label) for label in shown] if asked else None,
         start_time=arguments.config.get("start_time"),
     )
-    check_shown(runs, {label: path for label, path in paired if path}, arguments.movies)
+    check_shown(runs, shown, arguments.stimuli)
     content.check_duplicates(run.bold for run in runs)
     bold_runs.write(arguments.output, runs)
     # The BOLD itself is hashed where it is read: in the provenance of each run's series.
     provenance.record(
-        arguments.output, inputs=arguments.events, config=arguments.config, started=started
+        arguments.output,
+        inputs=[arguments.presentations] if arguments.presentations else [],
+        config=arguments.config,
+        started=started,
     )
     print(f"{arguments.subject}: {len(runs)} runs in {runs[0].space}, {runs[0].kind}")
 

@@ -1,15 +1,15 @@
 """Checks of the raw data before anything long starts.
 
-Reads BOLD files of a BIDS data set (with their sidecars), the events of those that show a movie, and the
-movies; writes a list of what was found good, or one line that says what is wrong, where, and how to fix it.
-"""
+Reads BOLD files of a BIDS data set (with their sidecars), what they showed, and the movies; writes a list
+of what was found good, or one line that says what is wrong, where, and how to fix it."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ import numpy as np
 from boldreel import step
 from boldreel.bold.content import check_duplicates
 from boldreel.bold.settings import BoldSettings
-from boldreel.data import atomic, bids, event_files, nifti
-from boldreel.data.presentations import SPEED_SLACK
+from boldreel.data import atomic, bids, movie_files, nifti, presentations
+from boldreel.data.presentations import SPEED_SLACK, Presentation
 from boldreel.errors import UserError
 from boldreel.settings import read
 
@@ -32,24 +32,24 @@ _SAME_SPEED = 5e-4
 def check_run(
     bold_path: Path | str,
     min_volumes: int = BoldSettings.min_volumes,
-    events: Path | str | None = None,
-    movies: dict[str, float] | None = None,
+    shown: Sequence[Presentation] = (),
+    duration_of: Callable[[str], float] | None = None,
     values: bool = True,
 ) -> list[str]:
-    """Check one raw run; the doubts of `check_events`.
+    """Check one raw run; the doubts of `check_shown`.
 
     Parameters
     ----------
     min_volumes : fewer are refused
-    events : what was shown in the run; None for one in which nothing was, or nothing that counts
-    movies : file name to duration (s) of the movies that there are; None leaves movies unchecked
+    shown : what was shown in the run
+    duration_of : duration (s) of a movie by the name that presentations give it; None leaves movies unchecked
     values : look at voxels as well, for which a compressed image has to be read whole
 
     Raises
     ------
     UserError : missing or truncated image, not four-dimensional, too few volumes, NaN or constant
-        values, no or contradicting RepetitionTime, impossible SliceTiming, events past its end, a
-        movie that is missing or shorter than its events.
+        values, no or contradicting RepetitionTime, impossible SliceTiming, presentations past its end, a
+        movie that is missing or shorter than what is shown of it.
     """
     path = Path(bold_path)
     image = nifti.load(path)
@@ -67,9 +67,7 @@ def check_run(
     slice_times(path, sidecar, image.shape, t_r)
     if values:
         _check_values(path, image)
-    if events is None:
-        return []
-    return check_events(Path(events), count * t_r, t_r, movies)
+    return check_shown(shown, count * t_r, t_r, duration_of)
 
 
 def repetition_time(path: Path, sidecar: dict[str, Any]) -> float:
@@ -140,8 +138,11 @@ def _check_values(path: Path, image: Any) -> None:
         )
 
 
-def check_events(
-    events_path: Path, length: float, t_r: float, movies: dict[str, float] | None
+def check_shown(
+    shown: Sequence[Presentation],
+    length: float,
+    t_r: float,
+    duration_of: Callable[[str], float] | None,
 ) -> list[str]:
     """Check what was shown in a run of a length (s).
 
@@ -151,55 +152,49 @@ def check_events(
 
     Raises
     ------
-    UserError : an event past the run's end, a movie that is missing or shorter than its event, rows of which
-        nobody knows which part of a movie they show.
+    UserError : a presentation past the run's end, a movie that is missing or shorter than what is shown of
+        it,
+        rows of which nobody knows which part of a movie they show.
     """
-    events = event_files.read(events_path)
-    ends = (events["onset"] + events["duration"].fillna(0.0)).to_numpy(float)
-    late = np.flatnonzero(ends > length + 0.5 * t_r)
-    if len(late):
-        row = int(late[0])
+    late = next((row for row in shown if row.end > length + 0.5 * t_r), None)
+    if late:
         raise UserError(
-            f"{events_path}: row {events['row'][row]} ends at {ends[row]:g} s, the run after {length:g} s; "
-            "correct onset or duration, or check that the run is whole"
+            f"{late.origin} ends at {late.end:g} s, the run after {length:g} s; correct onset or "
+            "duration, or "
+            "check that the run is whole"
         )
-    if movies is None:
+    if duration_of is None:
         return []
     doubts = []
-    unknown: dict[str, int] = {}
-    for row in events.itertuples():
-        if not isinstance(row.stim_file, str):
-            continue
-        name = Path(row.stim_file).name
-        if name not in movies:
-            raise UserError(
-                f"{events_path}: row {row.row}: movie {name} is not among the data set's stimuli; "
-                "put it into stimuli/ or correct stim_file"
-            )
-        end = row.stim_onset + row.speed * row.duration
-        ratio = _played_at((movies[name] - row.stim_onset) / row.speed, row.duration)
-        if end > movies[name] + 0.5 * t_r:
+    unknown: dict[str, str] = {}
+    for row in shown:
+        name, lasts = row.stimulus, duration_of(row.stimulus)
+        end = row.stimulus_end
+        ratio = _played_at((lasts - row.stimulus_onset) / row.speed, row.duration)
+        if end > lasts + 0.5 * t_r:
             slower = f"; if it was played slower: write speed {ratio:.4f}" if ratio else ""
             raise UserError(
-                f"{events_path}: row {row.row} shows {name} until {end:g} s, the movie lasts "
-                f"{movies[name]:g} s; correct stim_onset or duration, or fetch the whole movie{slower}"
+                f"{row.origin} shows {name} until {end:g} s, the movie lasts {lasts:g} s; correct its "
+                "onset or "
+                f"duration, or fetch the whole movie{slower}"
             )
         if ratio:
-            left = movies[name] - row.stim_onset
+            left = lasts - row.stimulus_onset
             drift = abs(left - row.duration)
             doubts.append(
                 f"{name} is shown for {row.duration:g} s, but its rest lasts {left:g} s; was it played at "
                 f"{ratio:.4f} of its speed? Then onsets drift by {drift:.1f} s: write this speed into a "
-                "column speed of the events"
+                "column speed of the events, or into presentations.rules"
             )
-        if not row.part_known and end < 0.95 * movies[name] - 0.5 * t_r:
+        if not row.part_known and end < 0.95 * lasts - 0.5 * t_r:
             if name in unknown:
                 raise UserError(
-                    f"{events_path}: rows {unknown[name]} and {row.row} show parts of {name}, which lasts "
-                    f"{movies[name]:g} s; write into stim_onset where in the movie each begins (0 if at its "
-                    "beginning)"
+                    f"{unknown[name]} and {row.origin.rsplit(': ', 1)[-1]} show parts of {name}, which lasts "
+                    f"{lasts:g} s; write into stim_onset, or say in presentations.rules, where in the "
+                    "movie each "
+                    "begins (0 if at its beginning)"
                 )
-            unknown[name] = row.row
+            unknown[name] = row.origin
     return doubts
 
 
@@ -210,58 +205,66 @@ def _played_at(film: float, shown: float) -> float | None:
     return next((speed for speed in speeds if abs(ratio / speed - 1) < _SAME_SPEED), None)
 
 
-def tell(doubts: dict[str, Path | str]) -> None:
-    """A line on standard error for each doubt, with the first events file that raises it."""
-    for doubt, path in doubts.items():
-        print(f"warning: {path}: {doubt}", file=sys.stderr)
+def tell(doubts: Mapping[str, str]) -> None:
+    """A line on standard error for each doubt, with the first row that raises it."""
+    for doubt, origin in doubts.items():
+        print(f"warning: {origin}: {doubt}", file=sys.stderr)
 
 
-def movie_durations(movies: Iterable[Path | str]) -> dict[str, float]:
-    """Duration (s) of each movie by file name; UserError for a missing or unreadable one."""
+def durations(stimuli: Path | str) -> Callable[[str], float]:
+    """Gives the duration (s) of a movie by the name that presentations give it.
+
+    stimuli : folder of the movies
+
+    The function raises UserError for a missing or unreadable movie.
+    """
     from boldreel.data import video
 
-    return {Path(path).name: float(video.probe(path)["duration"]) for path in movies}
+    @cache
+    def duration_of(stimulus: str) -> float:
+        return float(video.probe(Path(movie_files.file_of(stimuli, stimulus)))["duration"])
+
+    return duration_of
 
 
-def add_runs(parser: argparse.ArgumentParser, kind: Callable[[str], Any], what: str) -> None:
-    """The words that name runs with and without events: --shown and --events in one order, --others."""
-    parser.add_argument("--shown", type=kind, nargs="*", default=[], help=f"{what}, with events")
-    parser.add_argument("--events", type=Path, nargs="*", default=[], help="theirs, in this order")
-    parser.add_argument("--others", type=kind, nargs="*", default=[], help=f"{what}, without")
+def add_shown(parser: argparse.ArgumentParser) -> None:
+    """The words that say what runs showed: --presentations, --stimuli."""
+    parser.add_argument(
+        "--presentations", type=Path, help="the subject's table of what runs showed"
+    )
+    parser.add_argument("--stimuli", type=Path, help="folder of the movies; default: not checked")
 
 
-def paired(arguments: argparse.Namespace) -> list[tuple[Any, Path | None]]:
-    """(run, its events or None) of what `add_runs` took; UserError if a run or its events are missing."""
-    shown, events = arguments.shown, arguments.events
-    if len(shown) != len(events):
-        raise UserError(
-            f"{len(shown)} runs with --shown, {len(events)} files with --events; give one for each"
-        )
-    return [*zip(shown, events, strict=True), *((run, None) for run in arguments.others)]
+def rows_by_file(table: Path | None) -> dict[str, list[Presentation]]:
+    """{label of a functional run: what it showed}, of whole runs and of stretches of one."""
+    found: dict[str, list[Presentation]] = {}
+    for run in presentations.read(table) if table else ():
+        found.setdefault(run.file, []).extend(run.rows)
+    return found
 
 
 def main(argv: list[str] | None = None) -> None:
     """Check runs, and that no two of them are the same."""
     parser = step.parser(__doc__)
-    add_runs(parser, Path, "raw runs of a subject")
-    parser.add_argument("--movies", type=Path, nargs="*", help="all movies; default: not checked")
+    parser.add_argument("--bold", type=Path, nargs="+", required=True, help="raw runs of a subject")
+    parser.add_argument("--labels", nargs="+", required=True, help="theirs, task-NAME_run-N")
+    add_shown(parser)
     parser.add_argument("--output", type=Path, help="JSON list of the runs that were found good")
     arguments = parser.parse_args(argv)
     settings = read(BoldSettings, arguments.config, "bold")
-    movies = None if arguments.movies is None else movie_durations(arguments.movies)
-    every: list[Path] = []
-    doubts: dict[str, Path | str] = {}
-    for path, events in paired(arguments):
-        for doubt in check_run(path, settings.min_volumes, events, movies):
-            doubts.setdefault(doubt, events or path)
-        every.append(path)
+    duration_of = durations(arguments.stimuli) if arguments.stimuli else None
+    shown = rows_by_file(arguments.presentations)
+    doubts: dict[str, str] = {}
+    for path, label in zip(arguments.bold, arguments.labels, strict=True):
+        rows = shown.get(label, [])
+        for doubt in check_run(path, settings.min_volumes, rows, duration_of):
+            doubts.setdefault(doubt, str(path))
     tell(doubts)
-    check_duplicates(every)
+    check_duplicates(arguments.bold)
     if arguments.output:
-        atomic.write_text(
-            arguments.output, json.dumps([path.name for path in every], indent=1) + "\n"
-        )
-    print(f"{len(every)} runs checked")
+        names = [path.name for path in arguments.bold]
+        atomic.write_text(arguments.output, json.dumps(names, indent=1) + "\n")
+    print(f"{len(arguments.bold)} runs checked")
 
 
 if __name__ == "__main__":

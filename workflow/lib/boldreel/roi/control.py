@@ -7,6 +7,7 @@ positions is an error, since scores of nothing would look like chance.
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -29,6 +30,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--labels", nargs="*", default=[], help="with --runs: task-NAME_run-N of those to take"
     )
+    parser.add_argument(
+        "--stretches",
+        type=json.loads,
+        default=[],
+        metavar="JSON",
+        help="[label, begin, end] of each run that is a stretch of one, else null, in the same order",
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder of series")
     arguments = parser.parse_args(argv)
     settings = read(RoiSettings, arguments.config, "roi")
@@ -38,6 +46,9 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.runs:
         named = [bids.parse_label(Path(label)) for label in arguments.labels]
         sources = [series.source_of(arguments.runs, *label) for label in named]
+    for number, stretch in enumerate(arguments.stretches):
+        if stretch:
+            sources[number] = series.stretch_of(sources[number], *stretch)
     progress = Progress(len(sources), "control series", unit="runs")
     with atomic.folder(arguments.output) as aside:
         for source in sources:

@@ -6,14 +6,12 @@ of a group agree.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    import pandas
+from boldreel.data.presentations import Presentation
 
 # A volume answers what was on screen about this many seconds before (the peak of the canonical response).
 _LAG = 5.0
@@ -43,21 +41,20 @@ class Group:
     same: np.ndarray
 
 
-def shown(events: pandas.DataFrame, count: int, t_r: float, start_time: float) -> Shown:
+def shown(rows: Iterable[Presentation], count: int, t_r: float, start_time: float) -> Shown:
     """What the volumes of a run answer.
 
     Parameters
     ----------
-    events : of the run, as data.event_files.read returns them
+    rows : its presentations
     count : volumes; t_r : s; start_time : time of the first, s from the run's start
     """
     times = start_time + t_r * np.arange(count) - _LAG
     movie, second = np.full(count, "", object), np.zeros(count)
-    for event in events.itertuples():
-        if isinstance(event.movie, str):
-            here = (times >= event.onset) & (times < event.onset + event.duration)
-            movie[here] = event.movie
-            second[here] = event.stim_onset + event.speed * (times[here] - event.onset)
+    for row in rows:
+        here = (times >= row.onset) & (times < row.onset + row.duration)
+        movie[here] = row.movie
+        second[here] = row.stimulus_onset + row.speed * (times[here] - row.onset)
     return Shown(t_r, movie, second)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ class Source:
     """What a run's series are made from: timing in s, confounds "" where there are none.
 
     fmriprep : whether fMRIPrep preprocessed the run
+    begin, end : s of the run that are used; None for no limit
     """
 
     bold: Path
@@ -36,6 +37,21 @@ class Source:
     t_r: float
     start_time: float
     fmriprep: bool = False
+    begin: float | None = None
+    end: float | None = None
+
+    def volumes(self, count: int) -> slice:
+        """The volumes that are used, of a run of `count`; UserError if there are none."""
+        times = self.start_time + self.t_r * np.arange(count) + 1e-6
+        low = -np.inf if self.begin is None else self.begin
+        high = np.inf if self.end is None else self.end
+        used = np.flatnonzero((times >= low) & (times < high))
+        if not len(used):
+            raise UserError(
+                f"{self.bold}: no volume between {low:g} and {high:g} s; correct the times in segments or "
+                "presentations.rules"
+            )
+        return slice(int(used[0]), int(used[-1]) + 1)
 
 
 def extract(bold: np.ndarray, indices: np.ndarray) -> np.ndarray:
@@ -117,8 +133,19 @@ def source_of(runs: Path, segment: str, repeat: int) -> Source:
     return Source(Path(run.bold), run.confounds, segment, repeat, *timing, fmriprep)
 
 
+def stretch_of(source: Source, label: str | None, begin: float | None, end: float | None) -> Source:
+    """A stretch of a run (s of it), under a label of its own."""
+    segment, repeat = bids.parse_label(label) if label else (source.segment, source.repeat)
+    return replace(source, segment=segment, repeat=repeat, begin=begin, end=end)
+
+
 def regressors_of(source: Source, count: int, settings: RoiSettings) -> np.ndarray:
-    """The regressors (count, k) that the section declares; UserError if they cannot be had."""
+    """The regressors (used, k) that the section declares, for the volumes that are used of a run of `count`.
+
+    Raises
+    ------
+    UserError : they cannot be had.
+    """
     if not source.confounds and (settings.confounds != "none" or settings.high_pass):
         raise UserError(
             f"{source.bold}: has no confounds table, which roi.confounds {settings.confounds} needs; "
@@ -128,7 +155,7 @@ def regressors_of(source: Source, count: int, settings: RoiSettings) -> np.ndarr
     if source.confounds:
         chosen = confounds.load(Path(source.confounds), count, settings, source.fmriprep)
     try:
-        return cleaning.regressors(chosen, settings)
+        return cleaning.regressors(chosen[source.volumes(count)], settings)
     except UserError as error:
         raise UserError(f"{source.bold}: {error}") from None
 
@@ -143,6 +170,8 @@ def write(source: Source, positions: Path, settings: RoiSettings, output: Path) 
     surface = source.bold.name.endswith(".dtseries.nii")
     raw, real = (read_cifti if surface else read_volume)(positions, source.bold)
     regressors = regressors_of(source, len(raw), settings)
+    used = source.volumes(len(raw))
+    raw = raw[used]
     series = cleaning.clean(raw, regressors)
     label = bids.run_label(source.segment, source.repeat)
     left = cleaning.degrees_of_freedom(regressors)
@@ -163,7 +192,7 @@ def write(source: Source, positions: Path, settings: RoiSettings, output: Path) 
         series,
         kind="series",
         t_r=source.t_r,
-        start_time=source.start_time,
+        start_time=source.start_time + source.t_r * used.start if used.start else source.start_time,
         run=label,
         segment=source.segment,
         repeat=source.repeat,
@@ -189,6 +218,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--runs", type=Path, help="instead: table of preprocessed runs, .tsv")
     parser.add_argument("--segment", help="with --runs")
     parser.add_argument("--repeat", type=int, default=1, help="with --runs")
+    parser.add_argument(
+        "--label", help="of a stretch of the run, task-NAME_run-N; default: the run's"
+    )
+    parser.add_argument("--begin", type=float, help="s of the run before which nothing is used")
+    parser.add_argument("--end", type=float, help="s of the run from which on nothing is used")
     parser.add_argument("--output", type=Path, required=True, help="series, .npy")
     arguments = parser.parse_args(argv)
     settings = read(RoiSettings, arguments.config, "roi")
@@ -199,6 +233,7 @@ def main(argv: list[str] | None = None) -> None:
         if arguments.bold
         else source_of(arguments.runs, arguments.segment, arguments.repeat)
     )
+    source = stretch_of(source, arguments.label, arguments.begin, arguments.end)
     about = write(source, arguments.positions, settings, arguments.output)
     tables_read = [source.confounds] if source.confounds else []
     provenance.record(

@@ -1,6 +1,6 @@
 """A subject's voxel table: which positions are there, how reliable they are, which are selected.
 
-Reads the positions, the subject's training series and their events; writes voxels.parquet, in the
+Reads the positions, the subject's training series and their presentations; writes voxels.parquet, in the
 order of the positions. Selection is a mask over this fixed order, never a new order.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boldreel import step
-from boldreel.data import arrays, event_files, provenance, tables
+from boldreel.data import arrays, bids, presentations, provenance, tables
 from boldreel.errors import UserError
 from boldreel.roi import reliability, repeats
 from boldreel.roi.settings import RoiSettings
@@ -87,32 +87,25 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--series", type=Path, nargs="+", required=True, help="series of the training runs, .npy"
     )
-    parser.add_argument(
-        "--events",
-        type=Path,
-        nargs="+",
-        required=True,
-        help="events of the same runs, in the same order",
-    )
+    parser.add_argument("--presentations", type=Path, required=True, help="what the runs showed")
     parser.add_argument("--output", type=Path, required=True, help="voxels.parquet")
     arguments = parser.parse_args(argv)
     settings = read(RoiSettings, arguments.config, "roi")
     positions = tables.read(arguments.positions, "positions")
     series = [arrays.load(path, kind="series") for path in arguments.series]
-    if len(series) != len(arguments.events):
-        raise UserError(
-            f"{len(series)} series and {len(arguments.events)} events files; give one for each"
-        )
-    shown = [
-        repeats.shown(event_files.read(path), len(values), meta["t_r"], meta["start_time"])
-        for (values, meta), path in zip(series, arguments.events, strict=True)
-    ]
+    table = {run.label: run for run in presentations.read(arguments.presentations)}
+    shown = []
+    for path, (values, meta) in zip(arguments.series, series, strict=True):
+        run = table.get(bids.run_label(*bids.parse_label(path)))
+        # What the test shows is nobody's repeat here, although a run may show it between.
+        rows = run.of("train", "validation") if run else ()
+        shown.append(repeats.shown(rows, len(values), meta["t_r"], meta["start_time"]))
     groups = repeats.groups(shown)
     frame = build(positions, series, groups, settings)
     tables.write(arguments.output, frame, "voxels")
     provenance.record(
         arguments.output,
-        inputs=[arguments.positions, *arguments.series, *arguments.events],
+        inputs=[arguments.positions, arguments.presentations, *arguments.series],
         config=arguments.config,
         started=started,
     )

@@ -13,6 +13,9 @@ class StimuliSettings:
 
     seed: int = from_workflow(0)
     caption: str | None = from_workflow(None)  # the captioner of `models`
+    folder: str | None = setting(
+        None, "Folder of the movies; null means `stimuli/` in the data set."
+    )
     frame_rate: float = setting(3.0, "Frames per second that are kept.", above=0)
     size: int = by_preset("Edge of the square frames, pixels.", minimum=8)
     clip_duration: float = setting(2.0, "Length of a clip, s.", above=0)

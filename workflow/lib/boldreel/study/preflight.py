@@ -5,8 +5,6 @@ Takes a `Study`; raises UserError, or warns of what is doubtful. Each subject's 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from boldreel.settings import read
 from boldreel.study.study import Study
 
@@ -22,7 +20,7 @@ def check_container(study: Study) -> None:
 
 
 def check_runs(study: Study) -> None:
-    """Check sizes, times, events and movies of the user's raw data.
+    """Check sizes, times, presentations and movies of the user's raw data.
 
     If this environment has none of the library's packages, the jobs do it.
     """
@@ -32,15 +30,14 @@ def check_runs(study: Study) -> None:
         from boldreel.bold import check
     except ImportError:
         return
-    durations = check.movie_durations(study.movies().values())
+    duration_of = check.durations(study.stimuli)
     fewest = study.config["bold"]["min_volumes"]
-    doubts: dict[str, Path | str] = {}
+    doubts: dict[str, str] = {}
     for subject in study.everybody:
         if study.foreign(subject):
             continue
-        shown = study.events(subject)
-        for run in study.runs[subject]:
-            beside = shown.get(run)
-            for doubt in check.check_run(run.bold, fewest, beside, durations, False):
-                doubts.setdefault(doubt, beside or run.bold)
+        for one in study.selected[subject].runs:
+            rows = [row for stretch in one.stretches for row in stretch.rows] if one.named else []
+            for doubt in check.check_run(one.found.path, fewest, rows, duration_of, False):
+                doubts.setdefault(doubt, str(one.found.path))
     check.tell(doubts)

@@ -13,33 +13,50 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from boldreel import configuration, forgotten
-from boldreel.data import bids, derivatives, selection
-from boldreel.data.splits import SPLITS, check_enough, split_of
+from boldreel.data import bids, derivatives, movie_files
+from boldreel.data.presentations import Presentation
+from boldreel.data.splits import SPLITS, check_enough
 from boldreel.errors import UserError
 from boldreel.insilico import design
 from boldreel.insilico.settings import InsilicoSettings
 from boldreel.roi.settings import RoiSettings
 from boldreel.settings import read
-from boldreel.study import bids_filter, movies, subjects
+from boldreel.study import bids_filter, selection, selectors, subjects
+from boldreel.study.presentations import RunSpec
+from boldreel.study.settings import PresentationsSettings
+from boldreel.study.shown import Shown, StudyPresentations
 from boldreel.windows.settings import DECONVOLVED
 
 METHOD = "mindvideo"  # the main method
 
 
 class Run(NamedTuple):
-    """A functional run by segment (BIDS task) and repeat; `bold` is its raw BOLD.
+    """A functional run, or a stretch of one, by segment and repeat; `bold` is its raw BOLD.
 
     If only preprocessed runs exist, `bold` is the preprocessed one.
+
+    splits : of what it shows; none if `segments` does not name it
+    file : segment and repeat of the functional run that it is a stretch of
+    begin, end : s of the functional run that it is; None for no limit
     """
 
     segment: str
     repeat: int
     bold: str
+    splits: tuple[str, ...] = ()
+    file: tuple[str, int] = ("", 0)
+    begin: float | None = None
+    end: float | None = None
 
     @property
     def label(self) -> str:
         """`task-SEGMENT_run-REPEAT`, as files of the results are named."""
         return bids.run_label(self.segment, self.repeat)
+
+    @property
+    def whole(self) -> Run:
+        """The functional run that this is, or is a stretch of."""
+        return self._replace(segment=self.file[0], repeat=self.file[1], begin=None, end=None)
 
 
 class Study:
@@ -93,28 +110,29 @@ class Study:
             if self.engine.startswith("fmriprep")
             else {}
         )
-        self._split = lru_cache(maxsize=None)(self._split_of)
+        self.stimuli = located(config["stimuli"]["folder"] or f"{self.bids}/stimuli")
         self._movies = lru_cache(maxsize=None)(self._find_movies)
+        table = config["presentations"]["table"]
+        self.presentations = StudyPresentations(
+            read(PresentationsSettings, config["presentations"], "presentations"),
+            config["segments"],
+            self._find_events,
+            Path(located(table)) if table else None,
+        )
         # For own data: which runs are used, and which are ignored.
-        self.selected = {
-            subject: self._select(subject)
-            for subject in self.everybody
-            if not self.embedded or self.foreign(subject)
-        }
+        self.selected: dict[str, selection.Selection] = {}
+        if not self.embedded:
+            self._select()
+        for subject in self.everybody:
+            if self.foreign(subject):
+                self.selected[subject] = self._select_foreign(subject)
         self.runs = {subject: self._runs(subject) for subject in self.everybody}
-        self._events = {
-            subject: self._events_of_raw(subject)
-            for subject in self.everybody
-            if self.engine == "derivatives" and not self.foreign(subject)
-        }
         self._check()
 
     def _check(self) -> None:
         """UserError if a split has too few segments, or a member of the cohort has no run to pretrain on."""
         for subject in self.subjects:
-            chosen = self.selected.get(subject)
-            shown = chosen.segments if chosen else [run.segment for run in self.runs[subject]]
-            check_enough(shown, self.config["segments"], f"sub-{subject}")
+            check_enough(self.segments_of(subject), f"sub-{subject}")
         for subject in self.cohort:
             selection.check_left(f"sub-{subject}", self.untested(subject))
 
@@ -152,73 +170,125 @@ class Study:
 
     # Runs and splits
 
-    def _select(self, subject: str) -> selection.Selection:
-        """Which runs of a subject are used.
+    def _find(self, subject: str) -> list[Any]:
+        """All runs of a subject: raw, or preprocessed with the engine `derivatives`."""
+        if self.engine != "derivatives":
+            return list(bids.find_runs(self.bids, subject))
+        assert self.tree is not None  # check_engine: derivatives are named
+        self._known_events[subject] = bids.find_events(self.bids, subject)
+        return list(derivatives.find(self.tree, subject, self.space))
 
-        With existing derivatives, these are the preprocessed runs. A separate tree for the cohort is used for
-        pretraining as a whole: its thousands of files are not opened.
-        """
-        patterns = self.config["segments"]
-        raw = self.engine != "derivatives" and not self.foreign(subject)
-        found: list[Any]
-        if raw:
-            found = list(bids.find_runs(self.bids, subject))
+    def _find_events(self, subject: str, run: Any) -> Path | None:
+        """The events file of a run: next to its raw BOLD, or further up in the raw data set."""
+        if self.engine != "derivatives":
+            found = bids.events_of(run.path)
         else:
-            tree = self.cohort_tree if self.foreign(subject) else self.tree
-            assert tree is not None  # check_engine: derivatives are named
-            found = list(derivatives.find(tree, subject, self.space))
-        if self.foreign(subject):
-            return selection.choose(found, patterns, lambda run: "")
+            beside = None if run.fault else self._known_events[subject].get(run.key)
+            found = beside or bids.events_of(bids.raw_name(run.path, self.bids))
+        bids.check_source(found)
+        return found if found.exists() else None
+
+    def _select(self) -> None:
+        """Find the runs of everybody in the data set, what they show, and which of them are used."""
+        own = [subject for subject in self.everybody if not self.foreign(subject)]
+        self._known_events: dict[str, dict[tuple[str, str, int], Path]] = {}
+        self.presentations.read({subject: self._find(subject) for subject in own})
+        for subject in own:
+            self.selected[subject] = self._select_own(subject)
+
+    def _select_own(self, subject: str) -> selection.Selection:
+        """Which runs of a subject are used; with existing derivatives, these are the preprocessed runs."""
+        raw = self.engine != "derivatives"
+        shown = self.presentations.runs[subject]
         if not raw:
-            keys = [run.key for run in found if not run.fault]
+            keys = [one.found.key for one in shown if not one.found.fault]
             of_raw = bids.run_keys(self.bids, subject)
-            selection.check_preprocessed(f"sub-{subject}", of_raw, keys, patterns)
+            selection.check_preprocessed(
+                f"sub-{subject}", of_raw, keys, lambda key: self._names_raw(subject, key)
+            )
 
         def fault_of(run: Any) -> str:
             return selection.fault(run.path, self.config["bold"]["min_volumes"], raw)
 
         return selection.choose(
-            found,
-            patterns,
+            shown,
             fault_of if subject in self.cohort else None,
             lambda run: bids_filter.left_out(self._filter, run.path),
         )
 
+    def _names_raw(self, subject: str, key: tuple[str, str, int]) -> bool:
+        """Whether `segments` names a raw run (bids.run_key) as a whole, and nothing excludes it."""
+        task, session, number = key
+        entities = {"subject": subject, "task": task, "run": str(number)}
+        return self.presentations.names_run(entities | ({"session": session} if session else {}))
+
+    def _select_foreign(self, subject: str) -> selection.Selection:
+        """A separate tree for the cohort is used as a whole: its thousands of files are not opened."""
+        assert self.cohort_tree is not None
+        found = derivatives.find(self.cohort_tree, subject, self.space)
+        shown = [
+            Shown(run, RunSpec(run.segment, run.repeat, {}, str(run.path)), False, ())
+            for run in found
+        ]
+        return selection.choose(shown, lambda run: "")
+
     def _runs(self, subject: str) -> list[Run]:
         if subject in self.selected:
-            found = self.selected[subject].runs
-            for run in found:
-                bids.check_source(run.path)
-            return [Run(run.segment, run.repeat, str(run.path)) for run in found]
+            runs = []
+            for one in self.selected[subject].runs:
+                bids.check_source(one.found.path)
+                runs += _runs_of(one)
+            return sorted(runs, key=lambda run: (bids.natural(run.segment), run.repeat))
         assert self.insilico is not None
-        func = f"{self.bids}/sub-{subject}/func/sub-{subject}"
         return [
-            Run(segment, repeat, f"{func}_task-{segment}_run-{repeat}_bold.nii")
+            Run(
+                segment,
+                repeat,
+                self._simulated(subject, segment, repeat),
+                self._split_of(segment),
+                (segment, repeat),
+            )
             for segment, repeat in design.runs(self.insilico, subject)
         ]
 
-    def _split_of(self, segment: str) -> str | None:
-        return split_of(segment, self.config["segments"])
+    def _simulated(self, subject: str, segment: str, repeat: int) -> str:
+        """The BOLD of a run of the demo."""
+        return f"{self.bids}/sub-{subject}/func/sub-{subject}_task-{segment}_run-{repeat}_bold.nii"
+
+    def _split_of(self, segment: str) -> tuple[str, ...]:
+        """The split of a segment of the demo, whose movies are named like their segments."""
+        movie = Presentation(0.0, 1.0, f"{segment}.mp4")
+        entities = {"task": segment}
+        _, (stretch,) = selectors.assign(
+            self.presentations.chosen, [segment], entities, [movie], 0.0
+        )
+        return tuple(row.split for row in stretch.rows if row.split)
 
     def runs_of(self, subject: str, *splits: str) -> list[Run]:
         """A subject's runs: all of them, or those of the named splits; validation is removed from train."""
         every = self.runs[subject]
-        return [run for run in every if self._split(run.segment) in splits] if splits else every
+        return [run for run in every if any(s in splits for s in run.splits)] if splits else every
+
+    def files_of(self, subject: str, *splits: str) -> list[Run]:
+        """The functional runs of a subject, each once, whatever stretches it is cut into."""
+        return list(
+            dict.fromkeys(run.whole._replace(splits=()) for run in self.runs_of(subject, *splits))
+        )
 
     def named(self, subject: str) -> list[Run]:
-        """A subject's runs that `segments` names; the others are for pretraining only."""
-        return self.runs_of(subject, *SPLITS)
+        """A subject's functional runs that `segments` names; the others are for pretraining only."""
+        return self.files_of(subject, *SPLITS)
 
     def unnamed(self, subject: str) -> list[Run]:
         """A subject's runs that `segments` does not name."""
-        return [run for run in self.runs[subject] if self._split(run.segment) is None]
+        return [run for run in self.runs[subject] if not run.splits]
 
     def untested(self, subject: str) -> list[Run]:
-        """A subject's runs outside the test split, which may be fitted, rest included.
+        """A subject's runs that show nothing of the test split, which may be fitted, rest included.
 
         For a member of the pretraining cohort these are all intact runs, named by `segments` or not.
         """
-        return [run for run in self.runs[subject] if self._split(run.segment) != "test"]
+        return [run for run in self.runs[subject] if "test" not in run.splits]
 
     def counted(self) -> dict[str, int]:
         """Number of runs of all subjects by split."""
@@ -227,42 +297,47 @@ class Study:
             for split in SPLITS
         }
 
-    # Events and movies
+    def segments_of(self, subject: str) -> dict[str, set[str]]:
+        """{split: segments} of a subject."""
+        return {split: {run.segment for run in self.runs_of(subject, split)} for split in SPLITS}
 
-    def _events_of_raw(self, subject: str) -> dict[tuple[str, int], Path]:
-        """{(segment, repeat): events file} of adopted runs, from the raw data set."""
-        known = bids.find_events(self.bids, subject)
-        shown: dict[tuple[str, int], Path] = {}
-        for run in self.selected[subject].runs:
-            path = known.get(run.key)
-            if path is None and self._split(run.segment):
-                inherited = bids.events_of(bids.raw_name(run.path, self.bids))
-                path = inherited if inherited.exists() else None
-            if path is not None:
-                shown[run.segment, run.repeat] = path
-        return shown
+    # Presentations and movies
 
-    def events(self, subject: str, *splits: str) -> dict[Run, str]:
-        """{run: events file} of a subject's runs in these splits (default: all), in the order of the runs."""
-        return {
-            run: self._events_of(subject, run) for run in self.runs_of(subject, *(splits or SPLITS))
-        }
-
-    def _events_of(self, subject: str, run: Run) -> str:
-        """The events file of a run: next to its raw BOLD, or further up in the raw data set."""
-        if self.embedded:
-            return run.bold.split("_bold.nii")[0] + "_events.tsv"
-        if subject not in self._events:
-            found: Path = bids.events_of(run.bold)
-        elif (run.segment, run.repeat) in self._events[subject]:
-            found = self._events[subject][run.segment, run.repeat]
-        else:
-            raise UserError(
-                f"{self.bids}/sub-{subject}: no events file for {run.label}; write its _events.tsv, or "
-                "remove its task from `segments`"
+    def specs(self, subject: str) -> list[RunSpec]:
+        """What a subject's table of presentations is made from, a run each, used or excluded."""
+        if subject in self.presentations.runs:
+            return [
+                one.spec
+                for one in self.presentations.runs[subject]
+                if one.named or (one.spec.excluded and one.stretches[0].rows)
+            ]
+        return [
+            RunSpec(
+                *(run.segment, run.repeat),
+                {"subject": subject, "task": run.segment, "run": str(run.repeat)},
+                run.bold,
+                run.bold.removesuffix("_bold.nii") + "_events.tsv",
             )
-        bids.check_source(found)
-        return str(found)
+            for run in self.runs_of(subject, *SPLITS)
+        ]
+
+    def events(self, subject: str) -> list[str]:
+        """The files that a subject's table of presentations is made from."""
+        if self.presentations.table:
+            return [str(self.presentations.table)]
+        return list(dict.fromkeys(spec.events or spec.path for spec in self.specs(subject)))
+
+    def table_settings(self) -> dict[str, Any]:
+        """What decides, besides events, about the tables of presentations: for study.table."""
+        section = self.config["presentations"]
+        _, full_names = self.presentations.named_movies
+        return {
+            **{key: section[key] for key in ("rules", "guard")},
+            "table": str(self.presentations.table or "") or None,
+            "segments": self.config["segments"],
+            "held": self.presentations.held,
+            "full_names": full_names,
+        }
 
     def movies(self, *splits: str) -> dict[str, str]:
         """{movie: its file} of everything shown in these splits (default: all).
@@ -277,14 +352,19 @@ class Study:
             return {
                 name: f"{self.bids}/stimuli/{name}.mp4"
                 for name in design.segments(self.insilico)
-                if self._split(name) in splits
+                if any(split in splits for split in self._split_of(name))
             }
-        paths = [path for name in self.subjects for path in self.events(name, *splits).values()]
-        shown = sorted(movies.shown(paths).items())
-        files = {name: movies.file_of(self.bids, stim_file) for name, stim_file in shown}
+        shown = {
+            row.stimulus
+            for subject in self.subjects
+            for one in self.presentations.used(subject)
+            for row in one.of(*splits)
+        }
+        names, _ = self.presentations.named_movies
+        files = {names[each]: movie_files.file_of(self.stimuli, each) for each in shown}
         for path in files.values():
             bids.check_source(path)
-        return files
+        return dict(sorted(files.items()))
 
     def annotations(self, names: Iterable[str] | None = None) -> list[str]:
         """Existing annotation tables next to the movies (all, or those named)."""
@@ -335,3 +415,21 @@ class Study:
     def shards(self) -> range:
         """Numbers of the shards that a subject's test clips are split into."""
         return range(int(self.config["reconstruct"]["shards"]))
+
+
+def _runs_of(one: Shown) -> list[Run]:
+    """The runs, or stretches of runs, of one run that is used."""
+    file = one.spec.segment, one.spec.repeat
+    if not one.named:
+        return [Run(*file, str(one.found.path), (), file)]
+    return [
+        Run(
+            *bids.parse_label(each.label),
+            str(one.found.path),
+            tuple(split for split in SPLITS if each.of(split)),
+            file,
+            each.begin,
+            each.end,
+        )
+        for each in one.stretches
+    ]

@@ -1,8 +1,8 @@
 """Windows: which volumes hold each clip's response, one row per clip and run.
 
-Reads a subject's series, events and clips and the chosen lag and window; writes windows.parquet.
+Reads a subject's series, presentations and clips and the chosen lag and window; writes windows.parquet.
 A window is ``window`` volumes from ``first_volume`` on, inside its run, whose last volume is repeated
-beyond its end. Splits are by whole segment; a clip in two splits is refused.
+beyond its end. A clip in two splits is refused.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from boldreel import step
 from boldreel.data import documents, provenance, tables
-from boldreel.data.splits import check_patterns
 from boldreel.errors import UserError
 from boldreel.settings import read
 from boldreel.windows import clock, runs
@@ -58,7 +57,7 @@ def build(
             if before[0] != run.split:
                 raise UserError(
                     f"clip {clip} is shown in {before[1]} ({before[0]}) and in {run.segment} "
-                    f"({run.split}); put both segments into one split"
+                    f"({run.split}); choose other splits, or set presentations.overlap: drop-from-train"
                 )
             rows.append(
                 {
@@ -91,7 +90,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = step.parser(__doc__)
     arguments.add_argument("--choice", type=Path, required=True)
     arguments.add_argument("--series", type=Path, nargs="+", required=True, metavar="NPY")
-    arguments.add_argument("--events", type=Path, nargs="+", required=True, metavar="TSV")
+    arguments.add_argument("--presentations", type=Path, required=True, metavar="TSV")
     arguments.add_argument("--clips", type=Path, required=True)
     arguments.add_argument("--output", type=Path, required=True)
     args = arguments.parse_args(argv)
@@ -99,8 +98,7 @@ def main(argv: list[str] | None = None) -> None:
     lag, window = read_choice(args.choice)
     clips = tables.read(args.clips, "clips")
     settings = read(WindowsSettings, args.config, "windows")
-    patterns = check_patterns(settings.segments)
-    shown = runs.load_runs(args.series, args.events, clips, patterns)
+    shown = runs.load_runs(args.series, args.presentations, clips)
     frame, outside = build(clips, shown, lag, window)
     tables.write(args.output, frame, "windows")
     print(
@@ -110,7 +108,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     provenance.record(
         args.output,
-        inputs=[args.choice, args.clips, *args.events],
+        inputs=[args.choice, args.clips, args.presentations],
         config=asdict(settings),
         started=started,
         extra={"outside": outside},

@@ -1,12 +1,13 @@
 """The movie clock: which volumes of a run hold the response to which clip.
 
-Takes clips, a run's events and its timing; returns, per clip that was shown whole, when it came on and
+Takes clips, a run's presentations and its timing; returns, per clip that was shown whole, when it came on and
 which volume its window begins with. All times in s.
 
 The clock in four points:
 - volume k of a run is at start_time + k * t_r from the run's start, where start_time is the reference
   time within the first TR that slice-time correction moved the data to (BIDS' StartTime; 0 without);
-- a clip that begins at movie time s comes on at event onset + (s - stim_onset) / speed, where speed is 1
+- a clip that begins at movie time s comes on at onset + (s - stimulus_onset) / speed of its presentation,
+where speed is 1
   unless the film was played faster or slower than its file;
 - the lag is counted from there to a volume's time: a window begins with the volume nearest to
   clip onset + lag, of two equally near ones with the later, since blood comes late;
@@ -16,10 +17,13 @@ The clock in four points:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from boldreel.data.presentations import Presentation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,33 +45,31 @@ class Shown:
     onsets: np.ndarray
 
 
-def clip_onsets(clips: pd.DataFrame, events: pd.DataFrame) -> Shown:
+def clip_onsets(clips: pd.DataFrame, shown: Iterable[Presentation]) -> Shown:
     """When each clip came on.
 
     Parameters
     ----------
     clips : table "clips"; its row numbers 0 to n - 1 are what Shown.rows counts
-    events : of one run (data.event_files.read): onset, duration, stim_onset, speed, movie
+    shown : the presentations of one run
 
     Returns
     -------
-    Shown, without the clips that an event shows in part only
+    Shown, without the clips of which a presentation shows a part only
     """
     movie = clips["movie"].to_numpy()
     start = clips["start"].to_numpy()
     end = start + clips["duration"].to_numpy()
     rows, onsets = [], []
-    for event in events.itertuples():
-        if not isinstance(event.movie, str):
-            continue
+    for one in shown:
         whole = (
-            (movie == event.movie)
-            & (start >= event.stim_onset - _SLACK)
-            & (end <= event.stim_onset + event.speed * event.duration + _SLACK)
+            (movie == one.movie)
+            & (start >= one.stimulus_onset - _SLACK)
+            & (end <= one.stimulus_end + _SLACK)
         )
         found = np.flatnonzero(whole)
         rows.append(found)
-        onsets.append(event.onset + (start[found] - event.stim_onset) / event.speed)
+        onsets.append(one.onset + (start[found] - one.stimulus_onset) / one.speed)
     if not rows:
         return Shown(np.zeros(0, np.int64), np.zeros(0))
     joined = np.concatenate(onsets)

@@ -1,6 +1,6 @@
 """The haemodynamic response of each area: learnt on training segments, or the canonical one.
 
-Reads the subject's areas and, to learn from, series, events and features of training segments; writes
+Reads the subject's areas and, to learn from, series, presentations and features of training segments; writes
 hrf.tsv, one row per area and delay (s), each response 1 at its largest. A run of another split is not
 opened, validation included: the sweep is scored on it.
 
@@ -28,7 +28,6 @@ import numpy as np
 
 from boldreel import step
 from boldreel.data import provenance, tables
-from boldreel.data.splits import check_patterns
 from boldreel.errors import UserError
 from boldreel.settings import read
 from boldreel.training.progress import Progress
@@ -167,7 +166,9 @@ def learn(
     x = np.concatenate([design for _, design, _ in shown])
     scale = float(np.sqrt((x**2).sum(axis=1).mean()))
     if not scale:
-        raise UserError("windows.hrf: nothing was on screen in any training run; check the events")
+        raise UserError(
+            "windows.hrf: nothing was on screen in any training run; check the presentations"
+        )
     x = (x / scale).astype(np.float32)
     y = np.concatenate([values - values.mean(axis=0) for _, _, values in shown]).astype(np.float32)
     segments = np.concatenate([[segment] * len(values) for segment, _, values in shown])
@@ -309,11 +310,12 @@ def _learn_from(
     args: Namespace, settings: WindowsSettings, voxels: pd.DataFrame
 ) -> dict[str, Learnt]:
     """`learn` from the files of a subject."""
-    if not args.series or args.clips is None:
-        raise UserError("windows.hrf.mode is kernel; give --series, --events, --clips, --features")
+    if not args.series or args.clips is None or args.presentations is None:
+        raise UserError(
+            "windows.hrf.mode is kernel; give --series, --presentations, --clips, --features"
+        )
     clips = tables.read(args.clips, "clips")
-    patterns = check_patterns(settings.segments)
-    shown = runs.load_runs(args.series, args.events, clips, patterns, splits=("train",))
+    shown = runs.load_runs(args.series, args.presentations, clips, splits=("train",))
     runs.check_positions(shown, len(voxels), args.voxels)
     movies = {movie for run in shown for movie in run.movies}
     features = runs.clip_features(clips, args.features, movies)
@@ -346,7 +348,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--voxels", type=Path, required=True)
     arguments.add_argument("--output", type=Path, required=True, help="hrf.tsv")
     arguments.add_argument("--series", type=Path, nargs="*", default=[], metavar="NPY")
-    arguments.add_argument("--events", type=Path, nargs="*", default=[], metavar="TSV")
+    arguments.add_argument("--presentations", type=Path, help="with --series")
     arguments.add_argument("--clips", type=Path, help="with --series")
     arguments.add_argument("--features", type=Path, nargs="*", default=[], metavar="DIR")
     args = arguments.parse_args(argv)
@@ -357,7 +359,7 @@ def main(argv: list[str] | None = None) -> None:
     found: dict[str, Learnt] = {}
     if settings.hrf.mode in LEARNT:
         found = _learn_from(args, settings, voxels)
-        inputs += [args.clips, *args.series, *args.events, *args.features]
+        inputs += [args.clips, args.presentations, *args.series, *args.features]
     areas = list(dict.fromkeys(voxels["area"].tolist()))
     frame = table(areas, found, settings.hrf.length)
     tables.write(args.output, frame, "hrf")

@@ -1,20 +1,21 @@
 """Runs as this stage sees them: series, timing, and the clips that were shown.
 
-Takes series files, events files and the clips table; returns one ShownRun per run whose segment is in
-a wanted split, series memory-mapped. Files of other splits are not opened.
+Takes series files, the table of presentations and the clips table; returns one ShownRun per run that shows
+something of a wanted split, series memory-mapped. Files of other splits are not opened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldreel.data import arrays, bids, event_files, features
-from boldreel.data.splits import SPLITS, split_of
+from boldreel.data import arrays, bids, features
+from boldreel.data import presentations as presentation_table
+from boldreel.data.splits import SPLITS
 from boldreel.errors import UserError
 from boldreel.windows import clock
 
@@ -44,72 +45,72 @@ class ShownRun:
 
 def load_runs(
     series: Sequence[Path],
-    events: Sequence[Path],
+    presentations: Path,
     clips: pd.DataFrame,
-    patterns: Mapping[str, Sequence[str]],
     splits: Collection[str] = SPLITS,
 ) -> list[ShownRun]:
-    """The runs of the wanted splits, by segment and repeat.
+    """The runs of the wanted splits, by segment, repeat and split.
 
     Parameters
     ----------
-    series : files named by run; segments that no pattern names are passed over
-    events : of each of them, in the same order, whatever their names: one may apply to several runs
+    series : files named by run; runs that show nothing in these splits are passed over
+    presentations : the subject's table of what they showed (data.presentations)
+
+    Returns
+    -------
+    One ShownRun for each split that a run shows something of: mostly one.
 
     Raises
     ------
-    UserError : a run without events or timing, two files for one run, events that show no known clip.
+    UserError : a series of a run that the table does not have, or without timing; two files for one run;
+        presentations that show no known clip.
     """
-    if len(series) != len(events):
-        raise UserError(f"{len(series)} series and {len(events)} events files; give one for each")
-    found: dict[tuple[str, int], ShownRun] = {}
-    for path, shown_in in zip(series, events, strict=True):
-        segment, repeat = key = bids.parse_label(path)
-        split = split_of(segment, patterns)
-        if split is None or split not in splits:
-            continue
-        if key in found:
-            raise UserError(f"{path}: the same run as {found[key].path}; give each run once")
-        if bids.parse_entities(shown_in.name).get("task", segment) != segment:
-            raise UserError(
-                f"{path}: {shown_in} is of another task; give events in the order of series"
+    table = {run.label: run for run in presentation_table.read(presentations)}
+    found: dict[tuple[str, int, str], ShownRun] = {}
+    paths: dict[str, Path] = {}
+    for path in series:
+        segment, repeat = bids.parse_label(path)
+        label = bids.run_label(segment, repeat)
+        if label not in table:
+            raise UserError(f"{path}: {presentations} has no run {label}; make the table again")
+        if label in paths:
+            raise UserError(f"{path}: the same run as {paths[label]}; give each run once")
+        paths[label] = path
+        for split in splits:
+            rows = table[label].of(split)
+            if not rows or table[label].excluded:
+                continue
+            values, meta = arrays.load(path, kind="series")
+            t_r = float(meta["t_r"])
+            if not t_r > 0:
+                raise UserError(f"{path}: t_r is {t_r} s in its sidecar; make the series again")
+            shown = clock.clip_onsets(clips, rows)
+            if not len(shown.rows):
+                names = ", ".join(sorted({row.stimulus for row in rows}))
+                raise UserError(
+                    f"{rows[0].origin or presentations}: {label} shows {names}, but no whole clip of that "
+                    "is in the "
+                    "clips table; check stimulus, its onset and duration"
+                )
+            found[segment, repeat, split] = ShownRun(
+                label=label,
+                segment=segment,
+                repeat=repeat,
+                split=split,
+                values=values,
+                t_r=t_r,
+                start_time=float(meta["start_time"]),
+                shown=shown,
+                movies=frozenset(clips["movie"].iloc[shown.rows]),
+                path=path,
             )
-        values, meta = arrays.load(path, kind="series")
-        t_r = float(meta["t_r"])
-        if not t_r > 0:
-            raise UserError(f"{path}: t_r is {t_r} s in its sidecar; make the series again")
-        table = event_files.read(shown_in)
-        if not table["stim_file"].notna().any():
-            raise UserError(
-                f"{shown_in}: stim_file is n/a in every row; name the movie that was shown, or "
-                "take the run's task out of segments"
-            )
-        shown = clock.clip_onsets(clips, table)
-        movies = frozenset(clips["movie"].iloc[shown.rows])
-        if not len(shown.rows):
-            names = ", ".join(sorted({name for name in table["movie"] if isinstance(name, str)}))
-            raise UserError(
-                f"{shown_in}: shows {names}, but no whole clip of that is in the clips table; "
-                "check stim_file, stim_onset and duration"
-            )
-        found[key] = ShownRun(
-            label=bids.run_label(segment, repeat),
-            segment=segment,
-            repeat=repeat,
-            split=split,
-            values=values,
-            t_r=t_r,
-            start_time=float(meta["start_time"]),
-            shown=shown,
-            movies=movies,
-            path=path,
-        )
     if not found:
         raise UserError(
-            f"no series of a {' or '.join(sorted(splits))} segment; check the patterns in segments "
-            f"(the first series given is {series[0].stem if series else 'missing'})"
+            f"no series of a {' or '.join(sorted(splits))} run; check `segments` (the first series given is "
+            f"{series[0].stem if series else 'missing'})"
         )
-    return [found[key] for key in sorted(found, key=lambda key: (bids.natural(key[0]), key[1]))]
+    order = sorted(found, key=lambda key: (bids.natural(key[0]), key[1], SPLITS.index(key[2])))
+    return [found[key] for key in order]
 
 
 def check_positions(shown: Sequence[ShownRun], positions: int, source: Path) -> None:

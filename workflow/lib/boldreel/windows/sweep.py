@@ -1,6 +1,6 @@
 """Choose lag and window of a subject on held-out training segments.
 
-Reads the subject's series, clips, features and events; writes sweep.tsv (a score for every lag and
+Reads the subject's series, clips, features and presentations; writes sweep.tsv (a score for every lag and
 window) and choice.json (the chosen lag in s and window in volumes, and how sure that is). Ridge
 regression predicts the clips' CLIP embeddings (mean over frames, and text) from the mean of the
 repeats, is fitted on training segments and scored on validation segments. Series of test segments
@@ -31,7 +31,6 @@ import numpy as np
 
 from boldreel import step
 from boldreel.data import documents, provenance, tables
-from boldreel.data.splits import check_patterns
 from boldreel.errors import UserError
 from boldreel.settings import read
 from boldreel.training.progress import Progress
@@ -95,7 +94,8 @@ def prepare(
             if before[0] != run.split:
                 raise UserError(
                     f"clip {clips['clip'].iloc[row]} is shown in {before[1]} ({before[0]}) and in "
-                    f"{run.segment} ({run.split}); put both segments into one split"
+                    f"{run.segment} ({run.split}); choose other splits, or set presentations.overlap: "
+                    "drop-from-train"
                 )
     rows = np.array(sorted(split_of), dtype=np.int64)
     split = np.array([split_of[row][0] for row in rows])
@@ -287,17 +287,14 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--voxels", type=Path, required=True)
     arguments.add_argument("--clips", type=Path, required=True)
     arguments.add_argument("--features", type=Path, nargs="+", required=True, metavar="DIR")
-    arguments.add_argument("--events", type=Path, nargs="+", required=True, metavar="TSV")
+    arguments.add_argument("--presentations", type=Path, required=True, metavar="TSV")
     arguments.add_argument("--output-table", type=Path, required=True)
     arguments.add_argument("--output-choice", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
     settings = read(WindowsSettings, args.config, "windows")
-    patterns = check_patterns(settings.segments)
     clips = tables.read(args.clips, "clips")
-    shown = runs.load_runs(
-        args.series, args.events, clips, patterns, splits=("train", "validation")
-    )
+    shown = runs.load_runs(args.series, args.presentations, clips, splits=("train", "validation"))
     voxels = tables.read(args.voxels, "voxels")
     columns = np.flatnonzero((voxels["selected"] & voxels["present"]).to_numpy())
     if not len(columns):
@@ -331,7 +328,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     provenance.record(
         args.output_choice,
-        inputs=[args.clips, args.voxels, *(run.path for run in shown)],
+        inputs=[args.clips, args.voxels, args.presentations, *(run.path for run in shown)],
         config=asdict(settings),
         seed=settings.seed,
         started=started,

@@ -1,9 +1,9 @@
 """Which runs of a subject are used, and why the others are not.
 
-Takes the runs that were found and the patterns of `segments`; returns those to use and those to ignore.
-Runs that `segments` names are used, and any fault in one of them stops the plan. For a member of the
-pretraining cohort all other intact runs, of rest or of any task, are used as well. Standard library only:
-the Snakefile lists the runs of a thousand subjects with it.
+Takes the runs that were found with what they showed; returns those to use and those to ignore. Runs that
+`segments` names are used, and any fault in one of them stops the plan. For a member of the pretraining cohort
+all other intact runs, of rest or of any task, are used as well. Standard library only: the Snakefile lists
+the runs of a thousand subjects with it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
 
 from boldreel.data import bids, headers
-from boldreel.data.splits import split_of
 from boldreel.errors import UserError
+from boldreel.study.shown import Found, Shown
 
 Key = tuple[str, str, int]
 _MOST_SUBJECTS = 5  # whose ignored runs are listed one by one
@@ -23,70 +22,71 @@ _MOST_RUNS = 8
 _UNNAMED = "not named in segments"
 
 
-class Candidate(Protocol):
-    """A raw run (bids.Run) or a preprocessed one (derivatives.Found)."""
-
-    @property
-    def segment(self) -> str: ...
-    @property
-    def repeat(self) -> int: ...
-    @property
-    def path(self) -> Path: ...
-    @property
-    def fault(self) -> str: ...
-
-
-R = TypeVar("R", bound=Candidate)
-
-
 @dataclass(frozen=True)
-class Selection(Generic[R]):
+class Selection:
     """runs : those that count, in their order; ignored : the others, and why."""
 
-    runs: list[R]
-    ignored: list[tuple[R, str]]
-
-    @property
-    def segments(self) -> list[str]:
-        """The segment of every run, including ignored ones."""
-        return [run.segment for run in (*self.runs, *(run for run, _ in self.ignored))]
+    runs: list[Shown]
+    ignored: list[tuple[Found, str]]
 
 
 def choose(
-    runs: Iterable[R],
-    patterns: Mapping[str, Sequence[str]],
-    fault_of: Callable[[R], str] | None = None,
-    left_out: Callable[[R], str] = lambda run: "",
-) -> Selection[R]:
+    runs: Iterable[Shown],
+    fault_of: Callable[[Found], str] | None = None,
+    left_out: Callable[[Found], str] = lambda run: "",
+) -> Selection:
     """The runs that are used.
 
     Parameters
     ----------
-    patterns : of `segments`, as in splits.split_of
     fault_of : for a member of the pretraining cohort, the fault of a run that no split names, or nothing;
         None for other subjects, whose runs outside the splits are not used
     left_out : why a run is excluded, or nothing
 
     Raises
     ------
-    UserError : a run that `segments` names cannot be told from another one.
+    UserError : a run that `segments` names cannot be told from another one, or shows nothing.
     """
-    chosen = Selection[R]([], [])
-    for run in runs:
-        named = split_of(run.segment, patterns) is not None
-        if why := left_out(run):
+    chosen = Selection([], [])
+    for one in runs:
+        run = one.found
+        if why := one.ignored or left_out(run):
             chosen.ignored.append((run, why))
-        elif named and run.fault:
+        elif one.named and run.fault:
             raise UserError(run.fault)
-        elif named:
-            chosen.runs.append(run)
+        elif one.named:
+            _check_shows(one)
+            chosen.runs.append(one)
         elif fault_of is None:
             chosen.ignored.append((run, _UNNAMED))
         elif wrong := _reason(run.fault) or fault_of(run):
             chosen.ignored.append((run, f"{_UNNAMED}, {wrong}"))
         else:
-            chosen.runs.append(run)
+            chosen.runs.append(one)
     return chosen
+
+
+def _check_shows(one: Shown) -> None:
+    """UserError for a run that `segments` names and of which nobody knows what it showed."""
+    if any(row.split for stretch in one.stretches for row in stretch.rows):
+        return
+    name = f"task-{one.found.segment}"
+    if one.dropped:
+        raise UserError(
+            f"{one.found.path}: all that it shows is shown in a later split as well, and nothing is left for "
+            "training; change `segments`"
+        )
+    if one.spec.events is None:
+        raise UserError(
+            f"{one.found.path}: no events file for this run; write its _events.tsv, say in "
+            "presentations.rules "
+            f"what it showed, or remove {name} from `segments`"
+        )
+    raise UserError(
+        f"{one.spec.events}: no row shows a movie, but `segments` names the run; name the movie in "
+        "stim_file, say in "
+        f"presentations.rules what it showed, or remove {name} from `segments`"
+    )
 
 
 def fault(path: Path, min_volumes: int, raw: bool) -> str:
@@ -117,12 +117,12 @@ def check_preprocessed(
     whose: str,
     raw: Iterable[Key],
     preprocessed: Iterable[Key],
-    patterns: Mapping[str, Sequence[str]],
+    named: Callable[[Key], bool],
 ) -> None:
     """UserError if a raw run named by `segments` has no preprocessed run (both by bids.run_key)."""
     there = set(preprocessed)
     for task, session, number in sorted(raw):
-        if (task, session, number) in there or split_of(task, patterns) is None:
+        if (task, session, number) in there or not named((task, session, number)):
             continue
         near = [key[1] for key in there if (key[0], key[2]) == (task, number)]
         hint = f" (there is one {_session(near[0])})" if near else ""
@@ -132,7 +132,7 @@ def check_preprocessed(
         )
 
 
-def told(ignored: Mapping[str, Sequence[tuple[Candidate, str]]]) -> list[str]:
+def told(ignored: Mapping[str, Sequence[tuple[Found, str]]]) -> list[str]:
     """Lines about the ignored runs of subjects (label -> runs): one each for a few, one for all others."""
     concerned = {subject: runs for subject, runs in ignored.items() if runs}
     listed = list(concerned)[:_MOST_SUBJECTS]
@@ -150,7 +150,7 @@ def _session(label: str) -> str:
     return f"of ses-{label}" if label else "without a session"
 
 
-def _list(ignored: Sequence[tuple[Candidate, str]]) -> str:
+def _list(ignored: Sequence[tuple[Found, str]]) -> str:
     reasons: dict[str, list[str]] = {}
     for run, why in ignored:
         known = run.segment and not run.fault
