@@ -9,11 +9,13 @@ EMBEDDED_ENGINE = section(
 rule bold_check:
     """Refuse raw data that cannot be right, before anything long starts."""
     input:
-        shown=lambda wildcards: raw_bold(study.named(wildcards.subject)),
-        others=lambda wildcards: raw_bold(study.unnamed(wildcards.subject)),
-        sidecars=lambda wildcards: sidecars(raw_bold(study.runs[wildcards.subject])),
-        events=lambda wildcards: events(wildcards.subject),
-        movies=lambda wildcards: movie_files(),
+        shown=lambda wildcards: inputs.raw_bold(study.named(wildcards.subject)),
+        others=lambda wildcards: inputs.raw_bold(study.unnamed(wildcards.subject)),
+        sidecars=lambda wildcards: inputs.sidecars(
+            inputs.raw_bold(study.runs[wildcards.subject])
+        ),
+        events=lambda wildcards: inputs.events(wildcards.subject),
+        movies=lambda wildcards: inputs.movie_files(),
     output:
         layout.checked(),
     log:
@@ -39,7 +41,7 @@ rule bold_check:
 rule bold_anatomy:
     """T1w to MNI: intensity, affine, brain mask."""
     input:
-        t1w=lambda wildcards: source(told(study.t1w, wildcards.subject)),
+        t1w=of_subject(inputs.t1w),
     output:
         t1w=layout.preprocessed_anatomy("desc-preproc_T1w.nii.gz"),
         sidecar=layout.preprocessed_anatomy("desc-preproc_T1w.json"),
@@ -83,11 +85,10 @@ rule bold_anatomy:
 rule bold_run:
     """One run: slice timing, motion, coregistration, one interpolation to MNI, confounds."""
     input:
-        bold=raw,
-        sidecars=lambda wildcards: sidecars([raw(wildcards)]),
+        unpack(of_run(inputs.raw_run)),
         checked=layout.checked(),
         t1w=rules.bold_anatomy.output.t1w,
-        anatomy=staged(rules.bold_anatomy.output),
+        anatomy=inputs.staged(rules.bold_anatomy.output),
     output:
         bold=layout.preprocessed_bold(),
         sidecar=layout.preprocessed_bold()[:-4] + ".json",
@@ -137,14 +138,14 @@ rule bold_qc:
         beside=lambda wildcards: (
             []
             if study.adopted(wildcards.subject)
-            else staged(beside_runs(wildcards.subject))
+            else inputs.staged(inputs.run_quality(wildcards.subject))
         ),
         anatomy=lambda wildcards: (
             []
             if study.adopted(wildcards.subject)
-            else staged(rules.bold_anatomy.output)
+            else inputs.staged(rules.bold_anatomy.output)
         ),
-        raw=lambda wildcards: raw_bold(study.runs[wildcards.subject]),
+        raw=lambda wildcards: inputs.raw_bold(study.runs[wildcards.subject]),
     output:
         table=layout.quality(),
         page=layout.quality_page(),
@@ -203,8 +204,10 @@ rule bold_twins:
 rule bold_fmriprep:
     """fMRIPrep of one subject in a container; its work directory is kept, so that it goes on."""
     input:
-        bold=lambda wildcards: raw_bold(study.runs[wildcards.subject]),
-        sidecars=lambda wildcards: sidecars(raw_bold(study.runs[wildcards.subject])),
+        bold=lambda wildcards: inputs.raw_bold(study.runs[wildcards.subject]),
+        sidecars=lambda wildcards: inputs.sidecars(
+            inputs.raw_bold(study.runs[wildcards.subject])
+        ),
         checked=layout.checked(),
     output:
         layout.run_table(),
@@ -255,15 +258,17 @@ rule bold_fmriprep:
 rule bold_adopt:
     """Preprocessed runs of a subject that are there already: where they lie, held against raw data."""
     input:
-        bold=lambda wildcards: raw_bold(study.runs[wildcards.subject]),
-        sidecars=lambda wildcards: sidecars(raw_bold(study.runs[wildcards.subject])),
+        bold=lambda wildcards: inputs.raw_bold(study.runs[wildcards.subject]),
+        sidecars=lambda wildcards: inputs.sidecars(
+            inputs.raw_bold(study.runs[wildcards.subject])
+        ),
         events=lambda wildcards: (
             []
             if study.foreign(wildcards.subject)
-            else events(wildcards.subject, "train", "validation", "test")
+            else inputs.events(wildcards.subject, "train", "validation", "test")
         ),
         movies=lambda wildcards: (
-            [] if study.foreign(wildcards.subject) else movie_files()
+            [] if study.foreign(wildcards.subject) else inputs.movie_files()
         ),
     output:
         layout.run_table(),
@@ -287,7 +292,7 @@ rule bold_adopt:
     params:
         cfg=json.dumps({key: config["bold"][key] for key in ("space", "start_time")}),
         code=code("bold.adopt"),
-        runs=run_labels,
+        runs=parameters.run_labels,
         tree=lambda wildcards: COHORT_TREE if study.foreign(wildcards.subject) else TREE,
         raw=lambda wildcards: (
             [] if study.foreign(wildcards.subject) else ["--raw", BIDS]

@@ -21,7 +21,7 @@ from boldreel.insilico.settings import InsilicoSettings
 from boldreel.roi.settings import RoiSettings
 from boldreel.settings import read
 from boldreel.study import bids_filter, movies, subjects
-from boldreel.windows.settings import DECONVOLVED
+from boldreel.windows.settings import DECONVOLVED, LEARNT
 
 METHOD = "mindvideo"  # the main method
 
@@ -79,6 +79,11 @@ class Study:
             for path in (config["bold"]["derivatives"], config["pretrain"]["derivatives"])
         )
         self.models = {name: located(path) for name, path in config["models"].items() if path}
+        # The atlas and the mask, each a name or a file, or None.
+        self.atlas = {
+            key: located(config["roi"][key]) if config["roi"][key] else None
+            for key in ("atlas", "mask")
+        }
         self.roi: RoiSettings = read(RoiSettings, config["roi"], "roi")
         self.insilico: InsilicoSettings | None = None
         if self.embedded:
@@ -132,6 +137,11 @@ class Study:
     def deconvolved(self) -> bool:
         """Whether windows are cut from deconvolved series."""
         return self.config["windows"]["hrf"]["mode"] in DECONVOLVED
+
+    @property
+    def learnt(self) -> bool:
+        """Whether haemodynamic responses are learnt from training segments."""
+        return self.config["windows"]["hrf"]["mode"] in LEARNT
 
     @property
     def pooled(self) -> bool:
@@ -196,6 +206,22 @@ class Study:
             Run(segment, repeat, f"{func}_task-{segment}_run-{repeat}_bold.nii")
             for segment, repeat in design.runs(self.insilico, subject)
         ]
+
+    def simulated_runs(self, rest: bool = False) -> list[tuple[str, int]]:
+        """(segment, repeat) of the runs of each simulated subject, of the movies or at rest."""
+        assert self.insilico is not None
+        return [
+            (segment, repeat + 1)
+            for segment in ([design.REST] if rest else design.segments(self.insilico))
+            for repeat in range(design.repeats(self.insilico, segment))
+        ]
+
+    def run(self, subject: str, segment: str, repeat: int | str) -> Run:
+        """A subject's run of this segment and repeat; UserError if there is none."""
+        for run in self.runs[subject]:
+            if (run.segment, str(run.repeat)) == (segment, str(repeat)):
+                return run
+        raise UserError(f"{self.bids}/sub-{subject}: no run {repeat} of task {segment}")
 
     def _split_of(self, segment: str) -> str | None:
         return split_of(segment, self.config["segments"])
