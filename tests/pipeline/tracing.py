@@ -42,9 +42,9 @@ if os.path.dirname(os.path.dirname(os.path.dirname(__file__))) == _here and "-m"
     sys.addaudithook(_note)
     atexit.register(_leave)
 '''
-# On a disk staged() gives nothing; in remote storage it does.
-_ON_DISK = "return list(paths) if remote() else []"
-_STORED = "return list(paths)"
+# On a disk Inputs.staged() is empty; in remote storage it is not.
+_ON_DISK = "stored=remote()"
+_STORED = "stored=True"
 # No step depends on these: provenance, the description that the first subject's job writes, and the jobs'
 # run times. The report shows whatever run times it finds.
 _BESIDE = re.compile(r"provenance\.json$|derivatives/\w+/dataset_description\.json$|/benchmarks/")

@@ -38,7 +38,7 @@ rule ablate_pretrain:
 rule ablate_train:
     """Train a subject's encoder without one part, and score it on the test clips."""
     input:
-        unpack(own_responses()),
+        unpack(responses()),
         pretrained=lambda wildcards: (
             layout.shuffled_pretrained()
             if wildcards.condition == "shuffled_voxels"
@@ -47,7 +47,7 @@ rule ablate_train:
         windows=layout.windows(),
         voxels=layout.voxels(),
         clips=layout.clips(),
-        features=lambda wildcards: features(),
+        features=lambda wildcards: inputs.features(),
     output:
         layout.ablated(),
     log:
@@ -113,12 +113,12 @@ rule ablate_table:
 rule ablate_minutes:
     """Retrieval of a subject against minutes of its data, with the others' encoder and without."""
     input:
-        unpack(own_responses("train", "test")),
+        unpack(responses("train", "test")),
         pool=layout.pooled_encoder("without-{subject}"),
         windows=layout.windows(),
         voxels=layout.voxels(),
         clips=layout.clips(),
-        features=lambda wildcards: features(),
+        features=lambda wildcards: inputs.features(),
     output:
         layout.minutes(),
     log:

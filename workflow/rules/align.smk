@@ -11,18 +11,20 @@ rule align_pool:
         series=lambda wildcards: [
             path
             for subject in study.members(wildcards.pool)
-            for path in responses(subject, "train", "validation")
+            for path in inputs.responses(subject, "train", "validation")
         ],
         sidecars=lambda wildcards: [
             path
             for subject in study.members(wildcards.pool)
-            for path in sidecars(responses(subject, "train", "validation"))
+            for path in inputs.sidecars(
+                inputs.responses(subject, "train", "validation")
+            )
         ],
         voxels=lambda wildcards: expand(
             layout.voxels(), subject=study.members(wildcards.pool)
         ),
         clips=layout.clips(),
-        features=lambda wildcards: features("train", "validation"),
+        features=lambda wildcards: inputs.features("train", "validation"),
     output:
         directory(layout.pooled_encoder()),
     log:
@@ -43,9 +45,7 @@ rule align_pool:
         code=code("align.pool"),
         state=layout.state("align", "{pool}"),
         subjects=lambda wildcards: study.members(wildcards.pool),
-        series=lambda wildcards, input: list(
-            dict.fromkeys(str(Path(path).parent) for path in input.series)
-        ),
+        series=folders_of("series"),
     shell:
         "python -m boldreel.training.launch {resources.gpu} -m boldreel.align.pool "
         "--pretrained {input.pretrained:q}/model --subjects {params.subjects:q} "
@@ -57,12 +57,12 @@ rule align_pool:
 rule align_train:
     """Train the spatiotemporal encoder on training windows, images and captions."""
     input:
-        unpack(own_responses("train", "validation")),
+        unpack(responses("train", "validation")),
         pretrained=PRETRAINED,
         windows=layout.windows(),
         voxels=layout.voxels(),
         clips=layout.clips(),
-        features=lambda wildcards: features("train", "validation"),
+        features=lambda wildcards: inputs.features("train", "validation"),
         pool=[layout.pooled_encoder("pool")] if study.pooled else [],
     output:
         model=directory(layout.encoder()),

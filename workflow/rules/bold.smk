@@ -9,11 +9,12 @@ EMBEDDED_ENGINE = section(
 rule bold_check:
     """Refuse raw data that cannot be right, before anything long starts."""
     input:
-        shown=lambda wildcards: raw_bold(study.named(wildcards.subject)),
-        others=lambda wildcards: raw_bold(study.unnamed(wildcards.subject)),
-        sidecars=lambda wildcards: sidecars(raw_bold(study.runs[wildcards.subject])),
-        events=lambda wildcards: events(wildcards.subject),
-        movies=lambda wildcards: movie_files(),
+        bold=lambda wildcards: inputs.raw_bold(study.files_of(wildcards.subject)),
+        sidecars=lambda wildcards: inputs.sidecars(
+            inputs.raw_bold(study.files_of(wildcards.subject))
+        ),
+        presentations=of_subject(inputs.presentations),
+        movies=of_subject(inputs.movies_of),
     output:
         layout.checked(),
     log:
@@ -30,16 +31,18 @@ rule bold_check:
     params:
         cfg=EMBEDDED_ENGINE,
         code=code("bold.check"),
+        labels=parameters.file_labels,
+        shown=parameters.shown,
     shell:
-        "python -m boldreel.bold.check --shown {input.shown:q} --events {input.events:q} "
-        "--others {input.others:q} --movies {input.movies:q} --output {output:q} "
+        "python -m boldreel.bold.check --bold {input.bold:q} --labels {params.labels:q} "
+        "{params.shown:q} --output {output:q} "
         "--config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
 rule bold_anatomy:
     """T1w to MNI: intensity, affine, brain mask."""
     input:
-        t1w=lambda wildcards: source(told(study.t1w, wildcards.subject)),
+        t1w=of_subject(inputs.t1w),
     output:
         t1w=layout.preprocessed_anatomy("desc-preproc_T1w.nii.gz"),
         sidecar=layout.preprocessed_anatomy("desc-preproc_T1w.json"),
@@ -83,11 +86,10 @@ rule bold_anatomy:
 rule bold_run:
     """One run: slice timing, motion, coregistration, one interpolation to MNI, confounds."""
     input:
-        bold=raw,
-        sidecars=lambda wildcards: sidecars([raw(wildcards)]),
+        unpack(of_run(inputs.raw_run)),
         checked=layout.checked(),
         t1w=rules.bold_anatomy.output.t1w,
-        anatomy=staged(rules.bold_anatomy.output),
+        anatomy=inputs.staged(rules.bold_anatomy.output),
     output:
         bold=layout.preprocessed_bold(),
         sidecar=layout.preprocessed_bold()[:-4] + ".json",
@@ -131,20 +133,20 @@ rule bold_qc:
             if study.adopted(wildcards.subject)
             else [
                 layout.preprocessed_bold(wildcards.subject, run.segment, run.repeat)
-                for run in study.runs_of(wildcards.subject)
+                for run in study.files_of(wildcards.subject)
             ]
         ),
         beside=lambda wildcards: (
             []
             if study.adopted(wildcards.subject)
-            else staged(beside_runs(wildcards.subject))
+            else inputs.staged(inputs.run_quality(wildcards.subject))
         ),
         anatomy=lambda wildcards: (
             []
             if study.adopted(wildcards.subject)
-            else staged(rules.bold_anatomy.output)
+            else inputs.staged(rules.bold_anatomy.output)
         ),
-        raw=lambda wildcards: raw_bold(study.runs[wildcards.subject]),
+        raw=lambda wildcards: inputs.raw_bold(study.files_of(wildcards.subject)),
     output:
         table=layout.quality(),
         page=layout.quality_page(),
@@ -203,8 +205,10 @@ rule bold_twins:
 rule bold_fmriprep:
     """fMRIPrep of one subject in a container; its work directory is kept, so that it goes on."""
     input:
-        bold=lambda wildcards: raw_bold(study.runs[wildcards.subject]),
-        sidecars=lambda wildcards: sidecars(raw_bold(study.runs[wildcards.subject])),
+        bold=lambda wildcards: inputs.raw_bold(study.files_of(wildcards.subject)),
+        sidecars=lambda wildcards: inputs.sidecars(
+            inputs.raw_bold(study.files_of(wildcards.subject))
+        ),
         checked=layout.checked(),
     output:
         layout.run_table(),
@@ -233,21 +237,15 @@ rule bold_fmriprep:
         ),
         code=code("bold.fmriprep"),
         engine=ENGINE,
-        labels=lambda wildcards: [run.label for run in study.runs_of(wildcards.subject)],
-        tasks=lambda wildcards: (
-            [
-                "--tasks",
-                *dict.fromkeys(run.segment for run in study.runs[wildcards.subject]),
-            ]
-            if study.selected[wildcards.subject].ignored
-            else []
-        ),
+        labels=parameters.file_labels,
+        filter=parameters.fmriprep_filter,
         bids=BIDS,
         derivatives=layout.derivatives("fmriprep"),
         work=layout.state("fmriprep", "sub-{subject}"),
     shell:
         "python -m boldreel.bold.fmriprep --engine {params.engine} --subject {wildcards.subject} "
-        "--bold {input.bold:q} --labels {params.labels:q} {params.tasks:q} --bids {params.bids:q} --derivatives {params.derivatives:q} --work {params.work:q} "
+        "--bold {input.bold:q} --labels {params.labels:q} {params.filter:q} --bids {params.bids:q} "
+        "--derivatives {params.derivatives:q} --work {params.work:q} "
         "--threads {threads} --memory {resources.mem_mb} --output {output:q} "
         "--config {params.cfg:q} 2>&1 | tee {log:q}"
 
@@ -255,16 +253,12 @@ rule bold_fmriprep:
 rule bold_adopt:
     """Preprocessed runs of a subject that are there already: where they lie, held against raw data."""
     input:
-        bold=lambda wildcards: raw_bold(study.runs[wildcards.subject]),
-        sidecars=lambda wildcards: sidecars(raw_bold(study.runs[wildcards.subject])),
-        events=lambda wildcards: (
-            []
-            if study.foreign(wildcards.subject)
-            else events(wildcards.subject, "train", "validation", "test")
+        bold=lambda wildcards: inputs.raw_bold(study.files_of(wildcards.subject)),
+        sidecars=lambda wildcards: inputs.sidecars(
+            inputs.raw_bold(study.files_of(wildcards.subject))
         ),
-        movies=lambda wildcards: (
-            [] if study.foreign(wildcards.subject) else movie_files()
-        ),
+        presentations=of_subject(inputs.presentations),
+        movies=of_subject(inputs.movies_of),
     output:
         layout.run_table(),
     log:
@@ -287,13 +281,13 @@ rule bold_adopt:
     params:
         cfg=json.dumps({key: config["bold"][key] for key in ("space", "start_time")}),
         code=code("bold.adopt"),
-        runs=run_labels,
+        labels=parameters.file_labels,
+        shown=parameters.shown,
         tree=lambda wildcards: COHORT_TREE if study.foreign(wildcards.subject) else TREE,
         raw=lambda wildcards: (
             [] if study.foreign(wildcards.subject) else ["--raw", BIDS]
         ),
     shell:
         "python -m boldreel.bold.adopt --derivatives {params.tree:q} {params.raw:q} "
-        "--subject {wildcards.subject} {params.runs:q} --events {input.events:q} "
-        "--movies {input.movies:q} "
-        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+        "--subject {wildcards.subject} --bold {input.bold:q} --labels {params.labels:q} "
+        "{params.shown:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

@@ -4,12 +4,15 @@
 rule cvgan_train:
     """Train a subject's encoder and video GAN on training segments."""
     input:
-        unpack(own_responses("train", "validation")),
+        unpack(responses("train", "validation")),
         windows=layout.windows(),
         clips=layout.clips(),
-        frames=[layout.frames(movie) for movie in movies("train", "validation")],
-        frames_sidecars=staged(
-            [layout.frames_sidecar(movie) for movie in movies("train", "validation")]
+        frames=[layout.frames(movie) for movie in inputs.movies("train", "validation")],
+        frames_sidecars=inputs.staged(
+            [
+                layout.frames_sidecar(movie)
+                for movie in inputs.movies("train", "validation")
+            ]
         ),
     output:
         directory(layout.method_fit(method="cvgan")),
@@ -40,13 +43,15 @@ rule cvgan_train:
 rule cvgan_reconstruct:
     """Test clips by the video GAN."""
     input:
-        unpack(method_control_inputs),
-        unpack(own_responses("test")),
+        unpack(of_subject(inputs.method_controls)),
+        unpack(responses("test")),
         fit=layout.method_fit(method="cvgan"),
         windows=layout.windows(),
     output:
         clips=directory(layout.reconstruction(method="cvgan", shard=0)),
-        controls=[directory(folder) for folder in method_controls("cvgan")],
+        controls=[
+            directory(folder) for folder in inputs.method_control_folders("cvgan")
+        ],
     log:
         layout.log("cvgan", "reconstruct-{subject}"),
     benchmark:
@@ -62,7 +67,7 @@ rule cvgan_reconstruct:
         cfg=method_options("cvgan"),
         code=code("methods.draw"),
         series=folder_of("series"),
-        more=method_control_options,
+        more=parameters.method_controls,
     shell:
         "python -m boldreel.methods.draw --model {input.fit:q} --windows {input.windows:q} "
         "--series-dir {params.series:q} --output {output.clips:q} {params.more:q} --config {params.cfg:q} "

@@ -5,10 +5,12 @@ rule evaluate_reference:
     """What every subject is compared with, computed once: truth, upper bound, chance pictures."""
     input:
         upper=[layout.upper_bound(shard) for shard in study.shards()],
-        frames=[layout.frames(movie) for movie in movies()],
-        sidecars=staged([layout.frames_sidecar(movie) for movie in movies()]),
+        frames=[layout.frames(movie) for movie in inputs.movies()],
+        sidecars=inputs.staged(
+            [layout.frames_sidecar(movie) for movie in inputs.movies()]
+        ),
         clips=layout.clips(),
-        weights=weights(*JUDGES.values()),
+        weights=inputs.weights(*JUDGES),
     output:
         directory(layout.reference()),
     log:
@@ -27,8 +29,8 @@ rule evaluate_reference:
         cfg=section("evaluate", keep=["batch_size"]),
         code=code("evaluate.reference"),
         stimuli=folder_of("frames", 2),
-        training=movies("train", "validation"),
-        judges=judges,
+        training=inputs.movies("train", "validation"),
+        judges=parameters.judges,
     shell:
         "python -m boldreel.evaluate.reference --upper-bound {input.upper:q} "
         "--stimuli {params.stimuli:q} --clips {input.clips:q} --training-movies {params.training:q} "
@@ -39,7 +41,7 @@ rule evaluate_shard:
     """What the judges see in one of a subject's shards: each can look on a GPU of its own."""
     input:
         reconstruction=layout.reconstruction(method=METHOD),
-        weights=weights(*JUDGES.values()),
+        weights=inputs.weights(*JUDGES),
     output:
         directory(layout.readings()),
     log:
@@ -57,7 +59,7 @@ rule evaluate_shard:
     params:
         cfg=section("evaluate", keep=["batch_size"]),
         code=code("evaluate.shard"),
-        judges=judges,
+        judges=parameters.judges,
     shell:
         "python -m boldreel.evaluate.shard --reconstruction {input.reconstruction:q} {params.judges:q} "
         "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
@@ -66,7 +68,7 @@ rule evaluate_shard:
 rule evaluate_score:
     """Score a subject's reconstructions clip by clip, and over clips with intervals and chance."""
     input:
-        unpack(own_responses("train", "validation", "test")),
+        unpack(responses("train", "validation", "test")),
         reconstruction=[
             layout.reconstruction(method=METHOD, shard=shard)
             for shard in study.shards()
@@ -79,12 +81,14 @@ rule evaluate_score:
         ],
         upper=[layout.upper_bound(shard) for shard in study.shards()],
         controls=[layout.control(control=control) for control in study.controls()],
-        frames=[layout.frames(movie) for movie in movies()],
-        frames_sidecars=staged([layout.frames_sidecar(movie) for movie in movies()]),
+        frames=[layout.frames(movie) for movie in inputs.movies()],
+        frames_sidecars=inputs.staged(
+            [layout.frames_sidecar(movie) for movie in inputs.movies()]
+        ),
         clips=layout.clips(),
         windows=layout.windows(),
         reference=layout.reference(),
-        weights=weights(*JUDGES.values()),
+        weights=inputs.weights(*JUDGES),
     output:
         clips=layout.clip_scores(),
         scores=layout.scores(),
@@ -105,7 +109,7 @@ rule evaluate_score:
         cfg=section("evaluate", dataset=DATASET),
         code=code("evaluate.score"),
         stimuli=folder_of("frames", 2),
-        judges=judges,
+        judges=parameters.judges,
         method=METHOD,
         series=folder_of("series"),
         controls=lambda wildcards, input: (
@@ -125,18 +129,20 @@ rule evaluate_score:
 rule evaluate_method:
     """Score a subject's reconstructions by another method: same clips, judges, baselines and tests."""
     input:
-        unpack(own_responses("train", "validation", "test")),
+        unpack(responses("train", "validation", "test")),
         reconstruction=layout.reconstruction(shard=0),
-        controls=lambda wildcards: left_by(
+        controls=lambda wildcards: outputs_of(
             wildcards.method, "reconstruct", wildcards.subject, "controls"
         ),
         upper=[layout.upper_bound(shard) for shard in study.shards()],
-        frames=[layout.frames(movie) for movie in movies()],
-        frames_sidecars=staged([layout.frames_sidecar(movie) for movie in movies()]),
+        frames=[layout.frames(movie) for movie in inputs.movies()],
+        frames_sidecars=inputs.staged(
+            [layout.frames_sidecar(movie) for movie in inputs.movies()]
+        ),
         clips=layout.clips(),
         windows=layout.windows(),
         reference=layout.reference(),
-        weights=weights(*JUDGES.values()),
+        weights=inputs.weights(*JUDGES),
     output:
         clips=layout.method_clip_scores(),
         scores=layout.method_scores(),
@@ -156,7 +162,7 @@ rule evaluate_method:
         cfg=section("evaluate", dataset=DATASET),
         code=code("evaluate.score"),
         stimuli=folder_of("frames", 2),
-        judges=judges,
+        judges=parameters.judges,
         series=folder_of("series"),
         controls=lambda wildcards, input: (
             ["--controls", *input.controls] if input.controls else []

@@ -4,15 +4,21 @@
 rule generator_latents:
     """Latents of the training movies' frames, once for all trainings."""
     input:
-        frames=[layout.frames(movie) for movie in movies("train", "validation")],
-        sidecars=staged(
-            [layout.frames_sidecar(movie) for movie in movies("train", "validation")]
+        frames=[layout.frames(movie) for movie in inputs.movies("train", "validation")],
+        sidecars=inputs.staged(
+            [
+                layout.frames_sidecar(movie)
+                for movie in inputs.movies("train", "validation")
+            ]
         ),
-        weights=weights("diffusion"),
+        weights=inputs.weights("diffusion"),
     output:
-        latents=[layout.latents(movie) for movie in movies("train", "validation")],
+        latents=[
+            layout.latents(movie) for movie in inputs.movies("train", "validation")
+        ],
         sidecar=[
-            layout.latents_sidecar(movie) for movie in movies("train", "validation")
+            layout.latents_sidecar(movie)
+            for movie in inputs.movies("train", "validation")
         ],
     log:
         layout.log("generator", "latents"),
@@ -39,13 +45,18 @@ rule generator_latents:
 rule generator_tune:
     """Inflate the image model and tune its attention on clips of the training movies."""
     input:
-        latents=[layout.latents(movie) for movie in movies("train", "validation")],
-        sidecars=staged(
-            [layout.latents_sidecar(movie) for movie in movies("train", "validation")]
+        latents=[
+            layout.latents(movie) for movie in inputs.movies("train", "validation")
+        ],
+        sidecars=inputs.staged(
+            [
+                layout.latents_sidecar(movie)
+                for movie in inputs.movies("train", "validation")
+            ]
         ),
-        features=lambda wildcards: features("train", "validation"),
+        features=lambda wildcards: inputs.features("train", "validation"),
         clips=layout.clips(),
-        weights=weights("diffusion"),
+        weights=inputs.weights("diffusion"),
     output:
         model=directory(layout.generator()),
         history=layout.generator_history(),
@@ -64,7 +75,8 @@ rule generator_tune:
         runtime=2880,
         gpu=config["generator"]["processes"],
     params:
-        cfg=section("generator", segments=config["segments"]),
+        cfg=section("generator"),
+        validation=inputs.movies("validation"),
         code=code("generator.tune"),
         state=layout.state("generator"),
         diffusion=model("diffusion"),
@@ -73,23 +85,29 @@ rule generator_tune:
         "python -m boldreel.training.launch {resources.gpu} -m boldreel.generator.tune "
         "--diffusion-model {params.diffusion:q} "
         "--latents {input.latents:q} --features {input.features:q} --clips {input.clips:q} "
-        "--output {params.folder:q} --state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+        "--validation {params.validation:q} --output {params.folder:q} --state {params.state:q} "
+        "--config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
 rule generator_cotrain:
     """Tune a subject's encoder and the generator together, end to end."""
     input:
-        unpack(own_responses("train", "validation")),
+        unpack(responses("train", "validation")),
         generator=layout.generator(),
         encoder=layout.encoder(),
         windows=layout.windows(),
         clips=layout.clips(),
-        features=lambda wildcards: features("train", "validation"),
-        latents=[layout.latents(movie) for movie in movies("train", "validation")],
-        latents_sidecars=staged(
-            [layout.latents_sidecar(movie) for movie in movies("train", "validation")]
+        features=lambda wildcards: inputs.features("train", "validation"),
+        latents=[
+            layout.latents(movie) for movie in inputs.movies("train", "validation")
+        ],
+        latents_sidecars=inputs.staged(
+            [
+                layout.latents_sidecar(movie)
+                for movie in inputs.movies("train", "validation")
+            ]
         ),
-        weights=weights("diffusion"),
+        weights=inputs.weights("diffusion"),
     output:
         directory(layout.cotrained()),
     log:
@@ -105,7 +123,7 @@ rule generator_cotrain:
         runtime=2880,
         gpu=config["cotrain"]["processes"],
     params:
-        cfg=section("cotrain", segments=config["segments"]),
+        cfg=section("cotrain"),
         code=code("generator.cotrain"),
         state=layout.state("cotrain", "sub-{subject}"),
         series=folder_of("series"),

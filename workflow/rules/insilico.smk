@@ -60,8 +60,10 @@ rule insilico_movie:
 rule insilico_drive:
     """What in the movies drives the simulated cortex, as time courses."""
     input:
-        movies=lambda wildcards: movie_files(),
-        annotations=lambda wildcards: [path[:-4] + ".tsv" for path in movie_files()],
+        movies=lambda wildcards: inputs.movie_files(),
+        annotations=lambda wildcards: [
+            path[:-4] + ".tsv" for path in inputs.movie_files()
+        ],
     output:
         directory(layout.true_drive()),
     log:
@@ -86,7 +88,7 @@ rule insilico_drive:
 rule insilico_anatomy:
     """One subject's head: T1w image, and the truth about its brain."""
     input:
-        atlas=given(LIB / "boldreel" / "roi" / "tables" / "visual_centres.tsv"),
+        atlas=existing(LIB / "boldreel" / "roi" / "tables" / "visual_centres.tsv"),
     output:
         t1w=layout.simulated_t1w(),
         sidecar=layout.simulated_t1w_sidecar(),
@@ -118,13 +120,13 @@ rule insilico_bold:
         anatomy=layout.true_anatomy(),
         encoding=layout.true_encoding(),
         epi=layout.true_epi(),
-        spectrum=given(LIB / "boldreel" / "insilico" / "noise_spectrum.json"),
+        spectrum=existing(LIB / "boldreel" / "insilico" / "noise_spectrum.json"),
         drive=layout.true_drive(),
     output:
-        bold=simulated(layout.simulated_runs(), "_bold.nii"),
-        events=simulated(layout.simulated_runs(), "_events.tsv"),
-        sidecar=simulated(layout.simulated_runs(), "_bold.json"),
-        truth=simulated(layout.true_runs(), ".json"),
+        bold=inputs.simulated(layout.simulated_runs(), "_bold.nii"),
+        events=inputs.simulated(layout.simulated_runs(), "_events.tsv"),
+        sidecar=inputs.simulated(layout.simulated_runs(), "_bold.json"),
+        truth=inputs.simulated(layout.true_runs(), ".json"),
     log:
         layout.log("insilico", "bold-{subject}"),
     benchmark:
@@ -148,10 +150,10 @@ rule insilico_bold:
 
 use rule insilico_bold as insilico_rest with:
     output:
-        bold=simulated(layout.simulated_runs(), "_bold.nii", rest=True),
-        events=simulated(layout.simulated_runs(), "_events.tsv", rest=True),
-        sidecar=simulated(layout.simulated_runs(), "_bold.json", rest=True),
-        truth=simulated(layout.true_runs(), ".json", rest=True),
+        bold=inputs.simulated(layout.simulated_runs(), "_bold.nii", rest=True),
+        events=inputs.simulated(layout.simulated_runs(), "_events.tsv", rest=True),
+        sidecar=inputs.simulated(layout.simulated_runs(), "_bold.json", rest=True),
+        truth=inputs.simulated(layout.true_runs(), ".json", rest=True),
     log:
         layout.log("insilico", "rest-{subject}"),
     benchmark:

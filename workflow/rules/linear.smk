@@ -4,14 +4,17 @@
 rule linear_train:
     """Fit a subject's linear maps on training segments."""
     input:
-        unpack(own_responses("train", "validation")),
+        unpack(responses("train", "validation")),
         windows=layout.windows(),
         clips=layout.clips(),
-        frames=[layout.frames(movie) for movie in movies("train", "validation")],
-        frames_sidecars=staged(
-            [layout.frames_sidecar(movie) for movie in movies("train", "validation")]
+        frames=[layout.frames(movie) for movie in inputs.movies("train", "validation")],
+        frames_sidecars=inputs.staged(
+            [
+                layout.frames_sidecar(movie)
+                for movie in inputs.movies("train", "validation")
+            ]
         ),
-        weights=weights("image_classifier"),
+        weights=inputs.weights("image_classifier"),
     output:
         directory(layout.method_fit(method="linear")),
     log:
@@ -41,18 +44,23 @@ rule linear_train:
 rule linear_reconstruct:
     """Test clips by the linear maps."""
     input:
-        unpack(method_control_inputs),
-        unpack(own_responses("test")),
+        unpack(of_subject(inputs.method_controls)),
+        unpack(responses("test")),
         fit=layout.method_fit(method="linear"),
         windows=layout.windows(),
         clips=layout.clips(),
-        frames=[layout.frames(movie) for movie in movies("train", "validation")],
-        frames_sidecars=staged(
-            [layout.frames_sidecar(movie) for movie in movies("train", "validation")]
+        frames=[layout.frames(movie) for movie in inputs.movies("train", "validation")],
+        frames_sidecars=inputs.staged(
+            [
+                layout.frames_sidecar(movie)
+                for movie in inputs.movies("train", "validation")
+            ]
         ),
     output:
         clips=directory(layout.reconstruction(method="linear", shard=0)),
-        controls=[directory(folder) for folder in method_controls("linear")],
+        controls=[
+            directory(folder) for folder in inputs.method_control_folders("linear")
+        ],
     log:
         layout.log("linear", "reconstruct-{subject}"),
     benchmark:
@@ -67,7 +75,7 @@ rule linear_reconstruct:
         cfg=method_options("linear"),
         code=code("methods.linear.reconstruct"),
         series=folder_of("series"),
-        more=method_control_options,
+        more=parameters.method_controls,
         stimuli=folder_of("frames", 2),
     shell:
         "python -m boldreel.methods.linear.reconstruct --model {input.fit:q} "

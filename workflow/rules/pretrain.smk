@@ -1,19 +1,14 @@
 # Stage 5: masked brain modelling on a corpus of its own subjects.
-PRETRAINED = layout.pretrained(config["pretrain"]["cohort"])
 
 
 rule pretrain_corpus:
     """Shards of cleaned series of the cohort, and their manifest; test runs stay out."""
     input:
-        series=[
-            path
-            for subject in COHORT
-            for path in series_of(subject, study.untested(subject))
-        ],
+        series=[path for subject in COHORT for path in inputs.untested_series(subject)],
         sidecars=[
             path
             for subject in COHORT
-            for path in sidecars(series_of(subject, study.untested(subject)))
+            for path in inputs.sidecars(inputs.untested_series(subject))
         ],
         positions=layout.positions(),
     output:

@@ -4,12 +4,12 @@
 rule probe_retrieve:
     """Retrieval of test clips from all repeats and from fewer, by the encoder and by ridge, with chance."""
     input:
-        unpack(own_responses("test")),
+        unpack(responses("test")),
         model=layout.encoder(),
         ridge=layout.ridge(),
         windows=layout.windows(),
         clips=layout.clips(),
-        features=lambda wildcards: features(),
+        features=lambda wildcards: inputs.features(),
     output:
         table=layout.retrieval(),
         test=directory(layout.test_predictions()),
@@ -48,12 +48,12 @@ rule probe_retrieve:
 rule probe_parts:
     """Retrieval by ridge on parts of the data: groups of areas, areas of control, minutes of training."""
     input:
-        unpack(control_series),
-        unpack(own_responses("train", "test")),
+        unpack(of_subject(inputs.control_series)),
+        unpack(responses("train", "test")),
         windows=layout.windows(),
         voxels=layout.voxels(),
         clips=layout.clips(),
-        features=lambda wildcards: features(),
+        features=lambda wildcards: inputs.features(),
     output:
         rois=layout.rois(),
         scaling=layout.scaling(),
@@ -96,15 +96,15 @@ rule probe_cross:
         model=expand(layout.encoder(), subject=SUBJECTS),
         windows=expand(layout.windows(), subject=SUBJECTS),
         series=lambda wildcards: [
-            path for subject in SUBJECTS for path in responses(subject, "test")
+            path for subject in SUBJECTS for path in inputs.responses(subject, "test")
         ],
         sidecars=lambda wildcards: [
             path
             for subject in SUBJECTS
-            for path in sidecars(responses(subject, "test"))
+            for path in inputs.sidecars(inputs.responses(subject, "test"))
         ],
         clips=layout.clips(),
-        features=lambda wildcards: features(),
+        features=lambda wildcards: inputs.features(),
     output:
         layout.other_subject(),
     log:
@@ -126,12 +126,8 @@ rule probe_cross:
         ),
         code=code("probe.cross"),
         subjects=SUBJECTS,
-        folders=lambda wildcards, input: [
-            str(Path(path).parent) for path in input.model
-        ],
-        series=lambda wildcards, input: list(
-            dict.fromkeys(str(Path(path).parent) for path in input.series)
-        ),
+        folders=folders_of("model"),
+        series=folders_of("series"),
     shell:
         "python -m boldreel.probe.cross --subjects {params.subjects:q} --align {params.folders:q} "
         "--windows {input.windows:q} --series-dir {params.series:q} --clips {input.clips:q} "
@@ -141,7 +137,7 @@ rule probe_cross:
 rule probe_attention:
     """Where a subject's encoder looks, before and after its trainings, next to encoders with random weights."""
     input:
-        unpack(own_responses("test")),
+        unpack(responses("test")),
         pretrained=PRETRAINED,
         aligned=layout.encoder(),
         cotrained=layout.cotrained(),

@@ -4,11 +4,11 @@
 rule reconstruct_sample:
     """Sample one shard of a subject's test clips from its co-trained model."""
     input:
-        unpack(own_responses("test")),
+        unpack(responses("test")),
         cotrain=layout.cotrained(),
         windows=layout.windows(),
         clips=layout.clips(),
-        weights=weights("diffusion"),
+        weights=inputs.weights("diffusion"),
     output:
         directory(layout.reconstruction(method=METHOD)),
     log:
@@ -42,9 +42,9 @@ rule reconstruct_true_features:
     """The upper bound: the tuned generator fed the true captions of the test clips."""
     input:
         generator=layout.generator(),
-        features=lambda wildcards: features("test"),
+        features=lambda wildcards: inputs.features("test"),
         clips=layout.clips(),
-        weights=weights("diffusion"),
+        weights=inputs.weights("diffusion"),
     output:
         directory(layout.upper_bound()),
     log:
@@ -77,16 +77,16 @@ if study.own_controls():
     rule reconstruct_controls:
         """The co-trained model fed what says nothing of the responses, or other noise to start from."""
         input:
-            unpack(own_responses("test")),
+            unpack(responses("test")),
             training_features=(
-                features("train", "validation")
+                inputs.features("train", "validation")
                 if "caption" in study.own_controls()
                 else []
             ),
             cotrain=layout.cotrained(),
             windows=layout.windows(),
             clips=layout.clips(),
-            weights=weights("diffusion"),
+            weights=inputs.weights("diffusion"),
         output:
             [
                 directory(layout.control(control=control))
@@ -123,12 +123,12 @@ if "other" in study.controls():
     rule reconstruct_other:
         """The co-trained model fed another subject's responses to the same clips."""
         input:
-            unpack(lambda wildcards: of_other(wildcards.subject)),
-            unpack(own_responses("test")),
+            unpack(of_subject(inputs.other_subject)),
+            unpack(responses("test")),
             cotrain=layout.cotrained(),
             windows=layout.windows(),
             clips=layout.clips(),
-            weights=weights("diffusion"),
+            weights=inputs.weights("diffusion"),
         output:
             directory(layout.control(control="other")),
         log:
@@ -149,7 +149,7 @@ if "other" in study.controls():
             series=folder_of("series"),
             diffusion=model("diffusion"),
             state=layout.state("reconstruct", "sub-{subject}-other"),
-            more=lambda wildcards, input: other_options(input),
+            more=parameters.other_subject,
         shell:
             "python -m boldreel.reconstruct.sample --encoder {input.cotrain:q}/encoder "
             "--generator {input.cotrain:q}/generator --diffusion-model {params.diffusion:q} "

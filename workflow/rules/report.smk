@@ -12,8 +12,10 @@ rule report_figures:
     input:
         metrics=layout.metrics(),
         clips=layout.clips(),
-        frames=expand(layout.frames(), movie=movies("test")),
-        sidecars=staged(expand(layout.frames_sidecar(), movie=movies("test"))),
+        frames=expand(layout.frames(), movie=inputs.movies("test")),
+        sidecars=inputs.staged(
+            expand(layout.frames_sidecar(), movie=inputs.movies("test"))
+        ),
         positions=layout.positions(),
         pretrain=PRETRAINED,
         generator=layout.generator_history(),
@@ -40,8 +42,8 @@ rule report_figures:
                 *([layout.hrf()] if study.deconvolved else []),
             ]
         ],
-        methods=lambda wildcards: fits(),
-        evidence=evidence(),
+        methods=lambda wildcards: method_fits(),
+        evidence=inputs.evidence(),
     output:
         report(
             directory(layout.figures()),
@@ -91,8 +93,8 @@ rule report_page:
         ],
         clips=layout.clips(),
         # of the nearest training clips too
-        frames=expand(layout.frames(), movie=movies()),
-        sidecars=staged(expand(layout.frames_sidecar(), movie=movies())),
+        frames=expand(layout.frames(), movie=inputs.movies()),
+        sidecars=inputs.staged(expand(layout.frames_sidecar(), movie=inputs.movies())),
         reconstruction=expand(
             layout.reconstruction(method=METHOD),
             subject=SUBJECTS,
@@ -107,11 +109,11 @@ rule report_page:
         between=expand(layout.between(), subject=SUBJECTS if OTHERS else []),
         audit=layout.audit(),
         pretrain=PRETRAINED,
-        evidence=evidence(),
+        evidence=inputs.evidence(),
         qc=expand(layout.quality(), subject=study.everybody),
         twins=layout.twins(),
-        published=given(LIB / "boldreel" / "report" / "published.tsv"),
-        captions=[given(path) for path in sorted(CAPTIONS.glob("*.rst"))],
+        published=existing(LIB / "boldreel" / "report" / "published.tsv"),
+        captions=[existing(path) for path in sorted(CAPTIONS.glob("*.rst"))],
     output:
         report(layout.page(), caption="../report/page.rst", category="The whole page"),
     log:

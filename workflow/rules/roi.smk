@@ -1,27 +1,10 @@
 # Stage 3: which voxels, in which order; cleaned series per run.
-ATLAS = {
-    key: located(config["roi"][key]) if config["roi"][key] else None
-    for key in ("atlas", "mask")
-}
-# The files behind the atlas: own ones with the table next to a volume of labels, or what the name stands for.
-BUILT_IN = {"visual-centres": "visual_centres.tsv", "hcp-mmp": "hcp_mmp.tsv"}
-ATLAS_FILES = [
-    given(path)
-    for value in ATLAS.values()
-    if value
-    for path in (Path(value), Path(value.split(".nii")[0] + ".tsv"))
-    if path.is_file()
-]
-if config["roi"]["atlas"] in BUILT_IN:
-    ATLAS_FILES.append(
-        given(LIB / "boldreel" / "roi" / "tables" / BUILT_IN[config["roi"]["atlas"]])
-    )
 
 
 rule roi_template:
     """Positions of the atlas in MNI: the same table, in the same order, for everybody."""
     input:
-        unpack(of_positions),
+        unpack(lambda wildcards: inputs.positions()),
     output:
         layout.positions(),
     log:
@@ -39,7 +22,7 @@ rule roi_template:
         cfg=section(
             "roi",
             leave_out=["control"],
-            **ATLAS,
+            **study.atlas,
             resolution=config["bold"]["resolution"],
             output_box=config["bold"]["output_box"],
         ),
@@ -53,7 +36,7 @@ rule roi_template:
 rule roi_series:
     """The cleaned series of one run at the atlas' positions."""
     input:
-        unpack(run_files),
+        unpack(of_run(inputs.run)),
         positions=layout.positions(),
     output:
         series=layout.series(),
@@ -72,14 +55,7 @@ rule roi_series:
     params:
         cfg=section("roi", leave_out=["control"]),
         code=code("roi.series"),
-        run=lambda wildcards, input: (
-            [
-                *("--runs", input.runs),
-                *("--segment", wildcards.segment, "--repeat", wildcards.repeat),
-            ]
-            if study.adopted(wildcards.subject)
-            else ["--bold", input.bold]
-        ),
+        run=parameters.run,
     shell:
         "python -m boldreel.roi.series --positions {input.positions:q} {params.run:q} "
         "--output {output.series:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
@@ -88,7 +64,7 @@ rule roi_series:
 rule roi_control:
     """Positions of areas where nothing visual is expected."""
     input:
-        unpack(of_positions),
+        unpack(lambda wildcards: inputs.positions()),
     output:
         layout.control_positions(),
     log:
@@ -105,7 +81,7 @@ rule roi_control:
     params:
         cfg=section(
             "roi",
-            **ATLAS,
+            **study.atlas,
             resolution=config["bold"]["resolution"],
             output_box=config["bold"]["output_box"],
         ),
@@ -119,7 +95,7 @@ rule roi_control:
 rule roi_control_series:
     """The cleaned series of a subject's runs in those areas."""
     input:
-        unpack(control_runs),
+        unpack(of_subject(inputs.control_runs)),
         positions=layout.control_positions(),
     output:
         directory(layout.control_series()),
@@ -136,7 +112,7 @@ rule roi_control_series:
     params:
         cfg=section("roi", leave_out=["control"]),
         code=code("roi.control"),
-        runs=control_run_options,
+        runs=parameters.control_runs,
     shell:
         "python -m boldreel.roi.control --positions {input.positions:q} {params.runs:q} "
         "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
@@ -146,11 +122,11 @@ rule roi_voxels:
     """A subject's voxel table: present, reliable over training repeats, selected."""
     input:
         positions=layout.positions(),
-        series=lambda wildcards: series(wildcards.subject, "train", "validation"),
-        sidecars=lambda wildcards: sidecars(
-            series(wildcards.subject, "train", "validation")
+        series=lambda wildcards: inputs.series(wildcards.subject, "train", "validation"),
+        sidecars=lambda wildcards: inputs.sidecars(
+            inputs.series(wildcards.subject, "train", "validation")
         ),
-        events=lambda wildcards: events(wildcards.subject, "train", "validation"),
+        presentations=layout.presentations(),
     output:
         layout.voxels(),
     log:
@@ -169,4 +145,4 @@ rule roi_voxels:
         code=code("roi.voxels"),
     shell:
         "python -m boldreel.roi.voxels --positions {input.positions:q} --series {input.series:q} "
-        "--events {input.events:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+        "--presentations {input.presentations:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

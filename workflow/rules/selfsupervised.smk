@@ -1,28 +1,20 @@
 # Method `selfsupervised`: an encoder and a decoder that train each other.
 
-_FURTHER = config["method_options"].get("selfsupervised", {}).get("videos", "")
+# A folder of movies that nobody was scanned with.
+VIDEOS = config["method_options"].get("selfsupervised", {}).get("videos", "")
 
 
-def further_videos():
-    """Movies that nobody was scanned with, in the folder of the configuration."""
-    if not _FURTHER:
-        return []
-    return sorted(
-        given(path)
-        for path in Path(_FURTHER).rglob("*")
-        if path.is_file() and not path.name.startswith(".")
-    )
-
-
-if _FURTHER:
+if VIDEOS:
 
     rule selfsupervised_videos:
         """Cut further movies into clips, without those that resemble a test movie."""
         input:
-            videos=further_videos(),
+            videos=inputs.files_below(VIDEOS),
             clips=layout.clips(),
-            test=[layout.frames(movie) for movie in movies("test")],
-            sidecars=staged([layout.frames_sidecar(movie) for movie in movies("test")]),
+            test=[layout.frames(movie) for movie in inputs.movies("test")],
+            sidecars=inputs.staged(
+                [layout.frames_sidecar(movie) for movie in inputs.movies("test")]
+            ),
         output:
             directory(layout.method_videos("selfsupervised")),
         log:
@@ -48,15 +40,18 @@ if _FURTHER:
 rule selfsupervised_train:
     """Train a subject's encoder from video and decoder from BOLD on training segments."""
     input:
-        unpack(own_responses("train", "validation")),
+        unpack(responses("train", "validation")),
         windows=layout.windows(),
         clips=layout.clips(),
-        frames=[layout.frames(movie) for movie in movies("train", "validation")],
-        frames_sidecars=staged(
-            [layout.frames_sidecar(movie) for movie in movies("train", "validation")]
+        frames=[layout.frames(movie) for movie in inputs.movies("train", "validation")],
+        frames_sidecars=inputs.staged(
+            [
+                layout.frames_sidecar(movie)
+                for movie in inputs.movies("train", "validation")
+            ]
         ),
-        videos=[layout.method_videos("selfsupervised")] if _FURTHER else [],
-        weights=weights("image_classifier"),
+        videos=[layout.method_videos("selfsupervised")] if VIDEOS else [],
+        weights=inputs.weights("image_classifier"),
     output:
         directory(layout.method_fit(method="selfsupervised")),
     log:
@@ -76,7 +71,7 @@ rule selfsupervised_train:
         series=folder_of("series"),
         stimuli=folder_of("frames", 2),
         image=model("image_classifier"),
-        videos=lambda wildcards, input: ["--videos", *input.videos] if _FURTHER else [],
+        videos=lambda wildcards, input: ["--videos", *input.videos] if VIDEOS else [],
         state=layout.state("selfsupervised", "sub-{subject}"),
     shell:
         "python -m boldreel.methods.selfsupervised.train --windows {input.windows:q} "
@@ -88,13 +83,16 @@ rule selfsupervised_train:
 rule selfsupervised_reconstruct:
     """Test clips by the decoder."""
     input:
-        unpack(method_control_inputs),
-        unpack(own_responses("test")),
+        unpack(of_subject(inputs.method_controls)),
+        unpack(responses("test")),
         fit=layout.method_fit(method="selfsupervised"),
         windows=layout.windows(),
     output:
         clips=directory(layout.reconstruction(method="selfsupervised", shard=0)),
-        controls=[directory(folder) for folder in method_controls("selfsupervised")],
+        controls=[
+            directory(folder)
+            for folder in inputs.method_control_folders("selfsupervised")
+        ],
     log:
         layout.log("selfsupervised", "reconstruct-{subject}"),
     benchmark:
@@ -110,7 +108,7 @@ rule selfsupervised_reconstruct:
         cfg=method_options("selfsupervised"),
         code=code("methods.draw"),
         series=folder_of("series"),
-        more=method_control_options,
+        more=parameters.method_controls,
     shell:
         "python -m boldreel.methods.draw --model {input.fit:q} --windows {input.windows:q} "
         "--series-dir {params.series:q} --output {output.clips:q} {params.more:q} --config {params.cfg:q} "

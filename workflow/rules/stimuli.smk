@@ -4,8 +4,8 @@
 rule stimuli_decode:
     """Decode a movie at the model's frame rate and size; find its shots."""
     input:
-        movie=lambda wildcards: source(study.movies()[wildcards.movie]),
-        annotations=lambda wildcards: annotations(wildcards.movie),
+        movie=lambda wildcards: inputs.movie_file(wildcards.movie),
+        annotations=lambda wildcards: inputs.annotations(wildcards.movie),
     output:
         frames=layout.frames(),
         sidecar=layout.frames_sidecar(),
@@ -37,11 +37,13 @@ rule stimuli_decode:
 rule stimuli_clips:
     """Cut every movie into clips; say of which shot each is, and what is to be seen."""
     input:
-        frames=[layout.frames(movie) for movie in movies()],
-        sidecars=staged([layout.frames_sidecar(movie) for movie in movies()]),
-        shots=[layout.shots(movie) for movie in movies()],
-        annotations=lambda wildcards: annotations(),
-        weights=weights("caption"),
+        frames=[layout.frames(movie) for movie in inputs.movies()],
+        sidecars=inputs.staged(
+            [layout.frames_sidecar(movie) for movie in inputs.movies()]
+        ),
+        shots=[layout.shots(movie) for movie in inputs.movies()],
+        annotations=lambda wildcards: inputs.annotations(),
+        weights=inputs.weights("caption"),
     output:
         layout.clips(),
     log:
@@ -53,15 +55,13 @@ rule stimuli_clips:
         "../../envs/stimuli.yaml"
     threads: 1
     resources:
-        **captioning(),
+        **or_exit(parameters.captioning),
         mem_mb=memory(2000),
         runtime=240,
     params:
         cfg=section("stimuli", caption=MODELS.get("caption")),
         code=code("stimuli.clips"),
-        stimuli=lambda wildcards, input: [
-            str(Path(path).parent) for path in input.frames
-        ],
+        stimuli=folders_of("frames"),
         annotations=lambda wildcards, input: (
             ["--annotations", *input.annotations] if input.annotations else []
         ),
@@ -73,12 +73,12 @@ rule stimuli_clips:
 rule stimuli_features:
     """Features of all movies' frames and captions: loading the base models takes longer than a movie."""
     input:
-        frames=expand(layout.frames(), movie=movies()),
-        sidecars=staged(expand(layout.frames_sidecar(), movie=movies())),
+        frames=expand(layout.frames(), movie=inputs.movies()),
+        sidecars=inputs.staged(expand(layout.frames_sidecar(), movie=inputs.movies())),
         clips=layout.clips(),
-        weights=weights("clip", "diffusion"),
+        weights=inputs.weights("clip", "diffusion"),
     output:
-        directory(expand(layout.features(), movie=movies())),
+        directory(expand(layout.features(), movie=inputs.movies())),
     log:
         layout.log("stimuli", "features"),
     benchmark:
@@ -94,8 +94,8 @@ rule stimuli_features:
     params:
         cfg=section("stimuli"),
         code=code("stimuli.features"),
-        movies=movies(),
-        training=movies("train", "validation"),
+        movies=inputs.movies(),
+        training=inputs.movies("train", "validation"),
         clip=model("clip"),
         diffusion=model("diffusion"),
     shell:

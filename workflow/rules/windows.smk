@@ -1,18 +1,21 @@
 # Stage 4: which volumes answer which clip; lag and window, noise ceiling, leakage audit.
-LEARNT = config["windows"]["hrf"]["mode"] in LEARNT_MODES
 
 
 rule windows_kernels:
     """The haemodynamic response of each area: canonical, or learnt on training segments."""
     input:
         voxels=layout.voxels(),
-        series=lambda wildcards: series(wildcards.subject, "train") if LEARNT else [],
-        sidecars=lambda wildcards: (
-            sidecars(series(wildcards.subject, "train")) if LEARNT else []
+        series=lambda wildcards: (
+            inputs.series(wildcards.subject, "train") if study.learnt else []
         ),
-        events=lambda wildcards: events(wildcards.subject, "train") if LEARNT else [],
-        clips=layout.clips() if LEARNT else [],
-        features=lambda wildcards: features("train") if LEARNT else [],
+        sidecars=lambda wildcards: (
+            inputs.sidecars(inputs.series(wildcards.subject, "train"))
+            if study.learnt
+            else []
+        ),
+        presentations=layout.presentations() if study.learnt else [],
+        clips=layout.clips() if study.learnt else [],
+        features=lambda wildcards: inputs.features("train") if study.learnt else [],
     output:
         layout.hrf(),
     log:
@@ -27,14 +30,14 @@ rule windows_kernels:
         mem_mb=memory(3000),
         runtime=60,
     params:
-        cfg=section("windows", segments=config["segments"]),
+        cfg=section("windows"),
         code=code("windows.kernels"),
         shown=lambda wildcards, input: (
             [
-                *("--series", *input.series, "--events", *input.events),
+                *("--series", *input.series, "--presentations", input.presentations),
                 *("--clips", input.clips, "--features", *input.features),
             ]
-            if LEARNT
+            if study.learnt
             else []
         ),
     shell:
@@ -74,11 +77,11 @@ rule windows_deconvolve:
 rule windows_sweep:
     """Choose lag and window for a subject on held-out training segments; no test run is read."""
     input:
-        unpack(own_responses("train", "validation")),
-        events=lambda wildcards: events(wildcards.subject, "train", "validation"),
+        unpack(responses("train", "validation")),
+        presentations=layout.presentations(),
         voxels=layout.voxels(),
         clips=layout.clips(),
-        features=lambda wildcards: features("train", "validation"),
+        features=lambda wildcards: inputs.features("train", "validation"),
     output:
         table=layout.sweep(),
         choice=layout.choice(),
@@ -94,11 +97,11 @@ rule windows_sweep:
         mem_mb=memory(2000),
         runtime=120,
     params:
-        cfg=section("windows", segments=config["segments"]),
+        cfg=section("windows"),
         code=code("windows.sweep"),
     shell:
         "python -m boldreel.windows.sweep --subject {wildcards.subject} --series {input.series:q} "
-        "--events {input.events:q} --voxels {input.voxels:q} --clips {input.clips:q} "
+        "--presentations {input.presentations:q} --voxels {input.voxels:q} --clips {input.clips:q} "
         "--features {input.features:q} --output-table {output.table:q} --output-choice {output.choice:q} "
         "--config {params.cfg:q} 2>&1 | tee {log:q}"
 
@@ -106,11 +109,9 @@ rule windows_sweep:
 rule windows_build:
     """One row per clip and run: the volumes that answer it, and the split it belongs to."""
     input:
-        unpack(own_responses("train", "validation", "test")),
+        unpack(responses("train", "validation", "test")),
         choice=layout.choice(),
-        events=lambda wildcards: events(
-            wildcards.subject, "train", "validation", "test"
-        ),
+        presentations=layout.presentations(),
         clips=layout.clips(),
     output:
         layout.windows(),
@@ -126,18 +127,18 @@ rule windows_build:
         mem_mb=memory(1000),
         runtime=20,
     params:
-        cfg=section("windows", keep=[], segments=config["segments"]),
+        cfg=section("windows", keep=[]),
         code=code("windows.build"),
     shell:
         "python -m boldreel.windows.build --choice {input.choice:q} --series {input.series:q} "
-        "--events {input.events:q} --clips {input.clips:q} --output {output:q} "
+        "--presentations {input.presentations:q} --clips {input.clips:q} --output {output:q} "
         "--config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
 rule windows_ceiling:
     """The noise ceiling of every voxel, from repeats."""
     input:
-        unpack(own_responses("train", "validation", "test")),
+        unpack(responses("train", "validation", "test")),
         windows=layout.windows(),
     output:
         layout.noise_ceiling(),
@@ -165,9 +166,11 @@ rule windows_audit:
     input:
         clips=layout.clips(),
         windows=expand(layout.windows(), subject=SUBJECTS),
-        frames=[layout.frames(movie) for movie in movies()],
-        sidecars=staged([layout.frames_sidecar(movie) for movie in movies()]),
-        features=features(),
+        frames=[layout.frames(movie) for movie in inputs.movies()],
+        sidecars=inputs.staged(
+            [layout.frames_sidecar(movie) for movie in inputs.movies()]
+        ),
+        features=inputs.features(),
     output:
         layout.audit(),
     log:
@@ -191,9 +194,7 @@ rule windows_audit:
             combination=config["evaluate"]["combination"],
         ),
         code=code("windows.audit"),
-        stimuli=lambda wildcards, input: [
-            str(Path(path).parent) for path in input.frames
-        ],
+        stimuli=folders_of("frames"),
     shell:
         "python -m boldreel.windows.audit --clips {input.clips:q} --windows {input.windows:q} "
         "--stimuli {params.stimuli:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

@@ -165,6 +165,10 @@ class Layout:
         ending = f"{self.SPACE}_desc-preproc_bold.nii"
         return self.preprocessed_run(ending, subject, segment, repeat)
 
+    def presentations(self, subject: str = "{subject}") -> str:
+        """Table of what a subject's runs showed, when and for which split."""
+        return f"{self.root}/sub-{subject}/presentations.tsv"
+
     def checked(self, subject: str = "{subject}") -> str:
         """What the check of a subject's raw data found."""
         return f"{self.root}/sub-{subject}/checked.json"

@@ -223,7 +223,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--subject", required=True, help="label, without sub-")
     parser.add_argument("--bold", type=Path, nargs="+", required=True, help="raw runs that count")
     parser.add_argument("--labels", nargs="+", required=True, help="theirs: task-NAME_run-N")
-    parser.add_argument("--tasks", nargs="+", help="the only tasks to preprocess; default: all")
+    parser.add_argument(
+        "--filter", type=json.loads, metavar="JSON", help="of the runs to preprocess"
+    )
     parser.add_argument("--bids", type=Path, required=True, help="raw BIDS data set")
     parser.add_argument("--derivatives", type=Path, required=True, help="fMRIPrep's output folder")
     parser.add_argument("--work", type=Path, required=True, help="fMRIPrep's work directory")
@@ -240,14 +242,14 @@ def main(argv: list[str] | None = None) -> None:
     check(arguments.engine, settings)
     job = Job(arguments.subject, arguments.bids, arguments.derivatives, arguments.work)
     own_filter = job.work / "bids_filter.json"
-    filtered = arguments.tasks and not settings.bids_filter
+    filtered = arguments.filter and not settings.bids_filter
     if filtered:
         settings = replace(settings, bids_filter=str(own_filter))
     words = command(arguments.engine, job, settings)
     for folder in (job.output, job.work):
         folder.mkdir(parents=True, exist_ok=True)
     if filtered:
-        bids_filter.write(own_filter, arguments.tasks)
+        bids_filter.write(own_filter, arguments.filter)
     call(words)
     labels = map(bids.parse_label, arguments.labels)
     wanted = dict(zip(map(bids.run_key, arguments.bold), labels, strict=True))

@@ -49,6 +49,11 @@ class Run:
         """Where the events file of this run lies."""
         return events_of(self.path)
 
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What pairs it with files of other trees (`run_key`)."""
+        return run_key(self.path)
+
 
 def check_source(path: Path | str, now: float | None = None) -> None:
     """Whether a file that no rule makes can be read, and is not dated in the future.

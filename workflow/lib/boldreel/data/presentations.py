@@ -125,21 +125,21 @@ def join(rows: Iterable[Presentation], speed_stated: bool = False) -> list[Prese
         for stretch in _unbroken(ordered):
             _check_speed(stretch)
     joined: list[Presentation] = []
-    first = lead = until = None
+    lead = 0.0
     for row in ordered:
         # Where in the film the run would have begun: the same in all rows of one presentation. Slack must not
         # add up over thousands of rows, so each is held against the first of its stretch.
         own = row.stimulus_onset - row.speed * row.onset
+        last = joined[-1] if joined else None
         if (
-            first is not None
-            and (row.stimulus, row.speed, row.split) == (first.stimulus, first.speed, first.split)
-            and row.onset <= until + _SLACK
+            last is not None
+            and (row.stimulus, row.speed, row.split) == (last.stimulus, last.speed, last.split)
+            and row.onset <= last.end + _SLACK
             and abs(own - lead) <= _SLACK
         ):
-            until = max(until, row.end)
-            joined[-1] = first._replace(duration=until - first.onset)
+            joined[-1] = last._replace(duration=max(last.end, row.end) - last.onset)
         else:
-            first, lead, until = row, own, row.end
+            lead = own
             joined.append(row)
     return joined
 

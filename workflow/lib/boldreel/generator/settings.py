@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from boldreel.errors import UserError
 from boldreel.settings import by_preset, from_workflow, setting, subsection
@@ -30,7 +30,6 @@ class Optimization:
     """Keys that tuning and co-training share. Validated after each epoch."""
 
     seed: int = from_workflow(0)
-    segments: dict[str, Any] = from_workflow({})
     epochs: int = by_preset("Epochs.", minimum=0)
     steps_per_epoch: int = by_preset("Optimizer steps of an epoch.", minimum=1)
     batch_size: int = by_preset("Clips of a batch.", minimum=1)

@@ -19,7 +19,6 @@ import torch
 from boldreel import step
 from boldreel.base_models import diffusion
 from boldreel.data import atomic, provenance
-from boldreel.data.splits import split_of
 from boldreel.errors import UserError
 from boldreel.generator import memory, saving, strip, tuning
 from boldreel.generator.losses import Part, video_loss
@@ -32,17 +31,6 @@ from boldreel.training.fingerprint import state_folder
 from boldreel.training.loop import fit, set_threads
 from boldreel.training.optimizer import adamw
 from boldreel.training.share import Share
-
-
-def held_out_movies(movies: list[str], segments: dict[str, Any]) -> list[str]:
-    """The movies that the validation patterns name; UserError for one that the test patterns name."""
-    splits = {movie: split_of(movie, segments) for movie in movies}
-    for movie, split in splits.items():
-        if split == "test":
-            raise UserError(
-                f"movie {movie}: is of the test split, and the generator is tuned without"
-            )
-    return [movie for movie, split in splits.items() if split == "validation"]
 
 
 def split_rows(material: ClipMaterial, validation: list[str]) -> tuple[list[int], list[int]]:
@@ -130,7 +118,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--latents", type=Path, nargs="+", required=True)
     parser.add_argument("--features", type=Path, nargs="+", required=True)
     parser.add_argument("--clips", type=Path, required=True)
-    parser.add_argument("--validation", nargs="+", help="held-out movies; default: segments")
+    parser.add_argument("--validation", nargs="+", required=True, help="held-out movies")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--state", type=Path, required=True)
     args = parser.parse_args(argv)
@@ -139,8 +127,7 @@ def main(argv: list[str] | None = None) -> None:
     settings = read(GeneratorSettings, args.config, "generator")
     folder = diffusion.find_base(args.diffusion_model)
     material = load_material(args.clips, args.latents, args.features)
-    validation = args.validation or held_out_movies(sorted(set(material.movies)), settings.segments)
-    rows = split_rows(material, validation)
+    rows = split_rows(material, args.validation)
     negative = torch.from_numpy(mean_condition(material, rows[0]))
     inputs = [*diffusion.files(folder), args.clips, *args.latents, *args.features]
     state = state_folder(

@@ -13,7 +13,7 @@ Number = str | float | None
 
 @dataclass(frozen=True)
 class Rule:
-    """What some runs showed, if their events do not say it as BIDS does; the first rule that fits a run holds."""
+    """What some runs showed, if their events do not say it as BIDS does; the first that fits a run holds."""
 
     where: dict[str, Any] = setting(
         {}, "Entities of the runs, such as `{task: movie, run: [1, 2]}`; none means all runs."

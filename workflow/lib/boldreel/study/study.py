@@ -25,7 +25,7 @@ from boldreel.study import bids_filter, selection, selectors, subjects
 from boldreel.study.presentations import RunSpec
 from boldreel.study.settings import PresentationsSettings
 from boldreel.study.shown import Shown, StudyPresentations
-from boldreel.windows.settings import DECONVOLVED
+from boldreel.windows.settings import DECONVOLVED, LEARNT
 
 METHOD = "mindvideo"  # the main method
 
@@ -96,6 +96,11 @@ class Study:
             for path in (config["bold"]["derivatives"], config["pretrain"]["derivatives"])
         )
         self.models = {name: located(path) for name, path in config["models"].items() if path}
+        # The atlas and the mask, each a name or a file, or None.
+        self.atlas = {
+            key: located(config["roi"][key]) if config["roi"][key] else None
+            for key in ("atlas", "mask")
+        }
         self.roi: RoiSettings = read(RoiSettings, config["roi"], "roi")
         self.insilico: InsilicoSettings | None = None
         if self.embedded:
@@ -150,6 +155,11 @@ class Study:
     def deconvolved(self) -> bool:
         """Whether windows are cut from deconvolved series."""
         return self.config["windows"]["hrf"]["mode"] in DECONVOLVED
+
+    @property
+    def learnt(self) -> bool:
+        """Whether haemodynamic responses are learnt from training segments."""
+        return self.config["windows"]["hrf"]["mode"] in LEARNT
 
     @property
     def pooled(self) -> bool:
@@ -251,6 +261,29 @@ class Study:
             for segment, repeat in design.runs(self.insilico, subject)
         ]
 
+    def simulated_runs(self, rest: bool = False) -> list[tuple[str, int]]:
+        """(segment, repeat) of the runs of each simulated subject, of the movies or at rest."""
+        assert self.insilico is not None
+        return [
+            (segment, repeat + 1)
+            for segment in ([design.REST] if rest else design.segments(self.insilico))
+            for repeat in range(design.repeats(self.insilico, segment))
+        ]
+
+    def run(self, subject: str, segment: str, repeat: int | str) -> Run:
+        """A subject's run, or stretch of one, of this segment and repeat; UserError if there is none."""
+        return self._one_of(self.runs[subject], subject, segment, repeat)
+
+    def file(self, subject: str, segment: str, repeat: int | str) -> Run:
+        """A subject's functional run of this segment and repeat; UserError if there is none."""
+        return self._one_of(self.files_of(subject), subject, segment, repeat)
+
+    def _one_of(self, runs: Iterable[Run], subject: str, segment: str, repeat: int | str) -> Run:
+        for run in runs:
+            if (run.segment, str(run.repeat)) == (segment, str(repeat)):
+                return run
+        raise UserError(f"{self.bids}/sub-{subject}: no run {repeat} of segment {segment}")
+
     def _simulated(self, subject: str, segment: str, repeat: int) -> str:
         """The BOLD of a run of the demo."""
         return f"{self.bids}/sub-{subject}/func/sub-{subject}_task-{segment}_run-{repeat}_bold.nii"
@@ -327,6 +360,16 @@ class Study:
             return [str(self.presentations.table)]
         return list(dict.fromkeys(spec.events or spec.path for spec in self.specs(subject)))
 
+    def bids_filter(self, subject: str) -> dict[str, list[str]]:
+        """The entities of the raw runs that are used, in the syntax of fMRIPrep's --bids-filter-file."""
+        tasks = {one.found.segment for one in self.selected[subject].runs}
+        wanted = selectors.conditions(
+            self.config["presentations"]["filter"], "presentations.filter"
+        )
+        return {"task": sorted(tasks)} | {
+            name: list(values) for name, values in wanted.items() if name not in ("task", "subject")
+        }
+
     def table_settings(self) -> dict[str, Any]:
         """What decides, besides events, about the tables of presentations: for study.table."""
         section = self.config["presentations"]
@@ -338,6 +381,13 @@ class Study:
             "held": self.presentations.held,
             "full_names": full_names,
         }
+
+    def movies_of(self, subject: str) -> list[str]:
+        """Files of the movies that one subject's runs show."""
+        if self.insilico is not None:
+            return list(self.movies().values())
+        shown = {row.stimulus for run in self.presentations.used(subject) for row in run.rows}
+        return sorted({movie_files.file_of(self.stimuli, each) for each in shown})
 
     def movies(self, *splits: str) -> dict[str, str]:
         """{movie: its file} of everything shown in these splits (default: all).

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from boldreel.settings import from_workflow, setting, subsection
 
@@ -52,7 +51,6 @@ class WindowsSettings:
     """Which volumes answer a clip."""
 
     seed: int = from_workflow(0)
-    segments: dict[str, Any] = from_workflow({})
     combination: tuple[str, ...] = from_workflow(())
     lags: tuple[float, ...] = setting(
         (0.0, 2.0, 4.0, 6.0, 8.0, 10.0),

@@ -1,0 +1,27 @@
+# What was shown when, and which runs count: one table for each subject, which all stages read.
+
+
+rule study_presentations:
+    """The table of what a subject's runs showed, from events files, rules or the user's own table."""
+    input:
+        lambda wildcards: inputs.events(wildcards.subject),
+    output:
+        layout.presentations(),
+    log:
+        layout.log("study", "presentations-{subject}"),
+    benchmark:
+        layout.benchmark("study", "presentations-{subject}")
+    priority: 90
+    conda:
+        "../../envs/windows.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(500),
+        runtime=10,
+    params:
+        cfg=parameters.presentations(),
+        code=code("study.table"),
+        runs=parameters.specs,
+    shell:
+        "python -m boldreel.study.table --subject {wildcards.subject} --runs {params.runs:q} "
+        "--events {input:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
