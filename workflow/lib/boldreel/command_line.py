@@ -1,4 +1,4 @@
-"""The command `boldreel`: check a study, run the workflow, and explain its configuration.
+"""The command `boldreel`: begin and check a study, run the workflow, and explain its configuration.
 
 The steps of the workflow have their own command lines: `python -m boldreel.<stage>.<step> --help`.
 """
@@ -176,6 +176,33 @@ def _check(args: argparse.Namespace) -> None:
     print(f"{'after the download' if absent else 'ready'}: {shlex.join(words)}")
 
 
+def _init(args: argparse.Namespace) -> None:
+    """Write presentations.tsv, and a configuration to begin with if there is none yet."""
+    from boldreel import configuration
+    from boldreel.data import atomic
+    from boldreel.study import init
+    from boldreel.study.study import Study
+
+    if args.output.exists() and not args.force:
+        raise UserError(f"{args.output}: exists already; name another --output, or add --force")
+    if args.configfile:
+        repository = snakefile().resolve().parents[1]
+        complete = configuration.complete(configured(args.configfile, args.config))
+        text, lines = init.of_study(Study(complete, repository))
+    elif args.bids:
+        text, lines = init.of_tree(args.bids, args.derivatives)
+    else:
+        raise UserError("boldreel init: name the root of a BIDS data set, or --configfile")
+    atomic.write_text(args.output, text)
+    for line in lines:
+        print(line)
+    print(f"written: {args.output}")
+    beginning = Path("mine.yaml")
+    if not args.configfile and not beginning.exists():
+        atomic.write_text(beginning, init.configuration(str(args.bids), str(args.output)))
+        print(f"written: {beginning}; fill in its segments, or the column split of the table")
+
+
 def _run(args: argparse.Namespace) -> None:
     words = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile())]
     if not any(word.split("=")[0] in ("--cores", "-c", "--jobs", "-j") for word in args.more):
@@ -221,6 +248,18 @@ def parser() -> argparse.ArgumentParser:
         help="show subjects, runs and models, and stop at the first mistake",
     )
     check.set_defaults(act=_check)
+    init = verbs.add_parser(
+        "init",
+        parents=[shared],
+        help="write presentations.tsv: what each run of a data set showed, for you to edit",
+    )
+    init.add_argument(
+        "bids", type=Path, nargs="?", help="root of the data set, if --configfile is not given"
+    )
+    init.add_argument("--derivatives", type=Path, help="take the runs of this fMRIPrep tree")
+    init.add_argument("--output", type=Path, default=Path("presentations.tsv"), metavar="TSV")
+    init.add_argument("--force", action="store_true", help="replace the table")
+    init.set_defaults(act=_init)
     config = verbs.add_parser(
         "config", parents=[shared], help="print every value of the configuration and its origin"
     )

@@ -20,7 +20,7 @@ from boldreel.errors import UserError
 from boldreel.study import presentations as shown
 from boldreel.study import selectors
 from boldreel.study.presentations import RunSpec
-from boldreel.study.settings import PresentationsSettings
+from boldreel.study.settings import PresentationsSettings, Rule
 
 # Entities by which one acquisition becomes several files, which are no repeats of each other.
 _VERSIONS = ("acquisition", "ceagent", "reconstruction")
@@ -70,12 +70,15 @@ class StudyPresentations:
     """The presentations of a study.
 
     events_of : the events file of a run of a subject, None without one
+    lenient : whether a run whose events cannot be read is passed over; `skipped` says why
     """
 
     settings: PresentationsSettings
     segments: Mapping[str, Sequence[Any]]
     events_of: Callable[[str, Found], Path | None]
     table: Path | None = None
+    lenient: bool = False
+    skipped: list[str] = field(default_factory=list)
     runs: dict[str, list[Shown]] = field(default_factory=dict)
     held: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
 
@@ -145,10 +148,30 @@ class StudyPresentations:
                 excluded=why,
             )
             # A run that cannot be told from another one has no events of its own.
-            rows = [] if run.fault else shown.shown_in(spec.candidate, rule, spec.earlier)
+            rows = [] if run.fault else self._read(spec, rule)
             if rule.parts is not None:
                 earlier[film] = spec.earlier + shown.part_length(spec.candidate, rule)
             yield run, spec, rows
+
+    def _read(self, spec: RunSpec, rule: Rule) -> list[Presentation]:
+        """What a run showed. Events of a run that `segments` does not name may be about anything."""
+        try:
+            return shown.shown_in(spec.candidate, rule, spec.earlier)
+        except UserError as error:
+            if self.names_run(spec.entities) or self._asks_for(spec.entities):
+                raise
+            if self.lenient:
+                self.skipped.append(str(error))
+            return []
+
+    def _asks_for(self, entities: Mapping[str, str]) -> bool:
+        """Whether `segments` names presentations of a run, which its events would have to tell."""
+        names = shown.Candidate(dict(entities), Path()).names
+        return any(
+            one.entities and one.matches_run(names, entities)
+            for each in self.chosen.values()
+            for one in each
+        )
 
     def _naming(
         self, read: Mapping[str, Sequence[tuple[Found, RunSpec, list[Presentation]]]]
