@@ -221,7 +221,9 @@ class Study:
         for run in self.runs[subject]:
             if (run.segment, str(run.repeat)) == (segment, str(repeat)):
                 return run
-        raise UserError(f"{self.bids}/sub-{subject}: no run {repeat} of task {segment}")
+        raise UserError(
+            f"{self.bids}/sub-{subject}: no run {repeat} of task {segment}; name a run that exists"
+        )
 
     def _split_of(self, segment: str) -> str | None:
         return split_of(segment, self.config["segments"])
