@@ -1,6 +1,6 @@
-# What the rule files share, from one list of names for all of them: the study, `inputs` and `parameters` of its
-# rules, and what needs Snakemake's objects. Which files a job reads is in boldreel/study/inputs.py, parameters
-# and resources are in boldreel/study/parameters.py.
+# What the rule files share: the configuration and its study, `layout` (paths of results), `inputs` (files that a
+# job reads) and `parameters`. They are made here from the library, with the few functions that need Snakemake's
+# objects; checks before the first job follow.
 import gc
 import json
 import sys
@@ -46,9 +46,8 @@ def or_exit(function, *arguments):
     try:
         return function(*arguments)
     except UserError as error:
-        sys.exit(
-            f"error: {error}"
-        )  # a WorkflowError would print lines of the Snakefile as well
+        # A WorkflowError would print lines of the Snakefile as well.
+        sys.exit(f"error: {error}")
 
 
 def from_here(path):
@@ -114,7 +113,7 @@ inputs = Inputs(
     study, layout, existing=existing, made=made, stored=remote(), or_exit=or_exit
 )
 parameters = Parameters(study)
-# Every rule has some of these.
+# Nearly every rule has some of these.
 section, method_options = parameters.section, parameters.method_options
 memory, model = parameters.memory, parameters.model
 
@@ -127,12 +126,12 @@ def responses(*splits):
 
 
 def of_subject(function):
-    """What a function of `inputs` finds for the subject of a job: for `unpack`."""
+    """A method of `inputs`, called with the subject of the job."""
     return lambda wildcards: function(wildcards.subject)
 
 
 def of_run(function):
-    """What a function of `inputs` finds for the run of a job."""
+    """A method of `inputs`, called with subject, segment and repeat of the job."""
     return lambda wildcards: function(
         wildcards.subject, wildcards.segment, wildcards.repeat
     )

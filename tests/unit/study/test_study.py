@@ -2,66 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import subprocess
 import sys
-from pathlib import Path
 
-import numpy as np
 import pytest
-from tests.fixtures_settings import ASKED
+from tests import fixtures_bids
+from tests.fixtures_bids import RUNS, write_run
+from tests.fixtures_bids import own as study
 
-from boldreel import configuration
 from boldreel.errors import UserError
-from boldreel.study.study import Run, Study
-
-ROOT = Path(__file__).parents[3]
-SEGMENTS = {"train": ["film*"], "validation": ["film3"], "test": ["probe"]}
-RUNS = [("film1", 1), ("film1", 2), ("film2", 1), ("film3", 1), ("probe", 1), ("rest", 1)]
-
-
-def write_run(root: Path, subject: str, segment: str, repeat: int, events: str | None) -> None:
-    """The header of an image of 30 volumes, its sidecar and its events."""
-    func = root / f"sub-{subject}" / "func"
-    func.mkdir(parents=True, exist_ok=True)
-    stem = f"sub-{subject}_task-{segment}_run-{repeat}"
-    header = np.zeros(352, np.uint8)
-    header[:4] = np.array([348], "<i4").view(np.uint8)
-    header[40:56] = np.array([4, 4, 4, 4, 30, 1, 1, 1], "<i2").view(np.uint8)
-    header[70:74] = np.array([16, 32], "<i2").view(np.uint8)
-    header[344:348] = np.frombuffer(b"n+1\0", np.uint8)
-    with gzip.open(func / f"{stem}_bold.nii.gz", "wb") as image:
-        image.write(header.tobytes())
-    (func / f"{stem}_bold.json").write_text(json.dumps({"RepetitionTime": 2.0}))
-    if events:
-        (func / f"{stem}_events.tsv").write_text(f"onset\tduration\tstim_file\n0\t60\t{events}\n")
-
-
-@pytest.fixture
-def tree(tmp_path) -> Path:
-    """Two subjects who watch, with a resting run that shows nothing."""
-    for subject in ("01", "02"):
-        for segment, repeat in RUNS:
-            shown = None if segment == "rest" else f"{segment}.mp4"
-            write_run(tmp_path, subject, segment, repeat, shown)
-    (tmp_path / "stimuli").mkdir()
-    for name in ("film1", "film2", "film3", "probe"):
-        (tmp_path / "stimuli" / f"{name}.mp4").write_bytes(b"")
-    (tmp_path / "stimuli" / "probe.tsv").write_text("")
-    return tmp_path
-
-
-def study(tree: Path, **more) -> Study:
-    own = {"dataset": "mine", "bids": str(tree), "segments": SEGMENTS, "preset": "base"}
-    own["results"] = str(tree / "results")
-    return Study(configuration.complete({**own, **more}), ROOT)
+from boldreel.study.study import Run
 
 
 def test_the_demo_is_simulated():
-    demo = Study(
-        configuration.complete({**ASKED, "subjects": str(ROOT / "config/subjects.tsv")}), ROOT
-    )
+    demo = fixtures_bids.demo()
     assert demo.embedded and demo.subjects == ["01", "02", "03"]
     assert demo.cohort == ["rest01", "rest02", "rest03"]
     assert len(demo.runs_of("01", "test")) == 2 * 10 and len(demo.runs_of("01", "train")) == 5 * 2
@@ -136,6 +90,21 @@ def test_what_is_missing_is_one_line(tree):
     assert "test" in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_a_run_is_found_by_segment_and_repeat(tree):
+    found = study(tree)
+    assert found.run("01", "film1", "2") == found.runs["01"][1]
+    assert found.run("01", "rest", 1).segment == "rest"
+    with pytest.raises(UserError, match=r"sub-01: no run 3 of task film1; "):
+        found.run("01", "film1", 3)
+
+
+def test_runs_of_the_simulation_are_those_of_its_subjects():
+    demo = fixtures_bids.demo()
+    for rest, subject in ((False, "01"), (True, "rest01")):
+        of_subject = [(run.segment, run.repeat) for run in demo.runs[subject]]
+        assert sorted(demo.simulated_runs(rest)) == sorted(of_subject)
+
+
 def test_seeds_and_other_subjects_are_controls(tree):
     found = study(tree, reconstruct={"seeds": 3})
     assert found.controls() == ["mean", "noise", "other", "caption", "seed-1", "seed-2"]
@@ -156,7 +125,7 @@ def test_a_pool_is_its_members(tree):
 def test_a_plan_needs_the_standard_library_alone():
     """Numerical packages may be missing where Snakemake runs."""
     program = (
-        "import sys; from boldreel.study import study\n"
+        "import sys; from boldreel.study import inputs, parameters\n"
         "print(sorted({'numpy', 'pandas', 'torch', 'nibabel', 'snakemake'} & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from boldreel.data import event_files
 from boldreel.errors import UserError
 
 _BOLD = (".nii", ".nii.gz")
@@ -188,12 +189,14 @@ def find_events(bids_root: Path | str, subject: str) -> dict[tuple[str, str, int
 def events_of(bold: Path | str) -> Path:
     """The events file of a raw run, there or not: next to it, else the nearest further up that applies.
 
-    BIDS' inheritance: one whose entities the run has; of several in a folder the one with most.
+    BIDS' inheritance: one whose entities the run has; of several in a folder the one with most. A template
+    that
+    nobody filled in (heudiconv writes one next to each run) says nothing, and gives way to one further up.
     """
     path = Path(bold)
     entities = parse_entities(path.name)
     beside = path.with_name(_stem(path).removesuffix("_bold") + "_events.tsv")
-    if beside.exists():
+    if beside.exists() and not event_files.is_template(beside):
         return beside
     for folder in _folders_above(path):
         applying = [
@@ -201,6 +204,7 @@ def events_of(bold: Path | str) -> Path:
             for candidate in folder.glob("*_events.tsv")
             if not candidate.name.startswith(".")
             and parse_entities(candidate.name).items() <= entities.items()
+            and candidate != beside
         ]
         if applying:
             return max(applying, key=lambda candidate: len(parse_entities(candidate.name)))

@@ -34,6 +34,16 @@ def rows(path: Path | str) -> Iterator[tuple[int, dict[str, str]]]:
         yield line, {name: _cell(cell) for name, cell in zip(names, cells, strict=True)}
 
 
+def is_template(path: Path | str) -> bool:
+    """Whether a file is heudiconv's template: a column TODO, and no row that says anything."""
+    try:
+        found = _rows(Path(path))
+        _, names = next(found)
+        return any(name.startswith("TODO") for name in names) and next(found, None) is None
+    except UserError:
+        return False
+
+
 def check_columns(path: Path | str, names: Sequence[str]) -> None:
     """UserError unless onset, duration and stim_file are among the columns of an events file."""
     for column in _NEEDED:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from boldreel.data import bids, headers
+from boldreel.data import bids, event_files, headers
 from boldreel.errors import UserError
 from boldreel.study.shown import Found, Shown
 
@@ -81,6 +81,11 @@ def _check_shows(one: Shown) -> None:
             f"{one.found.path}: no events file for this run; write its _events.tsv, say in "
             "presentations.rules "
             f"what it showed, or remove {name} from `segments`"
+        )
+    if event_files.is_template(one.spec.events):
+        raise UserError(
+            f"{one.spec.events}: heudiconv's template, which nobody has filled in; write its rows, say in "
+            f"presentations.rules what the run showed, or remove {name} from `segments`"
         )
     raise UserError(
         f"{one.spec.events}: no row shows a movie, but `segments` names the run; name the movie in "

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from boldreel import configuration, forgotten
-from boldreel.data import bids, derivatives, movie_files
+from boldreel.data import bids, derivatives, event_files, movie_files
 from boldreel.data.presentations import Presentation
 from boldreel.data.splits import SPLITS, check_enough
 from boldreel.errors import UserError
@@ -194,6 +194,8 @@ class Study:
             found = bids.events_of(run.path)
         else:
             beside = None if run.fault else self._known_events[subject].get(run.key)
+            if beside and event_files.is_template(beside):
+                beside = bids.events_of(beside)
             found = beside or bids.events_of(bids.raw_name(run.path, self.bids))
         bids.check_source(found)
         return found if found.exists() else None
@@ -282,7 +284,9 @@ class Study:
         for run in runs:
             if (run.segment, str(run.repeat)) == (segment, str(repeat)):
                 return run
-        raise UserError(f"{self.bids}/sub-{subject}: no run {repeat} of segment {segment}")
+        raise UserError(
+            f"{self.bids}/sub-{subject}: no run {repeat} of segment {segment}; name a run that exists"
+        )
 
     def _simulated(self, subject: str, segment: str, repeat: int) -> str:
         """The BOLD of a run of the demo."""
