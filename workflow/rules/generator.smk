@@ -77,6 +77,7 @@ rule generator_tune:
     params:
         cfg=section("generator"),
         validation=inputs.movies("validation"),
+        several=parameters.several(),
         code=code("generator.tune"),
         state=layout.state("generator"),
         diffusion=model("diffusion"),
@@ -85,7 +86,7 @@ rule generator_tune:
         "python -m boldreel.training.launch {resources.gpu} -m boldreel.generator.tune "
         "--diffusion-model {params.diffusion:q} "
         "--latents {input.latents:q} --features {input.features:q} --clips {input.clips:q} "
-        "--validation {params.validation:q} --output {params.folder:q} --state {params.state:q} "
+        "--validation {params.validation:q} {params.several:q} --output {params.folder:q} --state {params.state:q} "
         "--config {params.cfg:q} 2>&1 | tee {log:q}"
 
 

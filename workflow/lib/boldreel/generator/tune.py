@@ -8,9 +8,12 @@ loss and the strips.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,7 +21,7 @@ import torch
 
 from boldreel import step
 from boldreel.base_models import diffusion
-from boldreel.data import atomic, provenance
+from boldreel.data import atomic, provenance, tables
 from boldreel.errors import UserError
 from boldreel.generator import memory, saving, strip, tuning
 from boldreel.generator.losses import Part, video_loss
@@ -32,11 +35,35 @@ from boldreel.training.loop import fit, set_threads
 from boldreel.training.optimizer import adamw
 from boldreel.training.share import Share
 
+_SLACK = 0.1  # s by which a clip may reach into another stretch: clocks jitter
+Places = Mapping[str, Sequence[Sequence[float]]]  # stretches of a movie (s) by split
 
-def split_rows(material: ClipMaterial, validation: list[str]) -> tuple[list[int], list[int]]:
-    """(training rows, held-out rows), by movie; UserError if either is empty."""
-    held = [i for i, movie in enumerate(material.movies) if movie in validation]
-    rest = [i for i, movie in enumerate(material.movies) if movie not in validation]
+
+def split_rows(
+    material: ClipMaterial,
+    validation: Sequence[str],
+    several: Mapping[str, Places] = MappingProxyType({}),
+    times: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+) -> tuple[list[int], list[int]]:
+    """(training rows, held-out rows), by movie; UserError if either is empty.
+
+    Parameters
+    ----------
+    validation : movies that are held out as a whole
+    several : movies that several splits show, and which stretches of them. Their clips are of the one split
+        that
+        shows them; a clip of which the test shows anything is of none.
+    times : begin and end of each clip in its movie, s
+    """
+    held, rest = [], []
+    for i, (clip, movie) in enumerate(zip(material.clips, material.movies, strict=True)):
+        split: str | None = "validation" if movie in validation else "train"
+        if movie in several:
+            split = _split_of(several[movie], *times[clip])
+        if split == "validation":
+            held.append(i)
+        elif split == "train":
+            rest.append(i)
     if not held or not rest:
         raise UserError(
             f"movies {', '.join(sorted(set(material.movies)))} with validation "
@@ -44,6 +71,16 @@ def split_rows(material: ClipMaterial, validation: list[str]) -> tuple[list[int]
             f"{'train on' if held else 'validate on'}; give latents of both (segments.validation)"
         )
     return rest, held
+
+
+def _split_of(places: Places, begin: float, end: float) -> str | None:
+    """The split of a clip of a movie that several splits show: the last of them to show any of it."""
+    for split in ("test", "validation", "train"):
+        if any(
+            first < end - _SLACK and begin + _SLACK < last for first, last in places.get(split, ())
+        ):
+            return split
+    return None
 
 
 def mean_condition(material: ClipMaterial, rows: list[int]) -> np.ndarray:
@@ -119,6 +156,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--features", type=Path, nargs="+", required=True)
     parser.add_argument("--clips", type=Path, required=True)
     parser.add_argument("--validation", nargs="+", required=True, help="held-out movies")
+    parser.add_argument(
+        "--several",
+        type=json.loads,
+        default={},
+        metavar="JSON",
+        help="{movie: {split: [[begin, end], ...]}} of movies that several splits show",
+    )
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--state", type=Path, required=True)
     args = parser.parse_args(argv)
@@ -127,12 +171,15 @@ def main(argv: list[str] | None = None) -> None:
     settings = read(GeneratorSettings, args.config, "generator")
     folder = diffusion.find_base(args.diffusion_model)
     material = load_material(args.clips, args.latents, args.features)
-    rows = split_rows(material, args.validation)
+    clips = tables.read(args.clips, "clips")
+    ends = clips["start"] + clips["duration"]
+    times = dict(zip(clips["clip"], zip(clips["start"], ends, strict=True), strict=True))
+    rows = split_rows(material, args.validation, args.several, times)
     negative = torch.from_numpy(mean_condition(material, rows[0]))
     inputs = [*diffusion.files(folder), args.clips, *args.latents, *args.features]
-    state = state_folder(
-        args.state, module="boldreel.generator.tune", config=args.config, inputs=inputs
-    )
+    split = {"validation": args.validation, "several": args.several}
+    config = args.config | split
+    state = state_folder(args.state, module="boldreel.generator.tune", config=config, inputs=inputs)
     scheduler = diffusion.load_scheduler(folder, prediction_type=settings.inflation.prediction_type)
     torch.manual_seed(settings.seed)
     network = VideoUNet(diffusion.load_unet(folder), settings.inflation)

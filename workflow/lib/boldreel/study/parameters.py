@@ -133,6 +133,11 @@ class Parameters:
         """Labels of a subject's functional runs."""
         return [run.label for run in self.study.files_of(wildcards.subject)]
 
+    def several(self) -> list[str]:
+        """Movies that several splits show; no words without any."""
+        found = self.study.several()
+        return ["--several", json.dumps(found, sort_keys=True)] if found else []
+
     def fmriprep_filter(self, wildcards: Any) -> list[str]:
         """Which raw BOLD fMRIPrep preprocesses, as a BIDS filter; nothing if it is all of it."""
         chosen = self.config["presentations"]["filter"]

@@ -364,6 +364,15 @@ class Study:
             return [str(self.presentations.table)]
         return list(dict.fromkeys(spec.events or spec.path for spec in self.specs(subject)))
 
+    def several(self) -> dict[str, dict[str, list[tuple[float, float]]]]:
+        """{movie: {split: stretches of it, s}} of movies that several splits show."""
+        names, _ = self.presentations.named_movies
+        found: dict[str, dict[str, list[tuple[float, float]]]] = {}
+        for split, places in self.presentations.held.items():
+            for stimulus, stretches in places.items():
+                found.setdefault(names[stimulus], {})[split] = stretches
+        return found
+
     def bids_filter(self, subject: str) -> dict[str, list[str]]:
         """The entities of the raw runs that are used, in the syntax of fMRIPrep's --bids-filter-file."""
         tasks = {one.found.segment for one in self.selected[subject].runs}
