@@ -71,8 +71,8 @@ def studies() -> list[Study]:
     volumes, about 600,000 segments (Chen et al. 2023). Positions: the early areas of both hemispheres up to
     6,016, the published count of subject 1.
     """
-    alone = configuration("cc2017.yaml")
-    with_hcp = configuration("cc2017.yaml", "hcp.yaml")
+    alone = configuration("datasets/cc2017.yaml")
+    with_hcp = configuration("datasets/cc2017.yaml", "hcp.yaml")
     own = {"subjects": 3, "volumes": 86 * 245, "movie_seconds": 23 * 480.0, "trials": 2 * 4320}
     own |= {"clips": 1200, "positions": 6016}
     hundred = own | {"subjects": 300, "movie_seconds": 100 * 23 * 480.0}

@@ -32,7 +32,7 @@ def workspace(tmp_path, cc2017_archive) -> Workspace:
     """A fresh copy with subjects 1 and 3 of cc2017 laid out, and two subjects of the HCP."""
     made = copy_of_repository(tmp_path)
     cc2017.lay_out(cc2017_archive, ["1", "3"], tmp_path / "data" / "cc2017")
-    (tmp_path / "config" / "cc2017.tsv").write_text("subject\n01\n03\n")
+    (tmp_path / "config" / "datasets" / "cc2017.tsv").write_text("subject\n01\n03\n")
     (tmp_path / "config" / "hcp.tsv").write_text("subject\n100307\n100408\n")
     for subject in ("100307", "100408"):
         for run in ("rfMRI_REST1_LR", "rfMRI_REST1_RL", "tfMRI_MOVIE1_7T_AP"):
@@ -43,7 +43,7 @@ def workspace(tmp_path, cc2017_archive) -> Workspace:
 
 
 def test_cc2017(workspace):
-    workspace.configuration = "config/cc2017.yaml"
+    workspace.configuration = "config/datasets/cc2017.yaml"
     jobs = workspace.planned()
     rules = [rule for rule, _ in jobs]
     # 36 training and 50 test runs of each, without the late one of subject 3
@@ -56,7 +56,7 @@ def test_cc2017(workspace):
 
 def test_base_models_are_looked_for_before_the_first_job(workspace, monkeypatch):
     """Without a network a plan warns of all that are not in the hub's cache, and a start is refused."""
-    workspace.configuration = "config/cc2017.yaml"
+    workspace.configuration = "config/datasets/cc2017.yaml"
     monkeypatch.setenv("HF_HOME", str(workspace.root / "huggingface"))
     words = ["--config", "pretrain={subjects: [01, 03]}"]
     line = "models.image_classifier (google/vit-base-patch16-224)"
@@ -80,7 +80,7 @@ def test_base_models_are_looked_for_before_the_first_job(workspace, monkeypatch)
 @pytest.mark.parametrize("preset", ["base", "mindvideo"])
 def test_every_preset_for_own_data_is_planned_whole(workspace, preset):
     """To the page, and with the ablations; the demo's is planned by every other test."""
-    workspace.configuration = "config/cc2017.yaml"
+    workspace.configuration = "config/datasets/cc2017.yaml"
     jobs = workspace.planned("all", "ablation", "--config", f"preset={preset}")
     rules = {rule for rule, _ in jobs}
     assert {"generator_tune", "generator_cotrain", "report_page", "ablate_table"} <= rules
@@ -89,7 +89,7 @@ def test_every_preset_for_own_data_is_planned_whole(workspace, preset):
 
 def test_hcp_as_pretraining_corpus(workspace):
     """Resting and movie runs of subjects who have no raw data here, next to cc2017's own."""
-    workspace.configuration = "config/cc2017.yaml config/hcp.yaml"
+    workspace.configuration = "config/datasets/cc2017.yaml config/hcp.yaml"
     jobs = workspace.planned("results/cc2017/corpus")
     read = [wildcards for rule, wildcards in jobs if rule == "roi_series"]
     assert len(read) == 6 and all("subject=100" in wildcards for wildcards in read)
@@ -105,14 +105,14 @@ def test_cc2017_and_hcp_as_far_as_a_cpu_goes(tmp_path, cc2017_headers):
     shown = ["seg1", "seg2", "seg3", "test1"]
     bids = tmp_path / "data" / "cc2017" / "bids"
     fixtures_cc2017.show(archive, bids, shown, cc2017_headers[245])
-    (tmp_path / "config" / "cc2017.tsv").write_text("subject\n01\n")
+    (tmp_path / "config" / "datasets" / "cc2017.tsv").write_text("subject\n01\n")
     (tmp_path / "config" / "hcp.tsv").write_text("subject\n100307\n100408\n")
     for number, subject in enumerate(("100307", "100408")):
         results = tmp_path / "data/hcp" / subject / "MNINonLinear/Results"
         fixtures_cc2017.resting(results / "rfMRI_REST1_LR", number)
     (tmp_path / "config" / "small.yaml").write_text(SMALL_CC2017)
     shutil.copytree(tmp_path / "resources" / "insilico", tmp_path / "base_models")
-    workspace.configuration = "config/cc2017.yaml config/hcp.yaml config/small.yaml"
+    workspace.configuration = "config/datasets/cc2017.yaml config/hcp.yaml config/small.yaml"
     made = tmp_path / "results" / "cc2017"
     targets = ["sub-01/noise_ceiling.parquet", "audit.json", "corpus"]
     done = workspace.run(*(f"results/cc2017/{name}" for name in targets))

@@ -20,7 +20,8 @@ Generated from the sections' `settings.py` and the presets in `workflow/lib/bold
 `make config-page`; do not edit.
 
 - `config.yaml`: the demo, which needs no data. It is read if no other configuration sets `bids`.
-- `bids.yaml`: start here for your own data. `cc2017.yaml`, `hcp.yaml`: those data sets.
+- `bids.yaml`: start here for your own data. `datasets/`: public data sets (docs/datasets.md); `hcp.yaml`: to
+  pretrain on the Human Connectome Project.
 - `subjects.tsv`: one row per subject; columns `subject` (label without "sub-"), `exclude` (true
   excludes the subject from everything) and any others for your own notes.
 
