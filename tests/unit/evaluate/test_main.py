@@ -10,9 +10,10 @@ from PIL import Image
 
 from boldreel.data import arrays, tables
 from boldreel.data.frames import resize
+from boldreel.data.reconstructions import Reconstruction
 from boldreel.errors import UserError
 from boldreel.evaluate import __main__ as alone
-from boldreel.evaluate import clips, score
+from boldreel.evaluate import score
 from boldreel.report import wording
 
 CONFIG = {"seed": 3, "resamples": 100, "permutations": 300, "n_way": [2, 10], "page_clips": 2}
@@ -170,7 +171,7 @@ def test_numbers_are_those_of_the_pipeline(tree, judges, tmp_path):
         ]
     )
     own = tables.read(tmp_path / "s.tsv", "metrics")
-    made = clips.Reconstruction([home / "reconstruction" / "mindvideo"])
+    made = Reconstruction([home / "reconstruction" / "mindvideo"])
     listed = tables.read(tree / "clips.parquet", "clips")
     windows = tables.read(home / "windows.parquet", "windows")
     test, _ = score.split_clips(listed, windows)
