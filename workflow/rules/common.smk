@@ -21,7 +21,7 @@ from boldreel import (
     run_lock,
     snakemake_internals,
 )
-from boldreel.probe import conditions
+from boldreel.probe import ablations
 from boldreel.base_models import check as models_check
 from boldreel.base_models import resolve
 from boldreel.data import bids

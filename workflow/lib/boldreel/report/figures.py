@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boldreel.data import atomic, provenance
-from boldreel.report import brain, cost, ink, plots, sheet, surface, wording
-from boldreel.report.results import Results, draw_sample
+from boldreel.report import brain, cost, ink, media, plots, surface, wording
+from boldreel.report.clips import draw_sample, shared
+from boldreel.report.results import Results
 from boldreel.report.settings import FiguresSettings
 from boldreel.settings import read
 from boldreel.step import parser, run
@@ -59,9 +60,9 @@ def _samples(folder: Path, results: Results, settings: FiguresSettings) -> None:
     own = {subject: results.reconstruction(subject) for subject in results.subjects}
     upper = results.upper_bound()
     first = own[results.subjects[0]]
-    shared = [name for name in first.place if all(name in clips for clips in own.values())]
+    names = shared(own.values())
     table = results.clips()
-    drawn = draw_sample(table, shared, settings.sheet_clips, settings.seed)
+    drawn = draw_sample(table, names, settings.sheet_clips, settings.seed)
     rows = []
     for row in drawn.itertuples():
         frames = len(first[row.clip])
@@ -70,17 +71,17 @@ def _samples(folder: Path, results: Results, settings: FiguresSettings) -> None:
         if upper is not None and row.clip in upper:
             kinds["upper bound"] = upper[row.clip]
         rows.append((f"{row.clip}: {row.caption}", kinds))
-    picture = sheet.sheet(rows)
+    picture = media.sheet(rows)
     picture.save(folder / "sample_sheet.png", optimize=True)
     _embed(folder / "sample_sheet.svg", folder / "sample_sheet.png", picture.size)
     ink.save_data(folder, "sample_sheet", drawn[["clip", "shot", "caption"]])
 
     best = own[best_subject(results)]
-    drawn = draw_sample(table, shared, settings.strip_clips, settings.seed)
+    drawn = draw_sample(table, names, settings.strip_clips, settings.seed)
     pairs = [
         (results.truth(row, len(best[row.clip])), best[row.clip]) for row in drawn.itertuples()
     ]
-    sheet.save_small(sheet.pairs(pairs, 72), str(folder / "strip.png"), settings.strip_bytes)
+    media.save_small(media.pairs(pairs, 72), str(folder / "strip.png"), settings.strip_bytes)
 
 
 def _embed(target: Path, picture: Path, size: tuple[int, int]) -> None:

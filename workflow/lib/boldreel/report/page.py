@@ -21,13 +21,13 @@ from boldreel.report import (
     compared,
     cost,
     media,
-    movies,
     scoretable,
     sections,
     texts,
     verdicts,
     wording,
 )
+from boldreel.report.clips import count_cuts
 from boldreel.report.markup import esc
 from boldreel.report.results import Results
 from boldreel.report.script import JS
@@ -193,9 +193,9 @@ def _continuous(results: Results) -> str:
     for subject in results.subjects:
         cuts = results.cuts(subject)
         if cuts is not None:
-            drawn = results.reconstruction(subject).place
-            counts.append((subject, movies.count(cuts, clips[clips["clip"].isin(list(drawn))])))
-    return movies.told(counts)
+            drawn = results.reconstruction(subject).names
+            counts.append((subject, count_cuts(cuts, clips[clips["clip"].isin(drawn)])))
+    return texts.continuous_movies(counts)
 
 
 def _histories(results: Results) -> dict[str, pd.DataFrame]:

@@ -243,7 +243,7 @@ def kernels(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
 
 
 def ablation(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """Two-way retrieval of every condition, one panel per subject; "full" and chance as lines.
+    """Two-way retrieval of every ablation, one panel per subject; "full" and chance as lines.
 
     Parameters
     ----------
@@ -251,10 +251,10 @@ def ablation(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """
     shown = table[table["metric"] == "two_way_text"]
     subjects = list(dict.fromkeys(shown["subject"]))
-    order = list(dict.fromkeys(shown["condition"]))
+    order = list(dict.fromkeys(shown["ablation"]))
     figure, axes = _panels(len(subjects), 3.6, 0.24 * len(order) + 0.8, 3)
     for place, (axis, subject) in enumerate(zip(axes, subjects, strict=True)):
-        own = shown[shown["subject"] == subject].set_index("condition").reindex(order)
+        own = shown[shown["subject"] == subject].set_index("ablation").reindex(order)
         for line, row in enumerate(own.itertuples()):
             axis.plot([row.ci_low, row.ci_high], [line, line], color=ink.colour(place), lw=2)
             axis.plot(row.value, line, "o", color=ink.colour(place), ms=6)

@@ -228,12 +228,12 @@ def explorer(table: pd.DataFrame, method: str, file: str = "group/metrics.tsv") 
 
 
 def ablation(table: pd.DataFrame) -> str:
-    """Every condition of `make ablate`, with its difference to the encoder with all parts."""
+    """Every ablation of `make ablate`, with its difference to the encoder with all parts."""
     n = wording.number
     rows = []
     for row in table[table["metric"].isin(["two_way_text", "top1_text"])].itertuples():
         gap = "–"
-        if row.condition != "full":
+        if row.ablation != "full":
             gap = (
                 f"{n(row.difference, signed=True)} <small>[{n(row.difference_low, signed=True)}, "
                 f"{n(row.difference_high, signed=True)}]</small>"
@@ -242,7 +242,7 @@ def ablation(table: pd.DataFrame) -> str:
             [
                 esc(wording.who(row.subject)),
                 esc(wording.entry(row.metric).name),
-                esc(wording.ablation(row.condition)),
+                esc(wording.ablation(row.ablation)),
                 f"<b>{n(row.value)}</b> <small>[{n(row.ci_low)}, {n(row.ci_high)}]</small>",
                 n(row.chance),
                 gap,

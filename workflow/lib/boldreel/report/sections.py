@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boldreel.report import cost, ink, markup, verdicts, wording
+from boldreel.report.clips import Pick, score_of
 from boldreel.report.markup import esc
-from boldreel.report.media import Pick, Reel, Shown, score_of
+from boldreel.report.media import Reel, Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -205,15 +206,15 @@ def _card(
         f'style="--shape:{esc(reel.shape)}"><header>{why}<b>{esc(reel.caption or reel.clip)}</b>'
         f"<span>{esc(reel.clip) if reel.caption else ''}{combined.get(seen, '')}</span></header>"
         f'<div class="reel">{"".join(figures)}</div>{_clip_scores(known, subjects)}'
-        f"{_beside(reel, subjects, pick)}</li>"
+        f"{_context(reel, subjects, pick)}</li>"
     )
 
 
-def _beside(reel: Reel, subjects: Mapping[str, str], pick: Pick | None) -> str:
+def _context(reel: Reel, subjects: Mapping[str, str], pick: Pick | None) -> str:
     """The clip's windows and stills, of all subjects or of the one that it was picked for."""
     parts = []
     for subject, words in subjects.items():
-        found = reel.beside.get(subject)
+        found = reel.context.get(subject)
         if found is None or (pick is not None and pick.subject != subject):
             continue
         shown = "".join(

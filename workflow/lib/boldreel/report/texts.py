@@ -15,6 +15,7 @@ from boldreel.report.settings import PageSettings
 if TYPE_CHECKING:
     import pandas as pd
 
+    from boldreel.report.clips import Cuts
     from boldreel.report.verdicts import Verdict
 
 SIMULATED = (
@@ -86,6 +87,22 @@ _PREDICTORS = {
     "nearest_visible_patch": "the nearest visible patch",
     "patch_mean": "the training mean",
 }
+
+
+def continuous_movies(counts: Sequence[tuple[str, Cuts]]) -> str:
+    """A paragraph on the cuts of all subjects' continuous movies; empty without any."""
+    if not counts:
+        return ""
+    parts = [
+        f"{esc(wording.who(subject))}: {own.made} (with the truth: {own.both}), and {own.within} within clips"
+        for subject, own in counts
+    ]
+    first = counts[0][1]
+    return (
+        "<h3>Continuous movies</h3><p>Each clip went on from the end of the one before it. Of "
+        f"{first.places} places where clips meet the truth begins another shot at {first.true}. Cuts that "
+        f"are found there in the reconstruction: {'; '.join(parts)}.</p>"
+    )
 
 
 def masked(cohort: str, scores: pd.DataFrame) -> str:
