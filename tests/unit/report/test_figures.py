@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from boldreel.data import tables
-from boldreel.report import brain, clips, cost, figures, ink, media, page, plots, results
+from boldreel.report import brain, clips, cost, figure_style, figures, media, page, plots, results
 
 NAMES = [
     "scores",
@@ -116,7 +116,7 @@ def test_responses_are_drawn_where_series_were_deconvolved():
 
     learnt = kernels.Learnt(response.double_gamma(np.arange(201) * 0.1 - 1), 0.3, 0.005, "area")
     frame = kernels.table(["V1", "V2"], {"V1": learnt}, 20.0)
-    with ink.style():
+    with figure_style.style():
         drawing, data = plots.kernels({"01": frame})
     assert drawing.axes[0].get_title(loc="left") == "sub-01, learnt: 1 of 2"
     assert len(drawing.axes[0].lines) == 2 and set(data["source"]) == {"area", "canonical"}
@@ -143,7 +143,7 @@ def test_methods_trainings_and_weights_are_drawn_where_there_are_some(tree):
             "learning_rate": 0.1,
         }
     )
-    with ink.style():
+    with figure_style.style():
         drawing, data = brain.linear_weights(positions, {"01": weights, "02": weights})
         curves, numbers = plots.parts({"cvgan": {"sub-01": history}})
     rows = [axis.texts[0].get_text() for axis in drawing.axes if axis.texts]
@@ -185,7 +185,7 @@ def test_strip_shrinks_until_it_fits(tmp_path):
 
 def test_what_each_part_is_worth_and_a_new_subject(tree, tmp_path):
     """Figures and table after `make ablate`: every ablation, every length, chance."""
-    from boldreel.report import ink, plots, scoretable
+    from boldreel.report import figure_style, plots, scoretable
 
     numbers = {"value": 0.8, "ci_low": 0.7, "ci_high": 0.9, "chance": 0.5, "n": 40}
     gap = {"difference": -0.1, "difference_low": -0.2, "difference_high": 0.05, "seeds": 3}
@@ -207,7 +207,7 @@ def test_what_each_part_is_worth_and_a_new_subject(tree, tmp_path):
         for c in ("pooled", "alone")
         for m in (4.0, 8.0)
     )
-    with ink.style():
+    with figure_style.style():
         drawing, data = plots.ablation(ablation)
         assert [t.get_text() for t in drawing.axes[0].get_yticklabels()] == [
             "all parts",
@@ -244,7 +244,7 @@ def test_what_each_part_is_worth_and_a_new_subject(tree, tmp_path):
 
 
 def test_a_masked_volume_shows_what_was_hidden(tree):
-    from boldreel.report import ink
+    from boldreel.report import figure_style
 
     positions = pd.read_parquet(tree / "atlas" / "positions.parquet")
     n = len(positions)
@@ -257,7 +257,7 @@ def test_a_masked_volume_shows_what_was_hidden(tree):
             "prediction": 0.5,
         }
     )
-    with ink.style():
+    with figure_style.style():
         drawing, data = brain.masked(positions, example)
     assert set(data["position"]) == set(positions.loc[positions["x"].notna(), "position"])
     shown = [sum(len(c.get_paths()) for c in axis.collections) for axis in drawing.axes[:-1]]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldreel.report import markup, media, page, scoretable, sections, texts, verdicts, wording
+from boldreel.report import labels, markup, media, page, scoretable, sections, texts, verdicts
 from boldreel.report.clips import ShownClip, draw_sample, picks
 from boldreel.report.markup import esc
 
@@ -121,8 +121,8 @@ def render(
 def metric(name: str) -> str:
     """Words for a metric, or for "metric definition"."""
     first, _, definition = name.partition(" ")
-    text = wording.definition(definition) if definition else ""
-    return wording.entry(first).name + (f" ({text})" if text else "")
+    text = labels.definition(definition) if definition else ""
+    return labels.entry(first).name + (f" ({text})" if text else "")
 
 
 def _left_out(left_out: Mapping[str, str]) -> str:
