@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from boldreel.data import reconstructions
+from boldreel.data import reconstruction_writer
 from boldreel.data.responses import load_responses, series_files
 from boldreel.errors import UserError
 from boldreel.reconstruct import control_responses
@@ -44,8 +44,8 @@ def write_all(args: argparse.Namespace, draw: Draw, seed: int, **about: Any) -> 
 
     Parameters
     ----------
-    draw : (responses (n, window, positions), names of clips) -> what `reconstructions.write` takes next to
-        the clips: frames uint8 (n, F, height, width, 3), frame_rate, and extra_tables.
+    draw : (responses (n, window, positions), names of clips) -> what `reconstruction_writer.write` takes
+        next to the clips: frames uint8 (n, F, height, width, 3), frame_rate, and extra_tables.
     about : config and started, for provenance.
 
     Raises
@@ -73,8 +73,10 @@ def write_all(args: argparse.Namespace, draw: Draw, seed: int, **about: Any) -> 
             other = args.other_windows, args.other_series
             clips, x = control_responses.other(args.windows, *other, count)
             inputs = [*own, args.other_windows, *series_files(*other, "test")]
-        reconstructions.write(folder, clips, **draw(x, clips), inputs=inputs, seed=seed, **about)
+        reconstruction_writer.write(
+            folder, clips, **draw(x, clips), inputs=inputs, seed=seed, **about
+        )
     drawn = draw(responses.x, responses.clips)
-    reconstructions.write(
+    reconstruction_writer.write(
         args.output, responses.clips, **drawn, inputs=[*own, *test], seed=seed, **about
     )

@@ -25,7 +25,7 @@ import torch
 
 from boldreel import step
 from boldreel.base_models import diffusion
-from boldreel.data import provenance, reconstructions
+from boldreel.data import provenance, reconstruction_writer
 from boldreel.errors import UserError
 from boldreel.generator import sampling, saving
 from boldreel.reconstruct import long_movies, plan
@@ -125,7 +125,7 @@ def write_shard(
         table = long_movies.cuts_of_all(chains, first, frame_rate)
         movies, cuts = long_movies.movies(chains, first), {"movie/cuts.tsv": (table, "movie_cuts")}
         print(long_movies.summary(chains, table), file=sys.stderr)
-    reconstructions.write(
+    reconstruction_writer.write(
         output,
         clips,
         np.stack(list(first.values())),
