@@ -30,7 +30,7 @@ def words(name: str, values: list[Path]) -> list[str]:
 def draw(results: Path, subject: str, options: dict, seed: int, work: Path) -> dict[str, float]:
     """Train and draw from one seed; leaves the videos in `work`/drawn, returns the training's figures."""
     from boldreel.data import tables
-    from boldreel.methods import draw as drawing
+    from boldreel.methods import reconstruct
     from boldreel.methods.cvgan import train
 
     config = ["--config", json.dumps({**options, "seed": seed})]
@@ -39,7 +39,7 @@ def draw(results: Path, subject: str, options: dict, seed: int, work: Path) -> d
     fit = work / "fit"
     clips = words("clips", [results / "clips.parquet"]) + words("stimuli", [results / "stimuli"])
     train.main(data + clips + words("output", [fit]) + words("state", [work / "state"]) + config)
-    drawing.main(data + words("model", [fit]) + words("output", [work / "drawn"]) + config)
+    reconstruct.main(data + words("model", [fit]) + words("output", [work / "drawn"]) + config)
     history = tables.read(fit / "history.tsv", "history")
     least = history.loc[history["val_loss"].idxmin()]
     last = history.iloc[-1]
@@ -55,15 +55,15 @@ def draw(results: Path, subject: str, options: dict, seed: int, work: Path) -> d
 def identification(results: Path, work: Path) -> dict[str, float]:
     """CLIP identification of the videos in `work`/drawn and its p."""
     from boldreel.data import tables
+    from boldreel.data.frames import cut_clips
     from boldreel.evaluate import __main__ as evaluate
-    from boldreel.evaluate import clips
 
     table = tables.read(results / "clips.parquet", "clips")
     test = table[table["movie"].str.startswith("test")].sort_values("clip")
     frames = int(test["n_frames"].mode()[0])
     truth = work / "truth"
     truth.mkdir()
-    shown = clips.cut(test, [results / "stimuli"], frames, (64, 64))
+    shown = cut_clips(test, [results / "stimuli"], frames, (64, 64))
     for name, clip in zip(test["clip"], shown, strict=True):
         np.save(truth / f"{name}.npy", clip)
     listing = work / "clips.tsv"

@@ -42,14 +42,14 @@ class Demo:
     def __init__(self, results: Path, work: Path, every: int) -> None:
         """every : so many clips are passed over, less one, for each that is drawn."""
         from boldreel.data import tables
-        from boldreel.evaluate import clips
+        from boldreel.data.frames import cut_clips
 
         self.results, self.work, self.every = results, work, every
         table = tables.read(results / "clips.parquet", "clips")
         self.test = table[table["movie"].str.startswith("test")].sort_values("clip")
         self.movies = sorted(set(table["movie"]) - set(self.test["movie"]))
         frames = int(self.test["n_frames"].mode()[0])
-        self.truth = clips.cut(self.test, [results / "stimuli"], frames, (64, 64))
+        self.truth = cut_clips(self.test, [results / "stimuli"], frames, (64, 64))
         self.names = self.test["clip"].tolist()
         self._write(work / "truth", self.names, self.truth)
         listing = self.test[["clip", "shot"]].assign(run=self.test["movie"])

@@ -121,7 +121,7 @@ VALUES = {
     "movie": "train01",
     "cohort": "rest",
     "pool": "without-01",
-    "condition": "full",
+    "ablation": "full",
     "seed": 1,
     "method": "mindvideo",
     "shard": 0,

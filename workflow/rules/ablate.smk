@@ -8,7 +8,7 @@ ABLATED = (
 
 
 rule ablate_pretrain:
-    """Masked brain modelling with voxels in a random order, for the condition `shuffled_voxels`."""
+    """Masked brain modelling with voxels in a random order, for the ablation `shuffled_voxels`."""
     input:
         corpus=layout.corpus(),
     output:
@@ -41,7 +41,7 @@ rule ablate_train:
         unpack(responses()),
         pretrained=lambda wildcards: (
             layout.shuffled_pretrained()
-            if wildcards.condition == "shuffled_voxels"
+            if wildcards.ablation == "shuffled_voxels"
             else PRETRAINED
         ),
         windows=layout.windows(),
@@ -51,11 +51,11 @@ rule ablate_train:
     output:
         layout.ablated(),
     log:
-        layout.log("ablate", "train-{subject}-{condition}-{seed}"),
+        layout.log("ablate", "train-{subject}-{ablation}-{seed}"),
     benchmark:
-        layout.benchmark("ablate", "train-{subject}-{condition}-{seed}")
+        layout.benchmark("ablate", "train-{subject}-{ablation}-{seed}")
     wildcard_constraints:
-        condition=one_of(conditions.CONDITIONS),
+        ablation=one_of(ablations.ABLATIONS),
         seed=r"\d+",
     conda:
         "../../envs/ablate.yaml"
@@ -76,7 +76,7 @@ rule ablate_train:
         state=layout.state("ablate", "sub-{subject}"),
         series=folder_of("series"),
     shell:
-        "python -m boldreel.probe.ablate --condition {wildcards.condition} --seed {wildcards.seed} "
+        "python -m boldreel.probe.ablate --ablation {wildcards.ablation} --seed {wildcards.seed} "
         "--order-seed {params.seed} --pretrained {input.pretrained:q}/model --windows {input.windows:q} "
         "--series-dir {params.series:q} --voxels {input.voxels:q} --clips {input.clips:q} "
         "--features {input.features:q} --subject {wildcards.subject} --output {output:q} "
@@ -84,12 +84,12 @@ rule ablate_train:
 
 
 rule ablate_table:
-    """All conditions in one table, with intervals and differences."""
+    """All ablations in one table, with intervals and differences."""
     input:
         expand(
             layout.ablated(),
             subject=ABLATED,
-            condition=conditions.CONDITIONS,
+            ablation=ablations.ABLATIONS,
             seed=range(1, config["ablate"]["seeds"] + 1),
         ),
     output:

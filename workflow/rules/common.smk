@@ -18,7 +18,7 @@ from boldreel.data import bids
 from boldreel.errors import UserError
 from boldreel.insilico import design
 from boldreel.layout import Layout
-from boldreel.probe import conditions
+from boldreel.probe import ablations
 from boldreel.study import preflight
 from boldreel.study.inputs import Inputs
 from boldreel.study.parameters import (

@@ -65,10 +65,10 @@ rule cvgan_reconstruct:
         gpu=1,
     params:
         cfg=method_options("cvgan"),
-        code=code("methods.draw"),
+        code=code("methods.reconstruct"),
         series=folder_of("series"),
         more=parameters.method_controls,
     shell:
-        "python -m boldreel.methods.draw --model {input.fit:q} --windows {input.windows:q} "
+        "python -m boldreel.methods.reconstruct --model {input.fit:q} --windows {input.windows:q} "
         "--series-dir {params.series:q} --output {output.clips:q} {params.more:q} --config {params.cfg:q} "
         "2>&1 | tee {log:q}"

@@ -10,10 +10,11 @@ from PIL import Image
 
 from boldreel.data import arrays, tables
 from boldreel.data.frames import resize
+from boldreel.data.reconstructions import Reconstruction
 from boldreel.errors import UserError
 from boldreel.evaluate import __main__ as alone
-from boldreel.evaluate import clips, score
-from boldreel.report import wording
+from boldreel.evaluate import score
+from boldreel.report import labels
 
 CONFIG = {"seed": 3, "resamples": 100, "permutations": 300, "n_way": [2, 10], "page_clips": 2}
 FILES = {"metrics.tsv", "clips.tsv", "matching.tsv", "report.html", "provenance.json"}
@@ -74,7 +75,7 @@ def test_page_of_scores_without_subject(same):
     root, table = same
     page = (root / "out" / "report.html").read_text()
     assert "sub-" not in page and "Copy &lt;1&gt;" in page and "Copy <1>" not in page
-    assert f"<b>{wording.number(value(table, 'ssim'))}</b>" in page
+    assert f"<b>{labels.number(value(table, 'ssim'))}</b>" in page
     # two clips, and best, median and worst of all: truth and reconstruction
     assert page.count("data:video/mp4") == 4 + 6
     assert "Mean colour" in page and "Upper bound" not in page and "Ridge" not in page
@@ -170,7 +171,7 @@ def test_numbers_are_those_of_the_pipeline(tree, judges, tmp_path):
         ]
     )
     own = tables.read(tmp_path / "s.tsv", "metrics")
-    made = clips.Reconstruction([home / "reconstruction" / "mindvideo"])
+    made = Reconstruction([home / "reconstruction" / "mindvideo"])
     listed = tables.read(tree / "clips.parquet", "clips")
     windows = tables.read(home / "windows.parquet", "windows")
     test, _ = score.split_clips(listed, windows)

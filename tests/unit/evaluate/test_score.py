@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from boldreel.data import arrays, tables
+from boldreel.data.reconstructions import Reconstruction
 from boldreel.errors import UserError
 from boldreel.evaluate import baselines, clips, group, reference, score, shard
 from boldreel.evaluate.readings import Judges
@@ -90,7 +91,7 @@ def test_every_other_condition_is_compared_with_the_model_in_pairs(plain):
 
 def test_seeds_are_compared_on_the_clips_that_all_have(tree, tmp_path):
     home = tree / "sub-01" / "reconstruction" / "mindvideo"
-    model = clips.Reconstruction([home])
+    model = Reconstruction([home])
     some = sorted(model.names)[::2]
     rng = np.random.default_rng(0)
     folders = []
@@ -131,7 +132,7 @@ def test_clip_values_average_to_the_score(plain):
 def test_a_control_of_some_clips_is_scored_on_those(tree, tmp_path):
     """Given the reconstruction of every third clip as a control, it scores what the model does there."""
     home = tree / "sub-01" / "reconstruction" / "mindvideo"
-    model = clips.Reconstruction([home])
+    model = Reconstruction([home])
     some = sorted(model.names)[::3]
     arrays.save(
         tmp_path / "control-mean" / "frames.npy",

@@ -12,11 +12,10 @@ from safetensors.numpy import load_file
 
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
-from boldreel.methods import draw, generator, identify
+from boldreel.methods import reconstruct, video_decoder
 from boldreel.methods.cvgan import loss, train
 from boldreel.methods.cvgan.model import VideoGan
-from boldreel.methods.drawer import Drawer
-from boldreel.methods.generator import Shape
+from boldreel.methods.video_decoder import Shape, VideoDecoder
 
 CONFIG = {
     "seed": 1,
@@ -39,7 +38,7 @@ def fitted(study, folder: Path, **config) -> Path:  # type: ignore[no-untyped-de
 
 
 def drawn(study, model: Path, folder: Path) -> dict[str, np.ndarray]:  # type: ignore[no-untyped-def]
-    draw.main(
+    reconstruct.main(
         [
             *("--model", str(model), "--windows", str(study.windows)),
             *("--series-dir", str(study.series), "--output", str(folder)),
@@ -51,7 +50,7 @@ def drawn(study, model: Path, folder: Path) -> dict[str, np.ndarray]:  # type: i
 
 def identified(made: dict[str, np.ndarray], truth: dict[str, np.ndarray]) -> float:
     names = list(made)
-    return identify.two_way(*(np.stack([clips[n] for n in names]) for clips in (made, truth)))
+    return video_decoder.two_way(*(np.stack([clips[n] for n in names]) for clips in (made, truth)))
 
 
 @pytest.fixture(scope="module")
@@ -111,10 +110,10 @@ def test_a_clip_does_not_depend_on_its_company() -> None:
     torch.manual_seed(0)
     model = VideoGan(SHAPE)
     code = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
-    whole = generator.draw(model.generator, code, torch.device("cpu"))
+    whole = video_decoder.draw(model.generator, code, torch.device("cpu"))
     assert whole.shape == (4, 3, 16, 16, 3) and whole.dtype == np.uint8
     assert np.array_equal(
-        generator.draw(model.generator, code[2:3], torch.device("cpu"))[0], whole[2]
+        video_decoder.draw(model.generator, code[2:3], torch.device("cpu"))[0], whole[2]
     )
 
 
@@ -173,7 +172,7 @@ def test_discriminators_are_bounded() -> None:
 
 def test_mistakes_are_one_line(study, tmp_path) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UserError, match="no model that draws"):
-        Drawer.from_pretrained(tmp_path)
+        VideoDecoder.from_pretrained(tmp_path)
     with pytest.raises(UserError, match="mixed_precision"):
         fitted(study, tmp_path, mixed_precision="int4")
     with pytest.raises(UserError, match="power of two"):

@@ -12,10 +12,10 @@ from safetensors.numpy import load_file
 
 from boldreel.data import arrays, tables, video
 from boldreel.errors import UserError
-from boldreel.methods import draw, identify, material
-from boldreel.methods.generator import Generator, Shape
+from boldreel.methods import material, reconstruct
 from boldreel.methods.selfsupervised import loss, train, unpaired, videos
 from boldreel.methods.selfsupervised.model import Reader, VideoEncoder
+from boldreel.methods.video_decoder import Generator, Shape, two_way
 
 CONFIG = {
     "seed": 1,
@@ -38,7 +38,7 @@ def fitted(study, classifier: str, folder: Path, *more: str, **config) -> Path: 
 
 
 def identified(study, model: Path, folder: Path) -> float:  # type: ignore[no-untyped-def]
-    draw.main(
+    reconstruct.main(
         [
             *("--model", str(model), "--windows", str(study.windows)),
             *("--series-dir", str(study.series), "--output", str(folder)),
@@ -46,7 +46,7 @@ def identified(study, model: Path, folder: Path) -> float:  # type: ignore[no-un
     )
     frames, meta = arrays.load(folder / "frames.npy", kind="reconstruction")
     truth = study.truth()
-    return identify.two_way(np.asarray(frames), np.stack([truth[n] for n in meta["clips"]]))
+    return two_way(np.asarray(frames), np.stack([truth[n] for n in meta["clips"]]))
 
 
 def equal(one: Path, other: Path) -> bool:

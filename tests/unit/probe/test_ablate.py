@@ -1,4 +1,4 @@
-"""Each condition of the ablation takes out what it says, and the table pairs them."""
+"""Each ablation takes out what it says, and the table pairs them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from tests.fixtures_settings import section
 from boldreel.data import tables
 from boldreel.errors import UserError
 from boldreel.probe import ablate, ablation_table
-from boldreel.probe.conditions import CONDITIONS
+from boldreel.probe.ablations import ABLATIONS
 
 CONFIG = section("align", seed=20230507, epochs=6, batch_size=40, depth=1, learning_rate=1e-3)
-del CONFIG["linear_path"]  # the condition's own
+del CONFIG["linear_path"]  # the ablation's own
 
 
-def run_ablation(study: Any, pretrained: Path, folder: Path, condition: str, seed: int) -> Path:
-    output = folder / f"{condition}-{seed}.parquet"
+def run_ablation(study: Any, pretrained: Path, folder: Path, ablation: str, seed: int) -> Path:
+    output = folder / f"{ablation}-{seed}.parquet"
     ablate.main(
         [
-            *("--condition", condition, "--seed", str(seed), "--subject", "01"),
+            *("--ablation", ablation, "--seed", str(seed), "--subject", "01"),
             *("--pretrained", str(pretrained), "--windows", str(study.windows)),
             *("--series-dir", str(study.series), "--voxels", str(study.voxels)),
             *("--clips", str(study.clips), "--features", *map(str, study.features)),
@@ -34,9 +34,9 @@ def run_ablation(study: Any, pretrained: Path, folder: Path, condition: str, see
     return output
 
 
-def test_conditions_change_what_they_say(study: Any, pretrained: Path, tmp_path: Path) -> None:
-    """Each condition differs from "full"; the ridge does not depend on the seed; the table pairs them."""
-    names = [name for name in CONDITIONS if name != "window_2"]  # the study's own window
+def test_ablations_change_what_they_say(study: Any, pretrained: Path, tmp_path: Path) -> None:
+    """Each ablation differs from "full"; the ridge does not depend on the seed; the table pairs them."""
+    names = [name for name in ABLATIONS if name != "window_2"]  # the study's own window
     made = [run_ablation(study, pretrained, tmp_path, name, seed=1) for name in names]
     made += [run_ablation(study, pretrained, tmp_path, name, seed=2) for name in ("full", "ridge")]
     every = {path.stem: tables.read(path, "ablation_clips") for path in made}
@@ -50,7 +50,7 @@ def test_conditions_change_what_they_say(study: Any, pretrained: Path, tmp_path:
         ["--clips", *map(str, made), "--output", str(tmp_path / "ablation.tsv"), "--config", "{}"]
     )
     table = tables.read(tmp_path / "ablation.tsv", "ablation")
-    rows = table[table["metric"] == "two_way_text"].set_index("condition")
+    rows = table[table["metric"] == "two_way_text"].set_index("ablation")
     assert rows.loc["full", "difference"] == 0 and rows.loc["full", "seeds"] == 2
     assert rows.loc["ridge", "difference"] == pytest.approx(
         rows.loc["ridge", "value"] - rows.loc["full", "value"]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from boldreel.data import tables
-from boldreel.report import brain, cost, figures, ink, page, plots, results, sheet
+from boldreel.report import brain, clips, cost, figure_style, figures, media, page, plots, results
 
 NAMES = [
     "scores",
@@ -51,42 +51,42 @@ def test_best_subject(tree):
 
 
 def test_sample_is_drawn_by_seed_and_by_shot(tree):
-    clips = tables.read(tree / "clips.parquet", "clips")
-    names = [c for c in clips["clip"] if c.startswith("test")]
-    first = results.draw_sample(clips, names, 6, 1)
-    again = results.draw_sample(clips.sample(frac=1, random_state=0), names[::-1], 6, 1)
+    table = tables.read(tree / "clips.parquet", "clips")
+    names = [c for c in table["clip"] if c.startswith("test")]
+    first = clips.draw_sample(table, names, 6, 1)
+    again = clips.draw_sample(table.sample(frac=1, random_state=0), names[::-1], 6, 1)
     assert list(first["clip"]) == list(again["clip"])
-    assert list(first["clip"]) != list(results.draw_sample(clips, names, 6, 2)["clip"])
+    assert list(first["clip"]) != list(clips.draw_sample(table, names, 6, 2)["clip"])
     assert first["shot"].is_unique and set(first["clip"]) <= set(names)
 
 
 def test_every_shot_is_as_likely(tree):
-    clips = tables.read(tree / "clips.parquet", "clips")
-    names = [c for c in clips["clip"] if c.startswith("test")]
-    shots = clips[clips["clip"].isin(names)]["shot"].nunique()
-    drawn = [results.draw_sample(clips, names, 3, seed)["shot"] for seed in range(60)]
+    table = tables.read(tree / "clips.parquet", "clips")
+    names = [c for c in table["clip"] if c.startswith("test")]
+    shots = table[table["clip"].isin(names)]["shot"].nunique()
+    drawn = [clips.draw_sample(table, names, 3, seed)["shot"] for seed in range(60)]
     counts = pd.concat(drawn).value_counts()
     assert len(counts) == shots
     assert counts.max() < 3 * 60 * 3 / shots
 
 
 def test_seen_pairs(tree):
-    clips = tables.read(tree / "clips.parquet", "clips")
-    names = [c for c in clips["clip"] if c.startswith("test")]
-    training = [c for c in clips["clip"] if c.startswith("train")]
-    found = results.seen_pairs(clips, names, training, ["object", "colour"])
+    table = tables.read(tree / "clips.parquet", "clips")
+    names = [c for c in table["clip"] if c.startswith("test")]
+    training = [c for c in table["clip"] if c.startswith("train")]
+    found = clips.seen_pairs(table, names, training, ["object", "colour"])
     assert set(found) == set(names) and len(set(found.values())) == 2
-    assert results.seen_pairs(clips, names, training, ["shape"]) == {}
+    assert clips.seen_pairs(table, names, training, ["shape"]) == {}
 
 
 def test_a_test_clip_without_a_window_is_no_training(tree):
     """The last clips of a test run have no window; their combinations are as unseen as before."""
-    clips = tables.read(tree / "clips.parquet", "clips")
-    names = [c for c in clips["clip"] if c.startswith("test")]
-    training = [c for c in clips["clip"] if c.startswith("train")]
-    every = results.seen_pairs(clips, names, training, ["object", "colour"])
+    table = tables.read(tree / "clips.parquet", "clips")
+    names = [c for c in table["clip"] if c.startswith("test")]
+    training = [c for c in table["clip"] if c.startswith("train")]
+    every = clips.seen_pairs(table, names, training, ["object", "colour"])
     for k in range(1, len(names)):
-        fewer = results.seen_pairs(clips, names[:-k], training, ["object", "colour"])
+        fewer = clips.seen_pairs(table, names[:-k], training, ["object", "colour"])
         assert fewer == {name: every[name] for name in names[:-k]}
 
 
@@ -116,7 +116,7 @@ def test_responses_are_drawn_where_series_were_deconvolved():
 
     learnt = kernels.Learnt(response.double_gamma(np.arange(201) * 0.1 - 1), 0.3, 0.005, "area")
     frame = kernels.table(["V1", "V2"], {"V1": learnt}, 20.0)
-    with ink.style():
+    with figure_style.style():
         drawing, data = plots.kernels({"01": frame})
     assert drawing.axes[0].get_title(loc="left") == "sub-01, learnt: 1 of 2"
     assert len(drawing.axes[0].lines) == 2 and set(data["source"]) == {"area", "canonical"}
@@ -143,7 +143,7 @@ def test_methods_trainings_and_weights_are_drawn_where_there_are_some(tree):
             "learning_rate": 0.1,
         }
     )
-    with ink.style():
+    with figure_style.style():
         drawing, data = brain.linear_weights(positions, {"01": weights, "02": weights})
         curves, numbers = plots.parts({"cvgan": {"sub-01": history}})
     rows = [axis.texts[0].get_text() for axis in drawing.axes if axis.texts]
@@ -178,20 +178,20 @@ def test_benchmarks(tree, tmp_path):
 
 def test_strip_shrinks_until_it_fits(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (4, 6, 24, 24, 3), dtype=np.uint8)
-    picture = sheet.pairs([(clip, clip) for clip in noise], 24)
-    sheet.save_small(picture, str(tmp_path / "strip.png"), 8_000)
+    picture = media.pairs([(clip, clip) for clip in noise], 24)
+    media.save_small(picture, str(tmp_path / "strip.png"), 8_000)
     assert Path(tmp_path / "strip.png").stat().st_size <= 8_000
 
 
 def test_what_each_part_is_worth_and_a_new_subject(tree, tmp_path):
-    """Figures and table after `make ablate`: every condition, every length, chance."""
-    from boldreel.report import ink, plots, scoretable
+    """Figures and table after `make ablate`: every ablation, every length, chance."""
+    from boldreel.report import figure_style, plots, scoretable
 
     numbers = {"value": 0.8, "ci_low": 0.7, "ci_high": 0.9, "chance": 0.5, "n": 40}
     gap = {"difference": -0.1, "difference_low": -0.2, "difference_high": 0.05, "seeds": 3}
     names = ["full", "no_pretraining", "ridge"]
     ablation = pd.DataFrame(
-        {"subject": s, "condition": c, "metric": "two_way_text", **numbers, **gap}
+        {"subject": s, "ablation": c, "metric": "two_way_text", **numbers, **gap}
         for s in ("01", "02")
         for c in names
     )
@@ -207,7 +207,7 @@ def test_what_each_part_is_worth_and_a_new_subject(tree, tmp_path):
         for c in ("pooled", "alone")
         for m in (4.0, 8.0)
     )
-    with ink.style():
+    with figure_style.style():
         drawing, data = plots.ablation(ablation)
         assert [t.get_text() for t in drawing.axes[0].get_yticklabels()] == [
             "all parts",
@@ -244,7 +244,7 @@ def test_what_each_part_is_worth_and_a_new_subject(tree, tmp_path):
 
 
 def test_a_masked_volume_shows_what_was_hidden(tree):
-    from boldreel.report import ink
+    from boldreel.report import figure_style
 
     positions = pd.read_parquet(tree / "atlas" / "positions.parquet")
     n = len(positions)
@@ -257,7 +257,7 @@ def test_a_masked_volume_shows_what_was_hidden(tree):
             "prediction": 0.5,
         }
     )
-    with ink.style():
+    with figure_style.style():
         drawing, data = brain.masked(positions, example)
     assert set(data["position"]) == set(positions.loc[positions["x"].notna(), "position"])
     shown = [sum(len(c.get_paths()) for c in axis.collections) for axis in drawing.axes[:-1]]

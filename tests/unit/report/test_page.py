@@ -12,7 +12,7 @@ import pytest
 from boldreel import packaged
 from boldreel.data import tables
 from boldreel.errors import UserError
-from boldreel.report import markup, page, texts, wording
+from boldreel.report import labels, markup, page, texts
 from boldreel.report.settings import PageSettings
 
 LINE = [
@@ -42,12 +42,12 @@ def test_headline_numbers_are_the_table(page, tree):
         name = re.sub("<[^>]+>", "", re.search(r"<b>(.*?)</b>", group)[1])
         rows = table[(table["segment"] == "all") & (table["subject"] == "01")]
         for row in rows[rows["condition"] == "model"].itertuples():
-            words = wording.entry(row.metric).name
-            text = wording.definition(row.definition)
+            words = labels.entry(row.metric).name
+            text = labels.definition(row.definition)
             if name == words + (f" ({text})" if text else ""):
-                assert f"<b>{wording.number(row.value)}</b>" in group
-                assert f"[{wording.number(row.ci_low)}, {wording.number(row.ci_high)}]" in group
-                assert f"<td>{wording.number(row.chance)}</td>" in group
+                assert f"<b>{labels.number(row.value)}</b>" in group
+                assert f"[{labels.number(row.ci_low)}, {labels.number(row.ci_high)}]" in group
+                assert f"<td>{labels.number(row.chance)}</td>" in group
                 break
         else:
             raise AssertionError(f"{name!r} is no row of the table")
@@ -126,15 +126,15 @@ def test_videos_play(page, tmp_path):
 
 
 def test_best_median_and_worst_are_by_the_score_named():
-    from boldreel.report import media
+    from boldreel.report.clips import picks
 
     clips = [f"c{k}" for k in range(5)]
     rows = {"condition": "model", "metric": "ssim", "definition": "rgb_uniform", "clip": clips}
     table = pd.DataFrame({**rows, "value": [0.2, 0.9, float("nan"), 0.9, 0.4]})
     other = table.assign(condition="gray", value=1.0)
-    found = media.picks({"01": pd.concat([table, other])})
+    found = picks({"01": pd.concat([table, other])})
     assert [(p.place, p.clip) for p in found] == [("best", "c1"), ("median", "c4"), ("worst", "c0")]
-    assert media.picks({"01": table.assign(metric="psnr")}) == []
+    assert picks({"01": table.assign(metric="psnr")}) == []
 
 
 def test_every_video_has_a_name_and_a_first_frame(page):
@@ -221,7 +221,7 @@ def test_required_material(tree, tmp_path):
         page.main(["--results", str(tmp_path), "--output", str(tmp_path / "r.html"), *LINE])
     shutil.copytree(tree / "group", tmp_path / "group")
     shutil.copy(tree / "clips.parquet", tmp_path / "clips.parquet")
-    with pytest.raises(UserError, match="no reconstructed clips"):
+    with pytest.raises(UserError, match="no shard-"):
         page.main(["--results", str(tmp_path), "--output", str(tmp_path / "r.html"), *LINE])
     assert not (tmp_path / "r.html").exists()
 

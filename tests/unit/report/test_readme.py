@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldreel.report import page, verdicts, wording
+from boldreel.report import labels, page, verdicts
 
 README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 SHOWN = [
@@ -65,4 +65,4 @@ def test_every_line_is_one_that_is_printed(printed):
 
 def test_numbers_are_no_more_precise_than_they_hold():
     assert all(len(found) == 2 for found in re.findall(r"\d\.(\d+)", "\n".join(block())))
-    assert wording.p_bound(0.0048) in "\n".join(block())
+    assert labels.p_bound(0.0048) in "\n".join(block())

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from nilearn import datasets, surface
 
-from boldreel.report import ink
+from boldreel.report import figure_style
 from boldreel.report import surface as drawn
 
 
@@ -68,7 +68,7 @@ def test_figures_show_every_stage_layer_and_region() -> None:
             for region in names
         ]
     )
-    with ink.style():
+    with figure_style.style():
         figure, data = drawn.attention(positions, {"01": table, "02": table})
         bars, every = drawn.regions({"01": regions, "02": regions})
     texts = [t.get_text() for axis in figure.axes for t in axis.texts]

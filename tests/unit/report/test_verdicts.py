@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from boldreel.data import tables
-from boldreel.report import verdicts, wording
+from boldreel.report import labels, verdicts
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_families_are_corrected_for_their_own_number(table):
     retrieval = mine & table["metric"].isin(["two_way_text", "top1_text"])
     count = int(
         changed.loc[mine & (table["segment"] == "all"), "metric"]
-        .map(wording.family)
+        .map(labels.family)
         .eq(names[0])
         .sum()
     )
@@ -119,28 +119,28 @@ def test_untested_subject(table):
 
 
 def test_words():
-    assert wording.definition("top3_n50_k1") == "50-way, three right classes, as published"
-    assert wording.definition("single_n2_k3") == "2-way, top-3, one right class"
-    assert wording.entry("judge_colour").name == "Colour, read by a judge"
-    assert wording.entry("new_metric").name == "New metric"
-    assert wording.entry("top1_strict_text").name == (
+    assert labels.definition("top3_n50_k1") == "50-way, three right classes, as published"
+    assert labels.definition("single_n2_k3") == "2-way, top-3, one right class"
+    assert labels.entry("judge_colour").name == "Colour, read by a judge"
+    assert labels.entry("new_metric").name == "New metric"
+    assert labels.entry("top1_strict_text").name == (
         "Retrieval, top-1, only the clip itself, text features"
     )
-    assert wording.entry("colour_text").name == "Colour, in feature space"
-    assert wording.before_generator("top1_image") and not wording.before_generator("ssim")
-    assert wording.primary_rank("two_way_text", "any") == 0
-    assert wording.primary_rank("mse", "rgb") is None
-    assert [wording.number(x) for x in (0.1234, 12.34, 345.6, float("nan"))] == [
+    assert labels.entry("colour_text").name == "Colour, in feature space"
+    assert labels.before_generator("top1_image") and not labels.before_generator("ssim")
+    assert labels.primary_rank("two_way_text", "any") == 0
+    assert labels.primary_rank("mse", "rgb") is None
+    assert [labels.number(x) for x in (0.1234, 12.34, 345.6, float("nan"))] == [
         "0.123",
         "12.3",
         "346",
         "–",
     ]
-    assert [wording.p_value(x) for x in (0.0004, 0.034, 0.5, 1.0)] == [".0004", ".034", ".50", "1"]
-    bounds = [wording.p_bound(x) for x in (0.0004, 0.0048, 0.034, 0.05, 1.0, float("nan"))]
+    assert [labels.p_value(x) for x in (0.0004, 0.034, 0.5, 1.0)] == [".0004", ".034", ".50", "1"]
+    bounds = [labels.p_bound(x) for x in (0.0004, 0.0048, 0.034, 0.05, 1.0, float("nan"))]
     assert bounds == ["< .001", "< .01", "< .05", "> .05", "> .05", "–"]
-    assert [wording.short(x) for x in (0.915, -0.001, float("nan"))] == ["0.92", "0.00", "–"]
-    assert [wording.duration(s) for s in (3.14, 41, 200, 7500)] == [
+    assert [labels.short(x) for x in (0.915, -0.001, float("nan"))] == ["0.92", "0.00", "–"]
+    assert [labels.duration(s) for s in (3.14, 41, 200, 7500)] == [
         "3.1 s",
         "41 s",
         "3 min 20 s",
@@ -149,8 +149,8 @@ def test_words():
 
 
 def test_who_has_no_subject_is_called_by_method():
-    assert wording.who("01") == "sub-01" and wording.who("mean", "m") == "mean"
-    assert wording.who("", "NeuroClips") == "NeuroClips" and wording.who("") == "reconstruction"
+    assert labels.who("01") == "sub-01" and labels.who("mean", "m") == "mean"
+    assert labels.who("", "NeuroClips") == "NeuroClips" and labels.who("") == "reconstruction"
 
 
 def test_too_few_arrangements_are_no_verdict(table):

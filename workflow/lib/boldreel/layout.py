@@ -354,11 +354,11 @@ class Layout:
     def ablated(
         self,
         subject: str = "{subject}",
-        condition: str = "{condition}",
+        ablation: str = "{ablation}",
         seed: int | str = "{seed}",
     ) -> str:
         """Table of the test clips' scores by an encoder without one part."""
-        return f"{self.root}/ablation/sub-{subject}/{condition}-{seed}.parquet"
+        return f"{self.root}/ablation/sub-{subject}/{ablation}-{seed}.parquet"
 
     def ablation(self) -> str:
         """Table of what each part of the encoder is worth."""

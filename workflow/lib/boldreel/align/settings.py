@@ -129,6 +129,6 @@ class AblateSettings:
     subjects: tuple[str, ...] | None = by_preset(
         "Subjects whose encoders are ablated; null for all.", min_items=1
     )
-    seeds: int = setting(3, "Trainings of each condition, with different seeds.", minimum=1)
+    seeds: int = setting(3, "Trainings of each ablation, with different seeds.", minimum=1)
     epochs: int = by_preset("Passes over the training clips.", minimum=1)
     learning_rate: float = by_preset("Peak learning rate.", above=0)

@@ -1,11 +1,23 @@
-"""Frames at another size.
+"""Frames of decoded movies and of the clips in them.
 
-Takes and returns uint8 arrays (n, h, w, 3).
+Reads the `frames.npy` that `stimuli.decode` writes for each movie; returns uint8 frames (n, h, w, 3) of
+clips, on request at another size or number of frames.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+from boldreel.data import arrays, tables
+from boldreel.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def resize(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -19,3 +31,100 @@ def resize(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         for frame in np.asarray(frames)
     ]
     return np.stack(scaled)
+
+
+def frame_index(have: int, want: int) -> np.ndarray:
+    """Which of `have` evenly spaced frames to show at each of `want` times: the one shown then."""
+    return (np.arange(want) * have) // want
+
+
+def load_movie(stimuli: Sequence[Path | str], movie: str) -> tuple[np.ndarray, float]:
+    """(memory-mapped frames (n, h, w, 3), frames per second) of a decoded movie.
+
+    Parameters
+    ----------
+    stimuli : folders of movies, or folders of single movies.
+
+    Raises
+    ------
+    UserError : none of them holds the movie.
+    """
+    for folder in map(Path, stimuli):
+        for candidate in (folder / movie, folder):
+            path = candidate / "frames.npy"
+            if candidate.name == movie and path.exists():
+                frames, meta = arrays.load(path, kind="frames")
+                return frames, float(meta["frame_rate"])
+    raise UserError(f"{stimuli[0]}: no frames of movie {movie!r}; run stimuli.decode for it")
+
+
+def cut_clip(movie: np.ndarray, first: int, count: int, frames: int) -> np.ndarray:
+    """`frames` frames (frames, h, w, 3), at evenly spaced times, of the clip of `count` that begins at
+    `first`."""
+    return np.asarray(movie[first + frame_index(count, frames)])
+
+
+def cut_clips(
+    table: pd.DataFrame, stimuli: Sequence[Path | str], frames: int, size: tuple[int, int]
+) -> np.ndarray:
+    """The true clips (n, frames, h, w, 3) of the rows of a clips table, at `size` = (h, w)."""
+    out = np.empty((len(table), frames, *size, 3), dtype=np.uint8)
+    movies: dict[str, np.ndarray] = {}
+    rows = zip(table["movie"], table["first_frame"], table["n_frames"], strict=True)
+    for row, (movie, first, count) in enumerate(rows):
+        if movie not in movies:
+            movies[movie], _ = load_movie(stimuli, movie)
+        out[row] = resize(cut_clip(movies[movie], int(first), int(count), frames), size)
+    return out
+
+
+@dataclass(frozen=True)
+class MovieClips:
+    """Clips of one length by name.
+
+    views : memory-mapped uint8 (frames, height, width, 3) of each clip.
+    frame_rate : frames per second.
+    movies : the movie of each clip.
+    """
+
+    views: dict[str, np.ndarray]
+    frame_rate: float
+    movies: dict[str, str]
+
+    def take(self, names: Sequence[str]) -> np.ndarray:
+        """uint8 (n, frames, height, width, 3) of the named clips; UserError for one not there."""
+        missing = [name for name in names if name not in self.views]
+        if missing:
+            raise UserError(
+                f"clip {missing[0]}: no frames of its length in the movies given; give the folder of its "
+                "movie, and clips of one length"
+            )
+        return np.stack([self.views[name] for name in names])
+
+
+def load_clips(clips_table: Path, stimuli: Path, movies: Sequence[str]) -> MovieClips:
+    """All frames of the clips of these movies, whose folders lie in `stimuli`.
+
+    Clips of another length than the most frequent one are left out.
+
+    Raises
+    ------
+    UserError : movies differ in frame rate, or hold no clip.
+    """
+    table = tables.read(clips_table, "clips")
+    table = table[table["movie"].isin(list(movies))]
+    if not len(table):
+        raise UserError(f"{clips_table}: no clip of {', '.join(movies) or 'no movie'}; check them")
+    length = int(table["n_frames"].mode().iloc[0])
+    views, rates, names = {}, set(), {}
+    for movie, rows in table.groupby("movie", sort=False):
+        frames, rate = load_movie([stimuli], str(movie))
+        rates.add(rate)
+        for row in rows[rows["n_frames"] == length].itertuples():
+            views[row.clip] = frames[row.first_frame : row.first_frame + length]
+            names[row.clip] = str(movie)
+    if len(rates) != 1:
+        raise UserError(
+            f"{stimuli}: frame rates {sorted(rates)}; decode all movies at the same one"
+        )
+    return MovieClips(views, rates.pop(), names)

@@ -299,7 +299,7 @@ TABLES: dict[str, dict[str, Column]] = {
     # what a training without one of its parts earns on each test clip
     "ablation_clips": {
         "subject": TEXT,
-        "condition": TEXT,
+        "ablation": TEXT,
         "seed": INT,
         "clip": TEXT,
         "shot": TEXT,
@@ -310,7 +310,7 @@ TABLES: dict[str, dict[str, Column]] = {
     # the same, and the difference to the training with all parts
     "ablation": {
         "subject": TEXT,
-        "condition": TEXT,
+        "ablation": TEXT,
         "metric": TEXT,
         "value": FLOAT,
         "ci_low": FLOAT_OR_MISSING,

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from boldreel.data.frames import frame_index
 from boldreel.evaluate import alexnet, captions, flow, layers
 from boldreel.evaluate.lpips import Lpips
 from boldreel.training.progress import Progress
@@ -262,11 +263,6 @@ def _pixels(processor: Any, clips: np.ndarray, device: Any) -> Any:
     pixels = processor(images=images, return_tensors="pt", input_data_format="channels_last")
     # Convolutions run nearly twice as fast with channels last.
     return pixels["pixel_values"].to(device).contiguous(memory_format=torch.channels_last)
-
-
-def frame_index(have: int, want: int) -> np.ndarray:
-    """Which of `have` evenly spaced frames to show at each of `want` times: the one shown then."""
-    return (np.arange(want) * have) // want
 
 
 def _by_video(pair: tuple[Any, Any], clips: np.ndarray, device: Any) -> np.ndarray:

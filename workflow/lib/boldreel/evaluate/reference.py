@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from boldreel.data import atomic, provenance, tables
-from boldreel.evaluate import baselines, clips, stored
+from boldreel.data.frames import cut_clips
+from boldreel.data.reconstructions import Reconstruction
+from boldreel.evaluate import baselines, stored
 from boldreel.evaluate.readings import Judges, Models
 from boldreel.evaluate.settings import JudgingSettings
 from boldreel.settings import read
@@ -36,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments.parse_args(argv)
     settings = read(JudgingSettings, args.config, "evaluate")
 
-    upper = clips.Reconstruction(args.upper_bound)
+    upper = Reconstruction(args.upper_bound)
     frames, size = upper.shape[0], (upper.shape[1], upper.shape[2])
     table = tables.read(args.clips, "clips")
     test = table[table["clip"].isin(upper.names)]
@@ -45,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     with lease() as device, atomic.folder(args.output) as folder:
         judges = Judges(Models.told(args), device, settings.batch_size)
         for name, chosen in (("truth", test), ("training", random)):
-            shown = clips.cut(chosen, args.stimuli, frames, size)
+            shown = cut_clips(chosen, args.stimuli, frames, size)
             stored.save(folder / name, judges.read(shown, name), list(chosen["clip"]))
             if name == "truth":
                 colours = np.stack([baselines.mean_colour(clip) for clip in shown])

@@ -18,6 +18,8 @@ import numpy as np
 
 from boldreel import stats
 from boldreel.data import provenance, responses, tables
+from boldreel.data.frames import cut_clips
+from boldreel.data.reconstructions import Reconstruction
 from boldreel.errors import UserError
 from boldreel.evaluate import baselines, clips, judge
 from boldreel.evaluate.frechet import Collected
@@ -79,14 +81,14 @@ class Material:
 
     def __init__(
         self,
-        model: clips.Reconstruction,
-        upper: clips.Reconstruction | None,
+        model: Reconstruction,
+        upper: Reconstruction | None,
         stimuli: Sequence[str],
         test: pd.DataFrame,
         training: pd.DataFrame,
         random: pd.DataFrame,
         nearest: np.ndarray | None,
-        controls: Mapping[str, clips.Reconstruction] | None = None,
+        controls: Mapping[str, Reconstruction] | None = None,
     ) -> None:
         self.model, self.upper, self.stimuli = model, upper, stimuli
         self.test, self.training = test, training
@@ -98,7 +100,7 @@ class Material:
     def truth(self, rows: np.ndarray) -> np.ndarray:
         """True clips (n, F, h, w, 3) of some test rows, with the reconstruction's F and size; keeps their
         mean colours."""
-        shown = clips.cut(self.test.iloc[rows], self.stimuli, self.frames, self.size)
+        shown = cut_clips(self.test.iloc[rows], self.stimuli, self.frames, self.size)
         self.colours[rows] = [baselines.mean_colour(clip) for clip in shown]
         return shown
 
@@ -110,7 +112,7 @@ class Material:
             shown = clips.as_size(self.upper.frames(names), self.frames, self.size)
             yield Condition("true_features", shown, "true_features", names)
         for name, control in self.controls.items():
-            at = np.array([k for k, clip in enumerate(names) if clip in control.names], dtype=int)
+            at = np.array([k for k, clip in enumerate(names) if clip in control], dtype=int)
             yield Condition(name, control.frames([names[k] for k in at]), at=at)
         yield Condition("gray", baselines.gray(self.frames, self.size))
         flat = baselines.true_colour(self.colours[rows], self.frames, self.size)
@@ -123,7 +125,7 @@ class Material:
             yield self._of_training("nearest_training", self.training.iloc[self.nearest[rows]])
 
     def _of_training(self, name: str, table: pd.DataFrame) -> Condition:
-        shown = clips.cut(table, self.stimuli, self.frames, self.size)
+        shown = cut_clips(table, self.stimuli, self.frames, self.size)
         return Condition(name, shown, "training", list(table["clip"]))
 
 
@@ -240,12 +242,12 @@ def _nearest(
 
 
 def open_controls(
-    folders: Sequence[str], model: clips.Reconstruction, runs: Sequence[Sequence[str]]
-) -> dict[str, clips.Reconstruction]:
+    folders: Sequence[str], model: Reconstruction, runs: Sequence[Sequence[str]]
+) -> dict[str, Reconstruction]:
     """Controls by condition; those that lack a whole run are left out."""
     found = {}
     for folder in folders:
-        control = clips.Reconstruction([folder])
+        control = Reconstruction([folder])
         if control.shape[:3] != model.shape[:3]:
             raise UserError(
                 f"{folder}: clips of shape {control.shape[:3]}, the reconstruction's {model.shape[:3]}; "
@@ -290,8 +292,8 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments.parse_args(argv)
     settings = read(EvaluateSettings, args.config, "evaluate")
 
-    model = clips.Reconstruction(args.reconstruction)
-    upper = clips.Reconstruction(args.upper_bound) if args.upper_bound else None
+    model = Reconstruction(args.reconstruction)
+    upper = Reconstruction(args.upper_bound) if args.upper_bound else None
     windows = tables.read(args.windows, "windows")
     table = tables.read(args.clips, "clips")
     test, training = split_clips(table, windows)

@@ -11,7 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from boldreel.data import atomic, provenance
-from boldreel.evaluate import clips, stored
+from boldreel.data.reconstructions import Reconstruction
+from boldreel.evaluate import stored
 from boldreel.evaluate.readings import Judges, Models
 from boldreel.evaluate.settings import JudgingSettings
 from boldreel.settings import read
@@ -29,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments.parse_args(argv)
     settings = read(JudgingSettings, args.config, "evaluate")
 
-    shard = clips.Reconstruction([args.reconstruction])
+    shard = Reconstruction([args.reconstruction])
     names = list(shard.names)
     with lease() as device, atomic.folder(args.output) as folder:
         judges = Judges(Models.told(args), device, settings.batch_size)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from boldreel.data import video
+from boldreel.data.frames import frame_index
 from boldreel.errors import UserError
 
 MOVIES = (".mp4", ".gif", ".avi", ".mov", ".mkv", ".webm")
@@ -52,7 +53,7 @@ class Clip:
             frames = video.read_frames(self.path, count / self.duration, start=self.early)[:count]
             # The header may promise more than there is: the last picture stays.
             return frames[np.minimum(np.arange(count), len(frames) - 1)]
-        index = (np.arange(count) * self.frames) // count
+        index = frame_index(self.frames, count)
         if self.path.is_dir():
             paths = _pictures(self.path)
             return np.stack([_picture(paths[int(k)]) for k in index])

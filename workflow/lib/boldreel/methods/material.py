@@ -7,66 +7,17 @@ for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from boldreel.data import arrays, tables
+from boldreel.data import tables
+from boldreel.data.frames import MovieClips, load_clips
 from boldreel.data.responses import Responses, load_responses, series_files
 from boldreel.errors import UserError
 
 FITTED = ("train", "validation")  # splits from which anything may be fitted
-
-
-@dataclass(frozen=True)
-class Frames:
-    """Clips of one length by name.
-
-    views : memory-mapped uint8 (frames, height, width, 3) of each clip.
-    frame_rate : frames per second.
-    movies : the movie of each clip.
-    """
-
-    views: dict[str, np.ndarray]
-    frame_rate: float
-    movies: dict[str, str]
-
-    def take(self, names: Sequence[str]) -> np.ndarray:
-        """uint8 (n, frames, height, width, 3) of the named clips; UserError for one not there."""
-        missing = [name for name in names if name not in self.views]
-        if missing:
-            raise UserError(
-                f"clip {missing[0]}: no frames of its length in the movies given; give the folder of its "
-                "movie, and clips of one length"
-            )
-        return np.stack([self.views[name] for name in names])
-
-
-def load_frames(clips_table: Path, stimuli: Path, movies: Sequence[str]) -> Frames:
-    """The clips of these movies, whose frames lie in `stimuli`/{movie}/frames.npy.
-
-    Clips of another length than the most frequent one are left out. UserError where movies differ in
-    frame rate, or hold no clip.
-    """
-    table = tables.read(clips_table, "clips")
-    table = table[table["movie"].isin(list(movies))]
-    if not len(table):
-        raise UserError(f"{clips_table}: no clip of {', '.join(movies) or 'no movie'}; check them")
-    length = int(table["n_frames"].mode().iloc[0])
-    views, rates, names = {}, set(), {}
-    for movie, rows in table.groupby("movie", sort=False):
-        frames, meta = arrays.load(stimuli / str(movie) / "frames.npy", kind="frames")
-        rates.add(float(meta["frame_rate"]))
-        for row in rows[rows["n_frames"] == length].itertuples():
-            views[row.clip] = frames[row.first_frame : row.first_frame + length]
-            names[row.clip] = str(movie)
-    if len(rates) != 1:
-        raise UserError(
-            f"{stimuli}: frame rates {sorted(rates)}; decode all movies at the same one"
-        )
-    return Frames(views, rates.pop(), names)
 
 
 @dataclass(frozen=True)
@@ -123,11 +74,11 @@ def training_files(
 def training_pairs(windows: Path, series_dir: Path, clips_table: Path, stimuli: Path) -> Pairs:
     """What a method is fitted on: the pairs of training and validation segments, and no test run."""
     movies = training_movies(windows, clips_table)
-    return load_pairs(windows, series_dir, load_frames(clips_table, stimuli, movies), FITTED)
+    return load_pairs(windows, series_dir, load_clips(clips_table, stimuli, movies), FITTED)
 
 
 def load_pairs(
-    windows: Path, series_dir: Path, frames: Frames, split: str | tuple[str, ...]
+    windows: Path, series_dir: Path, frames: MovieClips, split: str | tuple[str, ...]
 ) -> Pairs:
     """Paired material of a split, repeats averaged; clips without frames are left out."""
     found: Responses = load_responses(windows, series_dir, split)

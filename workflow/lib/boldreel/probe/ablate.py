@@ -1,6 +1,6 @@
 """An encoder trained without one of its parts, scored clip by clip.
 
-Reads what the alignment takes, with the test windows, and the name of a condition; writes a table of what
+Reads what the alignment takes, with the test windows, and the name of an ablation; writes a table of what
 retrieval earns on each test clip. Everything but the named part is as in "full", which is the encoder
 without a linear path: on top of ridge regression the effect of a part cannot be seen. Test windows are
 scored and never fitted.
@@ -19,7 +19,7 @@ from boldreel.align.inputs import ask, trial_files
 from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
 from boldreel.errors import UserError
-from boldreel.probe.conditions import CONDITIONS
+from boldreel.probe.ablations import ABLATIONS
 from boldreel.settings import read
 from boldreel.step import parser, run
 
@@ -42,7 +42,7 @@ def shuffled(trials: Trials, used: np.ndarray, seed: int) -> tuple[Trials, np.nd
     return replace(trials, x=trials.x[:, :, order]), used[order]
 
 
-def earned(decoder: Decoder, test: Trials, subject: str, condition: str, seed: int) -> pd.DataFrame:
+def earned(decoder: Decoder, test: Trials, subject: str, ablation: str, seed: int) -> pd.DataFrame:
     """The table "ablation_clips" of one decoder on averaged test responses."""
     import pandas as pd
 
@@ -58,7 +58,7 @@ def earned(decoder: Decoder, test: Trials, subject: str, condition: str, seed: i
                 pd.DataFrame(
                     {
                         "subject": subject,
-                        "condition": condition,
+                        "ablation": ablation,
                         "seed": seed,
                         "clip": features.clips,
                         "shot": features.shots,
@@ -73,7 +73,7 @@ def earned(decoder: Decoder, test: Trials, subject: str, condition: str, seed: i
 
 def main(argv: list[str] | None = None) -> None:
     arguments = parser(__doc__)
-    arguments.add_argument("--condition", required=True, help=", ".join(CONDITIONS))
+    arguments.add_argument("--ablation", required=True, help=", ".join(ABLATIONS))
     arguments.add_argument("--pretrained", type=Path, required=True)
     ask(arguments)
     arguments.add_argument("--subject", required=True)
@@ -83,11 +83,11 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--state", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
-    if args.condition not in CONDITIONS:
+    if args.ablation not in ABLATIONS:
         raise UserError(
-            f"--condition is {args.condition!r}; it must be one of {', '.join(CONDITIONS)}"
+            f"--ablation is {args.ablation!r}; it must be one of {', '.join(ABLATIONS)}"
         )
-    changes = dict(CONDITIONS[args.condition])
+    changes = dict(ABLATIONS[args.ablation])
     window, shuffling = changes.pop("window", None), changes.pop("shuffled_voxels", False)
     given = {"linear_path": "none", **args.config, **changes, "seed": args.seed}
     settings = read(AlignSettings, given, "align")
@@ -116,7 +116,7 @@ def main(argv: list[str] | None = None) -> None:
     state = fingerprint.state_folder(
         args.state,
         module="boldreel.probe.ablate",
-        config={**asdict(settings), "condition": args.condition},
+        config={**asdict(settings), "ablation": args.ablation},
         inputs=inputs,
     )
     with device.lease() as where:
@@ -124,15 +124,15 @@ def main(argv: list[str] | None = None) -> None:
         held_out = validation_segments(args.windows)
         made = fit(everything, held_out, used, args.pretrained, settings, state, where)
     assert made is not None
-    decoder = made.ridge if args.condition == "ridge" else made.encoder
-    table = earned(decoder.cpu(), test, args.subject, args.condition, args.seed)
+    decoder = made.ridge if args.ablation == "ridge" else made.encoder
+    table = earned(decoder.cpu(), test, args.subject, args.ablation, args.seed)
     tables.write(args.output, table, "ablation_clips")
     provenance.record(
         args.output, inputs=inputs, config=asdict(settings), seed=args.seed, started=started
     )
     means = table.groupby("metric")["value"].mean()
     print(
-        f"{args.condition}, seed {args.seed}: best epoch {made.best['epoch']} of {settings.epochs}; "
+        f"{args.ablation}, seed {args.seed}: best epoch {made.best['epoch']} of {settings.epochs}; "
         + ", ".join(f"{name} {means[name]:.3f}" for name in METRICS)
     )
 

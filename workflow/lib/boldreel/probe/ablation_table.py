@@ -1,6 +1,6 @@
 """What each part of the encoder contributes: a table with intervals.
 
-Reads the clip-by-clip tables of all conditions and seeds; writes one row per subject, condition and
+Reads the clip-by-clip tables of all ablations and seeds; writes one row per subject, ablation and
 metric: the mean over seeds and clips, and its difference to "full". Intervals (95 %) resample seeds and
 whole shots together; differences are paired, by seed and clip.
 """
@@ -44,29 +44,29 @@ def interval(values: np.ndarray, shots: np.ndarray, seed: int) -> tuple[float, f
 
 
 def summarise(clips: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """The table "ablation" of the joined tables "ablation_clips"; clips that a condition lacks are left
+    """The table "ablation" of the joined tables "ablation_clips"; clips that an ablation lacks are left
     out of its difference to the reference."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
     for (subject, metric), part in clips.groupby(["subject", "metric"], sort=False):
         grids = {
-            str(condition): own.pivot(index="seed", columns="clip", values="value")
-            for condition, own in part.groupby("condition", sort=False)
+            str(ablation): own.pivot(index="seed", columns="clip", values="value")
+            for ablation, own in part.groupby("ablation", sort=False)
         }
         shot_of = part.drop_duplicates("clip").set_index("clip")["shot"]
-        chance = part.groupby("condition")["chance"].mean()
-        for condition, grid in grids.items():
+        chance = part.groupby("ablation")["chance"].mean()
+        for ablation, grid in grids.items():
             shots = shot_of.loc[grid.columns].to_numpy()
             low, high = interval(grid.to_numpy(), shots, seed)
             row = {
                 "subject": subject,
-                "condition": condition,
+                "ablation": ablation,
                 "metric": metric,
                 "value": float(grid.to_numpy().mean()),
                 "ci_low": low,
                 "ci_high": high,
-                "chance": float(chance[condition]),
+                "chance": float(chance[ablation]),
                 "difference": 0.0,
                 "difference_low": 0.0,
                 "difference_high": 0.0,
@@ -74,7 +74,7 @@ def summarise(clips: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
                 "n": grid.shape[1],
             }
             reference = grids.get(REFERENCE)
-            if reference is not None and condition != REFERENCE:
+            if reference is not None and ablation != REFERENCE:
                 both = grid.columns.intersection(reference.columns)
                 seeds = grid.index.intersection(reference.index)
                 gap = grid.loc[seeds, both].to_numpy() - reference.loc[seeds, both].to_numpy()
@@ -104,7 +104,7 @@ def main(argv: list[str] | None = None) -> None:
     shown = table[table["metric"] == "two_way_text"]
     for row in shown.itertuples():
         print(
-            f"sub-{row.subject}, {row.condition}: two-way {row.value:.3f} ({row.ci_low:.3f} to "
+            f"sub-{row.subject}, {row.ablation}: two-way {row.value:.3f} ({row.ci_low:.3f} to "
             f"{row.ci_high:.3f}), against {REFERENCE} {row.difference:+.3f} "
             f"({row.difference_low:+.3f} to {row.difference_high:+.3f})"
         )

@@ -15,27 +15,30 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from boldreel import step
 from boldreel.base_models import diffusion
-from boldreel.data import arrays, atomic, provenance, video
+from boldreel.data import provenance, reconstruction_writer
 from boldreel.errors import UserError
 from boldreel.generator import sampling, saving
-from boldreel.reconstruct import continuous, plan, shards
-from boldreel.reconstruct.partial import PartialClips
+from boldreel.reconstruct import long_movies, plan
+from boldreel.reconstruct.conditions import plan_jobs
 from boldreel.reconstruct.settings import FOLDER, ReconstructSettings
-from boldreel.reconstruct.wanted import wanted
 from boldreel.settings import read
 from boldreel.training import precision
 from boldreel.training.device import lease
 from boldreel.training.loop import set_threads
 from boldreel.training.state import State
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Keys on which no clip depends.
 LAYOUT = ("batch", "shards", "controls", "control_clips", "seeds")
@@ -101,7 +104,7 @@ def sampler(
 
 def write_shard(
     output: Path,
-    chains: Sequence[shards.Chain],
+    chains: Sequence[plan.Chain],
     drawn: dict[plan.Unit, plan.Drawn],
     frame_rate: float,
     settings: ReconstructSettings,
@@ -112,32 +115,34 @@ def write_shard(
     """Writes the shard's folder in one step; `sample` is the number of the first of each clip."""
     clips = [clip for chain in chains for clip in chain]
     frames = {(unit.clip, unit.sample - sample): result.frames for unit, result in drawn.items()}
-    meta = {
-        "clips": clips,
-        "frame_rate": frame_rate,
-        "seed": settings.seed,
-        "steps": settings.steps,
-        "guidance": settings.guidance,
-        "scheduler": settings.scheduler,
-    }
-    with atomic.folder(output) as aside:
-        first = np.stack([frames[clip, 0] for clip in clips])
-        arrays.save(aside / "frames.npy", first, kind="reconstruction", **meta)
-        if settings.samples > 1:
-            every = np.stack(
-                [[frames[clip, sample] for sample in range(settings.samples)] for clip in clips]
-            )
-            arrays.save(aside / "samples.npy", every, kind="samples", **meta)
-        for (clip, sample), pictures in frames.items():
-            name = clip if sample == 0 else f"{clip}_sample-{sample}"
-            video.write_mp4(aside / "video" / f"{name}.mp4", pictures, frame_rate)
-        if settings.continuous is not None:
-            of_first = {clip: frames[clip, 0] for clip in clips}
-            said = continuous.write_movies(aside / "movie", chains, of_first, frame_rate)
-            print(said, file=sys.stderr)
-        provenance.record(
-            aside, inputs=inputs, config=asdict(settings), seed=settings.seed, started=started
-        )
+    first = {clip: frames[clip, 0] for clip in clips}
+    samples: np.ndarray | None = None
+    movies: Iterator[tuple[str, np.ndarray]] = iter(())
+    cuts: dict[str, tuple[pd.DataFrame, str]] = {}
+    if settings.samples > 1:
+        samples = np.stack([[frames[clip, k] for k in range(settings.samples)] for clip in clips])
+    if settings.continuous is not None:
+        table = long_movies.cuts_of_all(chains, first, frame_rate)
+        movies, cuts = long_movies.movies(chains, first), {"movie/cuts.tsv": (table, "movie_cuts")}
+        print(long_movies.summary(chains, table), file=sys.stderr)
+    reconstruction_writer.write(
+        output,
+        clips,
+        np.stack(list(first.values())),
+        frame_rate,
+        inputs=inputs,
+        config=asdict(settings),
+        seed=settings.seed,
+        started=started,
+        sampling={
+            "steps": settings.steps,
+            "guidance": settings.guidance,
+            "scheduler": settings.scheduler,
+        },
+        samples=samples,
+        movies=movies,
+        extra_tables=cuts,
+    )
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -175,7 +180,7 @@ def main(argv: list[str] | None = None) -> None:
         # a control is for comparison: as many clips as a comparison needs, one sample, each alone
         settings = replace(settings, samples=1, continuous=None)
     folder = diffusion.find_base(args.diffusion_model)
-    every = wanted(args, settings)
+    jobs = plan_jobs(args, settings)
     networks = [args.generator, *diffusion.files(folder)]
     # Clips that an interrupted run has drawn are taken over only if everything they came from is the same.
     shared = {k: v for k, v in vars(settings).items() if k not in LAYOUT}
@@ -183,17 +188,17 @@ def main(argv: list[str] | None = None) -> None:
     state = args.state or beside.with_name(f".{beside.name}.partial")
     with State(state), lease() as device:
         draw = sampler(args.generator, folder, settings, device)
-        for each in every:
-            clips = list(each.known)
-            whole = shards.chains(args.clips, clips) if settings.continuous else shards.alone(clips)
-            chains = shards.part(whole, args.shard, args.shards)
-            inputs = [*each.inputs, *networks]
+        for job in jobs:
+            clips = list(job.conditions)
+            whole = plan.chains(args.clips, clips) if settings.continuous else plan.alone(clips)
+            chains = plan.part(whole, args.shard, args.shards)
+            inputs = [*job.inputs, *networks]
             shared["inputs"] = [provenance.digest(path) for path in inputs]
-            units = plan.units(chains, each.known, settings.samples, each.sample)
-            kept = PartialClips(state / each.folder.name, shared)
+            units = plan.units(chains, job.conditions, settings.samples, job.sample)
+            kept = plan.FinishedClips(state / job.folder.name, shared)
             drawn = plan.draw_all(units, draw, kept, settings.batch_size)
             rate = saving.load_shape(args.generator).frame_rate
-            write_shard(each.folder, chains, drawn, rate, settings, inputs, started, each.sample)
+            write_shard(job.folder, chains, drawn, rate, settings, inputs, started, job.sample)
             started = time.time()
         shutil.rmtree(state, ignore_errors=True)
 

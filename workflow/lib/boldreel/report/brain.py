@@ -2,7 +2,7 @@
 
 Takes the tables of positions, voxels, noise ceilings and one masked volume; returns figures of axial slices
 of the MNI template that nilearn ships, left on the left; vertices of a surface are shown where they cross
-a slice. Call inside `ink.style()`.
+a slice. Call inside `figure_style.style()`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boldreel.bold import template
-from boldreel.report import wording
+from boldreel.report import labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,7 +190,7 @@ def figure(
         _squares(axis, here, size, [tint[area] for area in here["area"]])
     _name(axes[0][0], "areas")
     if voxels:
-        values = {wording.who(s): t.assign(value=t["reliability"]) for s, t in voxels.items()}
+        values = {labels.who(s): t.assign(value=t["reliability"]) for s, t in voxels.items()}
         _rows(drawing, axes[1:], values, "reliability (r)", front)
     drawing.legend(
         handles=[Patch(color=tint[area], label=area) for area in areas],
@@ -222,7 +222,7 @@ def ceilings(
         for s, t in tables.items()
     }
     drawing, axes = _sheet(len(tables), slices(known))
-    values = {wording.who(s): t.assign(value=t["ceiling_mean"]) for s, t in joined.items()}
+    values = {labels.who(s): t.assign(value=t["ceiling_mean"]) for s, t in joined.items()}
     _rows(drawing, axes, values, "noise ceiling (r)", _front(known))
     return drawing, pd.concat([t.assign(subject=s) for s, t in joined.items()], ignore_index=True)
 
@@ -248,7 +248,7 @@ def linear_weights(
         for layer, own in table.groupby("layer", sort=False):
             joined = known.merge(own, on="position").assign(subject=subject)
             top = max(float(joined["pattern"].max()), 1e-12)
-            rows[f"{wording.who(subject)}, {layer}"] = joined.assign(value=joined["pattern"] / top)
+            rows[f"{labels.who(subject)}, {layer}"] = joined.assign(value=joined["pattern"] / top)
     drawing, axes = _sheet(len(rows), slices(known))
     _rows(drawing, axes, rows, "pattern (largest: 1)", _front(known))
     return drawing, pd.concat([t.drop(columns="value") for t in rows.values()], ignore_index=True)

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boldreel.data import atomic, provenance
-from boldreel.report import brain, cost, ink, plots, sheet, surface, wording
-from boldreel.report.results import Results, draw_sample
+from boldreel.report import brain, cost, figure_style, labels, media, plots, surface
+from boldreel.report.clips import draw_sample, shared
+from boldreel.report.results import Results
 from boldreel.report.settings import FiguresSettings
 from boldreel.settings import read
 from boldreel.step import parser, run
@@ -59,28 +60,28 @@ def _samples(folder: Path, results: Results, settings: FiguresSettings) -> None:
     own = {subject: results.reconstruction(subject) for subject in results.subjects}
     upper = results.upper_bound()
     first = own[results.subjects[0]]
-    shared = [name for name in first.place if all(name in clips for clips in own.values())]
+    names = shared(own.values())
     table = results.clips()
-    drawn = draw_sample(table, shared, settings.sheet_clips, settings.seed)
+    drawn = draw_sample(table, names, settings.sheet_clips, settings.seed)
     rows = []
     for row in drawn.itertuples():
         frames = len(first[row.clip])
         kinds = {"truth": results.truth(row, frames)}
-        kinds |= {wording.who(subject): clips[row.clip] for subject, clips in own.items()}
+        kinds |= {labels.who(subject): clips[row.clip] for subject, clips in own.items()}
         if upper is not None and row.clip in upper:
             kinds["upper bound"] = upper[row.clip]
         rows.append((f"{row.clip}: {row.caption}", kinds))
-    picture = sheet.sheet(rows)
+    picture = media.sheet(rows)
     picture.save(folder / "sample_sheet.png", optimize=True)
     _embed(folder / "sample_sheet.svg", folder / "sample_sheet.png", picture.size)
-    ink.save_data(folder, "sample_sheet", drawn[["clip", "shot", "caption"]])
+    figure_style.save_data(folder, "sample_sheet", drawn[["clip", "shot", "caption"]])
 
     best = own[best_subject(results)]
-    drawn = draw_sample(table, shared, settings.strip_clips, settings.seed)
+    drawn = draw_sample(table, names, settings.strip_clips, settings.seed)
     pairs = [
         (results.truth(row, len(best[row.clip])), best[row.clip]) for row in drawn.itertuples()
     ]
-    sheet.save_small(sheet.pairs(pairs, 72), str(folder / "strip.png"), settings.strip_bytes)
+    media.save_small(media.pairs(pairs, 72), str(folder / "strip.png"), settings.strip_bytes)
 
 
 def _embed(target: Path, picture: Path, size: tuple[int, int]) -> None:
@@ -102,11 +103,11 @@ def histories(results: Results) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {
         "pretraining": {c: results.history(layout.pretraining_history(c)) for c in cohorts},
         "alignment": {
-            wording.who(s): results.history(layout.alignment_history(s)) for s in results.subjects
+            labels.who(s): results.history(layout.alignment_history(s)) for s in results.subjects
         },
         "generator": {"all": results.history(layout.generator_history())},
         "co-training": {
-            wording.who(s): results.history(layout.cotraining_history(s)) for s in results.subjects
+            labels.who(s): results.history(layout.cotraining_history(s)) for s in results.subjects
         },
     }
     kept = {k: {w: h for w, h in by.items() if h is not None} for k, by in found.items()}
@@ -124,10 +125,10 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
     progress = Progress(_CHARTS, "figures", unit="figures")
 
     def save(name: str, figure: Any, data: Any) -> None:
-        ink.save(folder, name, figure, data)
+        figure_style.save(folder, name, figure, data)
         progress.update()
 
-    with ink.style():
+    with figure_style.style():
         save("scores", *plots.scores(results.metrics(), subjects, results.method))
         trainings = histories(results)
         if trainings:

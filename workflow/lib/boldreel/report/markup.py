@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from boldreel.report import ink
+from boldreel.report import figure_style
 
 
 def esc(text: object) -> str:
@@ -51,7 +51,11 @@ def inline_svg(path: Path, label: str) -> str:
     prefix = f"{path.stem}-"
     text = re.sub(r'(\sid=")', rf"\g<1>{prefix}", text)
     text = re.sub(r'((?:xlink:)?href="#|url\(#)', rf"\g<1>{prefix}", text)
-    for colour, name in ((ink.INK, "ink"), (ink.LINE, "line"), (ink.MUTED, "muted")):
+    for colour, name in (
+        (figure_style.INK, "ink"),
+        (figure_style.LINE, "line"),
+        (figure_style.MUTED, "muted"),
+    ):
         text = text.replace(colour, f"var(--{name})")
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'(<svg[^>]*?)\swidth="[^"]*"', r"\1", text, count=1)

@@ -1,13 +1,13 @@
-"""The videos on the page: clips by name, truth next to every subject's reconstruction.
+"""Clips as the report shows them: small videos and stills on the page, and sample sheets.
 
-Takes results; returns, for each clip, small H.264 videos and first frames as data URIs.
+Takes clips that were read; returns H.264 videos and frames as data URIs, or pictures (PIL).
 """
 
 from __future__ import annotations
 
-import json
+import io
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,20 +15,34 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boldreel.data.video import write_mp4
-from boldreel.report import markup
-from boldreel.report.beside import Beside, collect
-from boldreel.report.results import Results, draw_sample, seen_pairs
+from boldreel.report import clips, markup
+from boldreel.report.clips import Pick, ShownClip
 
 if TYPE_CHECKING:
     import pandas as pd
+    from PIL.Image import Image
+
+    from boldreel.report.results import Results
+
+PAPER, INK, FAINT = (255, 255, 255), (33, 32, 30), (120, 115, 106)
+GAP, ROW_GAP = 2, 12
 
 
-@dataclass
+@dataclass(frozen=True)
+class EncodedContext:
+    """`ClipContext` with encoded stills: (label, data URI)."""
+
+    windows: str
+    stills: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class Reel:
-    """One clip on the page. videos : {kind: (mp4 URI, first frame URI)}, "truth" first.
+    """One clip on the page.
 
     seen : whether its combination of attributes occurs in training; None if that is unknown.
-    beside : {subject: what stands behind it}.
+    shape : width/height of the reconstruction. videos : {kind: (mp4 URI, first frame URI)}, "truth" first.
+    context : {subject: EncodedContext}.
     """
 
     clip: str
@@ -37,25 +51,8 @@ class Reel:
     attributes: dict[str, str]
     seen: bool | None
     shape: str
-    videos: dict[str, tuple[str, str]] = field(default_factory=dict)
-    beside: Mapping[str, Beside] = field(default_factory=dict)
-
-
-def encode(clip: np.ndarray, frame_rate: float, folder: Path) -> tuple[str, str]:
-    """(mp4, first frame) data URIs of a clip (F, h, w, 3)."""
-    path = folder / "clip.mp4"
-    write_mp4(path, clip, frame_rate, crf=18)
-    return markup.movie(path), markup.picture(clip[0])
-
-
-@dataclass(frozen=True)
-class Pick:
-    """A clip at the end or in the middle of a subject's order by a score, and its value."""
-
-    clip: str
-    subject: str
-    place: str
-    value: float
+    videos: dict[str, tuple[str, str]]
+    context: Mapping[str, EncodedContext] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,37 +63,39 @@ class Shown:
     picked: list[tuple[Pick, Reel]]
 
 
-# Which metric orders clips: the first that there is.
-_ORDERS = (("nway_video", "top3_n50_k1"), ("nway_frame", "top3_n50_k1"), ("ssim", "rgb_uniform"))
+def encode(clip: np.ndarray, frame_rate: float, folder: Path) -> tuple[str, str]:
+    """(mp4, first frame) data URIs of a clip (F, h, w, 3)."""
+    path = folder / "clip.mp4"
+    write_mp4(path, clip, frame_rate, crf=18)
+    return markup.movie(path), markup.picture(clip[0])
 
 
-def score_of(per_clip: Mapping[str, pd.DataFrame]) -> tuple[str, str] | None:
-    """The (metric, definition) that orders clips, of those that the tables of clips hold."""
-    for wanted in _ORDERS:
-        for table in per_clip.values():
-            if ((table["metric"] == wanted[0]) & (table["definition"] == wanted[1])).any():
-                return wanted
-    return None
-
-
-def picks(per_clip: Mapping[str, pd.DataFrame]) -> list[Pick]:
-    """Each subject's best, median and worst clip of the model by `score_of`; ties by name."""
-    score = score_of(per_clip)
-    if score is None:
-        return []
+def reels(read: Iterable[ShownClip]) -> list[Reel]:
+    """The clips, encoded one by one as they are read."""
     out = []
-    for subject, table in per_clip.items():
-        rows = table[
-            (table["condition"] == "model")
-            & (table["metric"] == score[0])
-            & (table["definition"] == score[1])
-            & table["value"].notna()
-        ].sort_values(["value", "clip"], ascending=[False, True])
-        if len(rows):
-            places = {"best": 0, "median": len(rows) // 2, "worst": len(rows) - 1}
-            for place, k in places.items():
-                row = rows.iloc[k]
-                out.append(Pick(str(row["clip"]), subject, place, float(row["value"])))
+    with tempfile.TemporaryDirectory() as folder:
+        for clip in read:
+            _, reconstructed, *_ = clip.frames.values()
+            _, height, width, _ = reconstructed.shape
+            rate, where = clip.frame_rate, Path(folder)
+            context = {
+                subject: EncodedContext(
+                    found.windows, [(label, markup.picture(still)) for label, still in found.stills]
+                )
+                for subject, found in clip.context.items()
+            }
+            out.append(
+                Reel(
+                    clip=clip.clip,
+                    segment=clip.segment,
+                    caption=clip.caption,
+                    attributes=clip.attributes,
+                    seen=clip.seen,
+                    shape=f"{width}/{height}",
+                    videos={k: encode(frames, rate, where) for k, frames in clip.frames.items()},
+                    context=context,
+                )
+            )
     return out
 
 
@@ -108,48 +107,119 @@ def shown(
     combination: Sequence[str],
 ) -> Shown:
     """`count` clips drawn by seed from those that all subjects have, and each subject's picks."""
-    own = [results.reconstruction(subject) for subject in results.subjects]
-    shared = [name for name in own[0].place if all(name in clips for clips in own)]
-    drawn = list(draw_sample(results.clips(), shared, count, seed)["clip"])
-    chosen = picks(per_clip)
-    names = list(dict.fromkeys([*drawn, *(pick.clip for pick in chosen)]))
-    found = {reel.clip: reel for reel in reels(results, names, combination)}
-    return Shown([found[name] for name in drawn], [(pick, found[pick.clip]) for pick in chosen])
+    names = clips.shared(results.reconstruction(subject) for subject in results.subjects)
+    drawn = list(clips.draw_sample(results.clips(), names, count, seed)["clip"])
+    return arrange(
+        drawn, clips.picks(per_clip), lambda names: clips.read(results, names, combination)
+    )
 
 
-def reels(results: Results, names: Sequence[str], combination: Sequence[str]) -> list[Reel]:
-    """The named clips, in that order; each with the subjects that have it."""
-    own = {subject: results.reconstruction(subject) for subject in results.subjects}
-    upper = results.upper_bound()
-    table = results.clips()
-    windows = results.table(results.layout.windows(results.subjects[0]), "windows")
-    segments: dict[str, str] = {}
-    seen: dict[str, bool] = {}
-    if windows is not None:
-        one = windows.drop_duplicates("clip")
-        segments = dict(zip(one["clip"], one["segment"], strict=True))
-        training = windows.loc[windows["split"] != "test", "clip"].unique()
-        seen = seen_pairs(table, names, training, combination)
-    behind = collect(results, names)
-    out = []
-    with tempfile.TemporaryDirectory() as folder:
-        for row in table.set_index("clip", drop=False).loc[list(names)].itertuples():
-            kinds = {s: clips[str(row.clip)] for s, clips in own.items() if row.clip in clips}
-            clip = next(iter(kinds.values()))
-            reel = Reel(
-                clip=str(row.clip),
-                segment=segments.get(str(row.clip), str(row.movie)),
-                caption=str(row.caption),
-                attributes={k: str(v) for k, v in json.loads(str(row.attributes)).items()},
-                seen=seen.get(str(row.clip)),
-                shape=f"{clip.shape[2]}/{clip.shape[1]}",
-                beside=behind[str(row.clip)],
-            )
-            kinds = {"truth": results.truth(row, len(clip)), **kinds}
-            if upper is not None and str(row.clip) in upper:
-                kinds["upper"] = upper[str(row.clip)]
-            for kind, frames in kinds.items():
-                rate = next(iter(own.values())).frame_rate
-                reel.videos[kind] = encode(frames, rate, Path(folder))
-            out.append(reel)
-    return out
+def arrange(
+    drawn: Sequence[str],
+    picked: Sequence[Pick],
+    read: Callable[[Sequence[str]], Iterable[ShownClip]],
+) -> Shown:
+    """Read and encode each clip once, whether it was drawn, picked or both."""
+    names = list(dict.fromkeys([*drawn, *(pick.clip for pick in picked)]))
+    found = {reel.clip: reel for reel in reels(read(names))}
+    return Shown([found[name] for name in drawn], [(pick, found[pick.clip]) for pick in picked])
+
+
+def filmstrip(clip: np.ndarray, side: int, frames: Sequence[int] | None = None) -> np.ndarray:
+    """Frames of a clip (F, h, w, 3) side by side: uint8 (side, width, 3)."""
+    from PIL import Image
+
+    kept = clip if frames is None else clip[list(frames)]
+    parts = []
+    for frame in kept:
+        scaled = Image.fromarray(np.asarray(frame)).resize((side, side), Image.Resampling.LANCZOS)
+        parts += [np.asarray(scaled), np.full((side, GAP, 3), 255, np.uint8)]
+    return np.concatenate(parts[:-1], axis=1)
+
+
+def _font(size: int):  # type: ignore[no-untyped-def]
+    from PIL import ImageFont
+
+    return ImageFont.load_default(size)
+
+
+def sheet(
+    rows: Sequence[tuple[str, Mapping[str, np.ndarray]]], side: int = 56, captions: bool = True
+) -> Image:
+    """One row per clip, one column per kind (truth, subjects, upper bound), all frames of each.
+
+    Parameters
+    ----------
+    rows : (caption, {kind: clip (F, h, w, 3)}); every row has the same kinds.
+    """
+    from PIL import Image, ImageDraw
+
+    kinds = list(rows[0][1])
+    strip = filmstrip(rows[0][1][kinds[0]], side).shape[1]
+    line = side + (18 if captions else 0) + ROW_GAP
+    width, top = len(kinds) * (strip + 16) + 16, 34
+    picture = Image.new("RGB", (width, top + line * len(rows) + 4), PAPER)
+    pen = ImageDraw.Draw(picture)
+    for column, kind in enumerate(kinds):
+        pen.text((16 + column * (strip + 16), 10), kind, fill=INK, font=_font(15))
+    for number, (caption, of_kind) in enumerate(rows):
+        y = top + number * line
+        if captions:
+            pen.text((16, y), caption[: max(20, width // 7)], fill=FAINT, font=_font(12))
+            y += 18
+        for column, kind in enumerate(kinds):
+            strip_image = Image.fromarray(filmstrip(of_kind[kind], side))
+            picture.paste(strip_image, (16 + column * (strip + 16), y))
+    return picture
+
+
+def pairs(
+    rows: Sequence[tuple[np.ndarray, np.ndarray]],
+    side: int,
+    columns: int = 3,
+    frames: Sequence[int] = (0, 2, 4, 5),
+) -> Image:
+    """Compact strip: each clip's truth over its reconstruction, several clips in a line.
+
+    Parameters
+    ----------
+    rows : (truth, reconstruction) clips (F, h, w, 3). frames : which frames to show.
+    """
+    from PIL import Image
+
+    shown = [k for k in frames if k < len(rows[0][0])]
+    tiles = []
+    for truth, reconstruction in rows:
+        upper, lower = filmstrip(truth, side, shown), filmstrip(reconstruction, side, shown)
+        between = np.full((GAP, upper.shape[1], 3), 255, np.uint8)
+        tiles.append(np.concatenate([upper, between, lower], axis=0))
+    height, width = tiles[0].shape[:2]
+    lines = -(-len(tiles) // columns)
+    canvas = np.full(
+        (lines * (height + 10) - 10, columns * (width + 14) - 14, 3), 255, dtype=np.uint8
+    )
+    for number, tile in enumerate(tiles):
+        y, x = (number // columns) * (height + 10), (number % columns) * (width + 14)
+        canvas[y : y + height, x : x + width] = tile
+    return Image.fromarray(canvas)
+
+
+def save_small(picture: Image, path: str, most_bytes: int) -> None:
+    """Write a PNG of at most `most_bytes`: true colour where it fits, else a palette, then smaller."""
+    from PIL import Image
+
+    tried = picture
+    for attempt in range(8):
+        versions = [tried, tried.quantize(256, dither=Image.Dither.FLOYDSTEINBERG)]
+        for version in versions[attempt > 0 :]:
+            buffer = io.BytesIO()
+            version.save(buffer, "PNG", optimize=True)
+            if buffer.tell() <= most_bytes:
+                with open(path, "wb") as target:
+                    target.write(buffer.getvalue())
+                return
+        size = (round(tried.width * 0.85), round(tried.height * 0.85))
+        tried = tried.resize(size, Image.Resampling.LANCZOS)
+    raise ValueError(
+        f"{path}: a picture of {picture.size} cannot be made smaller than {most_bytes} bytes"
+    )

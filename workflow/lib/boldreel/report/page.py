@@ -18,16 +18,16 @@ import boldreel
 from boldreel import packaged
 from boldreel.data import atomic, provenance, tables
 from boldreel.report import (
-    compared,
     cost,
+    labels,
     media,
-    movies,
+    method_comparison,
     scoretable,
     sections,
     texts,
     verdicts,
-    wording,
 )
+from boldreel.report.clips import count_cuts
 from boldreel.report.markup import esc
 from boldreel.report.results import Results
 from boldreel.report.script import JS
@@ -114,7 +114,7 @@ def render(
             scoretable.explorer(table, method),
             _continuous(results),
         ),
-        compared.section(
+        method_comparison.section(
             table,
             _differences(results),
             subjects,
@@ -193,9 +193,9 @@ def _continuous(results: Results) -> str:
     for subject in results.subjects:
         cuts = results.cuts(subject)
         if cuts is not None:
-            drawn = results.reconstruction(subject).place
-            counts.append((subject, movies.count(cuts, clips[clips["clip"].isin(list(drawn))])))
-    return movies.told(counts)
+            drawn = results.reconstruction(subject).names
+            counts.append((subject, count_cuts(cuts, clips[clips["clip"].isin(drawn)])))
+    return texts.continuous_movies(counts)
 
 
 def _histories(results: Results) -> dict[str, pd.DataFrame]:
@@ -255,10 +255,10 @@ def _ran(results: Results, figures: Path, jobs: pd.DataFrame) -> str:
         table = results.table(results.layout.quality(subject), "qc")
         for row in [] if table is None else table.itertuples():
             numbers = (row.mean_fd, row.max_fd, row.outliers, row.median_tsnr)
-            cells = [wording.number(float(value)) for value in numbers[:2]]
+            cells = [labels.number(float(value)) for value in numbers[:2]]
             quality.append(
-                [esc(wording.who(subject)), esc(row.run), str(row.volumes), *cells]
-                + [str(row.outliers), wording.number(float(row.median_tsnr))]
+                [esc(labels.who(subject)), esc(row.run), str(row.volumes), *cells]
+                + [str(row.outliers), labels.number(float(row.median_tsnr))]
             )
     plot = sections.figure(figures, "timing", caption("timing")) if len(jobs) else ""
     return sections.ran(jobs, plot, quality, results.missing)
@@ -266,8 +266,8 @@ def _ran(results: Results, figures: Path, jobs: pd.DataFrame) -> str:
 
 def row_name(metric: str, definition: str) -> str:
     """What a score's line in the terminal begins with."""
-    text = wording.definition(definition).removesuffix(", three right classes, as published")
-    return wording.entry(metric).name + (f" ({text})" if text else "")
+    text = labels.definition(definition).removesuffix(", three right classes, as published")
+    return labels.entry(metric).name + (f" ({text})" if text else "")
 
 
 def spoken(
@@ -290,13 +290,13 @@ def spoken(
             if not len(own):
                 continue
             name = row_name(*key) if condition == "model" else "  by ridge regression"
-            values = [wording.short(own["value"].get(subject)) for subject in subjects]
-            chance = wording.short(own["chance"].iloc[0])
+            values = [labels.short(own["value"].get(subject)) for subject in subjects]
+            chance = labels.short(own["chance"].iloc[0])
             lines.append((name, *values, chance))
     for family in dict.fromkeys(name for verdict in judged for name in verdict.against_shuffled):
-        p = [wording.p_bound(verdict.against_shuffled.get(family)) for verdict in judged]
+        p = [labels.p_bound(verdict.against_shuffled.get(family)) for verdict in judged]
         lines.append((f"p against shuffled pairs: {family}", *p, ""))
-    head = ("Score over all test clips", *(wording.who(s, method) for s in subjects), "chance")
+    head = ("Score over all test clips", *(labels.who(s, method) for s in subjects), "chance")
     wide = max(len(line[0]) for line in [head, *lines])
     shown = [
         line[0].ljust(wide) + "".join(f"{cell:>9}" for cell in line[1:]) for line in [head, *lines]

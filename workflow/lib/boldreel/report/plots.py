@@ -1,6 +1,6 @@
 """Charts: scores with chance and baselines, training curves, lag sweep, noise ceiling, cost.
 
-Takes tables; returns matplotlib figures and the data that each shows. Call inside `ink.style()`.
+Takes tables; returns matplotlib figures and the data that each shows. Call inside `figure_style.style()`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boldreel.report import ink, verdicts, wording
+from boldreel.report import figure_style, labels, verdicts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MARKS: dict[str, Any] = {
-    "shuffled": {"marker": "o", "mfc": "none", "mec": ink.MUTED, "ms": 5.5},
+    "shuffled": {"marker": "o", "mfc": "none", "mec": figure_style.MUTED, "ms": 5.5},
     "gray": {"marker": "s", "mfc": "#b9b4aa", "mec": "#8a857b", "ms": 5},
     "true_features": {"marker": "D", "mfc": "#f0c04c", "mec": "#b58a1d", "ms": 5},
 }
@@ -58,14 +58,18 @@ def scores(
                 row = mine.loc["model"]
                 if row["ci_low"] == row["ci_low"]:
                     ends = [row["ci_low"], row["ci_high"]]
-                    axis.plot([place, place], ends, color=ink.colour(place), lw=2.2, zorder=3)
-                axis.plot(place, row["value"], "o", color=ink.colour(place), ms=7, zorder=4)
+                    axis.plot(
+                        [place, place], ends, color=figure_style.colour(place), lw=2.2, zorder=3
+                    )
+                axis.plot(
+                    place, row["value"], "o", color=figure_style.colour(place), ms=7, zorder=4
+                )
         chance = rows["chance"].dropna()
         if len(chance):
-            axis.axhline(chance.iloc[0], color=ink.MUTED, ls=(0, (4, 3)), lw=1)
-        text = wording.definition(definition).replace(", three right classes", "")  # narrow panels
-        axis.set_title(wording.entry(metric).name + (f"\n{text}" if text else ""), fontsize=8)
-        axis.set_xticks(range(len(subjects)), [wording.who(s) for s in subjects], fontsize=8)
+            axis.axhline(chance.iloc[0], color=figure_style.MUTED, ls=(0, (4, 3)), lw=1)
+        text = labels.definition(definition).replace(", three right classes", "")  # narrow panels
+        axis.set_title(labels.entry(metric).name + (f"\n{text}" if text else ""), fontsize=8)
+        axis.set_xticks(range(len(subjects)), [labels.who(s) for s in subjects], fontsize=8)
         axis.set_xlim(-0.6, len(subjects) - 0.4)
         axis.grid(axis="y", lw=0.6)
         axis.margins(y=0.12)
@@ -76,10 +80,12 @@ def scores(
 def _legend(figure: Figure) -> None:
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], marker="o", color=ink.ACCENT, lw=2, label="reconstruction, 95 %")]
-    handles.append(Line2D([], [], color=ink.MUTED, ls=(0, (4, 3)), lw=1, label="chance"))
+    handles = [
+        Line2D([], [], marker="o", color=figure_style.ACCENT, lw=2, label="reconstruction, 95 %")
+    ]
+    handles.append(Line2D([], [], color=figure_style.MUTED, ls=(0, (4, 3)), lw=1, label="chance"))
     handles += [
-        Line2D([], [], ls="none", label=wording.condition(name).lower(), **mark)
+        Line2D([], [], ls="none", label=labels.condition(name).lower(), **mark)
         for name, mark in _MARKS.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
@@ -98,7 +104,7 @@ def curves(histories: Mapping[str, Mapping[str, pd.DataFrame]]) -> tuple[Figure,
     data = []
     for axis, (training, by) in zip(axes, histories.items(), strict=True):
         for place, (who, table) in enumerate(by.items()):
-            tint = ink.colour(place)
+            tint = figure_style.colour(place)
             for column, line in (("loss", ":"), ("val_loss", "-")):
                 if column in table.columns and table[column].notna().any():
                     kept = table[["epoch", column]].dropna()
@@ -134,7 +140,9 @@ def parts(histories: Mapping[str, Mapping[str, pd.DataFrame]]) -> tuple[Figure, 
         for place, (who, table) in enumerate(histories[training].items()):
             if column in table.columns:
                 kept = table[["epoch", column]].dropna()
-                axis.plot(kept["epoch"], kept[column], "-", color=ink.colour(place), label=who)
+                axis.plot(
+                    kept["epoch"], kept[column], "-", color=figure_style.colour(place), label=who
+                )
         axis.set_title(f"{training}: {column.replace('_', ' ')}", fontsize=8)
         axis.grid(lw=0.6)
     axes[0].legend()
@@ -157,11 +165,16 @@ def sweep(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
             rows = rows.sort_values("lag")
             label = f"{window} volume{'s' if window != 1 else ''}"
             axis.plot(
-                rows["lag"], rows["score"], "o-", ms=3.5, color=ink.colour(place), label=label
+                rows["lag"],
+                rows["score"],
+                "o-",
+                ms=3.5,
+                color=figure_style.colour(place),
+                label=label,
             )
         for row in table[table["chosen"]].itertuples():
-            axis.plot(row.lag, row.score, "o", ms=11, mfc="none", mec=ink.INK, mew=1.4)
-        axis.set_title(wording.who(subject))
+            axis.plot(row.lag, row.score, "o", ms=11, mfc="none", mec=figure_style.INK, mew=1.4)
+        axis.set_title(labels.who(subject))
         axis.set_xlabel("lag (s)")
         axis.set_ylim(low - pad, high + pad)
         axis.grid(lw=0.6)
@@ -189,8 +202,10 @@ def ceilings(
     bins = np.linspace(0, max(min(top * 1.02, 1.0), 0.05), 31).tolist()
     data = []
     for place, (subject, known) in enumerate(values.items()):
-        name = wording.who(subject)
-        axes[0].hist(known, bins, histtype="step", lw=1.8, color=ink.colour(place), label=name)
+        name = labels.who(subject)
+        axes[0].hist(
+            known, bins, histtype="step", lw=1.8, color=figure_style.colour(place), label=name
+        )
         frame = pd.DataFrame({"subject": subject, "position": known.index, "ceiling_mean": known})
         data.append(
             frame if areas is None else frame.assign(area=areas.loc[known.index].to_numpy())
@@ -205,7 +220,7 @@ def ceilings(
         for place, (_, rows) in enumerate(joined.groupby("subject", sort=False)):
             medians = rows.groupby("area")["ceiling_mean"].median().reindex(order)
             where = np.arange(len(order)) + (place - (len(values) - 1) / 2) * width
-            axes[1].bar(where, medians, width * 0.92, color=ink.colour(place))
+            axes[1].bar(where, medians, width * 0.92, color=figure_style.colour(place))
         axes[1].set_xticks(range(len(order)), order, rotation=45 if len(order) > 8 else 0)
         axes[1].set_ylabel("median noise ceiling")
         axes[1].grid(axis="y", lw=0.6)
@@ -227,12 +242,14 @@ def kernels(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     for axis, (subject, table) in zip(axes, tables.items(), strict=True):
         own = table[table["source"] == "area"]
         for place, (area, rows) in enumerate(own.groupby("area", sort=False)):
-            axis.plot(rows["delay"], rows["value"], color=ink.colour(place), lw=1.4, label=area)
+            axis.plot(
+                rows["delay"], rows["value"], color=figure_style.colour(place), lw=1.4, label=area
+            )
         delays = np.unique(table["delay"])
         curve = response.double_gamma(delays)
-        axis.plot(delays, curve / curve.max(), color=ink.MUTED, ls=(0, (4, 3)), lw=1)
+        axis.plot(delays, curve / curve.max(), color=figure_style.MUTED, ls=(0, (4, 3)), lw=1)
         learnt, every = own["area"].nunique(), table["area"].nunique()
-        axis.set_title(f"{wording.who(subject)}, learnt: {learnt} of {every}")
+        axis.set_title(f"{labels.who(subject)}, learnt: {learnt} of {every}")
         axis.set_xlabel("s after a brief event")
         axis.grid(lw=0.6)
         if 0 < learnt <= 12:
@@ -243,7 +260,7 @@ def kernels(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
 
 
 def ablation(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """Two-way retrieval of every condition, one panel per subject; "full" and chance as lines.
+    """Two-way retrieval of every ablation, one panel per subject; "full" and chance as lines.
 
     Parameters
     ----------
@@ -251,20 +268,22 @@ def ablation(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """
     shown = table[table["metric"] == "two_way_text"]
     subjects = list(dict.fromkeys(shown["subject"]))
-    order = list(dict.fromkeys(shown["condition"]))
+    order = list(dict.fromkeys(shown["ablation"]))
     figure, axes = _panels(len(subjects), 3.6, 0.24 * len(order) + 0.8, 3)
     for place, (axis, subject) in enumerate(zip(axes, subjects, strict=True)):
-        own = shown[shown["subject"] == subject].set_index("condition").reindex(order)
+        own = shown[shown["subject"] == subject].set_index("ablation").reindex(order)
         for line, row in enumerate(own.itertuples()):
-            axis.plot([row.ci_low, row.ci_high], [line, line], color=ink.colour(place), lw=2)
-            axis.plot(row.value, line, "o", color=ink.colour(place), ms=6)
+            axis.plot(
+                [row.ci_low, row.ci_high], [line, line], color=figure_style.colour(place), lw=2
+            )
+            axis.plot(row.value, line, "o", color=figure_style.colour(place), ms=6)
         if "full" in own.index:
-            axis.axvline(own.loc["full", "value"], color=ink.colour(place), lw=0.8)
-        axis.axvline(own["chance"].iloc[0], color=ink.MUTED, ls=(0, (4, 3)), lw=1)
-        names = [wording.ablation(name) for name in order] if place == 0 else [""] * len(order)
+            axis.axvline(own.loc["full", "value"], color=figure_style.colour(place), lw=0.8)
+        axis.axvline(own["chance"].iloc[0], color=figure_style.MUTED, ls=(0, (4, 3)), lw=1)
+        names = [labels.ablation(name) for name in order] if place == 0 else [""] * len(order)
         axis.set_yticks(range(len(order)), names, fontsize=8)
         axis.invert_yaxis()
-        axis.set_title(wording.who(subject))
+        axis.set_title(labels.who(subject))
         axis.set_xlabel("two-way retrieval, text")
         axis.grid(axis="x", lw=0.6)
     return figure, table
@@ -287,13 +306,13 @@ def minutes(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
         shown = table[table["metric"] == "two_way_text"]
         for place, (condition, name) in enumerate(names.items()):
             rows = shown[shown["condition"] == condition].sort_values("minutes")
-            tint = ink.colour(place)
+            tint = figure_style.colour(place)
             axis.fill_between(
                 rows["minutes"], rows["ci_low"], rows["ci_high"], color=tint, alpha=0.15
             )
             axis.plot(rows["minutes"], rows["value"], "o-", ms=4, color=tint, label=name)
-        axis.axhline(shown["chance"].iloc[0], color=ink.MUTED, ls=(0, (4, 3)), lw=1)
-        axis.set_title(wording.who(subject))
+        axis.axhline(shown["chance"].iloc[0], color=figure_style.MUTED, ls=(0, (4, 3)), lw=1)
+        axis.set_title(labels.who(subject))
         axis.set_xlabel("minutes of training data")
         axis.grid(lw=0.6)
     axes[0].set_ylabel("two-way retrieval, text")
@@ -311,7 +330,11 @@ def rois(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     """
     import pandas as pd
 
-    tints = {"all": ink.colour(0), "only": ink.colour(0), "without": ink.colour(1)}
+    tints = {
+        "all": figure_style.colour(0),
+        "only": figure_style.colour(0),
+        "without": figure_style.colour(1),
+    }
     hollow = {"all": 0.55, "only": 1.0, "without": 1.0, "control": 0.6}
     figure, axes = _panels(len(tables), 3.1, 3.0, 3)
     for axis, (subject, table) in zip(axes, tables.items(), strict=True):
@@ -325,17 +348,17 @@ def rois(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
                 row.value,
                 xerr=[[max(low, 0)], [max(high, 0)]],
                 height=0.72,
-                color=tints.get(row.part, ink.MUTED),
+                color=tints.get(row.part, figure_style.MUTED),
                 alpha=hollow[row.part],
-                ecolor=ink.INK,
+                ecolor=figure_style.INK,
                 error_kw={"lw": 1},
             )
-        axis.axvline(shown["chance"].iloc[0], color=ink.MUTED, ls=(0, (4, 3)), lw=1)
+        axis.axvline(shown["chance"].iloc[0], color=figure_style.MUTED, ls=(0, (4, 3)), lw=1)
         axis.set_yticks(range(len(names)), names)
         axis.invert_yaxis()
         axis.set_xlim(min(0.4, shown["ci_low"].min()), max(1.0, shown["ci_high"].max()))
         axis.set_xlabel("two-way retrieval, text")
-        axis.set_title(wording.who(subject))
+        axis.set_title(labels.who(subject))
         axis.grid(axis="x", lw=0.6)
     return figure, pd.concat(list(tables.values()), ignore_index=True)
 
@@ -368,16 +391,16 @@ def repeats(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
         shown = whole[whole["metric"] == metric]
         for place, subject in enumerate(tables):
             own = shown[shown["subject"].astype(str) == subject].sort_values("repeats")
-            tint = ink.colour(place)
+            tint = figure_style.colour(place)
             rows = own[own["condition"] == "model"]
             axis.fill_between(
                 rows["repeats"], rows["ci_low"], rows["ci_high"], color=tint, alpha=0.12
             )
-            label = wording.who(subject)
+            label = labels.who(subject)
             axis.plot(rows["repeats"], rows["value"], "o-", ms=4, color=tint, label=label)
             ridge = own[own["condition"] == "ridge"]
             axis.plot(ridge["repeats"], ridge["value"], ":", lw=1.2, color=tint)
-        axis.axhline(shown["chance"].iloc[0], color=ink.MUTED, ls=(0, (4, 3)), lw=1)
+        axis.axhline(shown["chance"].iloc[0], color=figure_style.MUTED, ls=(0, (4, 3)), lw=1)
         axis.set_xscale("log")
         numbers = sorted(set(whole["repeats"]))
         axis.set_xticks(numbers, [str(n) for n in numbers])
@@ -395,13 +418,13 @@ def timing(stages: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 
     figure, axis = plt.subplots(figsize=(7, 0.42 * len(stages) + 0.7), layout="constrained")
     places = list(range(len(stages)))
-    axis.barh(places, stages["seconds"], 0.62, color=ink.ACCENT, alpha=0.25)
-    axis.barh(places, stages["longest"], 0.62, color=ink.ACCENT)
+    axis.barh(places, stages["seconds"], 0.62, color=figure_style.ACCENT, alpha=0.25)
+    axis.barh(places, stages["longest"], 0.62, color=figure_style.ACCENT)
     reach = max(float(stages["seconds"].max()), 1e-9)
     for place, row in zip(places, stages.itertuples(), strict=True):
         memory = "" if row.memory_mb != row.memory_mb else f", {row.memory_mb:.0f} MB"
         plural = "s" if row.jobs != 1 else ""
-        text = f"{wording.duration(row.seconds)}, {row.jobs} job{plural}{memory}"
+        text = f"{labels.duration(row.seconds)}, {row.jobs} job{plural}{memory}"
         axis.text(row.seconds + reach * 0.012, place, text, va="center", fontsize=8.5)
     axis.set_yticks(places, stages["stage"])
     axis.invert_yaxis()

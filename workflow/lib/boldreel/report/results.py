@@ -7,14 +7,15 @@ that the page says what it could not show.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boldreel.data import arrays, documents, tables
+from boldreel.data import documents, tables
+from boldreel.data.frames import cut_clip, load_movie
+from boldreel.data.reconstructions import Reconstruction
 from boldreel.errors import UserError
 from boldreel.layout import Layout
 
@@ -73,16 +74,16 @@ class Results:
             return None
         return documents.read(self._use(path), schema)
 
-    def reconstruction(self, label: str) -> Clips:
+    def reconstruction(self, label: str) -> Reconstruction:
         """A subject's reconstructed clips; required."""
-        return Clips(self._use(self.layout.reconstructions(label, self.method)))
+        return Reconstruction([self._use(self.layout.reconstructions(label, self.method))])
 
-    def controls(self, label: str) -> dict[str, Clips]:
+    def controls(self, label: str) -> dict[str, Reconstruction]:
         """{control: clips} that the generator made of something else than a subject's responses."""
         before = self.layout.control(label, "")
         found = self.layout.find(self.layout.control(label, "*"))
         folders = [path for path in found if Path(path).is_dir()]
-        return {path.removeprefix(before): Clips(self._use(path)) for path in folders}
+        return {path.removeprefix(before): Reconstruction([self._use(path)]) for path in folders}
 
     def cuts(self, label: str) -> pd.DataFrame | None:
         """Table "movie_cuts" of a subject's continuous movies, or None if clips stand alone."""
@@ -93,20 +94,19 @@ class Results:
         parts = [part for part in found if part is not None]
         return pd.concat(parts, ignore_index=True) if parts else None
 
-    def upper_bound(self) -> Clips | None:
+    def upper_bound(self) -> Reconstruction | None:
         """The generator's clips from true features; optional."""
         folder = self.layout.upper_bounds()
         if not Path(folder).exists():
             self._note(folder)
             return None
-        return Clips(self._use(folder))
+        return Reconstruction([self._use(folder)])
 
     def truth(self, row: Any, frames: int) -> np.ndarray:
         """True clip (frames, h, w, 3) of a row of the clips table, at evenly spaced times."""
         path = self._use(self.layout.frames(row.movie))
-        movie, _ = arrays.load(path, kind="frames")
-        times = int(row.first_frame) + (np.arange(frames) * int(row.n_frames)) // frames
-        return np.asarray(movie[times])
+        movie, _ = load_movie([path.parent], row.movie)
+        return cut_clip(movie, int(row.first_frame), int(row.n_frames), frames)
 
     def _use(self, path: str) -> Path:
         full = Path(path)
@@ -118,64 +118,3 @@ class Results:
         name = self.layout.below(path)
         if name not in self.missing:
             self.missing.append(name)
-
-
-class Clips:
-    """Reconstructed clips by name, memory-mapped from all `shard-*` of a folder, or from itself.
-
-    frame_rate : frames per second.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.place: dict[str, tuple[np.ndarray, int]] = {}
-        self.frame_rate = 0.0
-        for shard in sorted(folder.glob("shard-*")) or [folder]:
-            if not (shard / "frames.npy").exists():
-                continue
-            frames, meta = arrays.load(shard / "frames.npy", kind="reconstruction")
-            self.frame_rate = float(meta["frame_rate"])
-            for row, name in enumerate(meta["clips"]):
-                self.place[name] = (frames, row)
-        if not self.place:
-            raise UserError(f"{folder}: no reconstructed clips; run reconstruct.sample")
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        frames, row = self.place[name]
-        return np.asarray(frames[row])
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.place
-
-
-def draw_sample(clips: pd.DataFrame, names: Sequence[str], count: int, seed: int) -> pd.DataFrame:
-    """`count` of the named clips drawn by seed, one of a shot at most; sorted by name.
-
-    Shots are drawn rather than clips, since clips of one shot look alike. No score is looked at.
-    """
-    rng = np.random.default_rng([seed, 10])
-    known = clips[clips["clip"].isin(set(names))].sort_values("clip")
-    mixed = known.iloc[rng.permutation(len(known))]
-    shots = sorted(set(known["shot"]))
-    drawn = [shots[k] for k in rng.permutation(len(shots))[:count]]
-    one = mixed.drop_duplicates("shot").set_index("shot", drop=False)
-    return one.loc[drawn].sort_values("clip").reset_index(drop=True)
-
-
-def seen_pairs(
-    clips: pd.DataFrame, test: Sequence[str], training: Iterable[str], combination: Sequence[str]
-) -> dict[str, bool]:
-    """{test clip: whether its combination of attributes occurs among the training clips}.
-
-    Empty where a clip has no such attributes. A clip that is in neither list, such as one at the end of a
-    test run, tells nothing.
-    """
-    combination = list(combination)
-    parsed = {c: json.loads(a) for c, a in zip(clips["clip"], clips["attributes"], strict=True)}
-    if not combination or any(not set(combination) <= set(parsed[name]) for name in test):
-        return {}
-
-    def pair(name: str) -> tuple[Any, ...]:
-        return tuple(parsed[name][key] for key in combination)
-
-    known = {pair(name) for name in training if set(combination) <= set(parsed[name])}
-    return {name: pair(name) in known for name in test}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from boldreel.report import ink, markup, verdicts, wording
+from boldreel.report import figure_style, labels, markup, verdicts
 from boldreel.report.markup import esc
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ def headline(
     columns = 5 + len(_columns(baselines))
     parts = []
     # Videos that were only handed in have nothing before the generator to be told from.
-    level = "" if any(map(wording.before_generator, shown["metric"])) else "after"
+    level = "" if any(map(labels.before_generator, shown["metric"])) else "after"
     for metric, definition in dict.fromkeys(zip(shown["metric"], shown["definition"], strict=True)):
         rows = shown[(shown["metric"] == metric) & (shown["definition"] == definition)]
-        here = "before" if wording.before_generator(metric) else "after"
+        here = "before" if labels.before_generator(metric) else "after"
         if here != level:
             level = here
             words = "Before the generator: in feature space"
@@ -62,7 +62,7 @@ def headline(
             for condition in ("model", "ridge"):
                 index = of.index[of["condition"] == condition]
                 if len(index):
-                    label = wording.who(subject, method)
+                    label = labels.who(subject, method)
                     label += "" if condition == "model" else ", ridge regression"
                     corrected = judged[subject].corrected.get(index[0])
                     own = of.set_index("condition")
@@ -78,7 +78,7 @@ def headline(
 
 
 def _group(metric: str, definition: str, columns: int) -> str:
-    words, text = wording.entry(metric), wording.definition(definition)
+    words, text = labels.entry(metric), labels.definition(definition)
     extra = f" <span>({esc(text)})</span>" if text else ""
     guide = f"<small>{esc(words.shows)} {esc(words.hides)}</small>" if words.shows else ""
     cell = f'<td colspan="{columns}"><b>{esc(words.name)}{extra}</b>{guide}</td>'
@@ -112,15 +112,15 @@ def _row(
         values["true_features"] = ceiling  # before the generator the bound is the noise ceiling
     marks = {"model": float(row["value"]), "chance": float(row["chance"]), **values}
     interval = (float(row["ci_low"]), float(row["ci_high"]))
-    tint = ink.colour(place)
-    n = wording.number
+    tint = figure_style.colour(place)
+    n = labels.number
     span = (
         f" <small>[{n(interval[0])}, {n(interval[1])}]</small>"
         if interval[0] == interval[0]
         else " <small>[n/a]</small>"
     )
-    p = wording.p_value(float(row["p"])) if row["p"] == row["p"] else "n/a"
-    holm = f" <small>({wording.p_value(corrected)})</small>" if corrected is not None else ""
+    p = labels.p_value(float(row["p"])) if row["p"] == row["p"] else "n/a"
+    holm = f" <small>({labels.p_value(corrected)})</small>" if corrected is not None else ""
     dot = f'<span class="dot" style="background:{tint}"></span>'
     cells = [
         f"{dot}{esc(label)}",
@@ -189,17 +189,17 @@ def compact(table: pd.DataFrame) -> dict[str, Any]:
     ]
     names = {}
     for metric, definition in sorted(set(zip(table["metric"], table["definition"], strict=True))):
-        text = wording.definition(definition)
-        named = wording.entry(metric).name + (f" ({text})" if text else "")
+        text = labels.definition(definition)
+        named = labels.entry(metric).name + (f" ({text})" if text else "")
         names[f"{metric}|{definition}"] = named
     conditions = sorted(set(table["condition"]))
-    known = [c for c in wording.CONDITIONS if c in conditions]
+    known = [c for c in labels.CONDITIONS if c in conditions]
     return {
         "columns": [*columns, *numbers],
         "rows": rows,
         "words": {
             "metric": names,
-            "condition": {c: wording.condition(c) for c in conditions},
+            "condition": {c: labels.condition(c) for c in conditions},
             "order": known + [c for c in conditions if c not in known],
         },
     }
@@ -213,7 +213,7 @@ def explorer(table: pd.DataFrame, method: str, file: str = "group/metrics.tsv") 
         names = words or {}
         return "".join(f'<option value="{esc(v)}">{esc(names.get(v, v))}</option>' for v in found)
 
-    subjects = {s: wording.who(s, method) for s in sorted(set(table["subject"]))}
+    subjects = {s: labels.who(s, method) for s in sorted(set(table["subject"]))}
     return (
         '<form id="explore" class="controls" aria-label="Choose scores">'
         f'<label>Subject<select name="subject">{options("subject", "", subjects)}</select></label>'
@@ -228,21 +228,21 @@ def explorer(table: pd.DataFrame, method: str, file: str = "group/metrics.tsv") 
 
 
 def ablation(table: pd.DataFrame) -> str:
-    """Every condition of `make ablate`, with its difference to the encoder with all parts."""
-    n = wording.number
+    """Every ablation of `make ablate`, with its difference to the encoder with all parts."""
+    n = labels.number
     rows = []
     for row in table[table["metric"].isin(["two_way_text", "top1_text"])].itertuples():
         gap = "–"
-        if row.condition != "full":
+        if row.ablation != "full":
             gap = (
                 f"{n(row.difference, signed=True)} <small>[{n(row.difference_low, signed=True)}, "
                 f"{n(row.difference_high, signed=True)}]</small>"
             )
         rows.append(
             [
-                esc(wording.who(row.subject)),
-                esc(wording.entry(row.metric).name),
-                esc(wording.ablation(row.condition)),
+                esc(labels.who(row.subject)),
+                esc(labels.entry(row.metric).name),
+                esc(labels.ablation(row.ablation)),
                 f"<b>{n(row.value)}</b> <small>[{n(row.ci_low)}, {n(row.ci_high)}]</small>",
                 n(row.chance),
                 gap,

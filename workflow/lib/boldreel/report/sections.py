@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boldreel.report import cost, ink, markup, verdicts, wording
+from boldreel.report import cost, figure_style, labels, markup, verdicts
+from boldreel.report.clips import Pick, score_of
 from boldreel.report.markup import esc
-from boldreel.report.media import Pick, Reel, Shown, score_of
+from boldreel.report.media import Reel, Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,17 +49,17 @@ def verdict_cards(judged: Sequence[verdicts.Verdict], table: pd.DataFrame, metho
         for _, rows in verdicts.primary(of).groupby("rank", sort=True):
             row = rows.iloc[-1]
             if row["chance"] == row["chance"] and len(figures) < 3:
-                words = wording.entry(row["metric"]).name
-                text = wording.definition(row["definition"]).split(",")[0]
+                words = labels.entry(row["metric"]).name
+                text = labels.definition(row["definition"]).split(",")[0]
                 extra = f", {text}" if row["metric"].startswith("nway") else ""
                 figures.append(
-                    f"<div><b>{wording.number(row['value'])}</b><span>{esc(words + extra)}<br>"
-                    f"chance {wording.number(row['chance'])}</span></div>"
+                    f"<div><b>{labels.number(row['value'])}</b><span>{esc(words + extra)}<br>"
+                    f"chance {labels.number(row['chance'])}</span></div>"
                 )
         beside = f"<p>{esc(verdict.beside)}</p>" if verdict.beside else ""
         details = "".join(f'<p class="small">{esc(text)}</p>' for text in verdict.details)
         cards.append(
-            f'<article class="verdict {verdict.level}"><h3>{esc(wording.who(verdict.subject, method))}'
+            f'<article class="verdict {verdict.level}"><h3>{esc(labels.who(verdict.subject, method))}'
             f'<span class="tag">{_LEVELS[verdict.level]}</span></h3><p>{esc(verdict.headline)}</p>{beside}'
             f'<div class="figures">{"".join(figures)}</div>'
             f"<details><summary>More</summary>{details}</details></article>"
@@ -79,7 +80,7 @@ def watch(
     method : what reconstructions without subject are called.
     """
     score, reels = score_of(per_clip), shown.drawn
-    called = {subject: wording.who(subject, method) for subject in subjects}
+    called = {subject: labels.who(subject, method) for subject in subjects}
     cards = "".join(_card(reel, called, per_clip, score) for reel in reels)
     segments = sorted({reel.segment for reel in reels})
     chosen = "".join(f'<option value="{esc(s)}">{esc(s)}</option>' for s in segments)
@@ -143,8 +144,8 @@ def _picked(
 
 
 def _metric(key: tuple[str, str]) -> str:
-    text = wording.definition(key[1])
-    return wording.entry(key[0]).name.lower() + (f" ({text})" if text else "")
+    text = labels.definition(key[1])
+    return labels.entry(key[0]).name.lower() + (f" ({text})" if text else "")
 
 
 def _card(
@@ -161,15 +162,15 @@ def _card(
         known[subject] = {
             (r.condition, r.metric, r.definition): float(r.value) for r in rows.itertuples()
         }
-    labels = [("truth", "<b>Truth</b>")]
-    labels += [
-        (s, f'<span class="dot" style="background:{ink.colour(k)}"></span>{esc(words)}')
+    columns = [("truth", "<b>Truth</b>")]
+    columns += [
+        (s, f'<span class="dot" style="background:{figure_style.colour(k)}"></span>{esc(words)}')
         for k, (s, words) in enumerate(subjects.items())
     ]
-    labels.append(("upper", "Upper bound"))
+    columns.append(("upper", "Upper bound"))
     first = known.get(pick.subject if pick else next(iter(subjects)), {})
     figures = []
-    for kind, label in labels:
+    for kind, label in columns:
         others = pick is not None and kind in subjects and kind != pick.subject
         if kind not in reel.videos or others:
             continue
@@ -194,7 +195,7 @@ def _card(
                 scores += f' data-score-{esc(subject.lower())}="{value:.6g}"'
     why = ""
     if pick is not None:
-        place = f"{esc(subjects[pick.subject])}, {pick.place}: {wording.number(pick.value)}"
+        place = f"{esc(subjects[pick.subject])}, {pick.place}: {labels.number(pick.value)}"
         why = f'<span class="why">{place}</span>'
     combined = {
         "seen": " · combination seen in training",
@@ -205,15 +206,15 @@ def _card(
         f'style="--shape:{esc(reel.shape)}"><header>{why}<b>{esc(reel.caption or reel.clip)}</b>'
         f"<span>{esc(reel.clip) if reel.caption else ''}{combined.get(seen, '')}</span></header>"
         f'<div class="reel">{"".join(figures)}</div>{_clip_scores(known, subjects)}'
-        f"{_beside(reel, subjects, pick)}</li>"
+        f"{_context(reel, subjects, pick)}</li>"
     )
 
 
-def _beside(reel: Reel, subjects: Mapping[str, str], pick: Pick | None) -> str:
+def _context(reel: Reel, subjects: Mapping[str, str], pick: Pick | None) -> str:
     """The clip's windows and stills, of all subjects or of the one that it was picked for."""
     parts = []
     for subject, words in subjects.items():
-        found = reel.beside.get(subject)
+        found = reel.context.get(subject)
         if found is None or (pick is not None and pick.subject != subject):
             continue
         shown = "".join(
@@ -255,7 +256,7 @@ def _clip_scores(known: Mapping[str, Mapping[tuple, float]], subjects: Mapping[s
             for condition, metric, definition in values
             if condition == "model"
             and not metric.startswith("judge_")
-            and wording.primary_rank(metric, definition) is not None
+            and labels.primary_rank(metric, definition) is not None
         )
     )
     if not keys:
@@ -268,12 +269,12 @@ def _clip_scores(known: Mapping[str, Mapping[tuple, float]], subjects: Mapping[s
         for subject in subjects:
             values = known.get(subject, {})
             under = "".join(
-                f"<br><small>{esc(name)} {wording.number(values[condition, *key])}</small>"
+                f"<br><small>{esc(name)} {labels.number(values[condition, *key])}</small>"
                 for condition, name in _BESIDE.items()
                 if (condition, *key) in values
             )
-            row.append(wording.number(values.get(("model", *key))) + under)
-        rows.append([*row, *(wording.number(anyone.get((c, *key))) for c in shared)])
+            row.append(labels.number(values.get(("model", *key))) + under)
+        rows.append([*row, *(labels.number(anyone.get((c, *key))) for c in shared)])
     head = ["Score of this clip", *map(esc, subjects.values()), *map(esc, shared.values())]
     return f"<details><summary>Scores</summary>{markup.table(head, rows, 'Scores of this clip')}</details>"
 
@@ -304,10 +305,10 @@ def published(table: pd.DataFrame) -> str:
         [
             esc(r.system),
             esc(r.subject),
-            esc(wording.entry(str(r.metric)).name),
-            esc(wording.definition(str(r.definition))),
-            f"<b>{wording.number(float(r.value))}</b>",
-            wording.number(float(r.chance)),
+            esc(labels.entry(str(r.metric)).name),
+            esc(labels.definition(str(r.definition))),
+            f"<b>{labels.number(float(r.value))}</b>",
+            labels.number(float(r.chance)),
             esc(r.basis),
             esc(r.source),
         ]
@@ -370,7 +371,7 @@ def ran(
     parts = []
     if len(jobs):
         stages = cost.by_stage(jobs)
-        total = wording.duration(float(jobs["seconds"].sum()))
+        total = labels.duration(float(jobs["seconds"].sum()))
         peak = jobs["memory_mb"].max()
         memory = "" if peak != peak else f"; the largest took {peak:,.0f} MB of memory"
         parts.append(f"<p>{len(jobs)} jobs, {total} together{memory}.</p>{plot}")
@@ -378,10 +379,10 @@ def ran(
             [
                 esc(r.stage),
                 str(r.jobs),
-                wording.duration(r.seconds),
-                wording.duration(r.longest),
-                wording.duration(r.cpu_seconds),
-                wording.number(r.memory_mb),
+                labels.duration(r.seconds),
+                labels.duration(r.longest),
+                labels.duration(r.cpu_seconds),
+                labels.number(r.memory_mb),
             ]
             for r in stages.itertuples()
         ]

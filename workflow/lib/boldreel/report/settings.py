@@ -44,7 +44,7 @@ class ReportSettings(PageSettings, FiguresSettings):
 
 @dataclass(frozen=True)
 class CompareSettings(PairedSettings):
-    """Comparison of two runs of the pipeline (`report.compare`)."""
+    """Comparison of two runs of the pipeline (`report.run_comparison`)."""
 
     level: float = setting(0.05, "Level of significance, after Holm.", minimum=0, maximum=1)
 

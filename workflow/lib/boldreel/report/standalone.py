@@ -7,16 +7,14 @@ self-contained page of the same parts as the pipeline's report.
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldreel.report import markup, media, page, scoretable, sections, texts, verdicts, wording
+from boldreel.report import labels, markup, media, page, scoretable, sections, texts, verdicts
+from boldreel.report.clips import ShownClip, draw_sample, picks
 from boldreel.report.markup import esc
-from boldreel.report.results import draw_sample
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,12 +29,12 @@ _LINKS = (
 _RATE = 3.0  # frames per second on the page, for clips whose format has no times
 
 
-def reels(
+def read_clips(
     test: pd.DataFrame,
     names: Sequence[str],
     read: Callable[[str, str], np.ndarray],
     seconds: Mapping[str, float],
-) -> list[media.Reel]:
+) -> Iterator[ShownClip]:
     """The named clips, in that order.
 
     Parameters
@@ -44,25 +42,19 @@ def reels(
     test : rows with clip, shot, segment and attributes (JSON).
     read : ("truth" or "reconstruction", clip) -> uint8 (F, h, w, 3). seconds : of clips that have it.
     """
-    out = []
-    with tempfile.TemporaryDirectory() as folder:
-        for row in test.set_index("clip", drop=False).loc[list(names)].itertuples():
-            name = str(row.clip)
-            kinds = {"truth": read("truth", name), SUBJECT: read("reconstruction", name)}
-            frames, height, width, _ = kinds["truth"].shape
-            rate = frames / seconds[name] if name in seconds else _RATE
-            reel = media.Reel(
-                clip=name,
-                segment=str(row.segment),
-                caption="",
-                attributes=json.loads(str(row.attributes)),
-                seen=None,
-                shape=f"{width}/{height}",
-            )
-            for kind, clip in kinds.items():
-                reel.videos[kind] = media.encode(clip, min(max(rate, 0.1), 60.0), Path(folder))
-            out.append(reel)
-    return out
+    for row in test.set_index("clip", drop=False).loc[list(names)].itertuples():
+        name = str(row.clip)
+        frames = {"truth": read("truth", name), SUBJECT: read("reconstruction", name)}
+        rate = len(frames["truth"]) / seconds[name] if name in seconds else _RATE
+        yield ShownClip(
+            clip=name,
+            segment=str(row.segment),
+            caption="",
+            attributes=json.loads(str(row.attributes)),
+            seen=None,
+            frames=frames,
+            frame_rate=min(max(rate, 0.1), 60.0),
+        )
 
 
 def shown(
@@ -75,14 +67,8 @@ def shown(
 ) -> media.Shown:
     """`count` clips drawn by seed, one of a shot at most, and the best, median and worst of all."""
     drawn = list(draw_sample(test, list(test["clip"]), count, seed)["clip"])
-    picks = media.picks({SUBJECT: by_clip})
-    found = {
-        reel.clip: reel
-        for reel in reels(
-            test, list(dict.fromkeys([*drawn, *(p.clip for p in picks)])), read, seconds
-        )
-    }
-    return media.Shown([found[name] for name in drawn], [(p, found[p.clip]) for p in picks])
+    chosen = picks({SUBJECT: by_clip})
+    return media.arrange(drawn, chosen, lambda names: read_clips(test, names, read, seconds))
 
 
 def render(
@@ -135,8 +121,8 @@ def render(
 def metric(name: str) -> str:
     """Words for a metric, or for "metric definition"."""
     first, _, definition = name.partition(" ")
-    text = wording.definition(definition) if definition else ""
-    return wording.entry(first).name + (f" ({text})" if text else "")
+    text = labels.definition(definition) if definition else ""
+    return labels.entry(first).name + (f" ({text})" if text else "")
 
 
 def _left_out(left_out: Mapping[str, str]) -> str:

@@ -1,7 +1,8 @@
 """Attention of the encoder on the cortical surface, and over areas and networks next to its null.
 
 Takes the tables of positions, attention and regions; returns figures. Positions are projected to the
-nearest vertices of the fsaverage5 mesh that nilearn ships, of the same hemisphere. Call inside `ink.style()`.
+nearest vertices of the fsaverage5 mesh that nilearn ships, of the same hemisphere. Call inside
+`figure_style.style()`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boldreel.report import ink, wording
+from boldreel.report import figure_style, labels
 from boldreel.report.brain import voxel_size
 
 if TYPE_CHECKING:
@@ -174,15 +175,17 @@ def regions(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
             for place, region in enumerate(names[atlas]):
                 rows = own[own["region"] == region]
                 low, high = rows["null_low"].mean(), rows["null_high"].mean()
-                axis.bar(place, high - low, 0.8, low, color=ink.LINE, zorder=1)
+                axis.bar(place, high - low, 0.8, low, color=figure_style.LINE, zorder=1)
                 for number, subject in enumerate(tables):
                     value = rows.loc[rows["subject"] == subject, "value"]
                     shift = 0.5 * (number + 0.5) / len(tables) - 0.25
-                    label = wording.who(subject) if place == 0 else None
+                    label = labels.who(subject) if place == 0 else None
                     at = [place + shift] * len(value)
-                    axis.plot(at, value, "o", ms=3.5, color=ink.colour(number), label=label)
+                    axis.plot(
+                        at, value, "o", ms=3.5, color=figure_style.colour(number), label=label
+                    )
             axis.set_ylim(float(low_end), float(high_end))
-            axis.axhline(1, color=ink.MUTED, ls=(0, (4, 3)), lw=1, zorder=0)
+            axis.axhline(1, color=figure_style.MUTED, ls=(0, (4, 3)), lw=1, zorder=0)
             words = [name.replace("network_", "") for name in names[atlas]]
             axis.set_xticks(range(len(words)), words, fontsize=7, rotation=60)
             axis.set_title(f"{stage}: {'areas' if atlas == 'area' else 'Yeo networks'}")

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from boldreel.report import wording
+from boldreel.report import labels
 from boldreel.report.markup import esc
 from boldreel.report.settings import PageSettings
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from boldreel.report.clips import Cuts
     from boldreel.report.verdicts import Verdict
 
 SIMULATED = (
@@ -62,8 +63,8 @@ def beyond_ridge(histories: Mapping[str, pd.DataFrame]) -> str:
         for subject, history in histories.items()
         if "val_bound" in history.columns
     }
-    ridge = [esc(wording.who(subject)) for subject, epoch in kept.items() if epoch == 0]
-    more = [f"{esc(wording.who(s))} (epoch {epoch})" for s, epoch in kept.items() if epoch > 0]
+    ridge = [esc(labels.who(subject)) for subject, epoch in kept.items() if epoch == 0]
+    more = [f"{esc(labels.who(s))} (epoch {epoch})" for s, epoch in kept.items() if epoch > 0]
     out = ""
     if ridge:
         out += (
@@ -88,6 +89,22 @@ _PREDICTORS = {
 }
 
 
+def continuous_movies(counts: Sequence[tuple[str, Cuts]]) -> str:
+    """A paragraph on the cuts of all subjects' continuous movies; empty without any."""
+    if not counts:
+        return ""
+    parts = [
+        f"{esc(labels.who(subject))}: {own.made} (with the truth: {own.both}), and {own.within} within clips"
+        for subject, own in counts
+    ]
+    first = counts[0][1]
+    return (
+        "<h3>Continuous movies</h3><p>Each clip went on from the end of the one before it. Of "
+        f"{first.places} places where clips meet the truth begins another shot at {first.true}. Cuts that "
+        f"are found there in the reconstruction: {'; '.join(parts)}.</p>"
+    )
+
+
 def masked(cohort: str, scores: pd.DataFrame) -> str:
     """How well hidden patches of held-out subjects were predicted, next to what needs no network.
 
@@ -97,8 +114,8 @@ def masked(cohort: str, scores: pd.DataFrame) -> str:
     """
     known = scores[scores["condition"].isin(list(_PREDICTORS))].set_index("condition")
     told = [
-        f"{name} {wording.number(known.loc[key, 'value'])} "
-        f"({wording.number(known.loc[key, 'ci_low'])} to {wording.number(known.loc[key, 'ci_high'])})"
+        f"{name} {labels.number(known.loc[key, 'value'])} "
+        f"({labels.number(known.loc[key, 'ci_low'])} to {labels.number(known.loc[key, 'ci_high'])})"
         for key, name in _PREDICTORS.items()
         if key in known.index
     ]
@@ -141,7 +158,7 @@ def methods(
     made : what the page was told of the run.
     """
     chosen = "; ".join(
-        f"{esc(wording.who(s))}: lag {c.get('lag')} s, window {c.get('window')} volumes"
+        f"{esc(labels.who(s))}: lag {c.get('lag')} s, window {c.get('window')} volumes"
         for s, c in choices.items()
     )
     averaged = (

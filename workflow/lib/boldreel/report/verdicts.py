@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldreel.report import wording
+from boldreel.report import labels
 from boldreel.stats import holm
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Verdict:
     arrangements exist that none could be.
     headline, details : sentences. beside : a sentence on baselines and controls, "" unless something is
     above chance. tested, passed : numbers of metrics. corrected : metric row index -> Holm-corrected p.
-    against_shuffled : `wording.family` -> smallest p of its metrics, corrected for their number by Holm.
+    against_shuffled : `labels.family` -> smallest p of its metrics, corrected for their number by Holm.
     """
 
     subject: str
@@ -50,7 +50,7 @@ def primary(table: pd.DataFrame) -> pd.DataFrame:
     Of an attribute that both judges read, the one by the frame classifier counts.
     """
     ranks = [
-        wording.primary_rank(metric, definition)
+        labels.primary_rank(metric, definition)
         for metric, definition in zip(table["metric"], table["definition"], strict=True)
     ]
     ranked = table.assign(rank=[np.nan if rank is None else rank for rank in ranks])
@@ -75,7 +75,7 @@ def judge(table: pd.DataFrame, subject: str, method: str, level: float = 0.05) -
     passed = worst <= level
     border = ~passed & (best <= level)
     count, total = int(passed.sum()), len(mine)
-    name = wording.who(subject, method)
+    name = labels.who(subject, method)
     beaten = _beside_baselines(of[of["method"] == method], level)
     if count == 0 and not border.any():
         kind, headline = "chance", f"{name} does not differ from chance in any of {total} metrics."
@@ -100,12 +100,12 @@ def judge(table: pd.DataFrame, subject: str, method: str, level: float = 0.05) -
         beside = f"But {_inside(beside)}"
     details += [text for text in ("" if count else beaten.sentence, beaten.rest) if text]
     if total:
-        low, high = (wording.p_value(float(end)) for end in (corrected.min(), corrected.max()))
+        low, high = (labels.p_value(float(end)) for end in (corrected.min(), corrected.max()))
         details.insert(0, f"p of {total} metrics, corrected together: {low} to {high}.")
     if border.any():
         details.insert(1, _BORDER.format(f"{level:g}"))
     if families:
-        told = "; ".join(f"{name}: p {wording.p_value(p)}" for name, p in families.items())
+        told = "; ".join(f"{name}: p {labels.p_value(p)}" for name, p in families.items())
         details.insert(0, f"Against shuffled pairing, corrected within each family: {told}.")
     return Verdict(
         subject,
@@ -148,8 +148,8 @@ def _few(rows: pd.DataFrame, level: float) -> str:
     if len(rows):
         most = _most(rows)
         why = (
-            f"with {most:.0f} other arrangements no p can be below {wording.p_value(1 / (1 + most))}, and "
-            f"none of {len(rows)} metrics could pass {wording.p_value(level)} after correction, however "
+            f"with {most:.0f} other arrangements no p can be below {labels.p_value(1 / (1 + most))}, and "
+            f"none of {len(rows)} metrics could pass {labels.p_value(level)} after correction, however "
             "good the videos are"
         )
     return f"{why}. More clips, more runs or shorter shots would help."
@@ -159,15 +159,15 @@ def _against_shuffled(rows: pd.DataFrame) -> dict[str, float]:
     """Smallest Holm-corrected p of each family among tested primary metrics."""
     found: dict[str, list[float]] = {}
     for metric, p in zip(rows["metric"], rows["p"], strict=True):
-        name = wording.family(metric)
+        name = labels.family(metric)
         if name is not None:
             found.setdefault(name, []).append(float(p))
     return {name: float(holm(np.array(p)).min()) for name, p in found.items()}
 
 
 def _name(row: object) -> str:
-    metric, text = str(row.metric), wording.definition(str(row.definition))  # type: ignore[attr-defined]
-    name = _inside(wording.entry(metric).name).replace(", ", " ")  # commas part a list's items
+    metric, text = str(row.metric), labels.definition(str(row.definition))  # type: ignore[attr-defined]
+    name = _inside(labels.entry(metric).name).replace(", ", " ")  # commas part a list's items
     return f"{name} ({text})" if text else name
 
 
@@ -224,7 +224,7 @@ def _beside_baselines(mine: pd.DataFrame, level: float) -> _Beside:
         beaten = (holm(rows["p_difference"].to_numpy(dtype=float)) <= level) & (gain > 0)
         names = [_with_article(condition) for condition in rows["condition"]]
         lost = [name for name, ok in zip(names, beaten, strict=True) if not ok]
-        kind = wording.entry(metric).name
+        kind = labels.entry(metric).name
         told = f"In {kind}, on the same clips (paired tests, corrected), it is "
         if not lost:
             return _Beside(True, f"{told}better than every baseline and control: {_listed(names)}.")
@@ -244,7 +244,7 @@ _ARTICLES = {"gray": "a ", "random_training": "a ", "other_subject": ""}
 
 def _with_article(condition: str) -> str:
     """A condition as written inside a sentence."""
-    return _ARTICLES.get(condition, "the ") + _inside(wording.condition(condition))
+    return _ARTICLES.get(condition, "the ") + _inside(labels.condition(condition))
 
 
 def _between_seeds(mine: pd.DataFrame) -> list[str]:
@@ -254,7 +254,7 @@ def _between_seeds(mine: pd.DataFrame) -> list[str]:
     rows = primary(mine[(mine["condition"] == "model") & mine["seed_sd"].notna()])
     if not len(rows):
         return []
-    low, high = (wording.number(float(v)) for v in (rows["seed_sd"].min(), rows["seed_sd"].max()))
+    low, high = (labels.number(float(v)) for v in (rows["seed_sd"].min(), rows["seed_sd"].max()))
     return [
         f"Between {rows['seeds'].max():.0f} seeds of the sampling noise the scores above have standard "
         f"deviations of {low} to {high}."
@@ -284,20 +284,20 @@ def _details(of: pd.DataFrame, method: str) -> list[str]:
         verb = "beats" if gray > own else "is beaten by"
         out.append(
             f"A flat gray frame {verb} the reconstruction in structural similarity "
-            f"({wording.number(gray)} against {wording.number(own)})."
+            f"({labels.number(gray)} against {labels.number(own)})."
         )
     out += _between_seeds(mine)
     ratio = _value(mine, "model", "motion_change")
     if ratio == ratio:
-        out.append(f"Frames change {wording.number(ratio)} times as much as the truth's.")
+        out.append(f"Frames change {labels.number(ratio)} times as much as the truth's.")
     for metric in ("top1_text", "two_way_text"):
         ridge, value = _value(mine, "ridge", metric), _value(mine, "model", metric)
         if ridge == ridge and value == value:
             word = "at least as good as" if value >= ridge else "worse than"
-            name = wording.entry(metric).name.lower()
+            name = labels.entry(metric).name.lower()
             out.append(
                 f"The encoder is {word} ridge regression in {name} "
-                f"({wording.number(value)} against {wording.number(ridge)})."
+                f"({labels.number(value)} against {labels.number(ridge)})."
             )
             break
     return out

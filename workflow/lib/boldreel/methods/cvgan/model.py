@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from boldreel.methods.generator import Generator, Shape
+from boldreel.methods.video_decoder import Generator, Shape
 
 
 class Discriminator(nn.Module):

@@ -16,12 +16,11 @@ import numpy as np
 import torch
 
 from boldreel.data import atomic, provenance, tables
-from boldreel.methods import codes, identify, material
+from boldreel.methods import latent_codes, material
 from boldreel.methods.cvgan.loss import both
 from boldreel.methods.cvgan.model import VideoGan
 from boldreel.methods.cvgan.settings import Settings
-from boldreel.methods.drawer import Drawer
-from boldreel.methods.generator import Shape, draw, scaled, squares
+from boldreel.methods.video_decoder import Shape, VideoDecoder, draw, scaled, squares, two_way
 from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training import loop
@@ -63,7 +62,7 @@ def train(
 
     def validate(module):  # type: ignore[no-untyped-def]
         made = draw(module.generator, held_out[0], device)
-        error = 1 - identify.two_way(made, held_out[1])
+        error = 1 - two_way(made, held_out[1])
         apart = np.abs(made.astype(np.float32) - held_out[1]).mean() / 255
         return {"val_loss": error, "val_pixels": float(apart)}
 
@@ -120,7 +119,7 @@ def main(argv: list[str] | None = None) -> None:
     small = squares(pairs.frames, settings.thumbnail)
     clips = squares(pairs.frames, settings.size)
     description = small.reshape(len(small), -1).astype(np.float32)
-    fitted = codes.fit(pairs, description, settings.code, settings.seed)
+    fitted = latent_codes.fit(pairs, description, settings.code, settings.seed)
     length = clips.shape[1]
     shape = Shape(fitted.left_out.shape[1], length, settings.size, settings.latent, settings.width)
     torch.manual_seed(settings.seed)
@@ -137,7 +136,7 @@ def main(argv: list[str] | None = None) -> None:
             device,
         )
     with atomic.folder(args.output) as aside:
-        Drawer(
+        VideoDecoder(
             fitted.encoder, model.generator.cpu(), pairs.frames.shape[2:4], pairs.frame_rate
         ).save_pretrained(aside / "model")
         tables.write(aside / "history.tsv", pd.DataFrame(history), "history")

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from boldreel.data import tables
-from boldreel.data.frames import resize
-from boldreel.methods import controls, material
+from boldreel.data.frames import MovieClips, load_clips, resize
+from boldreel.methods import controls
 from boldreel.methods.linear.model import LinearModel
 from boldreel.methods.linear.settings import Settings
 from boldreel.settings import read
@@ -26,7 +26,7 @@ from boldreel.step import parser, run
 
 def drawn(
     model: LinearModel,
-    training: material.Frames,
+    training: MovieClips,
     settings: Settings,
     x: np.ndarray,
     clips: Sequence[str],
@@ -57,7 +57,7 @@ def drawn(
     return {
         "frames": frames,
         "frame_rate": training.frame_rate,
-        "beside": {
+        "extra_tables": {
             "categories.tsv": (categories, "categories"),
             "nearest.tsv": (neighbours, "nearest"),
         },
@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> None:
     model = LinearModel.from_pretrained(args.model / "model")
     listed = tables.read(args.clips, "clips").set_index("clip")
     movies = sorted(set(listed.loc[model.clips, "movie"]))
-    training = material.load_frames(args.clips, args.stimuli, movies)
+    training = load_clips(args.clips, args.stimuli, movies)
 
     def draw(x: np.ndarray, clips: Sequence[str]) -> dict[str, Any]:
         return drawn(model, training, settings, x, clips)

@@ -18,7 +18,7 @@ import numpy as np
 
 from boldreel.data import atomic, provenance, tables
 from boldreel.data.frames import resize
-from boldreel.methods import codes, material, ridge
+from boldreel.methods import latent_codes, material, ridge
 from boldreel.methods.linear.model import LinearModel
 from boldreel.methods.linear.settings import Settings
 from boldreel.settings import read
@@ -92,8 +92,8 @@ def main(argv: list[str] | None = None) -> None:
         network = Network(args.image_classifier, device)
         early, late, logits = network.read(pairs.frames, "training clips")
     segments = np.asarray(pairs.segments)
-    early, early_share = codes.components(early, settings.early, settings.seed)
-    late, late_share = codes.components(late, settings.late, settings.seed)
+    early, early_share = latent_codes.components(early, settings.early, settings.seed)
+    late, late_share = latent_codes.components(late, settings.late, settings.seed)
     known = np.concatenate([early, late], axis=1)
     used, x = pairs.used, pairs.rows
     fitted, left_out = ridge.fit(x, known, segments)

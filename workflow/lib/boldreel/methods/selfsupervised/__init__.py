@@ -4,8 +4,8 @@ As published: an encoder from video to BOLD, trained first and frozen then; a de
 trained on pairs and, through the cycle video -> BOLD -> video, on video that nobody was scanned with: the
 training movies at all their frames, and clips from elsewhere. A perceptual loss on a frozen network's layers.
 
-Not as published. BOLD enters the decoder through ridge regression to principal components of clips; pairs
-are trained on with its predictions for left-out segments (see boldreel.methods.codes), and the encoder's
+Not as published. BOLD enters the decoder through ridge regression to principal components of clips; pairs are
+trained on with its predictions for left-out segments (see boldreel.methods.latent_codes), and the encoder's
 errors count both in BOLD and in what is read from it. What the encoder predicts has no noise, measured BOLD
 has: in the cycle the errors that encoder and regression make for validation clips are added, drawn at random,
 so that both kinds of code look alike. Unpaired BOLD goes the other way round, BOLD -> video -> BOLD: windows

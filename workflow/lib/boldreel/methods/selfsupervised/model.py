@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from boldreel.methods.generator import Shape
+from boldreel.methods.video_decoder import Shape
 
 _SMALLEST = 4  # pixels, where convolutions end
 

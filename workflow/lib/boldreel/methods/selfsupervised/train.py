@@ -19,15 +19,22 @@ from torch import nn
 
 from boldreel.data import atomic, provenance, tables
 from boldreel.errors import UserError
-from boldreel.methods import codes, identify, material
-from boldreel.methods.drawer import Drawer
-from boldreel.methods.generator import Generator, Shape, draw, scaled, squares
+from boldreel.methods import latent_codes, material
 from boldreel.methods.network import Network
 from boldreel.methods.selfsupervised import unpaired
 from boldreel.methods.selfsupervised.loss import Cycle, bold
 from boldreel.methods.selfsupervised.model import Reader, VideoEncoder
 from boldreel.methods.selfsupervised.perceptual import Perceptual
 from boldreel.methods.selfsupervised.settings import Settings
+from boldreel.methods.video_decoder import (
+    Generator,
+    Shape,
+    VideoDecoder,
+    draw,
+    scaled,
+    squares,
+    two_way,
+)
 from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training import loop
@@ -144,7 +151,7 @@ def train_decoder(
     def validate(module):  # type: ignore[no-untyped-def]
         made = draw(module, held_out[0], device)
         apart = np.abs(made.astype(np.float32) - held_out[1]).mean() / 255
-        return {"val_loss": 1 - identify.two_way(made, held_out[1]), "val_pixels": float(apart)}
+        return {"val_loss": 1 - two_way(made, held_out[1]), "val_pixels": float(apart)}
 
     return loop.fit(
         decoder,
@@ -227,7 +234,7 @@ def main(argv: list[str] | None = None) -> None:
     small = squares(pairs.frames, settings.thumbnail)
     clips = squares(pairs.frames, settings.size)
     description = small.reshape(len(small), -1).astype(np.float32)
-    fitted = codes.fit(pairs, description, settings.code, settings.seed)
+    fitted = latent_codes.fit(pairs, description, settings.code, settings.seed)
     length = clips.shape[1]
     shape = Shape(fitted.left_out.shape[1], length, settings.size, settings.latent, settings.width)
     videos = unpaired.every_frame(args.windows, args.clips, args.stimuli, length, settings.size)
@@ -282,7 +289,7 @@ def main(argv: list[str] | None = None) -> None:
             device,
         )
     with atomic.folder(args.output) as aside:
-        Drawer(
+        VideoDecoder(
             fitted.encoder, decoder.cpu(), pairs.frames.shape[2:4], pairs.frame_rate
         ).save_pretrained(aside / "model")
         save_encoder(encoder.cpu(), shape, aside / "encoder")

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from boldreel.data import arrays, tables
+from boldreel.data.frames import load_movie
 from boldreel.data.responses import series_files, window_volumes
-from boldreel.methods.generator import squares
+from boldreel.methods.video_decoder import squares
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def every_frame(windows: Path, clips_table: Path, stimuli: Path, length: int, si
     clips = tables.read(clips_table, "clips")
     parts, starts, before = [], [], 0
     for movie, rows in clips[clips["clip"].isin(shown)].groupby("movie", sort=True):
-        frames, _ = arrays.load(stimuli / str(movie) / "frames.npy", kind="frames")
+        frames, _ = load_movie([stimuli], str(movie))
         covered = np.zeros(len(frames), bool)
         for row in rows.itertuples():
             covered[row.first_frame : row.first_frame + row.n_frames] = True

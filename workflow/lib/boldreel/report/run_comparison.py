@@ -1,4 +1,4 @@
-"""Two runs of the pipeline, clip by clip: `python -m boldreel.report.compare results/a results/b`.
+"""Two runs of the pipeline, clip by clip: `python -m boldreel.report.run_comparison results/a results/b`.
 
 Reads the results folders of two configurations; writes a folder with `compare.tsv` (for each subject, method
 and metric the mean difference over the clips that both reconstructed, its 95 % interval over shots and the
@@ -21,7 +21,7 @@ from boldreel.errors import UserError
 from boldreel.evaluate import between
 from boldreel.evaluate.settings import PairedSettings
 from boldreel.layout import Layout
-from boldreel.report import markup, page, sections, wording
+from boldreel.report import labels, markup, page, sections
 from boldreel.report.markup import esc
 from boldreel.report.settings import CompareSettings
 from boldreel.settings import read
@@ -115,23 +115,23 @@ def render(
     level: float,
 ) -> str:
     """The page."""
-    n = wording.number
+    n = labels.number
     rows = []
     for row in table.itertuples():
-        text = wording.definition(row.definition)
-        name = wording.entry(row.metric).name + (f" ({text})" if text else "")
+        text = labels.definition(row.definition)
+        name = labels.entry(row.metric).name + (f" ({text})" if text else "")
         gap = n(row.difference, signed=True)
         gap = f"<b>{gap}</b>" if row.p_corrected <= level else gap
         ends = f"[{n(row.ci_low, signed=True)}, {n(row.ci_high, signed=True)}]"
         rows.append(
             [
-                esc(wording.who(row.subject)),
+                esc(labels.who(row.subject)),
                 esc(row.method),
                 esc(name),
                 n(row.first),
                 n(row.second),
                 f"{gap} <small>{ends}</small>",
-                f"{wording.p_value(row.p)} <small>({wording.p_value(row.p_corrected)})</small>",
+                f"{labels.p_value(row.p)} <small>({labels.p_value(row.p_corrected)})</small>",
                 str(row.n),
             ]
         )

@@ -1,4 +1,4 @@
-"""What `make ablate` takes out of the encoder: names of conditions, and what each changes.
+"""What `make ablate` takes out of the encoder: names of ablations, and what each changes.
 
 `window` is in volumes; `shuffled_voxels` permutes positions, in pretraining too; `ridge` is no encoder at
 all, and `ridge_start` the pipeline's default. Everything else is as in `full`.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-CONDITIONS: dict[str, dict[str, Any]] = {
+ABLATIONS: dict[str, dict[str, Any]] = {
     "full": {},
     "no_pretraining": {"pretraining": False},
     "no_window_attention": {"window_attention": False},

@@ -11,7 +11,7 @@ import pytest
 
 from boldreel.data import provenance, tables
 from boldreel.errors import UserError
-from boldreel.report import compare
+from boldreel.report import run_comparison
 from boldreel.report.settings import CompareSettings
 
 CLIPS = 40
@@ -52,7 +52,9 @@ def runs(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_a_planted_difference_is_found(runs, tmp_path, capsys) -> None:  # type: ignore[no-untyped-def]
     out = tmp_path / "out"
-    compare.main([*map(str, runs), "--output", str(out), "--config", json.dumps({"seed": 3})])
+    run_comparison.main(
+        [*map(str, runs), "--output", str(out), "--config", json.dumps({"seed": 3})]
+    )
     table = tables.read(out / "compare.tsv", "compare").set_index("metric")
     ssim, psnr = table.loc["ssim"], table.loc["psnr"]
     assert ssim["difference"] == pytest.approx(0.05, abs=0.01) and ssim["p_corrected"] < 0.01
@@ -66,16 +68,18 @@ def test_a_planted_difference_is_found(runs, tmp_path, capsys) -> None:  # type:
 
 
 def test_a_run_does_not_differ_from_itself(runs, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    table = compare.paired(runs[0], runs[0], CompareSettings())
+    table = run_comparison.paired(runs[0], runs[0], CompareSettings())
     assert (table["difference"] == 0).all() and (table["p"] == 1).all()
-    assert compare.options(runs[0], runs[0]) == []
-    assert "Nothing" in compare.render(table, [], ("a", "a"), 0.05)
+    assert run_comparison.options(runs[0], runs[0]) == []
+    assert "Nothing" in run_comparison.render(table, [], ("a", "a"), 0.05)
 
 
 def test_mistakes_are_one_line(runs, tmp_path) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UserError, match="finished runs"):
-        compare.main([str(runs[0]), str(tmp_path / "none"), "--output", str(tmp_path / "out")])
+        run_comparison.main(
+            [str(runs[0]), str(tmp_path / "none"), "--output", str(tmp_path / "out")]
+        )
     (runs[1] / "sub-01").rename(runs[1] / "sub-02")
     with pytest.raises(UserError, match="in common"):
-        compare.main([*map(str, runs), "--output", str(tmp_path / "out")])
+        run_comparison.main([*map(str, runs), "--output", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from boldreel.report import markup, scoretable, sections, verdicts, wording
+from boldreel.report import labels, markup, scoretable, sections, verdicts
 from boldreel.report.markup import esc
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _against_chance(
         [esc(method), *(f"{of[s].passed} of {of[s].tested}" for s in subjects)]
         for method, of in judged.items()
     ]
-    head = ["Metrics above chance, corrected", *(esc(wording.who(s)) for s in subjects)]
+    head = ["Metrics above chance, corrected", *(esc(labels.who(s)) for s in subjects)]
     return markup.table(head, rows, "Methods against chance")
 
 
@@ -78,30 +78,30 @@ def _differences(
     judged: Mapping[str, Mapping[str, verdicts.Verdict]],
     level: float,
 ) -> str:
-    n = wording.number
+    n = labels.number
     rows, silent = [], []
     for subject, table in differences.items():
         for (one, other), own in table.groupby(["method", "other"], sort=False):
             if any(judged[m][subject].passed == 0 for m in (one, other) if m in judged):
-                silent.append(f"{wording.who(subject)}: {one} and {other}")
+                silent.append(f"{labels.who(subject)}: {one} and {other}")
                 continue
             own = own.set_index(["metric", "definition"])
             for key in SHOWN:
                 if key not in own.index:
                     continue
                 row = own.loc[key]
-                text = wording.definition(key[1])
-                name = wording.entry(key[0]).name + (f" ({text})" if text else "")
+                text = labels.definition(key[1])
+                name = labels.entry(key[0]).name + (f" ({text})" if text else "")
                 sure = row["p_corrected"] <= level
                 gap = n(row["difference"], signed=True)
                 ends = f"[{n(row['ci_low'], signed=True)}, {n(row['ci_high'], signed=True)}]"
                 rows.append(
                     [
-                        esc(wording.who(subject)),
+                        esc(labels.who(subject)),
                         f"{esc(one)} less {esc(other)}",
                         esc(name),
                         f"{f'<b>{gap}</b>' if sure else gap} <small>{ends}</small>",
-                        f"{wording.p_value(row['p'])} <small>({wording.p_value(row['p_corrected'])})</small>",
+                        f"{labels.p_value(row['p'])} <small>({labels.p_value(row['p_corrected'])})</small>",
                     ]
                 )
     note = ""

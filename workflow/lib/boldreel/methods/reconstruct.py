@@ -1,4 +1,4 @@
-"""Step: test clips of one subject by a method that draws from codes (`cvgan`, `selfsupervised`).
+"""Step: reconstruct the test clips of one subject by a method with codes (`cvgan`, `selfsupervised`).
 
 Reads the model's folder, windows and series; writes the folder that reconstruction leaves, and one for each
 control.
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from boldreel.methods import controls
-from boldreel.methods.drawer import Drawer
+from boldreel.methods.video_decoder import VideoDecoder
 from boldreel.step import parser, run
 from boldreel.training.device import lease
 from boldreel.training.loop import set_threads
@@ -28,11 +28,11 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments.parse_args(argv)
     started = time.time()
     set_threads()
-    drawer = Drawer.from_pretrained(args.model / "model")
+    decoder = VideoDecoder.from_pretrained(args.model / "model")
     with lease() as device:
 
         def draw(x: np.ndarray, _: Sequence[str]) -> dict[str, Any]:
-            return {"frames": drawer.clips(x, device), "frame_rate": drawer.frame_rate}
+            return {"frames": decoder.clips(x, device), "frame_rate": decoder.frame_rate}
 
         seed = int(args.config.get("seed", 0))
         controls.write_all(args, draw, seed, config=args.config, started=started)

@@ -1,21 +1,19 @@
 """Movies longer than a clip, and where they cut.
 
-Takes the drawn clips of chains; returns for each chain `{first clip}.mp4` and a table of cuts: those that
-are found in the reconstruction, by the detector that found the shots of the stimuli, and whether each
-falls where one clip ends and the next begins. A cut between clips is what continuing is to avoid unless
-the brain asks for it; a cut within a clip is an artefact.
+Takes the drawn clips of chains; returns each chain's frames and a table of cuts: those that are found in
+the reconstruction, by the detector that found the shots of the stimuli, and whether each falls where one
+clip ends and the next begins. A cut between clips is what continuing is to avoid unless the brain asks for
+it; a cut within a clip is an artefact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from boldreel.data import tables, video
-from boldreel.reconstruct.shards import Chain
+from boldreel.reconstruct.plan import Chain
 from boldreel.stimuli import shots
 
 
@@ -52,17 +50,24 @@ def cuts(chain: Chain, frames: Sequence[np.ndarray], frame_rate: float) -> pd.Da
     return pd.DataFrame(rows, columns=["movie", "seconds", "clip", "between_clips"])
 
 
-def write_movies(
-    folder: Path, chains: Sequence[Chain], frames: dict[str, np.ndarray], frame_rate: float
-) -> str:
-    """Writes `{first clip}.mp4` for each chain and `cuts.tsv`; returns a line on where cuts fall."""
-    parts = []
+def movies(
+    chains: Sequence[Chain], frames: Mapping[str, np.ndarray]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """(first clip, uint8 frames (n, h, w, 3)) of each chain, from the frames of each clip."""
     for chain in chains:
-        of_chain = [frames[clip] for clip in chain]
-        video.write_mp4(folder / f"{chain[0]}.mp4", np.concatenate(of_chain), frame_rate)
-        parts.append(cuts(chain, of_chain, frame_rate))
-    table = pd.concat(parts, ignore_index=True)
-    tables.write(folder / "cuts.tsv", table.astype({"between_clips": bool}), "movie_cuts")
+        yield chain[0], np.concatenate([frames[clip] for clip in chain])
+
+
+def cuts_of_all(
+    chains: Sequence[Chain], frames: Mapping[str, np.ndarray], frame_rate: float
+) -> pd.DataFrame:
+    """The table "movie_cuts" of all chains."""
+    parts = [cuts(chain, [frames[clip] for clip in chain], frame_rate) for chain in chains]
+    return pd.concat(parts, ignore_index=True).astype({"between_clips": bool})
+
+
+def summary(chains: Sequence[Chain], table: pd.DataFrame) -> str:
+    """A line on where the cuts fall."""
     places = sum(len(chain) - 1 for chain in chains)
     between = int(table["between_clips"].sum())
     return (

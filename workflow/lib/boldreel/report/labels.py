@@ -284,9 +284,9 @@ _ABLATIONS = {
 }
 
 
-def ablation(condition_: str) -> str:
+def ablation(name: str) -> str:
     """Words for what was taken out of the encoder."""
-    return _ABLATIONS.get(condition_, condition_.replace("_", " "))
+    return _ABLATIONS.get(name, name.replace("_", " "))
 
 
 def primary_rank(metric: str, definition_: str) -> int | None:

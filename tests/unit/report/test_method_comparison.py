@@ -3,7 +3,7 @@
 import pandas as pd
 
 from boldreel.data import tables
-from boldreel.report import compared, wording
+from boldreel.report import labels, method_comparison
 
 
 def test_each_method_has_its_own_scores_alone(tree) -> None:
@@ -29,10 +29,12 @@ def test_each_method_has_its_own_scores_alone(tree) -> None:
         for subject in subjects
     ]
     between = {s: pd.DataFrame([row]) for s, row in zip(subjects, rows, strict=True)}
-    html = compared.section(both, between, subjects, "mindvideo", 0.05, ["<p>a figure</p>"])
+    html = method_comparison.section(
+        both, between, subjects, "mindvideo", 0.05, ["<p>a figure</p>"]
+    )
     own = html.split("Scores of second")[1]
-    assert wording.entry("ssim").name in own
-    assert wording.entry("nway_frame").name not in own and "Retrieval" not in own
+    assert labels.entry("ssim").name in own
+    assert labels.entry("nway_frame").name not in own and "Retrieval" not in own
     assert "sub-03: mindvideo and second" in html.split("Not compared")[1]
     assert "a figure" in html
-    assert compared.section(table, {}, subjects, "mindvideo", 0.05) == ""
+    assert method_comparison.section(table, {}, subjects, "mindvideo", 0.05) == ""

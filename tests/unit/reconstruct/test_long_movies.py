@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from boldreel.data import tables
-from boldreel.reconstruct import continuous
+from boldreel.reconstruct import long_movies
 
 CHAIN = [f"m-{i:04d}" for i in range(6)]
 RATE, EACH = 3.0, 6
@@ -27,7 +27,7 @@ def _clips(starts: list[int]) -> list[np.ndarray]:
 
 
 def test_cuts_are_told_apart_by_where_they_fall() -> None:
-    table = continuous.cuts(CHAIN, _clips([12, 21]), RATE)
+    table = long_movies.cuts(CHAIN, _clips([12, 21]), RATE)
     assert table["seconds"].tolist() == [4.0, 7.0]
     assert table["clip"].tolist() == [CHAIN[2], CHAIN[3]]
     assert table["between_clips"].tolist() == [True, False]
@@ -35,7 +35,13 @@ def test_cuts_are_told_apart_by_where_they_fall() -> None:
 
 def test_a_movie_without_cuts_has_an_empty_table(tmp_path: Path) -> None:
     clips = dict(zip(CHAIN, _clips([]), strict=True))
-    said = continuous.write_movies(tmp_path, [CHAIN], clips, RATE)
-    assert "0 cuts: 0 at the 5 places" in said
+    table = long_movies.cuts_of_all([CHAIN], clips, RATE)
+    tables.write(tmp_path / "cuts.tsv", table, "movie_cuts")
     assert tables.read(tmp_path / "cuts.tsv", "movie_cuts").empty
-    assert (tmp_path / f"{CHAIN[0]}.mp4").stat().st_size > 0
+    assert "0 cuts: 0 at the 5 places" in long_movies.summary([CHAIN], table)
+
+
+def test_a_movie_is_its_clips_in_order() -> None:
+    clips = dict(zip(CHAIN, _clips([7, 20]), strict=True))
+    ((name, frames),) = long_movies.movies([CHAIN], clips)
+    assert name == CHAIN[0] and np.array_equal(frames, np.concatenate(list(clips.values())))
