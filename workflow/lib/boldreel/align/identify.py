@@ -30,7 +30,8 @@ def cosine(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 def two_way(similarity: np.ndarray, groups: np.ndarray) -> Outcome:
     """Share of other groups' clips that are less similar than the truth; ties count half."""
-    i, j = np.indices(similarity.shape)
+    every = np.arange(len(similarity))
+    i, j = np.meshgrid(every, every, indexing="ij")
     other = groups[:, None] != groups[None]
     matrix = identification.two_way(similarity, other, i, j)
     return Outcome(matrix, np.full(len(similarity), 0.5))
