@@ -173,7 +173,7 @@ def test_constant_reconstruction_is_at_chance(tree):
         rng.normal(size=(12, 6, 30)).astype(np.float32),
         rng.normal(size=(12, 30)).astype(np.float32),
     )
-    pairing = stats.shifted(12, stats.shifts(12, 2))
+    pairing = shifts.shifted(12, shifts.spaced(12, 2))
     truth = Videos(rng.integers(0, 256, frames.shape, dtype=np.uint8), seen)
     settings = EvaluateSettings(n_way=(2, 10))
     found = measure(truth, Videos(frames, flat), pairing, shots, [{}] * 12, Panel(), settings)
@@ -196,7 +196,7 @@ def test_one_picture_for_all_clips_is_never_above_chance(kind):
         still = np.full((1, 18, 18, 3), 128, np.uint8)
         if kind == "picture":
             still = rng.integers(0, 256, still.shape, dtype=np.uint8)
-        pairing = stats.shifted(24, stats.shifts(24, 2))
+        pairing = shifts.shifted(24, shifts.spaced(24, 2))
         videos = (Videos(truth, Readings()), Videos(np.stack([still] * 24), Readings()))
         found = measure(*videos, pairing, np.arange(24) // 2, [{}] * 24, Panel(), settings)
         assert {"ssim", "mse", "psnr", "hue_correlation"} <= {one.metric for one in found}

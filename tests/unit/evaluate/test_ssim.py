@@ -59,10 +59,9 @@ def test_published_arrays():
 
 
 def test_groups_hold_every_pair_once_and_follow_the_shifts():
-    from boldreel import stats
 
     for n, shifts in ((12, 4), (13, 4), (12, 1)):
-        i, j = map(np.ravel, stats.shifted(n, stats.shifts(n, 1, shifts)))
+        i, j = map(np.ravel, shifts.shifted(n, shifts.spaced(n, 1, shifts)))
         groups = ssim._groups(i, j)
         assert sorted(np.concatenate(groups)) == list(range(n * shifts))
         if n == 12:
