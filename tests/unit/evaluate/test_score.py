@@ -162,9 +162,9 @@ def test_a_control_of_some_clips_is_scored_on_those(tree, tmp_path):
 
 def test_constant_reconstruction_is_at_chance(tree):
     frames = np.full((12, 6, 32, 32, 3), 90, dtype=np.uint8)
-    from boldreel import stats
     from boldreel.evaluate.measures import Panel, Videos, measure
     from boldreel.evaluate.readings import Readings
+    from boldreel.stats import permutation, shifts
 
     rng = np.random.default_rng(0)
     shots = np.repeat(np.arange(6), 2)
@@ -179,15 +179,15 @@ def test_constant_reconstruction_is_at_chance(tree):
     found = measure(truth, Videos(frames, flat), pairing, shots, [{}] * 12, Panel(), settings)
     for one in (m for m in found if m.metric.startswith("nway")):
         np.testing.assert_allclose(one.values, one.chance, atol=1e-12)
-        assert stats.permutation([one.values], 99, rng).p == 1
+        assert permutation.permutation([one.values], 99, rng).p == 1
 
 
 @pytest.mark.parametrize("kind", ["gray", "picture"])
 def test_one_picture_for_all_clips_is_never_above_chance(kind):
     """Under every shift it scores the same but for rounding, which must not decide p."""
-    from boldreel import stats
     from boldreel.evaluate.measures import Panel, Videos, measure
     from boldreel.evaluate.readings import Readings
+    from boldreel.stats import permutation, shifts
 
     settings = EvaluateSettings(n_way=(2,))
     for seed in range(8):
@@ -201,7 +201,7 @@ def test_one_picture_for_all_clips_is_never_above_chance(kind):
         found = measure(*videos, pairing, np.arange(24) // 2, [{}] * 24, Panel(), settings)
         assert {"ssim", "mse", "psnr", "hue_correlation"} <= {one.metric for one in found}
         for one in found:
-            p = stats.permutation([one.values], 99, rng).p
+            p = permutation.permutation([one.values], 99, rng).p
             assert p == 1, (one.metric, one.definition, seed)
 
 
