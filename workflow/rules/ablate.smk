@@ -67,7 +67,7 @@ rule ablate_train:
     params:
         cfg=section(
             "align",
-            leave_out=["subjects", "pool", "permutations", "linear_path"],
+            leave_out=["subjects", "pool", "linear_path"],
             epochs=config["ablate"]["epochs"],
             learning_rate=config["ablate"]["learning_rate"],
         ),
@@ -132,7 +132,7 @@ rule ablate_minutes:
         mem_mb=memory(4000),
         runtime=240,
     params:
-        cfg=section("align", leave_out=["subjects", "pool", "permutations"]),
+        cfg=section("align", leave_out=["subjects", "pool"]),
         code=code("probe.minutes"),
         series=folder_of("series"),
     shell:

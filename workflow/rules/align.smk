@@ -41,7 +41,7 @@ rule align_pool:
         runtime=2880,
         gpu=config["align"]["processes"],
     params:
-        cfg=section("align", leave_out=["subjects", "pool", "permutations"]),
+        cfg=section("align", leave_out=["subjects", "pool"]),
         code=code("align.pool"),
         state=layout.state("align", "{pool}"),
         subjects=lambda wildcards: study.members(wildcards.pool),
@@ -81,7 +81,7 @@ rule align_train:
         runtime=1440,
         gpu=config["align"]["processes"],
     params:
-        cfg=section("align", leave_out=["subjects", "pool", "permutations"]),
+        cfg=section("align", leave_out=["subjects", "pool"]),
         code=code("align.train"),
         state=layout.state("align", "sub-{subject}"),
         series=folder_of("series"),

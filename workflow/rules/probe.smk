@@ -26,8 +26,14 @@ rule probe_retrieve:
         runtime=120,
     params:
         cfg=section(
-            "align",
-            keep=["permutations"],
+            "evaluate",
+            keep=[
+                "resamples",
+                "permutations",
+                "resample_runs",
+                "shifts",
+                "min_shift",
+            ],
             dataset=DATASET,
             method=METHOD,
             combination=config["evaluate"]["combination"],
@@ -68,7 +74,7 @@ rule probe_parts:
         mem_mb=memory(4000),
         runtime=240,
     params:
-        cfg=section("align", leave_out=["subjects", "pool", "permutations"]),
+        cfg=section("align", leave_out=["subjects", "pool"]),
         code=code("probe.rois", "probe.scaling"),
         series=folder_of("series"),
         control=lambda wildcards, input: (
@@ -119,8 +125,14 @@ rule probe_cross:
         runtime=240,
     params:
         cfg=section(
-            "align",
-            keep=["permutations"],
+            "evaluate",
+            keep=[
+                "resamples",
+                "permutations",
+                "resample_runs",
+                "shifts",
+                "min_shift",
+            ],
             dataset=DATASET,
             method=METHOD,
         ),

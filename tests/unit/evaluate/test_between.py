@@ -12,7 +12,7 @@ import pytest
 from boldreel.data import tables
 from boldreel.errors import UserError
 from boldreel.evaluate import between
-from boldreel.evaluate.settings import PairedSettings
+from boldreel.stats.settings import PairedSettings
 
 SETTINGS = PairedSettings(resamples=500, permutations=499, seed=1)
 

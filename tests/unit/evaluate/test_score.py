@@ -163,9 +163,9 @@ def test_a_control_of_some_clips_is_scored_on_those(tree, tmp_path):
 
 def test_constant_reconstruction_is_at_chance(tree):
     frames = np.full((12, 6, 32, 32, 3), 90, dtype=np.uint8)
-    from boldreel import stats
     from boldreel.evaluate.measures import Panel, Videos, measure
     from boldreel.evaluate.readings import Readings
+    from boldreel.stats import permutation, shifts
 
     rng = np.random.default_rng(0)
     shots = np.repeat(np.arange(6), 2)
@@ -174,21 +174,21 @@ def test_constant_reconstruction_is_at_chance(tree):
         rng.normal(size=(12, 6, 30)).astype(np.float32),
         rng.normal(size=(12, 30)).astype(np.float32),
     )
-    pairing = stats.shifted(12, stats.shifts(12, 2))
+    pairing = shifts.shifted(12, shifts.spaced(12, 2))
     truth = Videos(rng.integers(0, 256, frames.shape, dtype=np.uint8), seen)
     settings = EvaluateSettings(n_way=(2, 10))
     found = measure(truth, Videos(frames, flat), pairing, shots, [{}] * 12, Panel(), settings)
     for one in (m for m in found if m.metric.startswith("nway")):
         np.testing.assert_allclose(one.values, one.chance, atol=1e-12)
-        assert stats.permutation([one.values], 99, rng).p == 1
+        assert permutation.permutation([one.values], 99, rng).p == 1
 
 
 @pytest.mark.parametrize("kind", ["gray", "picture"])
 def test_one_picture_for_all_clips_is_never_above_chance(kind):
     """Under every shift it scores the same but for rounding, which must not decide p."""
-    from boldreel import stats
     from boldreel.evaluate.measures import Panel, Videos, measure
     from boldreel.evaluate.readings import Readings
+    from boldreel.stats import permutation, shifts
 
     settings = EvaluateSettings(n_way=(2,))
     for seed in range(8):
@@ -197,12 +197,12 @@ def test_one_picture_for_all_clips_is_never_above_chance(kind):
         still = np.full((1, 18, 18, 3), 128, np.uint8)
         if kind == "picture":
             still = rng.integers(0, 256, still.shape, dtype=np.uint8)
-        pairing = stats.shifted(24, stats.shifts(24, 2))
+        pairing = shifts.shifted(24, shifts.spaced(24, 2))
         videos = (Videos(truth, Readings()), Videos(np.stack([still] * 24), Readings()))
         found = measure(*videos, pairing, np.arange(24) // 2, [{}] * 24, Panel(), settings)
         assert {"ssim", "mse", "psnr", "hue_correlation"} <= {one.metric for one in found}
         for one in found:
-            p = stats.permutation([one.values], 99, rng).p
+            p = permutation.permutation([one.values], 99, rng).p
             assert p == 1, (one.metric, one.definition, seed)
 
 

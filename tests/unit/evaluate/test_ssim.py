@@ -59,11 +59,11 @@ def test_published_arrays():
 
 
 def test_groups_hold_every_pair_once_and_follow_the_shifts():
-    from boldreel import stats
+    from boldreel.stats import shifts
 
-    for n, shifts in ((12, 4), (13, 4), (12, 1)):
-        i, j = map(np.ravel, stats.shifted(n, stats.shifts(n, 1, shifts)))
+    for n, count in ((12, 4), (13, 4), (12, 1)):
+        i, j = map(np.ravel, shifts.shifted(n, shifts.spaced(n, 1, count)))
         groups = ssim._groups(i, j)
-        assert sorted(np.concatenate(groups)) == list(range(n * shifts))
+        assert sorted(np.concatenate(groups)) == list(range(n * count))
         if n == 12:
-            assert all(len(set(i[g])) == len(set(j[g])) == shifts for g in groups)
+            assert all(len(set(i[g])) == len(set(j[g])) == count for g in groups)

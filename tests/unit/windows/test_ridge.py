@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
+from boldreel.stats import shifts
 from boldreel.windows import alignment, response, ridge
 
 
@@ -57,24 +58,10 @@ def test_two_way_against_a_loop() -> None:
     assert ridge.two_way(np.eye(12), np.arange(12), shots) == 1.0
 
 
-def test_similarity_and_correlation() -> None:
-    rng = np.random.default_rng(3)
-    a, b = rng.standard_normal((2, 7, 9))
-    np.testing.assert_allclose(ridge.similarity(a, b), np.corrcoef(a, b)[:7, 7:])
-    plain = np.mean([np.corrcoef(a[:, k], b[:, k])[0, 1] for k in range(9)])
-    assert ridge.correlation(a, b) == pytest.approx(plain)
-
-
-def test_shifts_stay_in_movies_and_away_from_zero() -> None:
-    movies = np.repeat(["a", "b"], [20, 12])
-    orders = ridge.shifts(movies, 5, 50, seed=0)
-    assert len(orders) == 33  # 11 times 3, all there are
-    for order in orders:
-        assert (movies[order] == movies).all() and sorted(order) == list(range(32))
-        distance = abs(order - np.arange(32))[:20]
-        assert np.minimum(distance, 20 - distance).min() >= 5
-    assert len(ridge.shifts(np.repeat("a", 400), 5, 50, seed=0)) == 50
-    assert ridge.shifts(np.repeat("a", 6), 5, 50, seed=0) == []
+def shifts_of(groups: np.ndarray, apart: int, draws: int, seed: int) -> np.ndarray:
+    members = [np.flatnonzero(groups == name) for name in np.unique(groups)]
+    by = [shifts.spaced(len(rows), apart) for rows in members]
+    return shifts.orders(members, by, draws, np.random.default_rng(seed))
 
 
 def test_alignment_against_a_loop_and_its_null() -> None:
@@ -91,9 +78,11 @@ def test_alignment_against_a_loop_and_its_null() -> None:
     plain = (g @ f) / np.sqrt((g**2).mean()) / np.linalg.norm(f)
     assert found[1] == pytest.approx(plain, rel=1e-4)
     assert abs(found[0]) < 4 < found[1]
-    orders = ridge.shifts(groups, 4, 99, seed=0)
-    assert alignment.permutation_p(kernels, y, groups, orders) == pytest.approx(0.01)
-    assert alignment.permutation_p(kernels[:1], y, groups, orders) > 0.02
+    orders = shifts_of(groups, 4, 99, seed=0)
+    assert alignment.permutation_p(kernels, y, groups, orders).p == pytest.approx(0.01)
+    assert alignment.permutation_p(kernels[:1], y, groups, orders).p > 0.02
+    none = alignment.permutation_p(kernels, y, groups, orders[:0])
+    assert np.isnan(none.p) and none.arrangements == 0 and "circular shift" in none.reason
 
 
 @pytest.mark.parametrize("duration", [0.5, 2.0, 6.0])
@@ -139,5 +128,6 @@ def test_responses_alike_in_all_clips_align_with_nothing() -> None:
     for seed in range(20):
         rng = np.random.default_rng(seed)
         y = rng.standard_normal((60, 8))
-        orders = ridge.shifts(groups, 2, 99, seed)
-        assert alignment.permutation_p([np.full((60, 60), 3.0)], y - y.mean(0), groups, orders) == 1
+        orders = shifts_of(groups, 2, 99, seed)
+        found = alignment.permutation_p([np.full((60, 60), 3.0)], y - y.mean(0), groups, orders)
+        assert found.p == 1

@@ -9,20 +9,10 @@ from boldreel.training.settings import MIXED_PRECISION, check_training
 
 
 @dataclass(frozen=True)
-class RetrievalSettings:
-    """The keys of the section that scoring an encoder by retrieval uses."""
-
-    seed: int = from_workflow(0)
-    dataset: str = from_workflow("")
-    method: str = from_workflow("mindvideo")
-    combination: tuple[str, ...] = from_workflow(())
-    permutations: int = setting(999, "Circular shifts for the p of retrieval.", minimum=1)
-
-
-@dataclass(frozen=True)
-class AlignSettings(RetrievalSettings):
+class AlignSettings:
     """The spatiotemporal encoder of each subject."""
 
+    seed: int = from_workflow(0)
     pretraining: bool = setting(True, "Start from the pretrained encoder.")
     depth: int | None = by_preset("Blocks; null means the depth of the pretrained model.")
     linear_path: str = setting(

@@ -176,7 +176,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "chance": FLOAT_OR_MISSING,
         "p": FLOAT_OR_MISSING,
         "n": INT,
-        # p if the score were better and worse by a margin, see `boldreel.stats.Permutation`
+        # p if the score were better and worse by a margin, see `boldreel.stats.permutation.Permutation`
         "p_low": Column("float", missing=True, optional=True),
         "p_high": Column("float", missing=True, optional=True),
         # p's number of arrangements N, and which way is better (higher, lower, neither)
@@ -396,7 +396,7 @@ DOCUMENTS: dict[str, dict[str, Key]] = {
         "note": Key((str,), optional=True),
         "lag_estimate": Key((*_NUMBER, type(None)), optional=True),  # s; none without signal
         "hrf": Key((str,), optional=True),  # mode
-        "p": Key(_NUMBER, optional=True),
+        "p": Key((*_NUMBER, type(None)), optional=True),  # none without a possible shift
         "permutations": Key((int,), optional=True),
     },
     "audit": {

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from boldreel.stats import correlation
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -59,13 +61,7 @@ def nearest_rows(test: np.ndarray, training: np.ndarray) -> tuple[np.ndarray, np
     ----------
     test, training : (n, ...) responses, flattened; a response without variance takes row 0.
     """
-
-    def standard(x: np.ndarray) -> np.ndarray:
-        flat = x.reshape(len(x), -1).astype(np.float32)
-        flat = flat - flat.mean(axis=1, keepdims=True)
-        length = np.linalg.norm(flat, axis=1, keepdims=True)
-        return np.divide(flat, length, out=np.zeros_like(flat), where=length > 0)
-
-    alike = standard(test) @ standard(training).T
+    flat = (x.reshape(len(x), -1).astype(np.float32) for x in (test, training))
+    alike = correlation.of_rows(*flat)
     best = alike.argmax(axis=1)
     return best, alike[np.arange(len(best)), best]

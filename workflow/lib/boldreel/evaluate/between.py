@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boldreel import stats
 from boldreel.data import provenance, tables
 from boldreel.errors import UserError
-from boldreel.evaluate.settings import PairedSettings
 from boldreel.settings import read
+from boldreel.stats import bootstrap, permutation
+from boldreel.stats.correction import holm
+from boldreel.stats.settings import PairedSettings
 from boldreel.step import parser, run
 
 if TYPE_CHECKING:
@@ -41,23 +42,23 @@ def compare(
     """
     joined = first.merge(second, on=["clip", "shot", *KEYS], suffixes=("", "_other"))
     for (metric, definition), rows in joined.groupby(KEYS, sort=False):
-        apart = stats.apart(rows["value"].to_numpy(), rows["value_other"].to_numpy())
+        apart = permutation.apart(rows["value"].to_numpy(), rows["value_other"].to_numpy())
         at = np.isfinite(apart)
         if not at.any():
             continue
         shots = rows["shot"].to_numpy()[at]
         rng = np.random.default_rng([settings.seed, 6])
-        drawn = stats.resample(shots, np.zeros(len(shots)), settings.resamples, rng)
-        low, high = stats.interval(apart[at], drawn)
+        drawn = bootstrap.resample(shots, np.zeros(len(shots)), settings.resamples, rng)
+        low, high = bootstrap.interval(apart[at], drawn)
         sums = np.bincount(drawn.member, apart[at])
-        signs = stats.random_signs(len(sums), settings.permutations, rng)
+        signs = permutation.random_signs(len(sums), settings.permutations, rng)
         yield {
             "metric": metric,
             "definition": definition,
             "difference": float(apart[at].mean()),
             "ci_low": low,
             "ci_high": high,
-            "p": stats.paired_p(sums, signs),
+            "p": permutation.paired_p(sums, signs),
             "n": int(at.sum()),
             "permutations": len(signs),
         }
@@ -71,7 +72,7 @@ def between(by_method: Mapping[str, pd.DataFrame], settings: PairedSettings) -> 
     for one, other in itertools.combinations(by_method, 2):
         rows = pd.DataFrame(compare(by_method[one], by_method[other], settings))
         if len(rows):
-            corrected = stats.holm(rows["p"].to_numpy())
+            corrected = holm(rows["p"].to_numpy())
             parts.append(rows.assign(method=one, other=other, p_corrected=corrected))
     if not parts:
         raise UserError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from boldreel.evaluate import nway
+from boldreel.stats.identification import two_way
 
 
 def cosine(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
@@ -51,18 +52,8 @@ def identification(
     a, b : (n, F, D), (m, F, D) unit norm. shots : (m,) shot label of each truth.
     i, j : integer arrays of one shape.
     """
-    every = _every(a, b)
     other = shots[:, None] != shots[None, :]
-    allowed = other.sum(axis=1)
-    out = np.empty(np.shape(i))
-    flat_i, flat_j, flat = np.ravel(i), np.ravel(j), out.reshape(-1)
-    for start in range(0, flat.size, 4096):
-        p, q = flat_i[start : start + 4096], flat_j[start : start + 4096]
-        own = every[p, q][:, None]
-        wins = (every[p] < own) + 0.5 * (every[p] == own)
-        with np.errstate(invalid="ignore"):
-            flat[start : start + 4096] = (wins * other[q]).sum(axis=1) / allowed[q]
-    return out
+    return two_way(_every(a, b), other, i, j)
 
 
 def retrieval(

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from boldreel import stats
 from boldreel.evaluate import (
     captions,
     clip_similarity,
@@ -26,6 +25,7 @@ from boldreel.evaluate import (
 from boldreel.evaluate.lpips import Lpips
 from boldreel.evaluate.readings import Readings
 from boldreel.evaluate.settings import EvaluateSettings
+from boldreel.stats import shifts
 
 NAN = float("nan")
 LPIPS_SHIFTS = 10  # each looks at all frames again
@@ -98,11 +98,11 @@ def measure(
 
     Parameters
     ----------
-    pairing : index arrays (pairings, n) of reconstruction and truth, see `stats.shifted`.
+    pairing : index arrays (pairings, n) of reconstruction and truth, see `stats.shifts.shifted`.
     shots : (n,) shot of each true clip. attributes : of each true clip.
     """
     i, j = pairing
-    few = stats.thinned(len(i), settings.pixel_shifts or len(i))
+    few = shifts.thinned(len(i), settings.pixel_shifts or len(i))
     found = [
         *_pixels(truth.frames, reconstruction.frames, i[few], j[few]),
         *_motion(truth.frames, reconstruction.frames),
@@ -123,7 +123,7 @@ def measure(
             values = clip_similarity.identification(one, other, shots, i, j)
             found.append(Measure("layer_identification", name, "higher", 0.5, values))
     if panel.lpips is not None:
-        least = stats.thinned(len(i), min(LPIPS_SHIFTS, len(few)))
+        least = shifts.thinned(len(i), min(LPIPS_SHIFTS, len(few)))
         values = panel.lpips.pairs(reconstruction.frames, truth.frames, i[least], j[least])
         found.append(Measure("lpips", "alexnet", "lower", NAN, values))
     if a.caption is not None and b.caption is not None:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from boldreel import stats
 from boldreel.data import provenance, responses, tables
 from boldreel.data.frames import cut_clips
 from boldreel.data.reconstructions import Reconstruction
@@ -30,6 +29,8 @@ from boldreel.evaluate.stored import MODEL, Stored
 from boldreel.evaluate.summary import Summary
 from boldreel.evaluate.table import tabulate
 from boldreel.settings import read
+from boldreel.stats import shifts
+from boldreel.stats.inference import shifts_of_run
 from boldreel.step import parser, run
 from boldreel.training.device import lease
 
@@ -162,7 +163,7 @@ def score(
         truth = Videos(frames, judges.described(judged, frames, _captions(test, rows)))
         collected.add("truth", rows, truth.readings.video)
         own = [attributes[row] for row in rows]
-        by = stats.shifts(count, stats.longest(shots[rows]), settings.shifts)
+        by = shifts_of_run(shots[rows], settings, _step(test))
         for condition in material.conditions(rows):
             what = f"{condition.name} of {segment.name}"
             if condition.at is not None:
@@ -178,11 +179,16 @@ def score(
             seen = _spread(Videos(condition.frames, readings), count)
             collected.add(condition.name, rows, seen.readings.video)
             plan = by if condition.name == MODEL else by[:1]
-            pairing = stats.shifted(count, plan)
+            pairing = shifts.shifted(count, plan)
             found = measure(truth, seen, pairing, shots[rows], own, panel, settings)
             out.setdefault(condition.name, []).append(found)
         out.setdefault("truth", []).append(of_truth(truth, own, factors))
     return out, collected
+
+
+def _step(test: pd.DataFrame) -> float:
+    """Typical time (s) from one clip to the next: their duration; 0 if the table does not say."""
+    return float(test["duration"].median()) if "duration" in test else 0.0
 
 
 def _captions(test: pd.DataFrame, rows: np.ndarray) -> list[str] | None:
@@ -204,7 +210,7 @@ def _of_some(
     """Measures of clips that are there at some places of a run alone; NaN for the others."""
     count = len(truth.frames)
     beside = Videos(truth.frames[at], truth.readings.take(at))
-    pairing = stats.shifted(len(at), np.zeros(1, dtype=int))
+    pairing = shifts.shifted(len(at), np.zeros(1, dtype=int))
     own = [attributes[place] for place in at]
     found = measure(beside, seen, pairing, shots[at], own, panel, settings)
     return [one.spread(at, count) for one in found]

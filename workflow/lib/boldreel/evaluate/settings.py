@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from boldreel.settings import from_workflow, setting
+from boldreel.stats.settings import InferenceSettings
 
 
 @dataclass(frozen=True)
@@ -16,16 +17,7 @@ class JudgingSettings:
 
 
 @dataclass(frozen=True)
-class PairedSettings:
-    """The keys that comparing two sets of reconstructions clip by clip uses."""
-
-    seed: int = from_workflow(0)
-    resamples: int = setting(2000, "Bootstrap resamples of shots.", minimum=1)
-    permutations: int = setting(2000, "Largest number of circular shifts for a p.", minimum=1)
-
-
-@dataclass(frozen=True)
-class EvaluateSettings(PairedSettings, JudgingSettings):
+class EvaluateSettings(InferenceSettings, JudgingSettings):
     """Scores, chance and intervals."""
 
     dataset: str = from_workflow("")
@@ -40,16 +32,6 @@ class EvaluateSettings(PairedSettings, JudgingSettings):
         "CLIP similarity below which thresholded CLIP-pcc counts a clip as 0.",
         minimum=0,
         maximum=1,
-    )
-    resample_runs: bool = setting(
-        False,
-        "Whether intervals resample runs as well as the shots within each run, so that they "
-        "generalise to other runs. With fewer than five runs there is no interval then.",
-    )
-    shifts: int = setting(
-        40,
-        "Largest number of circular shifts per run, for p and for the shuffled pairs.",
-        minimum=1,
     )
     combination: tuple[str, ...] = setting(
         (), "Attributes whose combinations are split into seen and unseen in training."

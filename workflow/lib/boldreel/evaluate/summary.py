@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from boldreel import stats
 from boldreel.evaluate.clips import Segment
 from boldreel.evaluate.measures import Measure
 from boldreel.evaluate.settings import EvaluateSettings
+from boldreel.stats import permutation
+from boldreel.stats.inference import Inference
+from boldreel.stats.permutation import Permutation
 
 NAN = float("nan")
-_UNTESTED = stats.Permutation(NAN, NAN, NAN, 0)
+_UNTESTED = Permutation(NAN, NAN, NAN, 0)
 
 
 @dataclass(frozen=True)
@@ -63,19 +65,8 @@ class Summary:
         self.groups = groups(runs, len(shots), seen)
         self.shots = np.unique(shots, return_inverse=True)[1]
         self.signs: dict[int, np.ndarray] = {}
-        home = np.empty(len(shots), dtype=object)
-        for run in runs:
-            home[run.rows] = run.name
-        self.draws = {}
-        for group in self.groups:
-            rng = np.random.default_rng([settings.seed, 1])
-            self.draws[group.name] = stats.resample(
-                shots[group.inside],
-                home[group.inside],
-                settings.resamples,
-                rng,
-                settings.resample_runs,
-            )
+        rows, names = [run.rows for run in runs], [run.name for run in runs]
+        self.inference = Inference(rows, names, shots, settings)
 
     def rows(self, measures: Sequence[Measure], tested: bool) -> list[dict[str, Any]]:
         """Rows for one metric.
@@ -99,13 +90,12 @@ class Summary:
                 "chance": first.chance,
                 "n": int(np.isfinite(values[inside]).sum()),
             }
-            bottom = None if per is None else per[inside]
-            paired = first.better != "neither" and first.values.shape[0] > 1
+            paired = first.better != "neither" and any(len(m.values) > 1 for m in measures)
             found = self._test(measures, inside) if tested and paired else _UNTESTED
-            row = self._estimate(group.name, values[inside], bottom)
+            row = self._estimate(inside, values, per)
             out.append({**base, **row, "condition": "", **_told(found)})
             if tested and paired and shuffled is not None:
-                row = self._estimate(group.name, shuffled[inside], None)
+                row = self._estimate(inside, shuffled, None)
                 out.append({**base, **row, "condition": "shuffled", **_told(_UNTESTED)})
         return out
 
@@ -121,32 +111,27 @@ class Summary:
         if len(sums) not in self.signs:
             rng = np.random.default_rng([self.settings.seed, 5])
             draws = self.settings.permutations
-            self.signs[len(sums)] = stats.random_signs(len(sums), draws, rng)
+            self.signs[len(sums)] = permutation.random_signs(len(sums), draws, rng)
         signs = self.signs[len(sums)]
-        return float(differences[at].mean()), stats.paired_p(sums, signs), len(signs)
+        return float(differences[at].mean()), permutation.paired_p(sums, signs), len(signs)
 
-    def _estimate(self, group: str, values: np.ndarray, per: np.ndarray | None) -> dict[str, float]:
-        finite = np.isfinite(values)
+    def _estimate(
+        self, inside: np.ndarray, values: np.ndarray, per: np.ndarray | None
+    ) -> dict[str, float]:
+        finite = np.isfinite(values) & inside
         if not finite.any():
             return {"value": NAN, "ci_low": NAN, "ci_high": NAN}
         bottom = float(finite.sum()) if per is None else float(per[finite].sum())
         value = float(values[finite].sum()) / bottom if bottom > 0 else NAN
-        low, high = stats.interval(values, self.draws[group], per)
+        low, high = self.inference.interval(values, inside, per)
         return {"value": value, "ci_low": low, "ci_high": high}
 
-    def _test(self, measures: Sequence[Measure], inside: np.ndarray) -> stats.Permutation:
+    def _test(self, measures: Sequence[Measure], inside: np.ndarray) -> Permutation:
         sign = -1.0 if measures[0].better == "lower" else 1.0
-        values = []
-        for run, measure in zip(self.runs, measures, strict=True):
-            # NaN marks a truth that cannot be scored: the same one under every shift.
-            here = inside[run.rows] & np.isfinite(measure.values[0])
-            if here.any():
-                values.append(sign * measure.values[:, here])
-        rng = np.random.default_rng([self.settings.seed, 2])
-        return stats.permutation(values, self.settings.permutations, rng)
+        return self.inference.test([sign * measure.values for measure in measures], inside)
 
 
-def _told(found: stats.Permutation) -> dict[str, float]:
+def _told(found: Permutation) -> dict[str, float]:
     """A test as columns of the table "metrics"."""
     return {
         "p": found.p,

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boldreel import stats
 from boldreel.evaluate import clips, frechet
 from boldreel.evaluate.frechet import Collected
 from boldreel.evaluate.measures import Measure
 from boldreel.evaluate.summary import Summary, per_clip
+from boldreel.stats import permutation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +82,7 @@ def compare(rows: Sequence[dict[str, Any]], known: Values, summary: Summary) -> 
         alike = row["condition"] in ("model", "shuffled") or row["condition"].startswith("seed_")
         if alike or own is None or other is None:
             continue
-        apart = np.where(inside[row["segment"]], stats.apart(own, other), NAN)
+        apart = np.where(inside[row["segment"]], permutation.apart(own, other), NAN)
         row["difference"], row["p_difference"], row["permutations"] = summary.paired(apart)
 
 

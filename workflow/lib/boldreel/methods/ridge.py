@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from boldreel.stats import correlation
+
 ALPHAS = np.logspace(-3, 4, 15)  # in units of the mean squared norm of a row
 
 
@@ -52,11 +54,4 @@ def fit(x: np.ndarray, y: np.ndarray, segments: np.ndarray) -> tuple[Fit, np.nda
         left_out[own] = part.predict((x[own] - at) / scale) + level
     weight = centred.T @ np.asarray(chosen.dual_coef_, np.float32) / scale**2
     bias = (mean_y - mean_x @ weight).astype(np.float32)
-    return Fit(weight, bias, alphas, _correlation(left_out, y)), left_out
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Correlation (targets,) of columns; 0 for a constant one."""
-    a, b = a - a.mean(0), b - b.mean(0)
-    size = np.linalg.norm(a, axis=0) * np.linalg.norm(b, axis=0)
-    return np.divide((a * b).sum(0), size, out=np.zeros(a.shape[1]), where=size > 0)
+    return Fit(weight, bias, alphas, correlation.of_columns(left_out, y)), left_out

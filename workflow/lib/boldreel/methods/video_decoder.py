@@ -20,6 +20,8 @@ from boldreel.data import atomic
 from boldreel.data.frames import resize
 from boldreel.errors import UserError
 from boldreel.methods.latent_codes import Encoder
+from boldreel.stats.correlation import standardised
+from boldreel.stats.identification import pooled_two_way
 
 _SMALLEST = 4  # pixels, where the generator begins
 
@@ -171,15 +173,8 @@ def two_way(made: np.ndarray, true: np.ndarray) -> float:
     made, true : uint8 (n, F, h, w, 3). Truths that are equal to a clip's own are no distractors; ties count
         one half.
     """
-    a, b = (_standard(clips) for clips in (made, true))
-    alike = a @ b.T
+    a, b = (
+        standardised(clips.reshape(len(clips), -1).astype(np.float64)) for clips in (made, true)
+    )
     other = np.abs(b @ b.T) < 1 - 1e-6
-    own = np.diag(alike)[:, None]
-    wins = (own > alike) + 0.5 * (own == alike)
-    return float(wins[other].mean()) if other.any() else 0.5
-
-
-def _standard(clips: np.ndarray) -> np.ndarray:
-    flat = clips.reshape(len(clips), -1).astype(np.float64)
-    flat = flat - flat.mean(axis=1, keepdims=True)
-    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
+    return pooled_two_way(a @ b.T, other, np.arange(len(a)))

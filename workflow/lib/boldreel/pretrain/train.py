@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldreel import stats
 from boldreel.data import atomic, provenance, tables
 from boldreel.data.responses import shuffled_order
 from boldreel.pretrain.corpus import Corpus, halves
 from boldreel.pretrain.settings import PretrainSettings, network
 from boldreel.settings import read
+from boldreel.stats import bootstrap
 from boldreel.step import parser, run
 
 if TYPE_CHECKING:
@@ -220,8 +220,8 @@ def _noise(n: int, patches: int, seed: int) -> torch.Tensor:
 def _interval(values: np.ndarray, seed: int, block: int = 10) -> tuple[float, float]:
     """95 % interval of the mean from 2,000 resamplings of blocks of consecutive rows; NaN if too few."""
     blocks = np.arange(len(values)) // block
-    drawn = stats.resample(blocks, np.zeros(len(values)), 2000, np.random.default_rng(seed))
-    return stats.interval(values, drawn)
+    drawn = bootstrap.resample(blocks, np.zeros(len(values)), 2000, np.random.default_rng(seed))
+    return bootstrap.interval(values, drawn)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boldreel import stats
 from boldreel.data import provenance, tables
+from boldreel.stats import bootstrap
 from boldreel.step import parser, run
 
 if TYPE_CHECKING:
@@ -29,18 +29,9 @@ def interval(values: np.ndarray, shots: np.ndarray, seed: int) -> tuple[float, f
 
     (NaN, NaN) where shots are too few to tell.
     """
-    _, shot = np.unique(shots, return_inverse=True)
-    sizes = np.bincount(shot).astype(np.float64)
-    if len(sizes) < stats.FEWEST_SHOTS:
-        return stats.NAN, stats.NAN
-    sums = np.stack([np.bincount(shot, row) for row in values])
     rng = np.random.default_rng(seed)
-    seeds = rng.integers(len(values), size=(RESAMPLES, len(values)))
-    drawn = rng.integers(len(sizes), size=(RESAMPLES, len(sizes)))
-    totals = np.array([sums[s][:, d].sum() for s, d in zip(seeds, drawn, strict=True)])
-    means = totals / (len(values) * sizes[drawn].sum(1))
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
+    drawn = bootstrap.resample(shots, np.zeros(len(shots)), RESAMPLES, rng)
+    return bootstrap.interval_over_seeds(values, drawn, rng)
 
 
 def summarise(clips: pd.DataFrame, seed: int = 0) -> pd.DataFrame:

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from boldreel.align import identify
-from boldreel.align.settings import RetrievalSettings
 from boldreel.data import provenance, tables
 from boldreel.data.features import load_features
 from boldreel.data.responses import load_responses
 from boldreel.errors import UserError
-from boldreel.probe.retrieve import outcomes, predict
+from boldreel.probe import significance
+from boldreel.probe.retrieve import clip_step, outcomes, predict
+from boldreel.probe.settings import RetrievalSettings
 from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
-    settings = read(RetrievalSettings, args.config, "align")
+    settings = read(RetrievalSettings, args.config, "evaluate")
     count = len(args.subjects)
     if count < 2 or not count == len(args.align) == len(args.windows) == len(args.series_dir):
         raise UserError(
@@ -62,13 +62,11 @@ def main(argv: list[str] | None = None) -> None:
         test = load_features(args.clips, args.features, [responses.clips[k] for k in order])
         shots, every = np.asarray(test.shots), np.arange(len(order))
         segments = np.asarray(responses.segments)[order]
-        pairings = identify.shifts(segments, shots, settings.permutations, settings.seed)
+        pool = significance.Pool(segments, shots, settings, clip_step(args.clips))
         encoder = SpatioTemporalEncoder.from_pretrained(args.align[number] / "model")
         predicted = predict(encoder, responses.x[order])
         for metric, definition, outcome in outcomes(encoder, predicted, test, None, every):
-            result = identify.summarise(
-                outcome, np.ones(len(every), dtype=bool), shots, pairings, seed=settings.seed
-            )
+            result = significance.summarise(outcome, np.ones(len(every), dtype=bool), pool)
             kept = (
                 "value",
                 "ci_low",

@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boldreel.align import identify
-from boldreel.align.settings import RetrievalSettings
 from boldreel.data import provenance, tables
 from boldreel.data.features import ClipFeatures, load_features
 from boldreel.data.responses import Responses, load_responses, subject_of
+from boldreel.probe import significance
 from boldreel.probe.retrieve import (
     METRICS,
     arguments,
+    clip_step,
     load_decoders,
     outcomes,
     predict,
 )
+from boldreel.probe.settings import RetrievalSettings
 from boldreel.settings import read
 from boldreel.step import run
 from boldreel.training.progress import Progress
@@ -75,7 +77,7 @@ def mean_outcomes(
 def main(argv: list[str] | None = None) -> None:
     args = arguments(__doc__).parse_args(argv)
     started = time.time()
-    settings = read(RetrievalSettings, args.config, "align")
+    settings = read(RetrievalSettings, args.config, "evaluate")
 
     import pandas as pd
 
@@ -87,7 +89,7 @@ def main(argv: list[str] | None = None) -> None:
     test = load_features(args.clips, args.features, names)
     segments = np.asarray([trials.segments[own[0]] for own in rows])
     shots = np.asarray(test.shots)
-    pairings = identify.shifts(segments, shots, settings.permutations, settings.seed)
+    pool = significance.Pool(segments, shots, settings, clip_step(args.clips))
     decoders = load_decoders(args.align)
     subject = args.subject or subject_of(args.output)
     found: list[dict[str, Any]] = []
@@ -97,9 +99,7 @@ def main(argv: list[str] | None = None) -> None:
         parts = averages(trials.x, rows, n)
         for condition, decoder in decoders.items():
             for metric, outcome in mean_outcomes(decoder, parts, test).items():
-                result = identify.summarise(
-                    outcome, np.ones(len(names), dtype=bool), shots, pairings, seed=settings.seed
-                )
+                result = significance.summarise(outcome, np.ones(len(names), dtype=bool), pool)
                 shared = {"subject": subject, "repeats": n, "sets": len(parts)}
                 shared |= {"condition": condition, "metric": metric}
                 kept = ("value", "ci_low", "ci_high", "chance", "p", "n")

@@ -12,18 +12,20 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from boldreel.align import identify
-from boldreel.align.settings import RetrievalSettings
 from boldreel.data import arrays, atomic, provenance, tables
 from boldreel.data.features import ClipFeatures, load_features
 from boldreel.data.responses import Responses, load_responses, subject_of
+from boldreel.probe import significance
+from boldreel.probe.settings import RetrievalSettings
 from boldreel.settings import read
+from boldreel.stats.settings import InferenceSettings
 from boldreel.step import parser, run
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 METRICS = ("two_way_text", "two_way_image", "top1_text", "top1_image")
 CORRELATION = "feature_correlation"
+# Analyses of parts of the data are no rows of the group's table: its keys do not repeat their fits.
+PARTS = InferenceSettings(permutations=199)
 SPACE = "cosine of deviations from the training mean"
 
 
@@ -76,16 +80,16 @@ def spaces(decoder: Decoder) -> dict[str, Any]:
 def ceilings(
     decoder: Decoder,
     halves: tuple[dict[str, np.ndarray], dict[str, np.ndarray]],
-    pool: np.ndarray,
-    pairings: np.ndarray,
+    rows: np.ndarray,
+    pool: significance.Pool,
 ) -> dict[str, float]:
     """The noise ceiling of the feature correlation in each space, from predictions of halves of repeats."""
     import torch
 
     found = {}
     for space, centre in spaces(decoder).items():
-        odd, even = (centre(torch.from_numpy(half[space][pool])).numpy() for half in halves)
-        found[space] = identify.reliability_ceiling(odd, even, pairings)
+        odd, even = (centre(torch.from_numpy(half[space][rows])).numpy() for half in halves)
+        found[space] = significance.reliability_ceiling(odd, even, pool)
     return found
 
 
@@ -167,7 +171,6 @@ def summaries(
     segments: np.ndarray,
     metrics: tuple[str, ...],
     seed: int,
-    permutations: int = 199,
 ) -> list[dict[str, Any]]:
     """metric, value, interval, chance, p and n of some scores over all test clips, in the order of
     `metrics`.
@@ -177,13 +180,11 @@ def summaries(
     x : (clips, w, V), averaged responses. segments : (clips,), whose clips are shifted for p.
     """
     shots, every = np.asarray(test.shots), np.arange(len(test.clips))
-    pairings = identify.shifts(segments, shots, permutations, seed)
+    pool = significance.Pool(segments, shots, replace(PARTS, seed=seed))
     found = {}
     for metric, _, outcome in outcomes(decoder, predict(decoder, x), test, None, every):
         if metric in metrics:
-            result = identify.summarise(
-                outcome, np.ones(len(every), dtype=bool), shots, pairings, seed=seed
-            )
+            result = significance.summarise(outcome, np.ones(len(every), dtype=bool), pool)
             found[metric] = {
                 "metric": metric,
                 **{
@@ -203,11 +204,13 @@ def score(
     settings: RetrievalSettings,
     subject: str,
     halves: tuple[np.ndarray, np.ndarray] | None = None,
+    step: float = 0.0,
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """The table of scores, and the predictions of the decoder called "model".
 
     halves : windows like `x` of one half of the repeats of each clip and of the other, which give the
         noise ceiling; None if a clip was shown once.
+    step : s from one clip to the next.
 
     Each score is given over all test segments and for each segment with a pool of its own; over all,
     also for clips whose combination of attributes was seen in training and for the others.
@@ -230,19 +233,15 @@ def score(
             None if halves is None else (predict(decoder, halves[0]), predict(decoder, halves[1]))
         )
         for segment, pool in scopes.items():
-            pairings = identify.shifts(
-                segments[pool], shots[pool], settings.permutations, settings.seed
-            )
+            scored = significance.Pool(segments[pool], shots[pool], settings, step)
             subsets = {"": np.ones(len(pool), dtype=bool)}
             if segment == "all" and novel.any() and not novel.all():
                 subsets |= {"_seen": ~novel, "_unseen": novel}
-            most = {} if parts is None else ceilings(decoder, parts, pool, pairings)
+            most = {} if parts is None else ceilings(decoder, parts, pool, scored)
             for metric, definition, outcome in outcomes(decoder, predicted, test, training, pool):
                 ceiling = most.get(definition, np.nan) if metric == CORRELATION else np.nan
                 for suffix, chosen in subsets.items():
-                    result = identify.summarise(
-                        outcome, chosen, shots[pool], pairings, seed=settings.seed
-                    )
+                    result = significance.summarise(outcome, chosen, scored)
                     shared = {
                         "dataset": settings.dataset,
                         "subject": subject,
@@ -283,6 +282,11 @@ def score(
     return pd.DataFrame(rows), kept
 
 
+def clip_step(clips: Path) -> float:
+    """Typical time (s) from one clip to the next: their duration in the clips table."""
+    return float(tables.read(clips, "clips")["duration"].median())
+
+
 def split_halves(trials: Responses, clips: list[str]) -> tuple[np.ndarray, np.ndarray] | None:
     """Windows (clips, w, V) averaged over every other showing, and over the rest; None if a clip has one."""
     clip, repeat = np.asarray(trials.clips), np.asarray(trials.repeats)
@@ -321,7 +325,7 @@ def load_decoders(align: Path) -> dict[str, Decoder]:
 def main(argv: list[str] | None = None) -> None:
     args = arguments(__doc__).parse_args(argv)
     started = time.time()
-    settings = read(RetrievalSettings, args.config, "align")
+    settings = read(RetrievalSettings, args.config, "evaluate")
 
     from boldreel.training.loop import set_threads
 
@@ -341,6 +345,7 @@ def main(argv: list[str] | None = None) -> None:
         settings,
         args.subject or subject_of(args.output),
         split_halves(trials, clips),
+        clip_step(args.clips),
     )
     with atomic.folder(args.align / "test") as aside:
         for name in ("image", "text"):

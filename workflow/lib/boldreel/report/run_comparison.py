@@ -15,16 +15,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boldreel import stats
 from boldreel.data import atomic, provenance, tables
 from boldreel.errors import UserError
 from boldreel.evaluate import between
-from boldreel.evaluate.settings import PairedSettings
 from boldreel.layout import Layout
 from boldreel.report import labels, markup, page, sections
 from boldreel.report.markup import esc
 from boldreel.report.settings import CompareSettings
 from boldreel.settings import read
+from boldreel.stats.correction import holm
+from boldreel.stats.settings import PairedSettings
 from boldreel.step import parser, run
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def paired(first: Path, second: Path, settings: PairedSettings) -> pd.DataFrame:
                 name: rows[between.KEYS].merge(_means(values), on=between.KEYS, how="left")["value"]
                 for name, values in (("first", a[key]), ("second", b[key]))
             }
-            corrected = stats.holm(rows["p"].to_numpy())
+            corrected = holm(rows["p"].to_numpy())
             parts.append(rows.assign(subject=key[0], method=key[1], p_corrected=corrected, **means))
     if not parts:
         raise UserError(

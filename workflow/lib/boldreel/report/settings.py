@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from boldreel.evaluate.settings import EvaluateSettings, PairedSettings
+from boldreel.evaluate.settings import EvaluateSettings
 from boldreel.settings import from_workflow, setting
+from boldreel.stats.settings import PairedSettings
 
 
 @dataclass(frozen=True)

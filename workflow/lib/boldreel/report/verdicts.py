@@ -2,7 +2,7 @@
 
 Takes the table of metrics; returns one verdict per subject and sentences with the figures they rest
 on. p-values of a subject's primary metrics are corrected together by Holm's procedure. A metric counts as
-above chance where that holds with a margin (`stats.MARGIN`), so that a verdict does not hang on the
+above chance where that holds with a margin (`permutation.MARGIN`), so that a verdict does not hang on the
 processor; and a reconstruction that is above chance has to beat what needs no decoding as well.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boldreel.report import labels
-from boldreel.stats import holm
+from boldreel.stats.correction import holm
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from boldreel import stats
+from boldreel.stats import permutation
 
 
 def alignment(
@@ -34,19 +34,19 @@ def permutation_p(
     kernels: Sequence[np.ndarray],
     features: np.ndarray,
     groups: np.ndarray,
-    orders: Sequence[np.ndarray],
-) -> float:
-    """p of the largest alignment of all lags, against the largest after each re-ordering of features.
+    orders: np.ndarray,
+) -> permutation.Permutation:
+    """Test of the largest alignment of all lags, against the largest after each re-ordering of features.
 
     Parameters
     ----------
-    orders : int (n,) permutations, such as circular shifts inside movies (ridge.shifts)
+    orders : int (N, n) permutations, such as circular shifts inside runs (`stats.shifts.orders`)
     """
     pairs = _Pairs(kernels, groups)
     product = features @ features.T
     best = pairs.against(product).max()
     null = [pairs.against(product[np.ix_(order, order)]).max() for order in orders]
-    return stats.among(float(best), np.array(null), np.sqrt(pairs.count)).p if null else 1.0
+    return permutation.among(float(best), np.array(null), np.sqrt(pairs.count))
 
 
 class _Pairs:

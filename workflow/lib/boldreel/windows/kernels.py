@@ -16,10 +16,11 @@ halves do.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ from boldreel import step
 from boldreel.data import provenance, tables
 from boldreel.errors import UserError
 from boldreel.settings import read
+from boldreel.stats import permutation, shifts
 from boldreel.training.progress import Progress
 from boldreel.windows import response, ridge, runs
 from boldreel.windows.settings import LEARNT, WindowsSettings
@@ -138,6 +140,7 @@ def learn(
     alphas: Sequence[float],
     permutations: int,
     chance_p: float,
+    apart: int,
     seed: int = 0,
 ) -> dict[str, Learnt]:
     """Each area's response.
@@ -150,6 +153,7 @@ def learn(
     alphas : ridge penalties, in units of the mean squared norm of a row of the design
     permutations : circular shifts of what was on screen, for the p of the halves' agreement
     chance_p : p below which a response stands
+    apart : volumes that what was on screen is shifted by at least
 
     Raises
     ------
@@ -186,17 +190,26 @@ def learn(
     members[""] = np.ones(len(areas), bool)  # all together
     alike = _agreement(weights, members)
     null = []
-    rng = np.random.default_rng([seed, 4])
-    lengths = [len(values) for _, _, values in shown]
-    progress = Progress(permutations, "haemodynamic responses", unit="shifts")
-    for _ in range(permutations):
-        order = _shifted(segments, lengths, rng)
+    turns = _turns([(segment, len(values)) for segment, _, values in shown], apart)
+    choice = shifts.joint(
+        [len(turn) for turn in turns.values()], permutations, np.random.default_rng([seed, 4])
+    )
+    progress = Progress(len(choice), "haemodynamic responses", unit="shifts")
+    for chosen in choice:
+        by = {name: turn[k] for (name, turn), k in zip(turns.items(), chosen, strict=True)}
+        order = _shifted([(segment, len(values)) for segment, _, values in shown], by)
         null.append(_agreement([_weights(x[order[r]], y[r], penalty) for r in halves], members))
         progress.update()
     p = {
-        area: (1 + sum(other[area] >= value for other in null)) / (1 + len(null))
+        area: permutation.among(value, np.array([other[area] for other in null]), 1.0).p
         for area, value in alike.items()
     }
+    if not null:
+        print(
+            "haemodynamic responses: training runs are too short to be shifted, so that nothing can be "
+            "tested, and the canonical response is taken",
+            file=sys.stderr,
+        )
     delays, curves = basis(length)
 
     def courses(of: np.ndarray) -> np.ndarray:
@@ -233,13 +246,30 @@ def _agreement(weights: Sequence[np.ndarray], members: dict[str, np.ndarray]) ->
     return found
 
 
-def _shifted(segments: np.ndarray, lengths: Sequence[int], rng: np.random.Generator) -> np.ndarray:
-    """Rows (volumes,) with each run turned in a circle, repeats of a segment alike."""
-    turn = {name: rng.uniform(0.1, 0.9) for name in dict.fromkeys(segments.tolist())}
-    order, start = np.arange(len(segments)), 0
-    for count in lengths:
+def _turns(lengths: Sequence[tuple[str, int]], apart: int) -> dict[str, np.ndarray]:
+    """{segment: circular shifts in volumes, at least `apart`}, of its shortest repeat.
+
+    Parameters
+    ----------
+    lengths : (segment, volumes) of each run
+    """
+    shortest: dict[str, int] = {}
+    for segment, count in lengths:
+        shortest[segment] = min(count, shortest.get(segment, count))
+    return {segment: shifts.spaced(count, apart) for segment, count in shortest.items()}
+
+
+def _shifted(lengths: Sequence[tuple[str, int]], by: Mapping[str, int]) -> np.ndarray:
+    """Rows (volumes,) with each run turned in a circle, repeats of a segment alike.
+
+    Parameters
+    ----------
+    lengths : (segment, volumes) of each run. by : volumes of each segment.
+    """
+    order, start = np.arange(sum(count for _, count in lengths)), 0
+    for segment, count in lengths:
         own = slice(start, start + count)
-        order[own] = np.roll(order[own], round(turn[segments[start]] * count))
+        order[own] = np.roll(order[own], by[segment])
         start += count
     return order
 
@@ -338,6 +368,7 @@ def _learn_from(
         settings.ridge_alphas,
         settings.permutations,
         settings.chance_p,
+        math.ceil(settings.min_shift / min(run.t_r for run in shown) - 1e-6),
         settings.seed,
     )
 

@@ -83,6 +83,12 @@ class WindowsSettings:
     default_window: int = setting(2, "Window in volumes if nothing is above chance.", minimum=1)
     hrf: Hrf = subsection(Hrf, "How the haemodynamic delay is handled.")
     permutations: int = setting(200, "Circular shifts for the sweep's p.", minimum=1)
+    min_shift: float = setting(
+        10.0,
+        "Shortest circular shift for the p of the sweep and of responses that `kernel` learns, s. "
+        "The sweep's are no shorter than the longest shot either.",
+        minimum=0,
+    )
     chance_p: float = setting(
         0.01,
         "p above which the sweep uses the defaults, and `kernel` learns no response.",

@@ -10,7 +10,8 @@ The choice is the highest two-way identification; the smaller window, then the s
 several round to the same. It stands only if the subject's responses carry the clips at some lag: the
 largest alignment of responses with features (windows.alignment) over all training and validation clips
 must beat that of circularly shifted clips, p below ``chance_p``, which corrects for the search over
-lags. Otherwise nothing can be known about the lag, and the defaults of the config are taken. The same
+lags. Otherwise nothing can be known about the lag, and the defaults of the config are taken. Where no run is
+long enough to be shifted there is no p: the highest score decides alone, and the note says so. The same
 alignment tells when the response peaks (``lag_estimate``, s from clip onset).
 
 ``hrf.mode`` says what a lag is counted in: of measured series (``lag``), or of deconvolved ones
@@ -33,6 +34,7 @@ from boldreel import step
 from boldreel.data import documents, provenance, tables
 from boldreel.errors import UserError
 from boldreel.settings import read
+from boldreel.stats import correlation, permutation, shifts
 from boldreel.training.progress import Progress
 from boldreel.windows import alignment, clock, response, ridge, runs
 from boldreel.windows.settings import DECONVOLVED, WindowsSettings
@@ -40,7 +42,6 @@ from boldreel.windows.settings import DECONVOLVED, WindowsSettings
 if TYPE_CHECKING:
     import pandas as pd
 
-_SHIFT = 10.0  # s; shifts of the null are at least this long, beyond most shots
 _BLUR = 6  # clips to each side whose resemblance blurs the curve of scores over lags
 
 
@@ -49,6 +50,7 @@ class Problem:
     """What the sweep regresses: clips of training and validation segments.
 
     rows : int (n,), of the clips table; groups, movies, shots, index : (n,)
+    runs, onsets : (n,), label of the first run that showed each clip, and when in it, s
     features : float (n, D), columns of mean 0 and variance 1 over the fitted clips
     fit, held_out : int, rows of the above
     kernel(lag, window) : Gram matrix (n, n); offset(lag) : mean real lag in s of first volumes
@@ -59,6 +61,8 @@ class Problem:
     movies: np.ndarray
     shots: np.ndarray
     index: np.ndarray
+    runs: np.ndarray
+    onsets: np.ndarray
     features: np.ndarray
     fit: np.ndarray
     held_out: np.ndarray
@@ -88,9 +92,11 @@ def prepare(
         for run in shown
     ]
     split_of: dict[int, tuple[str, str]] = {}
+    first: dict[int, tuple[str, float]] = {}
     for run, keep in pairs:
-        for row in run.shown.rows[keep]:
+        for row, onset in zip(run.shown.rows[keep], run.shown.onsets[keep], strict=True):
             before = split_of.setdefault(int(row), (run.split, run.segment))
+            first.setdefault(int(row), (run.label, float(onset)))
             if before[0] != run.split:
                 raise UserError(
                     f"clip {clips['clip'].iloc[row]} is shown in {before[1]} ({before[0]}) and in "
@@ -153,12 +159,38 @@ def prepare(
         movies=picked["movie"].to_numpy(),
         shots=picked["shot"].to_numpy(),
         index=picked["index"].to_numpy(),
+        runs=np.array([first[row][0] for row in rows.tolist()]),
+        onsets=np.array([first[row][1] for row in rows.tolist()]),
         features=y,
         fit=fit,
         held_out=held_out,
         kernel=kernel,
         offset=offset,
     )
+
+
+def orders(
+    problem: Problem, rows: np.ndarray, min_shift: float, permutations: int, seed: int
+) -> np.ndarray:
+    """Circular shifts of some clips inside their runs, re-orderings int (N, len(rows)).
+
+    Clips of a run are shifted in the order in which they were shown, whatever movies they are of: shifting
+    keeps what neighbours share, so that the null has the data's own dependence. (0, len(rows)) if no run
+    is long enough.
+
+    Parameters
+    ----------
+    rows : int, of the problem. min_shift : s.
+    """
+    label, onsets, shots = problem.runs[rows], problem.onsets[rows], problem.shots[rows]
+    members, by = [], []
+    for name in dict.fromkeys(label.tolist()):
+        own = np.flatnonzero(label == name)
+        own = own[np.argsort(onsets[own], kind="stable")]
+        least = shifts.least(shots[own].tolist(), min_shift, shifts.spacing(onsets[own]))
+        members.append(own)
+        by.append(shifts.spaced(len(own), least))
+    return shifts.orders(members, by, permutations, np.random.default_rng(seed))
 
 
 def sweep(
@@ -170,29 +202,30 @@ def sweep(
     permutations: int,
     seed: int = 0,
     spanning: int | None = None,
+    min_shift: float = 10.0,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Score every lag and window.
 
     Parameters
     ----------
     spanning : volumes from the first lag to the last, where that one window is scored alone
+    min_shift : s that clips are shifted by at least
 
     Returns
     -------
     table : rows lag (s), window (volumes), score (two-way identification of held-out clips, chance
         0.5), correlation (mean over features), alignment (of the lag's first volume)
     finding : p (of the largest alignment of all lags), p_score (of the best score of the table, both
-        against circular shifts), null_95 (95th percentile of the best score after a shift), peak (s
-        from clip onset to the response's peak)
+        against circular shifts; None without a shift), null_95 (95th percentile of the best score after a
+        shift), permutations (of p), peak (s from clip onset to the response's peak)
     """
     held = problem.held_out
     true, shots = problem.features[held], problem.shots[held]
-    minimum = max(round(_SHIFT / clip_duration), 1)
     singles = [problem.kernel(lag, 1) for lag in lags]
     aligned = alignment.alignment(singles, problem.features, problem.groups)
-    orders = ridge.shifts(problem.movies[held], minimum, permutations, seed)
+    shifted = orders(problem, held, min_shift, permutations, seed)
     straight = np.arange(len(held))
-    null = np.zeros(len(orders))
+    null = np.zeros(len(shifted))
     table: list[dict[str, Any]] = []
     strength = dict(zip(lags, aligned.tolist(), strict=True))
     tried = [(lag, window) for window in windows for lag in lags]
@@ -208,10 +241,13 @@ def sweep(
             problem.groups,
             np.asarray(alphas),
         )
-        alike = ridge.similarity(predicted, true)
-        null = np.maximum(null, [ridge.two_way(alike, order, shots) for order in orders])
+        alike = correlation.of_rows(predicted, true)
+        null = np.maximum(null, [ridge.two_way(alike, order, shots) for order in shifted])
         row = {"lag": lag, "window": window, "score": ridge.two_way(alike, straight, shots)}
-        row |= {"correlation": ridge.correlation(predicted, true), "alignment": strength[lag]}
+        row |= {
+            "correlation": float(correlation.of_columns(predicted, true).mean()),
+            "alignment": strength[lag],
+        }
         table.append(row)
         progress.update(score=row["score"])
     best = max(row["score"] for row in table)
@@ -220,12 +256,13 @@ def sweep(
         problem.features[fit], problem.movies[fit], problem.index[fit], _BLUR
     )
     real = np.array([problem.offset(lag) for lag in lags])
-    everywhere = ridge.shifts(problem.movies, minimum, permutations, seed)
+    everywhere = orders(problem, np.arange(len(problem.rows)), min_shift, permutations, seed)
+    found = alignment.permutation_p(singles, problem.features, problem.groups, everywhere)
     finding = {
-        "p": alignment.permutation_p(singles, problem.features, problem.groups, everywhere),
-        "p_score": (1 + int((null >= best).sum())) / (1 + len(orders)),
-        "null_95": float(np.quantile(null, 0.95)) if len(orders) else None,
-        "permutations": len(everywhere),
+        "p": found.p if found.arrangements else None,
+        "p_score": permutation.among(best, null, best).p if len(null) else None,
+        "null_95": float(np.quantile(null, 0.95)) if len(null) else None,
+        "permutations": found.arrangements,
         "peak": response.estimate_peak(real, aligned, clip_duration, blur),
     }
     return table, finding
@@ -243,12 +280,25 @@ def choose(
     """
     mode = settings.hrf.mode
     best = min(table, key=lambda row: (-round(row["score"], 3), row["window"], row["lag"]))
-    signal = finding["p"] < settings.chance_p
+    p, count = finding["p"], finding["permutations"]
+    # A p of so few shifts cannot be below chance_p: the right pairing must then beat all others.
+    few = count > 0 and 1 / (1 + count) >= settings.chance_p
+    signal = count > 0 and (p <= 1 / (1 + count) if few else p < settings.chance_p)
     lag, window, source = best["lag"], best["window"], "sweep"
     note = "the highest two-way identification of held-out training clips"
+    if not count:
+        note += (
+            f"; without a p, since no run is long enough for a circular shift by {settings.min_shift:g} s "
+            "or by its longest shot"
+        )
+    elif few:
+        note += (
+            f"; the {count} circular shifts by at least {settings.min_shift:g} s are too few for a p below "
+            f"{settings.chance_p:g}, but none is as good"
+        )
     if mode == "fir":
         source, note = "config", "all volumes from the first lag to the last"
-    elif not signal:
+    elif count and not signal:
         lag = 0.0 if mode in DECONVOLVED else settings.default_lag
         window, source = settings.default_window, "default"
         note = (
@@ -316,6 +366,7 @@ def main(argv: list[str] | None = None) -> None:
         settings.permutations,
         settings.seed,
         round((lags[-1] - lags[0]) / t_r) + 1 if mode == "fir" else None,
+        settings.min_shift,
     )
     choice = choose(table, finding, settings)
     choice = {"subject": args.subject.removeprefix("sub-"), **choice}

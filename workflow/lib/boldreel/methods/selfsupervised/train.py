@@ -36,6 +36,7 @@ from boldreel.methods.video_decoder import (
     two_way,
 )
 from boldreel.settings import read
+from boldreel.stats import correlation
 from boldreel.step import parser, run
 from boldreel.training import loop
 from boldreel.training.device import lease
@@ -182,9 +183,8 @@ def encode(encoder: nn.Module, clips: np.ndarray, device: torch.device) -> torch
 
 def alike(predicted: torch.Tensor, true: torch.Tensor) -> float:
     """Mean over outputs of the correlation over clips; 0 for a constant one."""
-    a, b = predicted - predicted.mean(0), true - true.mean(0)
-    size = a.norm(dim=0) * b.norm(dim=0)
-    return float(((a * b).sum(0) / size.clamp(min=1e-9)).mean())
+    first, second = (x.detach().double().cpu().numpy() for x in (predicted, true))
+    return float(correlation.of_columns(first, second).mean())
 
 
 def load_network(source: str, device: torch.device) -> Perceptual:

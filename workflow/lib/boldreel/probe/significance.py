@@ -1,0 +1,137 @@
+"""Retrieval scores with their intervals, tests and noise ceilings.
+
+Takes outcomes of `align.identify`, and the segments and shots of the clips; returns numbers. Shifts,
+intervals and p are those of all rows of the group's table (`stats.inference`): a shift of predictions against
+truths only looks up other entries of the outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from boldreel.align import identify
+from boldreel.stats import shifts
+from boldreel.stats.inference import Inference, shifts_of_run
+from boldreel.stats.settings import InferenceSettings
+
+
+class Pool:
+    """Clips that are searched and scored, with their intervals and their circular shifts.
+
+    Parameters
+    ----------
+    segments, shots : (n,), of clips in their order in time
+    step : s from one clip to the next
+    """
+
+    def __init__(
+        self,
+        segments: np.ndarray,
+        shots: np.ndarray,
+        settings: InferenceSettings,
+        step: float = 0.0,
+    ) -> None:
+        names = sorted(set(segments.tolist()))
+        runs = [np.flatnonzero(segments == name) for name in names]
+        self.size = len(shots)
+        self.inference = Inference(runs, names, shots, settings)
+        self.pairings = []
+        for rows in runs:
+            by = shifts_of_run(shots[rows], settings, step)
+            i, j = shifts.shifted(len(rows), by)
+            self.pairings.append((rows[i], rows[j]))
+
+    def values(self, outcome: identify.Outcome) -> list[np.ndarray]:
+        """What clips earn under each shift, (shifts, clips) of each segment, the right pairing first."""
+        return [outcome.matrix[i, j] for i, j in self.pairings]
+
+    def join(self, parts: Sequence[np.ndarray]) -> np.ndarray:
+        """(n,) values of all clips, from those of each segment's."""
+        out = np.full(self.size, np.nan)
+        for (_, j), part in zip(self.pairings, parts, strict=True):
+            out[j[0]] = part
+        return out
+
+
+def reliability_ceiling(first: np.ndarray, second: np.ndarray, pool: Pool) -> float:
+    """The most that `identify.correlation` with the truth could be.
+
+    Parameters
+    ----------
+    first, second : predictions (n, D) from one half of the repeats and from the other
+
+    Returns
+    -------
+    ceiling : NaN if the halves do not agree better than in 99 of 100 shifts, or there are none
+
+    Notes
+    -----
+    The correlation r of the halves gives the reliability of the prediction from all repeats by
+    Spearman and Brown, 2 r / (1 + r), and no prediction correlates with anything better than the root of its
+    reliability.
+    """
+    values = pool.values(identify.correlation(first, second))
+    null = pool.inference.null(values, np.ones(len(first), dtype=bool))
+    if not len(null.others) or null.observed <= max(0.0, float(np.quantile(null.others, 0.99))):
+        return float("nan")
+    r = null.observed / len(first)
+    return float(np.sqrt(2 * r / (1 + r)))
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score with its chance, interval and test, and what shuffled pairs earn, with its interval.
+
+    p, p_low, p_high, permutations : see `boldreel.stats.permutation.Permutation`.
+    """
+
+    value: float
+    ci_low: float
+    ci_high: float
+    chance: float
+    p: float
+    p_low: float
+    p_high: float
+    permutations: int
+    n: int
+    null: float
+    null_low: float
+    null_high: float
+
+
+def summarise(outcome: identify.Outcome, chosen: np.ndarray, pool: Pool) -> Score:
+    """Mean over the clips in `chosen` (bool (n,)).
+
+    Interval and p are NaN if there are too few shots to tell, or no shifts. Shuffled pairs are the mean over
+    all shifts but the identity; NaN if a segment cannot be shifted.
+    """
+    values, inference = pool.values(outcome), pool.inference
+    own = pool.join([value[0] for value in values])
+    scored = chosen & np.isfinite(own)
+    if not scored.any():
+        nan = float("nan")
+        return Score(nan, nan, nan, nan, nan, nan, nan, 0, 0, nan, nan, nan)
+    low, high = inference.interval(own, chosen)
+    found = inference.test(values, chosen)
+    null = null_low = null_high = float("nan")
+    if all(len(value) > 1 for value in values):
+        shuffled = pool.join([value[1:].mean(axis=0) for value in values])
+        null = float(shuffled[scored].mean())
+        null_low, null_high = inference.interval(shuffled, chosen)
+    return Score(
+        value=float(own[scored].mean()),
+        ci_low=low,
+        ci_high=high,
+        chance=float(outcome.chance[scored].mean()),
+        p=found.p,
+        p_low=found.p_low,
+        p_high=found.p_high,
+        permutations=found.arrangements,
+        n=int(scored.sum()),
+        null=null,
+        null_low=null_low,
+        null_high=null_high,
+    )
