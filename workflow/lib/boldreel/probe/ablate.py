@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldreel.align.inputs import ask, trial_files
+from boldreel.align.inputs import ask, read_files, trial_files
 from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
 from boldreel.errors import UserError
@@ -94,7 +94,6 @@ def main(argv: list[str] | None = None) -> None:
 
     from boldreel.align.data import load_trials, used_positions, validation_segments
     from boldreel.align.fit import fit
-    from boldreel.data.responses import series_files
     from boldreel.training import device, fingerprint, loop
 
     used = used_positions(args.voxels, settings.voxels)
@@ -105,14 +104,7 @@ def main(argv: list[str] | None = None) -> None:
     if shuffling:
         test, _ = shuffled(test, used, args.order_seed)
         everything, used = shuffled(everything, used, args.order_seed)
-    inputs = [
-        args.windows,
-        args.clips,
-        args.voxels,
-        *series_files(args.windows, args.series_dir, splits),
-        *args.features,
-        args.pretrained,
-    ]
+    inputs = [*read_files(args, splits), args.pretrained]
     state = fingerprint.state_folder(
         args.state,
         module="boldreel.probe.ablate",
@@ -128,7 +120,12 @@ def main(argv: list[str] | None = None) -> None:
     table = earned(decoder.cpu(), test, args.subject, args.condition, args.seed)
     tables.write(args.output, table, "ablation_clips")
     provenance.record(
-        args.output, inputs=inputs, config=asdict(settings), seed=args.seed, started=started
+        args.output,
+        # What was scored counts here, next to what was fitted on.
+        inputs=[*read_files(args, (*splits, "test")), args.pretrained],
+        config=asdict(settings),
+        seed=args.seed,
+        started=started,
     )
     means = table.groupby("metric")["value"].mean()
     print(

@@ -19,7 +19,7 @@ from boldreel.align import identify
 from boldreel.align.settings import RetrievalSettings
 from boldreel.data import provenance, tables
 from boldreel.data.features import load_features
-from boldreel.data.responses import load_responses
+from boldreel.data.responses import load_responses, series_files
 from boldreel.errors import UserError
 from boldreel.probe.retrieve import outcomes, predict
 from boldreel.settings import read
@@ -94,7 +94,10 @@ def main(argv: list[str] | None = None) -> None:
             )
         progress.update()
     tables.write(args.output, pd.DataFrame(rows), "metrics")
-    inputs = [*(folder / "model" for folder in args.align), *args.windows, args.clips]
+    inputs = [*(folder / "model" for folder in args.align), *args.windows]
+    for windows, folder in zip(args.windows, args.series_dir, strict=True):
+        inputs += series_files(windows, folder, "test")
+    inputs += [args.clips, *args.features]
     provenance.record(
         args.output, inputs=inputs, config=asdict(settings), seed=settings.seed, started=started
     )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boldreel.align.inputs import ask, trial_files
+from boldreel.align.inputs import ask, read_files, trial_files
 from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
 from boldreel.settings import read
@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
     tables.write(args.output, table, "minutes")
     provenance.record(
         args.output,
-        inputs=[args.pool, args.windows, args.voxels, args.clips, *args.features],
+        inputs=[args.pool, *read_files(args, ("train", "test"))],
         config=asdict(settings),
         seed=settings.seed,
         started=started,

@@ -13,7 +13,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from boldreel.align.inputs import ask, trial_files
+from boldreel.align.inputs import ask, read_files, trial_files
 from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
 from boldreel.probe.minutes import first_runs, minutes
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
     tables.write(args.output, pd.DataFrame(rows), "minutes")
     provenance.record(
         args.output,
-        inputs=[args.windows, args.voxels, args.clips, *args.features],
+        inputs=read_files(args, ("train", "test")),
         config=asdict(settings),
         seed=settings.seed,
         started=started,
