@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
 
     from boldreel.align import pool
     from boldreel.align.data import load_trials, used_positions, validation_segments
-    from boldreel.align.fit import Fitted, fit
+    from boldreel.align.fit import Fitted, Material, fit
     from boldreel.training import device, fingerprint, loop
 
     used = used_positions(args.voxels, settings.voxels)
@@ -54,19 +54,12 @@ def main(argv: list[str] | None = None) -> None:
     )
     with device.lease() as where:
         loop.set_threads()
+        material = Material.of(everything, held_out, used, settings, where)
         if start is not None and args.subject in start.subjects:
-            made: Fitted | None = pool.member(start, everything, held_out, used, settings, where)
+            made: Fitted | None = pool.member(start, material)
         else:
-            made = fit(
-                everything,
-                held_out,
-                used,
-                args.pretrained,
-                settings,
-                state,
-                where,
-                None if start is None else start.encoder,
-            )
+            encoder = None if start is None else start.encoder
+            made = fit(material, args.pretrained, state, encoder)
         if made is None:
             return
     made.ridge.save_pretrained(args.output / "ridge")

@@ -93,7 +93,7 @@ def main(argv: list[str] | None = None) -> None:
     settings = read(AlignSettings, given, "align")
 
     from boldreel.align.data import load_trials, used_positions, validation_segments
-    from boldreel.align.fit import fit
+    from boldreel.align.fit import Material, fit
     from boldreel.training import device, fingerprint, loop
 
     used = used_positions(args.voxels, settings.voxels)
@@ -114,7 +114,8 @@ def main(argv: list[str] | None = None) -> None:
     with device.lease() as where:
         loop.set_threads()
         held_out = validation_segments(args.windows)
-        made = fit(everything, held_out, used, args.pretrained, settings, state, where)
+        material = Material.of(everything, held_out, used, settings, where)
+        made = fit(material, args.pretrained, state)
     assert made is not None
     decoder = made.ridge if args.condition == "ridge" else made.encoder
     table = earned(decoder.cpu(), test, args.subject, args.condition, args.seed)

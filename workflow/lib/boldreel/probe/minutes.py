@@ -85,7 +85,7 @@ def main(argv: list[str] | None = None) -> None:
         for rows in chosen:
             part = training.take(rows)
             length = minutes(part, args.clips)
-            linear, _, _ = fit_ridge(part, used, settings, where, encoder.readout)
+            linear, _ = fit_ridge(part, used, settings, where, encoder.readout)
             yield length, "pooled", encoder.on(linear)
             progress.update()
             yield length, "alone", fit_ridge(part, used, settings, where)[0]

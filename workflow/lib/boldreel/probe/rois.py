@@ -87,7 +87,7 @@ def main(argv: list[str] | None = None) -> None:
     progress = Progress(len(asked), "areas", unit="fits")
     rows: list[dict[str, Any]] = []
     for group, part, chosen, training, test in asked:
-        linear, _, _ = fit_ridge(training, chosen, settings, torch.device("cpu"))
+        linear, _ = fit_ridge(training, chosen, settings, torch.device("cpu"))
         found = retrieve.summaries(
             linear,
             test.averaged(),

@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     progress = Progress(len(chosen), "data scaling", unit="fits")
     rows = []
     for part in map(training.take, chosen):
-        linear, _, _ = fit_ridge(part, used, settings, torch.device("cpu"))
+        linear, _ = fit_ridge(part, used, settings, torch.device("cpu"))
         length = minutes(part, args.clips)
         found = retrieve.summaries(
             linear, x, test.features, segments, retrieve.METRICS, settings.seed
