@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from boldreel.insilico.base_models import clip, fit, precision, unet
+from boldreel.insilico.base_models import clip, fit, unet
 
 
 def denoise(model: torch.nn.Module) -> torch.Tensor:
@@ -17,10 +17,10 @@ def denoise(model: torch.nn.Module) -> torch.Tensor:
 def test_prepared_network_computes_what_it_did():
     model = unet.create(32).eval()
     prepared = copy.deepcopy(model)
-    precision.prepare(prepared)
+    fit.prepare(prepared)
     with torch.no_grad():
         torch.testing.assert_close(denoise(prepared), denoise(model), atol=2e-5, rtol=1e-4)
-        with precision.arithmetic(True):
+        with fit.arithmetic(True):
             rounded = denoise(prepared).float()
         apart = (rounded - denoise(model)).std() / denoise(model).std()
     assert 0 < apart < 0.05
@@ -30,7 +30,7 @@ def test_prepared_network_computes_what_it_did():
 def test_attention_of_transformers_is_replaced_too():
     model = clip.create(clip.create_tokenizer()).eval()
     prepared = copy.deepcopy(model)
-    precision.prepare(prepared)
+    fit.prepare(prepared)
     assert prepared.vision_model.config._attn_implementation == "eager"
     pixels = torch.randn((2, 3, 64, 64), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

@@ -19,18 +19,45 @@ from typing import Any
 import numpy as np
 import torch
 
-from boldreel.align.assemble import build, fit_linear, measure_floors, start_temperature
 from boldreel.align.data import Trials, training_and_validation
-from boldreel.align.linear import LinearTargets, choose_alphas, left_out_outputs
-from boldreel.align.objective import Objective, judge
+from boldreel.align.objective import Objective, best_scale, decoded, judge
+from boldreel.align.ridge import RidgeFit
 from boldreel.align.settings import AlignSettings
-from boldreel.models.decoder import LinearDecoder
-from boldreel.models.encoder import SpatioTemporalEncoder
+from boldreel.models.autoencoder import MaskedAutoencoder
+from boldreel.models.decoder import Decoder, Deviations, LinearDecoder
+from boldreel.models.encoder import SpatioTemporalEncoder, encoder_config
 from boldreel.training import loop, schedule
 from boldreel.training.optimizer import adamw
 from boldreel.training.share import Share
 
-Penalties = dict[str, tuple[float, float]]
+
+@dataclass(frozen=True)
+class Material:
+    """What the decoders of a subject, or of several pooled, are fitted on.
+
+    everything : all trials; training, validation : its two parts, split by segment.
+    used : bool (V,), the positions that are read.
+    """
+
+    everything: Trials
+    training: Trials
+    validation: Trials
+    used: np.ndarray
+    settings: AlignSettings
+    device: torch.device
+
+    @classmethod
+    def of(
+        cls,
+        everything: Trials,
+        validation_segments: set[str],
+        used: np.ndarray,
+        settings: AlignSettings,
+        device: torch.device,
+    ) -> Material:
+        """Split the trials, see `training_and_validation`."""
+        training, validation = training_and_validation(everything, validation_segments)
+        return cls(everything, training, validation, used, settings, device)
 
 
 @dataclass(frozen=True)
@@ -42,7 +69,7 @@ class Fitted:
     ridge: LinearDecoder
     history: list[dict[str, float]]
     loaded: list[str]
-    penalties: Penalties
+    penalties: dict[str, tuple[float, float]]
 
     @property
     def best(self) -> dict[str, float]:
@@ -51,61 +78,47 @@ class Fitted:
 
 
 def fit(
-    everything: Trials,
-    validation_segments: set[str],
-    used: np.ndarray,
+    material: Material,
     pretrained: Path,
-    settings: AlignSettings,
     state: Path,
-    device: torch.device,
     start: SpatioTemporalEncoder | None = None,
 ) -> Fitted | None:
     """Fit on training segments, choose on validation segments.
 
-    used : bool (V,), the positions that are read. start : an encoder of other subjects, which then
-    replaces the pretrained one. None is returned to all but the first of processes that train together.
+    start : an encoder of other subjects, which then replaces the pretrained one. None is returned to all
+    but the first of processes that train together.
     """
-    training, validation = training_and_validation(everything, validation_segments)
+    training, validation, settings = material.training, material.validation, material.settings
     readout = None if start is None else start.readout
-    linear, targets, penalties = fit_ridge(training, used, settings, device, readout)
-    beside = None
-    if readout is not None:
-        beside = own_ridge(everything, training, validation, used, settings, device)
+    linear, ridge = fit_ridge(training, material.used, settings, material.device, readout)
+    beside = None if readout is None else own_ridge(material)
     loaded: list[str] = []
     if start is None:
         encoder, loaded = build(linear, pretrained, settings)
     else:
         encoder = start.on(linear)
-    encoder = encoder.to(device)
+    encoder = encoder.to(material.device)
     left_out = None
     if encoder.readout is not None:
-        left_out = left_out_outputs(training, used, targets, _alphas(penalties))
+        left_out = ridge.left_out(training)
         start_temperature(encoder, training, left_out)
-    history = train(encoder, linear, training, validation, left_out, settings, state)
+    history = train(encoder, linear, material, left_out, state)
     if Share.current().rank:
         return None  # the first process goes on alone
     measure_floors(encoder, validation)
     measure_floors(linear, validation)
     if settings.refit:
-        linear = refit(linear, everything, used, targets, penalties, settings)
+        linear = refit(linear, ridge, material.everything)
         encoder = encoder.on(linear)
-    return Fitted(encoder, beside or linear, history, loaded, penalties)
+    return Fitted(encoder, beside or linear, history, loaded, ridge.penalties)
 
 
-def own_ridge(
-    everything: Trials,
-    training: Trials,
-    validation: Trials,
-    used: np.ndarray,
-    settings: AlignSettings,
-    device: torch.device,
-) -> LinearDecoder:
+def own_ridge(material: Material) -> LinearDecoder:
     """The ridge decoder of a subject that knows of no other: the baseline next to a pooled encoder."""
-    linear, targets, penalties = fit_ridge(training, used, settings, device)
-    measure_floors(linear, validation)
-    if settings.refit:
-        linear = refit(linear, everything, used, targets, penalties, settings)
-    return linear
+    settings = material.settings
+    linear, ridge = fit_ridge(material.training, material.used, settings, material.device)
+    measure_floors(linear, material.validation)
+    return refit(linear, ridge, material.everything) if settings.refit else linear
 
 
 def fit_ridge(
@@ -114,42 +127,73 @@ def fit_ridge(
     settings: AlignSettings,
     device: torch.device,
     readout: Any = None,
-) -> tuple[LinearDecoder, LinearTargets, Penalties]:
-    """The ridge decoder of training trials, its targets, and the penalties chosen across segments."""
-    targets = LinearTargets.of(training, settings.rank, settings.variance, readout)
-    penalties = choose_alphas(training, used, targets)
-    for group, (alpha, score) in penalties.items():
+) -> tuple[LinearDecoder, RidgeFit]:
+    """The ridge decoder of training trials, and how it was fitted: penalties are chosen across segments."""
+    ridge = RidgeFit.choose(training, used, settings, readout)
+    for group, (alpha, score) in ridge.penalties.items():
         print(f"ridge, {group}: penalty {alpha:.3g}, left-out cosine {score:.3f}")
-    linear = fit_linear(training, used, targets, _alphas(penalties), settings).to(device)
-    return linear, targets, penalties
+    return ridge.decoder(training).to(device), ridge
 
 
-def refit(
-    linear: LinearDecoder,
-    everything: Trials,
-    used: np.ndarray,
-    targets: LinearTargets,
-    penalties: Penalties,
-    settings: AlignSettings,
-) -> LinearDecoder:
+def refit(linear: LinearDecoder, ridge: RidgeFit, everything: Trials) -> LinearDecoder:
     """The same ridge on more trials; floors, measured on trials that it had not seen, stay."""
-    again = fit_linear(everything, used, targets, _alphas(penalties), settings)
-    again = again.to(linear.present.device)
+    again = ridge.decoder(everything).to(linear.present.device)
     again.calibration.floors.copy_(linear.calibration.floors)
     return again
 
 
-def _alphas(penalties: Penalties) -> dict[str, float]:
-    return {group: alpha for group, (alpha, _) in penalties.items()}
+def build(
+    linear: LinearDecoder, pretrained: Path, settings: AlignSettings
+) -> tuple[SpatioTemporalEncoder, list[str]]:
+    """The encoder at its start, and the names of the tensors that came from pretraining.
+
+    Width and heads are the pretrained model's in any case; `pretraining: false` takes nothing else.
+    """
+    source = MaskedAutoencoder.from_pretrained(pretrained)
+    torch.manual_seed(settings.seed)
+    sizes = {
+        "patch_size": source.config.patch_size,
+        "embed_dim": source.config.embed_dim,
+        "depth": source.config.depth if settings.depth is None else settings.depth,
+        "num_heads": source.config.num_heads,
+        "mlp_ratio": source.config.mlp_ratio,
+        "window_attention": settings.window_attention,
+    }
+    encoder = SpatioTemporalEncoder(
+        encoder_config(linear.config, linear_path=settings.linear_path, **sizes)
+    )
+    return encoder, encoder.start_from(source if settings.pretraining else None, linear)
+
+
+def start_temperature(
+    encoder: SpatioTemporalEncoder, training: Trials, left_out: np.ndarray
+) -> None:
+    """Start the learned temperature where the ridge's own predictions of unseen rows contrast best.
+
+    1 / 0.07, where CLIP's starts, is far too sure of predictions from noisy data.
+    """
+    assert encoder.readout is not None
+    averaged = np.stack([left_out[rows].mean(0) for rows in training.rows_of])
+    outputs = torch.from_numpy(averaged).to(encoder.present.device)
+    text = encoder.readout.expand(outputs).text
+    scale = best_scale(training.features, text, encoder.calibration)
+    encoder.logit_scale.data.fill_(float(np.log(scale)))
+    print(f"temperature starts at 1/{scale:g}")
+
+
+def measure_floors(decoder: Decoder, validation: Trials) -> None:
+    """Set below which size deviations are no more scaled up, on averaged validation responses."""
+    with torch.no_grad():
+        own = [encoding.deviations for encoding in decoded(decoder, validation)]
+    parts = [torch.cat(values) for values in zip(*own, strict=True)]
+    decoder.calibration.measure_floors(Deviations(*parts))
 
 
 def train(
     encoder: SpatioTemporalEncoder,
     linear: LinearDecoder,
-    training: Trials,
-    validation: Trials,
+    material: Material,
     left_out: np.ndarray | None,
-    settings: AlignSettings,
     state_dir: Path,
 ) -> list[dict[str, float]]:
     """Tune the transformer in place and return the history.
@@ -157,6 +201,7 @@ def train(
     left_out : outputs of the linear path for every training row by fits that did not see it; None
         without a linear path. The linear path itself is not tuned.
     """
+    training, validation, settings = material.training, material.validation, material.settings
     device = next(encoder.parameters()).device
     objective = Objective(training.features, encoder.calibration, settings)
     rows_of = training.rows_of

@@ -2,7 +2,8 @@
 
 Takes encodings and the features of clips; returns losses. All cosines are between deviations from
 the training mean: in CLIP space every embedding shares a large mean, which says nothing about the
-clip.
+clip. The contrast between fMRI and CLIP goes in both directions (Radford et al. 2021; weights of Chen et
+al., MinD-Video, NeurIPS 2023), with several positives.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from torch.nn import functional
 
 from boldreel.align import identify
 from boldreel.align.data import Trials
-from boldreel.align.loss import contrast, regression
 from boldreel.align.settings import AlignSettings
 from boldreel.data.features import ClipFeatures
 from boldreel.models.decoder import Calibration, Decoder, Encoding
@@ -24,6 +24,31 @@ from boldreel.training.share import ALONE, Share
 
 # temperatures at which a validation contrast is computed; the best one counts
 SCALES = (2.0, 4.0, 6.0, 8.0, 11.0, 14.3, 20.0, 30.0)
+
+
+def contrast(
+    predicted: torch.Tensor, target: torch.Tensor, scale: torch.Tensor, groups: torch.Tensor
+) -> torch.Tensor:
+    """Symmetric InfoNCE with soft targets.
+
+    predicted, target : (n, D), unit norm; scale : exp of the logit scale; groups : int (n,), rows of
+    one group (a shot, a caption) are each other's right answers, in equal shares.
+    """
+    logits = scale * predicted @ target.T
+    same = (groups[:, None] == groups[None]).to(logits)
+    shares = same / same.sum(1, keepdim=True)
+    forward = functional.cross_entropy(logits, shares)
+    backward = functional.cross_entropy(logits.T, shares)
+    return (forward + backward) / 2
+
+
+def regression(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """1 - cosine between predicted and true deviations (n, ...) of condition tokens, mean over rows.
+
+    Half the squared error between both once scaled to unit size, as they are scaled before use.
+    """
+    cosine = functional.cosine_similarity(predicted.flatten(1), target.flatten(1), dim=1)
+    return (1 - cosine).mean()
 
 
 class Objective:

@@ -24,10 +24,8 @@ from boldreel.settings import read
 from boldreel.step import parser, run
 
 if TYPE_CHECKING:
-    import torch
-
     from boldreel.align.data import Trials
-    from boldreel.align.fit import Fitted
+    from boldreel.align.fit import Fitted, Material
     from boldreel.models.encoder import SpatioTemporalEncoder
 
 SPLITS = ("train", "validation")
@@ -62,30 +60,21 @@ def common_window(windows: list[Path]) -> int:
     return max(int(tables.read(path, "windows")["window"].max()) for path in windows)
 
 
-def member(
-    pool: Pool,
-    everything: Trials,
-    validation_segments: set[str],
-    used: np.ndarray,
-    settings: AlignSettings,
-    device: torch.device,
-) -> Fitted:
+def member(pool: Pool, material: Material) -> Fitted:
     """The pooled encoder for one of its subjects: the same weights, with the subject's positions, mean
     response and sizes of predictions; next to it the subject's own ridge."""
     import torch
 
-    from boldreel.align.assemble import measure_floors
-    from boldreel.align.data import training_and_validation
-    from boldreel.align.fit import Fitted, own_ridge
+    from boldreel.align.fit import Fitted, measure_floors, own_ridge
 
-    training, validation = training_and_validation(everything, validation_segments)
-    encoder = copy.deepcopy(pool.encoder).to(device)
+    used = material.used
+    encoder = copy.deepcopy(pool.encoder).to(material.device)
     with torch.no_grad():
         encoder.present.copy_(torch.tensor(used))
-        encoder.mean_window.copy_(torch.from_numpy(np.where(used, training.x.mean(0), 0)))
-    measure_floors(encoder, validation)
-    ridge = own_ridge(everything, training, validation, used, settings, device)
-    return Fitted(encoder, ridge, pool.history, [], {})
+        mean = np.where(used, material.training.x.mean(0), 0)
+        encoder.mean_window.copy_(torch.from_numpy(mean))
+    measure_floors(encoder, material.validation)
+    return Fitted(encoder, own_ridge(material), pool.history, [], {})
 
 
 def pooled_trials(
@@ -99,7 +88,7 @@ def pooled_trials(
 ) -> tuple[Trials, np.ndarray]:
     """Averaged training and validation trials of several subjects, and bool (V,), what any of them has.
 
-    Repeats are averaged: what noise brings to a ridge (see `linear`) subjects bring to each other, and
+    Repeats are averaged: what noise brings to a ridge (see `ridge`) subjects bring to each other, and
     rows stay few enough to solve for.
     """
     from boldreel.align import data
@@ -144,7 +133,7 @@ def main(argv: list[str] | None = None) -> None:
     import pandas as pd
 
     from boldreel.align.data import validation_segments
-    from boldreel.align.fit import fit
+    from boldreel.align.fit import Material, fit
     from boldreel.data.responses import series_files
     from boldreel.training import device, fingerprint, loop
 
@@ -176,7 +165,8 @@ def main(argv: list[str] | None = None) -> None:
     )
     with device.lease() as where:
         loop.set_threads()
-        made = fit(trials, held_out, used, args.pretrained, settings, state, where)
+        material = Material.of(trials, held_out, used, settings, where)
+        made = fit(material, args.pretrained, state)
         if made is None:
             return
     with atomic.folder(args.output) as aside:

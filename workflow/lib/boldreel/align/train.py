@@ -12,7 +12,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from boldreel.align.inputs import ask, trial_files
+from boldreel.align.inputs import ask, read_files, trial_files
 from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
 from boldreel.settings import read
@@ -35,8 +35,7 @@ def main(argv: list[str] | None = None) -> None:
 
     from boldreel.align import pool
     from boldreel.align.data import load_trials, used_positions, validation_segments
-    from boldreel.align.fit import Fitted, fit
-    from boldreel.data.responses import series_files
+    from boldreel.align.fit import Fitted, Material, fit
     from boldreel.training import device, fingerprint, loop
 
     used = used_positions(args.voxels, settings.voxels)
@@ -46,11 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     everything = load_trials(*trial_files(args), splits, window)
     held_out = validation_segments(args.windows)
     inputs = [
-        args.windows,
-        args.clips,
-        args.voxels,
-        *series_files(args.windows, args.series_dir, splits),
-        *args.features,
+        *read_files(args, splits),
         args.pretrained,
         *([] if args.pool is None else [args.pool]),
     ]
@@ -59,19 +54,12 @@ def main(argv: list[str] | None = None) -> None:
     )
     with device.lease() as where:
         loop.set_threads()
+        material = Material.of(everything, held_out, used, settings, where)
         if start is not None and args.subject in start.subjects:
-            made: Fitted | None = pool.member(start, everything, held_out, used, settings, where)
+            made: Fitted | None = pool.member(start, material)
         else:
-            made = fit(
-                everything,
-                held_out,
-                used,
-                args.pretrained,
-                settings,
-                state,
-                where,
-                None if start is None else start.encoder,
-            )
+            encoder = None if start is None else start.encoder
+            made = fit(material, args.pretrained, state, encoder)
         if made is None:
             return
     made.ridge.save_pretrained(args.output / "ridge")

@@ -338,6 +338,9 @@ def main(argv: list[str] | None = None) -> None:
     tables.write(args.output_scores, rows, "metrics")
     inputs = [*args.reconstruction, *args.upper_bound, *args.controls, args.clips, args.windows]
     inputs += folders
+    if neighbours is not None:
+        splits = ("train", "validation", "test")
+        inputs += responses.series_files(args.windows, args.series_dir, splits)
     targets = [args.output_clips, args.output_scores]
     if args.output_nearest and neighbours is not None:
         tables.write(args.output_nearest, neighbours, "nearest")

@@ -85,6 +85,7 @@ def load_targets(
 def train(
     model: JointModel,
     targets: Targets,
+    *,
     training: Responses,
     held_out: Responses,
     scheduler: Any,
@@ -224,7 +225,15 @@ def main(argv: list[str] | None = None) -> None:
     scheduler = diffusion.load_scheduler(folder, prediction_type=prediction)
     with lease() as device:
         history = train(
-            model, targets, training, held_out, scheduler, settings, state, device, artist
+            model,
+            targets,
+            training=training,
+            held_out=held_out,
+            scheduler=scheduler,
+            settings=settings,
+            state=state,
+            device=device,
+            artist=artist,
         )
         if Share.current().rank:
             return  # the first process writes

@@ -92,6 +92,7 @@ def train(
     network: VideoUNet,
     material: ClipMaterial,
     rows: tuple[list[int], list[int]],
+    *,
     scheduler: Any,
     negative: torch.Tensor,
     settings: GeneratorSettings,
@@ -198,7 +199,15 @@ def main(argv: list[str] | None = None) -> None:
     )
     with lease() as device:
         history = train(
-            network, material, rows, scheduler, negative, settings, state, device, artist
+            network,
+            material,
+            rows,
+            scheduler=scheduler,
+            negative=negative,
+            settings=settings,
+            state=state,
+            device=device,
+            artist=artist,
         )
         if Share.current().rank:
             return  # the first process draws and writes

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldreel.align.inputs import ask, trial_files
+from boldreel.align.inputs import ask, read_files, trial_files
 from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
 from boldreel.errors import UserError
@@ -93,8 +93,7 @@ def main(argv: list[str] | None = None) -> None:
     settings = read(AlignSettings, given, "align")
 
     from boldreel.align.data import load_trials, used_positions, validation_segments
-    from boldreel.align.fit import fit
-    from boldreel.data.responses import series_files
+    from boldreel.align.fit import Material, fit
     from boldreel.training import device, fingerprint, loop
 
     used = used_positions(args.voxels, settings.voxels)
@@ -105,14 +104,7 @@ def main(argv: list[str] | None = None) -> None:
     if shuffling:
         test, _ = shuffled(test, used, args.order_seed)
         everything, used = shuffled(everything, used, args.order_seed)
-    inputs = [
-        args.windows,
-        args.clips,
-        args.voxels,
-        *series_files(args.windows, args.series_dir, splits),
-        *args.features,
-        args.pretrained,
-    ]
+    inputs = [*read_files(args, splits), args.pretrained]
     state = fingerprint.state_folder(
         args.state,
         module="boldreel.probe.ablate",
@@ -122,13 +114,19 @@ def main(argv: list[str] | None = None) -> None:
     with device.lease() as where:
         loop.set_threads()
         held_out = validation_segments(args.windows)
-        made = fit(everything, held_out, used, args.pretrained, settings, state, where)
+        material = Material.of(everything, held_out, used, settings, where)
+        made = fit(material, args.pretrained, state)
     assert made is not None
     decoder = made.ridge if args.ablation == "ridge" else made.encoder
     table = earned(decoder.cpu(), test, args.subject, args.ablation, args.seed)
     tables.write(args.output, table, "ablation_clips")
     provenance.record(
-        args.output, inputs=inputs, config=asdict(settings), seed=args.seed, started=started
+        args.output,
+        # What was scored counts here, next to what was fitted on.
+        inputs=[*read_files(args, (*splits, "test")), args.pretrained],
+        config=asdict(settings),
+        seed=args.seed,
+        started=started,
     )
     means = table.groupby("metric")["value"].mean()
     print(

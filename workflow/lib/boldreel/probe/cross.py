@@ -17,7 +17,7 @@ import numpy as np
 
 from boldreel.data import provenance, tables
 from boldreel.data.features import load_features
-from boldreel.data.responses import load_responses
+from boldreel.data.responses import load_responses, series_files
 from boldreel.errors import UserError
 from boldreel.probe import significance
 from boldreel.probe.retrieve import clip_step, outcomes, predict
@@ -92,7 +92,10 @@ def main(argv: list[str] | None = None) -> None:
             )
         progress.update()
     tables.write(args.output, pd.DataFrame(rows), "metrics")
-    inputs = [*(folder / "model" for folder in args.align), *args.windows, args.clips]
+    inputs = [*(folder / "model" for folder in args.align), *args.windows]
+    for windows, folder in zip(args.windows, args.series_dir, strict=True):
+        inputs += series_files(windows, folder, "test")
+    inputs += [args.clips, *args.features]
     provenance.record(
         args.output, inputs=inputs, config=asdict(settings), seed=settings.seed, started=started
     )

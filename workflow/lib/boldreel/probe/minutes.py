@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boldreel.align.inputs import ask, trial_files
+from boldreel.align.inputs import ask, read_files, trial_files
 from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
 from boldreel.settings import read
@@ -85,7 +85,7 @@ def main(argv: list[str] | None = None) -> None:
         for rows in chosen:
             part = training.take(rows)
             length = minutes(part, args.clips)
-            linear, _, _ = fit_ridge(part, used, settings, where, encoder.readout)
+            linear, _ = fit_ridge(part, used, settings, where, encoder.readout)
             yield length, "pooled", encoder.on(linear)
             progress.update()
             yield length, "alone", fit_ridge(part, used, settings, where)[0]
@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
     tables.write(args.output, table, "minutes")
     provenance.record(
         args.output,
-        inputs=[args.pool, args.windows, args.voxels, args.clips, *args.features],
+        inputs=[args.pool, *read_files(args, ("train", "test"))],
         config=asdict(settings),
         seed=settings.seed,
         started=started,

@@ -26,6 +26,7 @@ from boldreel.probe.retrieve import (
     load_decoders,
     outcomes,
     predict,
+    read_files,
 )
 from boldreel.probe.settings import RetrievalSettings
 from boldreel.settings import read
@@ -109,7 +110,7 @@ def main(argv: list[str] | None = None) -> None:
     tables.write(args.output, table, "repeats")
     provenance.record(
         args.output,
-        inputs=[args.align / "model", args.align / "ridge", args.windows, args.clips],
+        inputs=read_files(args),
         config=asdict(settings),
         seed=settings.seed,
         started=started,

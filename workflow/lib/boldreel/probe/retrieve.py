@@ -21,7 +21,7 @@ import numpy as np
 from boldreel.align import identify
 from boldreel.data import arrays, atomic, provenance, tables
 from boldreel.data.features import ClipFeatures, load_features
-from boldreel.data.responses import Responses, load_responses, subject_of
+from boldreel.data.responses import Responses, load_responses, series_files, subject_of
 from boldreel.probe import significance
 from boldreel.probe.settings import RetrievalSettings
 from boldreel.settings import read
@@ -311,6 +311,13 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
     return found
 
 
+def read_files(args: argparse.Namespace) -> list[Path]:
+    """What such a step reads, for provenance: decoders, test responses, and features of clips."""
+    series = series_files(args.windows, args.series_dir, "test")
+    decoders = [args.align / "model", args.align / "ridge"]
+    return [*decoders, args.windows, *series, args.clips, *args.features]
+
+
 def load_decoders(align: Path) -> dict[str, Decoder]:
     """The subject's encoder, "model", and ridge regression, "ridge"."""
     from boldreel.models.decoder import LinearDecoder
@@ -355,7 +362,7 @@ def main(argv: list[str] | None = None) -> None:
     tables.write(args.output, table, "metrics")
     provenance.record(
         args.output,
-        inputs=[args.align / "model", args.align / "ridge", args.windows, args.clips],
+        inputs=read_files(args),
         config=asdict(settings),
         seed=settings.seed,
         started=started,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boldreel.align.inputs import ask
+from boldreel.align.inputs import ask, read_files
 from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
 from boldreel.errors import UserError
@@ -63,6 +63,7 @@ def main(argv: list[str] | None = None) -> None:
 
     from boldreel.align.data import load_trials, used_positions
     from boldreel.align.fit import fit_ridge
+    from boldreel.data.responses import series_files
     from boldreel.probe import retrieve
     from boldreel.training import loop
 
@@ -86,7 +87,7 @@ def main(argv: list[str] | None = None) -> None:
     progress = Progress(len(asked), "areas", unit="fits")
     rows: list[dict[str, Any]] = []
     for group, part, chosen, training, test in asked:
-        linear, _, _ = fit_ridge(training, chosen, settings, torch.device("cpu"))
+        linear, _ = fit_ridge(training, chosen, settings, torch.device("cpu"))
         found = retrieve.summaries(
             linear,
             test.averaged(),
@@ -99,8 +100,10 @@ def main(argv: list[str] | None = None) -> None:
         rows += [{**about, "positions": int(chosen.sum()), **score} for score in found]
         progress.update()
     tables.write(args.output, pd.DataFrame(rows), "rois")
-    known = [args.windows, args.voxels, args.clips, *args.features]
-    known += [path for path in (args.control_positions, args.control_series) if path]
+    known = read_files(args, ("train", "test"))
+    if args.control_series:
+        control = series_files(args.windows, args.control_series, ("train", "test"))
+        known += [args.control_positions, *control]
     provenance.record(
         args.output, inputs=known, config=asdict(settings), seed=settings.seed, started=started
     )

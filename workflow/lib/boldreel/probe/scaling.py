@@ -13,7 +13,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from boldreel.align.inputs import ask, trial_files
+from boldreel.align.inputs import ask, read_files, trial_files
 from boldreel.align.settings import AlignSettings
 from boldreel.data import provenance, tables
 from boldreel.probe.minutes import first_runs, minutes
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     progress = Progress(len(chosen), "data scaling", unit="fits")
     rows = []
     for part in map(training.take, chosen):
-        linear, _, _ = fit_ridge(part, used, settings, torch.device("cpu"))
+        linear, _ = fit_ridge(part, used, settings, torch.device("cpu"))
         length = minutes(part, args.clips)
         found = retrieve.summaries(
             linear, x, test.features, segments, retrieve.METRICS, settings.seed
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
     tables.write(args.output, pd.DataFrame(rows), "minutes")
     provenance.record(
         args.output,
-        inputs=[args.windows, args.voxels, args.clips, *args.features],
+        inputs=read_files(args, ("train", "test")),
         config=asdict(settings),
         seed=settings.seed,
         started=started,

@@ -76,6 +76,7 @@ def render(
     by_clip: pd.DataFrame,
     matching: pd.DataFrame,
     shown: media.Shown,
+    *,
     method: str,
     notes: Sequence[str],
     left_out: Mapping[str, str],

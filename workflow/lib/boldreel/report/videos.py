@@ -121,7 +121,15 @@ def main(argv: list[str] | None = None) -> None:
     shown = standalone.shown(test, by_clip, pairs.clip, seconds, settings.page_clips, seed)
     told = [note for note in notes if not note.startswith("Left out")]
     html, judged = standalone.render(
-        table, by_clip, how, shown, args.name, told, absent, seed, settings.level
+        table,
+        by_clip,
+        how,
+        shown,
+        method=args.name,
+        notes=told,
+        left_out=absent,
+        seed=seed,
+        level=settings.level,
     )
     files = {
         "metrics.tsv": (table, "metrics"),

@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -88,139 +89,207 @@ def fit(
         step_scheduler_with_optimizer=False,
     )
     share = Share.current()
-    raw = module
     module.to(accelerator.device)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
     model, optimizer, scheduler = accelerator.prepare(module, optimizer, scheduler)
-    average = _Average(raw, ema) if ema else None
-
     with State(state_dir, owner=share.rank == 0) as disk, _sigterm() as stop:
-        accelerator.wait_for_everyone()  # nobody reads a state that another training may be writing
-        epoch, step, history, best = 0, 0, [], math.inf
-        saved = disk.load("last")
+        run = _Run(
+            accelerator=accelerator,
+            share=share,
+            raw=module,
+            model=model,
+            optimizer=optimizer,
+            scheduler=scheduler,
+            average=_Average(module, ema) if ema else None,
+            disk=disk,
+            stop=stop,
+            loss_fn=loss_fn,
+            batches=batches,
+            steps_per_epoch=steps_per_epoch,
+            seed=seed,
+            validate=validate,
+            show=show,
+            monitor=monitor,
+            clip_norm=clip_norm,
+            what=what,
+            save_every=save_every,
+        )
+        if not run.resume(epochs):
+            run.judge({"epoch": 0})
+            run.save()
+        done = run.epoch * steps_per_epoch + run.step
+        progress = Progress(epochs * steps_per_epoch, what, done=done, quiet=share.rank > 0)
+        waiting = _Waiting()
+        model.train()
+        while run.epoch < epochs:
+            run.train_epoch(progress, waiting)
+        progress.close(waiting.seconds)
         accelerator.wait_for_everyone()
-        if saved is not None and (saved["epoch"], saved["step"]) > (epochs, 0):
+        run.keep_best()
+    module.eval()
+    return run.history
+
+
+@dataclass
+class _Run:
+    """A training under way: what it trains, with what, and how far it is.
+
+    raw : the module; model : the same as Accelerate runs it.
+    epoch, step : how many are done. best : lowest `monitor`. sums : of this epoch's numbers over steps.
+    """
+
+    accelerator: Any
+    share: Share
+    raw: nn.Module
+    model: nn.Module
+    optimizer: Any
+    scheduler: Any
+    average: _Average | None
+    disk: State
+    stop: threading.Event
+    loss_fn: Loss
+    batches: Batches
+    steps_per_epoch: int
+    seed: int
+    validate: Validate | None
+    show: Show | None
+    monitor: str
+    clip_norm: float | None
+    what: str
+    save_every: float
+    epoch: int = 0
+    step: int = 0
+    best: float = math.inf
+    history: list[dict[str, float]] = field(default_factory=list)
+    sums: dict[str, float] = field(default_factory=dict)
+    saved_at: float = field(default_factory=time.monotonic)
+
+    def resume(self, epochs: int) -> bool:
+        """Go on from the state on disk; whether there was one, of no more than so many epochs."""
+        self.accelerator.wait_for_everyone()  # nobody reads a state that another may be writing
+        saved = self.disk.load("last")
+        self.accelerator.wait_for_everyone()
+        if saved is None:
+            return False
+        if (saved["epoch"], saved["step"]) > (epochs, 0):
             print(
-                f"{what}: the state in {disk.folder} is of a longer training ({saved['epoch']} epochs; "
-                f"{epochs} are asked for): starting again",
+                f"{self.what}: the state in {self.disk.folder} is of a longer training "
+                f"({saved['epoch']} epochs; {epochs} are asked for): starting again",
                 file=sys.stderr,
                 flush=True,
             )
-            saved = None
-        if saved is not None:
-            raw.load_state_dict(saved["module"])
-            optimizer.load_state_dict(saved["optimizer"])
-            scheduler.load_state_dict(saved["scheduler"])
-            epoch, step, best = saved["epoch"], saved["step"], saved["best"]
-            history, sums = saved["history"], saved["sums"]
-            if average is not None:
-                average.load(saved["average"])
-            if accelerator.scaler is not None:
-                accelerator.scaler.load_state_dict(saved["scaler"])
-        else:
-            sums = {}
+            return False
+        self.raw.load_state_dict(saved["module"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.scheduler.load_state_dict(saved["scheduler"])
+        self.epoch, self.step, self.best = saved["epoch"], saved["step"], saved["best"]
+        self.history, self.sums = saved["history"], saved["sums"]
+        if self.average is not None:
+            self.average.load(saved["average"])
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(saved["scaler"])
+        return True
 
-        def save() -> None:
-            if share.rank == 0:
-                disk.save(
-                    "last",
-                    {
-                        "module": raw.state_dict(),
-                        "optimizer": optimizer.state_dict(),
-                        "scheduler": scheduler.state_dict(),
-                        "epoch": epoch,
-                        "step": step,
-                        "best": best,
-                        "history": history,
-                        "sums": sums,
-                        "average": average.shadow if average is not None else None,
-                        "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
-                    },
-                )
+    def save(self) -> None:
+        """Leave the state on disk, from which `resume` goes on."""
+        self.saved_at = time.monotonic()
+        if self.share.rank:
+            return
+        scaler = self.accelerator.scaler
+        self.disk.save(
+            "last",
+            {
+                "module": self.raw.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "scheduler": self.scheduler.state_dict(),
+                "epoch": self.epoch,
+                "step": self.step,
+                "best": self.best,
+                "history": self.history,
+                "sums": self.sums,
+                "average": self.average.shadow if self.average is not None else None,
+                "scaler": scaler.state_dict() if scaler else None,
+            },
+        )
 
-        def judge(row: dict[str, float]) -> float:
-            """Add the validation's numbers to `row`, keep the weights if they are the best yet."""
-            if validate is None:
-                return best
-            with _weights(raw, average), torch.no_grad():
-                raw.eval()
-                row.update({name: float(value) for name, value in validate(raw).items()})
-                if show is not None and share.rank == 0:
-                    show(raw, int(row["epoch"]))
-                raw.train()
-                if row[monitor] < best:
-                    if share.rank == 0:
-                        disk.save("best", {"module": raw.state_dict()})
-                    return row[monitor]
-            return best
+    def judge(self, row: dict[str, float]) -> None:
+        """Add a row to the history, with the validation's numbers, and keep the weights if they are the
+        best yet."""
+        self.history.append(row)
+        if self.validate is None:
+            return
+        with _weights(self.raw, self.average), torch.no_grad():
+            self.raw.eval()
+            row.update({name: float(value) for name, value in self.validate(self.raw).items()})
+            if self.show is not None and self.share.rank == 0:
+                self.show(self.raw, int(row["epoch"]))
+            self.raw.train()
+            if row[self.monitor] < self.best:
+                if self.share.rank == 0:
+                    self.disk.save("best", {"module": self.raw.state_dict()})
+                self.best = row[self.monitor]
 
-        if saved is None:
-            row: dict[str, float] = {"epoch": 0}
-            best = judge(row)
-            history.append(row)
-            save()
-
-        done = epoch * steps_per_epoch + step
-        progress = Progress(epochs * steps_per_epoch, what, done=done, quiet=share.rank > 0)
-        waiting = _Waiting()
-        last_save = time.monotonic()
-        model.train()
-        while epoch < epochs:
-            order = torch.Generator().manual_seed(step_seed(seed, epoch, -1))
-            stream = itertools.islice(batches(epoch, order), step, steps_per_epoch)
-            for batch in waiting.each(stream):
-                noise = torch.Generator().manual_seed(step_seed(seed, epoch, step))
-                torch.manual_seed(step_seed(seed, epoch, step))
-                optimizer.zero_grad(set_to_none=True)
-                loss, numbers = loss_fn(model, batch, noise)
-                names = ["loss", *numbers]
-                own = [float(loss.detach()), *map(float, numbers.values())]
-                # One process's signal stops all of them at the same step, one's NaN too.
-                *values, stopping = share.average([*own, float(stop.is_set())], loss.device)
-                if not math.isfinite(values[0]):
-                    # The step before may have broken the weights already: those are not saved.
-                    if all(bool(torch.isfinite(p).all()) for p in raw.parameters()):
-                        save()
-                    raise UserError(
-                        f"{what}: loss is {values[0]} at epoch {epoch}, step {step}; the last good "
-                        f"state is kept in {disk.folder}; lower the learning rate and run again"
-                    )
-                accelerator.backward(loss)
-                if clip_norm is not None:
-                    accelerator.clip_grad_norm_(model.parameters(), clip_norm)
-                optimizer.step()
-                scheduler.step()
-                if average is not None:
-                    average.update(raw)
-                step += 1
-                for name, value in zip(names, values, strict=True):
-                    sums[name] = sums.get(name, 0.0) + value
-                # Before anything is printed: the signal may have ended the reader of the log too.
-                if stopping or (share.processes == 1 and stop.is_set()):
-                    save()
-                    raise Stopped
-                progress.update(loss=sums["loss"] / step)
-                if time.monotonic() - last_save > save_every:
-                    save()
-                    last_save = time.monotonic()
-            row = {"epoch": epoch + 1, **{k: v / max(step, 1) for k, v in sums.items()}}
-            row["learning_rate"] = float(scheduler.get_last_lr()[0])
-            best = judge(row)
-            history.append(row)
-            epoch, step, sums = epoch + 1, 0, {}
-            save()
-            last_save = time.monotonic()
-            if stop.is_set() and share.processes == 1:  # several stop together, at the next step
-                raise Stopped
-        progress.close(waiting.seconds)
-        accelerator.wait_for_everyone()
-        kept = disk.load("best") if validate is not None else None
+    def keep_best(self) -> None:
+        """Leave the best weights in the module, or the average of the last ones without validation."""
+        kept = self.disk.load("best") if self.validate is not None else None
         if kept is not None:
-            raw.load_state_dict(kept["module"])
-        elif average is not None:
-            average.copy_to(raw)
-    raw.eval()
-    return history
+            self.raw.load_state_dict(kept["module"])
+        elif self.average is not None:
+            self.average.copy_to(self.raw)
+
+    def train_epoch(self, progress: Progress, waiting: _Waiting) -> None:
+        """The steps of an epoch that are left, its validation and its row of the history."""
+        order = torch.Generator().manual_seed(step_seed(self.seed, self.epoch, -1))
+        batches = self.batches(self.epoch, order)
+        stream = itertools.islice(batches, self.step, self.steps_per_epoch)
+        for batch in waiting.each(stream):
+            stopping = self.train_step(batch)
+            # Before anything is printed: the signal may have ended the reader of the log too.
+            if stopping or (self.share.processes == 1 and self.stop.is_set()):
+                self.save()
+                raise Stopped
+            progress.update(loss=self.sums["loss"] / self.step)
+            if time.monotonic() - self.saved_at > self.save_every:
+                self.save()
+        means = {name: total / max(self.step, 1) for name, total in self.sums.items()}
+        rate = float(self.scheduler.get_last_lr()[0])
+        self.judge({"epoch": self.epoch + 1, **means, "learning_rate": rate})
+        self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
+        self.save()
+        if self.stop.is_set() and self.share.processes == 1:
+            raise Stopped  # several stop together, at the next step
+
+    def train_step(self, batch: Any) -> bool:
+        """Train on a batch; whether any process was asked to stop."""
+        seed = step_seed(self.seed, self.epoch, self.step)
+        noise = torch.Generator().manual_seed(seed)
+        torch.manual_seed(seed)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, numbers = self.loss_fn(self.model, batch, noise)
+        names = ["loss", *numbers]
+        own = [float(loss.detach()), *map(float, numbers.values())]
+        # One process's signal stops all of them at the same step, one's NaN too.
+        asked = float(self.stop.is_set())
+        *values, stopping = self.share.average([*own, asked], loss.device)
+        if not math.isfinite(values[0]):
+            # The step before may have broken the weights already: those are not saved.
+            if all(bool(torch.isfinite(p).all()) for p in self.raw.parameters()):
+                self.save()
+            raise UserError(
+                f"{self.what}: loss is {values[0]} at epoch {self.epoch}, step {self.step}; the last "
+                f"good state is kept in {self.disk.folder}; lower the learning rate and run again"
+            )
+        self.accelerator.backward(loss)
+        if self.clip_norm is not None:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.clip_norm)
+        self.optimizer.step()
+        self.scheduler.step()
+        if self.average is not None:
+            self.average.update(self.raw)
+        self.step += 1
+        for name, value in zip(names, values, strict=True):
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        return bool(stopping)
 
 
 class _Waiting:

@@ -149,7 +149,8 @@ def main(argv: list[str] | None = None) -> None:
     started = time.time()
     settings = read(WindowsSettings, args.config, "windows")
     frames = []
-    for split in ("test", "train"):
+    splits = ("test", "train")
+    for split in splits:
         blocks = repeat_blocks(args.windows, args.series_dir, split)
         if not blocks:
             continue
@@ -178,7 +179,9 @@ def main(argv: list[str] | None = None) -> None:
         )
         frames = [pd.DataFrame(columns=list(TABLES["noise_ceiling"]))]
     tables.write(args.output, pd.concat(frames, ignore_index=True), "noise_ceiling")
-    provenance.record(args.output, inputs=[args.windows], config=asdict(settings), started=started)
+    series = responses.series_files(args.windows, args.series_dir, splits)
+    inputs = [args.windows, *series]
+    provenance.record(args.output, inputs=inputs, config=asdict(settings), started=started)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ interrupted run goes on from there. Two runs with different ``--only`` may go on
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,6 @@ from boldreel import step
 from boldreel.data import atomic
 from boldreel.insilico.base_models import (
     clip,
-    coded,
     corpus,
     folders,
     gates,
@@ -28,9 +29,38 @@ from boldreel.insilico.base_models import (
     vae,
     video_judge,
 )
-from boldreel.insilico.base_models.recipe import Recipe
 
 MODELS = ("vae", "clip", "image_classifier", "video_classifier", "unet")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Numbers of items and training steps; ``scaled`` gives a shortened version of everything."""
+
+    frames: int = 40_000
+    clips: int = 6_000
+    test_frames: int = 1_024
+    test_clips: int = 512
+    coded_frames: int = 3_000
+    coded_clips: int = 1_500
+    blobs: int = 6_000
+    coded_blobs: int = 1_500
+    vae_crop_steps: int = 1_500
+    vae_frame_steps: int = 1_200
+    vae_decoder_steps: int = 1_000
+    clip_steps: int = 1_000
+    clip_image_steps: int = 4_000
+    image_classifier_steps: int = 1_500
+    video_classifier_steps: int = 2_000
+    unet_frames: int = 40_000
+    unet_steps: int = 6_000
+    samples: int = 192
+
+    def scaled(self, factor: float) -> Recipe:
+        """All numbers times ``factor``, at least 4 each."""
+        return Recipe(
+            **{key: max(4, round(n * factor)) for key, n in dataclasses.asdict(self).items()}
+        )
 
 
 class Workshop:
@@ -95,7 +125,7 @@ class Workshop:
 
     def _train_image_classifier(self) -> Any:
         frames = self.corpus("frames", "train")
-        after = coded.coded_corpus(
+        after = vae.coded_corpus(
             self.vae(), frames, self.recipe.coded_frames, self.work / "coded_frames.npy"
         )
         blobs = corpus.build(
@@ -107,7 +137,7 @@ class Workshop:
             name="blobs",
             blobs=True,
         )
-        blobs_after = coded.coded_corpus(
+        blobs_after = vae.coded_corpus(
             self.vae(), blobs, self.recipe.coded_blobs, self.work / "coded_blobs.npy"
         )
         steps, seed = self.recipe.image_classifier_steps, self.seed + 301
@@ -122,7 +152,7 @@ class Workshop:
 
     def _train_video_classifier(self) -> Any:
         clips = self.corpus("clips", "train")
-        after = coded.coded_corpus(
+        after = vae.coded_corpus(
             self.vae(), clips, self.recipe.coded_clips, self.work / "coded_clips.npy"
         )
         steps = self.recipe.video_classifier_steps

@@ -16,9 +16,8 @@ import torch
 from torch.nn import functional
 
 from boldreel.data import atomic
-from boldreel.insilico.base_models.corpus import FACTORS, Corpus, to_tensor
+from boldreel.insilico.base_models.corpus import FACTORS, Corpus, paint, to_tensor
 from boldreel.insilico.base_models.fit import Schedule, fit
-from boldreel.insilico.base_models.recolour import paint
 from boldreel.insilico.world import FRAME_SIZE
 
 if TYPE_CHECKING:

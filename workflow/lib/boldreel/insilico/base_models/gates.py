@@ -14,9 +14,8 @@ import numpy as np
 import torch
 
 from boldreel.data import atomic
-from boldreel.insilico.base_models import clip, coded, judge, unet, vae, video_judge
+from boldreel.insilico.base_models import clip, judge, unet, vae, video_judge
 from boldreel.insilico.base_models.corpus import Corpus
-from boldreel.insilico.base_models.factored import factor_accuracy
 
 GUIDANCE = 3.0
 SAMPLE_STEPS = 25
@@ -114,11 +113,11 @@ def measure(
 
 def _frame_gates(gates: Gates, models: dict[str, Any], name: str, corpus: Corpus) -> None:
     raw = np.ascontiguousarray(corpus.frames[:, 0])
-    after = coded.code(models["vae"], corpus.frames)[:, 0]
+    after = vae.code(models["vae"], corpus.frames)[:, 0]
     gates.add(f"vae PSNR dB, {name} frames", float(vae.psnr(raw, after).mean()), PSNR_DB)
     for state, pictures in (("raw", raw), ("coded", after)):
         read = judge.read(models["judge"], pictures)
-        for key, value in factor_accuracy(read, corpus.labels, judge.KEYS).items():
+        for key, value in judge.factor_accuracy(read, corpus.labels, judge.KEYS).items():
             gates.add(f"image classifier {key}, {state} {name} frames", value, JUDGED)
     for key in clip.SEEN_IN_A_FRAME:
         found = clip.zero_shot(models["clip"], models["tokenizer"], corpus, key)
@@ -127,10 +126,10 @@ def _frame_gates(gates: Gates, models: dict[str, Any], name: str, corpus: Corpus
 
 
 def _clip_gates(gates: Gates, models: dict[str, Any], name: str, corpus: Corpus) -> None:
-    after = coded.code(models["vae"], corpus.frames)
+    after = vae.code(models["vae"], corpus.frames)
     for state, pictures in (("raw", corpus.frames), ("coded", after)):
         read = video_judge.read(models["video_judge"], pictures)
-        for key, value in factor_accuracy(read, corpus.labels, video_judge.KEYS).items():
+        for key, value in judge.factor_accuracy(read, corpus.labels, video_judge.KEYS).items():
             gates.add(f"video classifier {key}, {state} {name} clips", value, JUDGED)
 
 
@@ -139,7 +138,7 @@ def _sample_gates(
 ) -> None:
     labels = corpus.labels[:n_samples]
     pictures = sample_frames(models, corpus.captions()[:n_samples])
-    found = factor_accuracy(judge.read(models["judge"], pictures), labels, judge.KEYS)
+    found = judge.factor_accuracy(judge.read(models["judge"], pictures), labels, judge.KEYS)
     for key, value in found.items():
         # Combinations never seen are the generator's to fail: reported, not required.
         least = SAMPLED if name == "seen" and key != "background" else None

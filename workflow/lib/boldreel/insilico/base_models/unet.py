@@ -19,7 +19,7 @@ from boldreel.insilico.base_models import vae as autoencoder
 from boldreel.insilico.base_models.clip import draw_named, phrase, tokenize
 from boldreel.insilico.base_models.corpus import Corpus
 from boldreel.insilico.base_models.fit import Schedule, fit
-from boldreel.insilico.base_models.progress import Progress
+from boldreel.training.progress import Progress
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, UNet2DConditionModel
@@ -77,11 +77,11 @@ def create(text_width: int) -> UNet2DConditionModel:
 def latents_of(vae: AutoencoderKL, corpus: Corpus, path: Path) -> torch.Tensor:
     """Scaled latents (n, 8, 8, 8) of each item's first frame; kept in ``path``."""
     if not path.exists():
-        progress = Progress("latents", len(corpus))
+        progress = Progress(len(corpus), "latents", unit="frames")
         parts = []
         for start in range(0, len(corpus), 256):
             parts.append(autoencoder.encode(vae, corpus.frames[start : start + 256, 0]).numpy())
-            progress.update(min(start + 256, len(corpus)))
+            progress.update(len(parts[-1]))
         with atomic.file(path) as aside:
             np.save(aside, np.concatenate(parts))
     return torch.from_numpy(np.load(path))

@@ -17,6 +17,7 @@ from boldreel.data import atomic
 from boldreel.insilico.base_models.corpus import Corpus, to_tensor, to_uint8
 from boldreel.insilico.base_models.fit import Schedule, fit
 from boldreel.insilico.world import FRAME_SIZE
+from boldreel.training.progress import Progress
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
@@ -167,3 +168,24 @@ def psnr(frames: np.ndarray, coded: np.ndarray) -> np.ndarray:
     """Peak signal-to-noise ratio of each frame in dB; uint8 (n, height, width, 3) both."""
     error = (frames.astype(np.float64) - coded.astype(np.float64)) ** 2
     return 10 * np.log10(255**2 / error.mean(axis=(1, 2, 3)).clip(1e-9))
+
+
+def code(vae: AutoencoderKL, frames: np.ndarray) -> np.ndarray:
+    """Encode and decode uint8 (n, n_frames, 64, 64, 3); the same shape comes back."""
+    flat = np.ascontiguousarray(frames).reshape(-1, *frames.shape[2:])
+    return decode(vae, encode(vae, flat)).reshape(frames.shape)
+
+
+def coded_corpus(vae: AutoencoderKL, corpus: Corpus, n_items: int, path: Path) -> Corpus:
+    """The first ``n_items`` of a corpus after coding; the frames are kept in ``path``."""
+    n_items = min(n_items, len(corpus))
+    if not path.exists():
+        progress = Progress(n_items, f"coding {path.stem}", unit="items")
+        parts = []
+        for start in range(0, n_items, 64):
+            parts.append(code(vae, corpus.frames[start : min(start + 64, n_items)]))
+            progress.update(len(parts[-1]))
+        with atomic.file(path) as aside:
+            np.save(aside, np.concatenate(parts))
+    first = corpus.first(n_items)
+    return Corpus(np.load(path, mmap_mode="r"), first.masks, first.labels)

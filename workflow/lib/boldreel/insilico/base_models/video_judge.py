@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from boldreel.insilico.base_models.corpus import CLIP_FRAMES, Corpus
-from boldreel.insilico.base_models.factored import FactorHeads
+from boldreel.insilico.base_models.corpus import CLIP_FRAMES, Corpus, paint, recolour
 from boldreel.insilico.base_models.fit import Schedule, fit
-from boldreel.insilico.base_models.recolour import paint, recolour
+from boldreel.insilico.base_models.judge import FactorHeads
 from boldreel.insilico.labels import video_labels
 from boldreel.insilico.world import FRAME_SIZE
 

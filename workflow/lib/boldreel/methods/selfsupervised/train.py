@@ -48,6 +48,7 @@ _BATCH = 64  # clips at a time where no gradient is needed
 def train_encoder(
     encoder: VideoEncoder,
     clips: np.ndarray,
+    *,
     measured: np.ndarray,
     code: np.ndarray,
     reader: Reader,
@@ -113,6 +114,7 @@ def train_encoder(
 def train_decoder(
     decoder: Generator,
     cycle: Cycle,
+    *,
     paired: tuple[np.ndarray, np.ndarray],
     held_out: tuple[np.ndarray, np.ndarray],
     videos: unpaired.Clips,
@@ -256,13 +258,13 @@ def main(argv: list[str] | None = None) -> None:
         encoding = train_encoder(
             encoder,
             clips,
-            rows,
-            fitted.left_out,
-            reader,
-            validation,
-            settings,
-            state("encoder", ("epochs", "encoder_epochs")),
-            device,
+            measured=rows,
+            code=fitted.left_out,
+            reader=reader,
+            validation=validation,
+            settings=settings,
+            state=state("encoder", ("epochs", "encoder_epochs")),
+            device=device,
         )
         encoder.eval().requires_grad_(False)
         guessed = reader(encode(encoder, clips[validation], device).to(device)).cpu()
@@ -280,13 +282,13 @@ def main(argv: list[str] | None = None) -> None:
         decoding = train_decoder(
             decoder,
             cycle,
-            (fitted.left_out[~validation], clips[~validation]),
-            (fitted.left_out[validation], clips[validation]),
-            videos,
-            runs,
-            settings,
-            state("decoder", ("epochs",)),
-            device,
+            paired=(fitted.left_out[~validation], clips[~validation]),
+            held_out=(fitted.left_out[validation], clips[validation]),
+            videos=videos,
+            runs=runs,
+            settings=settings,
+            state=state("decoder", ("epochs",)),
+            device=device,
         )
     with atomic.folder(args.output) as aside:
         VideoDecoder(
