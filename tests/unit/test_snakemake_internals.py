@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import pytest
 from snakemake import benchmark
 from snakemake.path_modifier import PathModifier
 
@@ -51,17 +52,51 @@ def test_own_hooks_run_whether_they_stand_before_the_module_or_after_it():
     assert called == ["module", "after"]
 
 
-def test_a_snakemake_without_these_attributes_runs_all_the_same(monkeypatch):
+def test_without_an_interval_of_measuring_memory_none_is_set(monkeypatch):
     monkeypatch.delattr(benchmark, "BENCHMARK_INTERVAL_SHORT", raising=False)
     internals.measure_memory_seldom()
     assert not hasattr(benchmark, "BENCHMARK_INTERVAL_SHORT")
-    bare = SimpleNamespace(
-        local_exec=True,
-        scheduler=SimpleNamespace(),
-        modifier=SimpleNamespace(is_main_snakefile=lambda: False),
-    )
-    internals.lift_rate_limit(bare)
-    assert not vars(bare.scheduler)
-    internals.before_jobs_of_importer(bare, lambda: None)
-    assert internals.prefixed(bare, "results") == "results"
-    assert internals.is_main_process(bare)
+
+
+def test_without_a_rate_limit_none_is_lifted():
+    limited = SimpleNamespace(local_exec=True, scheduler=SimpleNamespace(job_rate_limiter="limit"))
+    internals.lift_rate_limit(limited)
+    assert limited.scheduler.job_rate_limiter is None
+    for bare in (
+        SimpleNamespace(local_exec=True, scheduler=SimpleNamespace()),
+        SimpleNamespace(local_exec=True),
+    ):
+        before = repr(bare)
+        internals.lift_rate_limit(bare)
+        assert repr(bare) == before
+    unknown = SimpleNamespace(scheduler=SimpleNamespace(job_rate_limiter="limit"))
+    internals.lift_rate_limit(unknown)
+    assert unknown.scheduler.job_rate_limiter == "limit"
+
+
+@pytest.mark.parametrize("missing", ["is_main_snakefile", "_onstart", "onstart", "modifier"])
+def test_without_what_hooks_need_they_stay_as_they_are(missing):
+    modifier = SimpleNamespace(is_main_snakefile=lambda: False)
+    workflow = SimpleNamespace(_onstart=print, onstart=print, modifier=modifier)
+    delattr(modifier if missing == "is_main_snakefile" else workflow, missing)
+    before = dict(vars(workflow))
+    internals.before_jobs_of_importer(workflow, lambda: None)
+    assert vars(workflow) == before
+
+
+def test_without_modifiers_of_paths_a_path_has_no_prefix():
+    replacing = SimpleNamespace(replace_prefix=lambda path: f"part/{path}")
+    assert internals.prefixed(
+        SimpleNamespace(modifier=SimpleNamespace(path_modifier=replacing)), "results"
+    ) == ("part/results")
+    for bare in (
+        SimpleNamespace(modifier=SimpleNamespace(path_modifier=SimpleNamespace())),
+        SimpleNamespace(modifier=SimpleNamespace()),
+        SimpleNamespace(),
+    ):
+        assert internals.prefixed(bare, "results") == "results"
+
+
+def test_a_process_of_a_snakemake_that_does_not_say_is_the_main_one():
+    assert internals.is_main_process(SimpleNamespace())
+    assert not internals.is_main_process(SimpleNamespace(is_main_process=False))
