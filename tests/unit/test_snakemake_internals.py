@@ -1,5 +1,6 @@
 """What goes past Snakemake's interface, and a Snakemake without it."""
 
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -50,6 +51,54 @@ def test_own_hooks_run_whether_they_stand_before_the_module_or_after_it():
     called.clear()
     workflow._onstart(None)
     assert called == ["module", "after"]
+
+
+class Remembering:
+    """An object of a bucket as the S3 plugin has it: whether it is a folder is asked once."""
+
+    def __init__(self, bucket, key):
+        self.bucket, self.key, self._is_dir = bucket, key, None
+
+    def is_dir(self):
+        if self._is_dir is None:
+            self._is_dir = any(name.startswith(f"{self.key}/") for name in self.bucket)
+        return self._is_dir
+
+    def exists(self):
+        return self.key in self.bucket or self.is_dir()
+
+
+def test_a_folder_that_another_process_stored_is_found(monkeypatch):
+    # a class of its own, since this one is changed
+    stored = type("StorageObject", (Remembering,), {"exists": Remembering.exists})
+    plugin = SimpleNamespace(StorageObject=stored)
+    monkeypatch.setitem(sys.modules, "snakemake_storage_plugin_s3", plugin)
+    bucket = set()
+    before = stored(bucket, "features")
+    assert not before.exists()
+    bucket.add("features/a.npy")
+    assert not before.exists(), "the plugin itself looks again: the change is not needed any more"
+    internals.look_again_for_folders()
+    changed = stored.exists
+    internals.look_again_for_folders()
+    assert stored.exists is changed, "changed twice"
+    bucket.clear()
+    folder, file = stored(bucket, "features"), stored(bucket, "clips.parquet")
+    assert not folder.exists() and not file.exists()
+    bucket |= {"features/a.npy", "clips.parquet"}
+    assert folder.exists() and folder.is_dir()
+    assert file.exists() and not file.is_dir()
+
+
+@pytest.mark.parametrize("plugin", [None, SimpleNamespace(), SimpleNamespace(StorageObject=int)])
+def test_without_the_plugin_or_its_class_no_folder_is_looked_for(monkeypatch, plugin):
+    if plugin is None:
+        monkeypatch.delitem(sys.modules, "snakemake_storage_plugin_s3", raising=False)
+    else:
+        monkeypatch.setitem(sys.modules, "snakemake_storage_plugin_s3", plugin)
+    before = dict(vars(plugin)) if plugin else None
+    internals.look_again_for_folders()
+    assert plugin is None or vars(plugin) == before
 
 
 def test_without_an_interval_of_measuring_memory_none_is_set(monkeypatch):

@@ -7,6 +7,8 @@ that the Snakefile accepts, and 9.27.1.
 
 from __future__ import annotations
 
+import functools
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -76,6 +78,27 @@ def lift_rate_limit(workflow: Any) -> None:
     scheduler = getattr(workflow, "scheduler", None)
     if getattr(workflow, "local_exec", False) and hasattr(scheduler, "job_rate_limiter"):
         scheduler.job_rate_limiter = None
+
+
+def look_again_for_folders() -> None:
+    """Let Snakemake's S3 plugin look again for a folder that was missing before.
+
+    The plugin (0.3.6) remembers that there was none, so that Snakemake would never see a folder that a job in
+    another process, such as a pod, has stored meanwhile.
+    """
+    stored = getattr(sys.modules.get("snakemake_storage_plugin_s3"), "StorageObject", None)
+    look = getattr(stored, "exists", None)
+    if look is None or hasattr(look, "__wrapped__"):
+        return
+
+    @functools.wraps(look)
+    def exists(self: Any) -> Any:
+        found = look(self)
+        if found is False and getattr(self, "_is_dir", None) is False:
+            self._is_dir = None
+        return found
+
+    stored.exists = exists
 
 
 def before_jobs_of_importer(workflow: Any, function: Callable[[], None]) -> None:
