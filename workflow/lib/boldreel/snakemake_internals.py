@@ -75,7 +75,7 @@ def lift_rate_limit(workflow: Any) -> None:
     Snakemake's limit starts a timer at each start and end of a job, which starts the next timer: after
     hundreds of jobs the timers use half a processor.
     """
-    scheduler = getattr(workflow, "scheduler", None)
+    scheduler: Any = getattr(workflow, "scheduler", None)
     if getattr(workflow, "local_exec", False) and hasattr(scheduler, "job_rate_limiter"):
         scheduler.job_rate_limiter = None
 
@@ -86,7 +86,7 @@ def look_again_for_folders() -> None:
     The plugin (0.3.6) remembers that there was none, so that Snakemake would never see a folder that a job in
     another process, such as a pod, has stored meanwhile.
     """
-    stored = getattr(sys.modules.get("snakemake_storage_plugin_s3"), "StorageObject", None)
+    stored: Any = getattr(sys.modules.get("snakemake_storage_plugin_s3"), "StorageObject", None)
     look = getattr(stored, "exists", None)
     if look is None or hasattr(look, "__wrapped__"):
         return
@@ -108,7 +108,7 @@ def before_jobs_of_importer(workflow: Any, function: Callable[[], None]) -> None
     Older versions (9.15) do not know the main Snakefile: they run the last `onstart` of all, a module's too,
     and nothing is changed.
     """
-    modifier = getattr(workflow, "modifier", None)
+    modifier: Any = getattr(workflow, "modifier", None)
     if not hasattr(modifier, "is_main_snakefile") or modifier.is_main_snakefile():
         return
     if not hasattr(workflow, "_onstart") or not hasattr(workflow, "onstart"):
