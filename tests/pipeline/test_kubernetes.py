@@ -12,14 +12,14 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from .pods import Cluster
-from .workflow import ROOT, Workspace, copy_of_repository
+from .remote import Remote, fetch, pins
+from .workflow import copy_of_repository
 
 pytestmark = pytest.mark.kubernetes
 PROFILE = ["--workflow-profile", "workflow/profiles/kubernetes"]
@@ -47,15 +47,10 @@ class Planned:
 
 
 @dataclass
-class Remote(Workspace):
-    """A workspace with plugins, and results in a folder that stands in for a bucket."""
+class Bucket(Remote):
+    """Results in a folder that stands in for a bucket."""
 
-    plugins: Path = Path()
     storage: Path = Path()
-    more: dict[str, str] = field(default_factory=dict)  # environment variables
-
-    def environment(self) -> dict[str, str]:
-        return super().environment() | {"PYTHONPATH": str(self.plugins)} | self.more
 
     @property
     def folder(self) -> list[str]:
@@ -67,18 +62,12 @@ class Remote(Workspace):
 @pytest.fixture(scope="module")
 def remote(tmp_path_factory):
     plugins = tmp_path_factory.mktemp("plugins")
-    words = ["install", "--quiet", "--no-deps", "--no-compile", "--target", str(plugins)]
-    words += ["--disable-pip-version-check", "-r", str(ROOT / "envs" / "kubernetes.lock")]
-    fetched = subprocess.run(
-        [sys.executable, "-m", "pip", *words, *FOLDER], capture_output=True, text=True, check=False
-    )
-    if fetched.returncode:
-        pytest.skip(f"the plugins cannot be fetched: {fetched.stderr.strip().splitlines()[-1]}")
+    fetch(plugins, *pins("kubernetes"), *FOLDER)
     made = copy_of_repository(tmp_path_factory.mktemp("kubernetes"))
     # pods get what git knows of
     subprocess.run("git init --quiet && git add --all", shell=True, cwd=made.root, check=True)
     storage = tmp_path_factory.mktemp("bucket")
-    return Remote(made.root, "tests/pipeline/tiny.yaml", plugins=plugins, storage=storage)
+    return Bucket(made.root, "tests/pipeline/tiny.yaml", plugins=plugins, storage=storage)
 
 
 @pytest.fixture(scope="module")

@@ -63,6 +63,16 @@ def test_environments_are_current():
     assert done.returncode == 0, done.stderr
 
 
+def test_results_in_s3_are_tested_with_the_plugin_of_the_profile():
+    pinned = []
+    for name in ("kubernetes", "storage"):
+        lines = (ROOT / "envs" / f"{name}.lock").read_text().splitlines()
+        pinned.append(dict(line.split("==") for line in lines if not line.startswith("#")))
+    both = pinned[0].keys() & pinned[1].keys()
+    assert {"snakemake-storage-plugin-s3", "boto3", "botocore"} <= both
+    assert [name for name in both if pinned[0][name] != pinned[1][name]] == []
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_rule_names_its_environment(stage):
     text = (ROOT / "workflow" / "rules" / f"{stage}.smk").read_text()

@@ -32,6 +32,7 @@ from boldreel.study.parameters import (
 from boldreel.study.study import METHOD, Study
 
 snakemake_internals.measure_memory_seldom()
+snakemake_internals.look_again_for_folders()
 # A plan of many subjects has millions of permanent objects. Python's default garbage collection of them takes
 # a tenth of the time.
 gc.set_threshold(200_000, 50, 100)

@@ -1,11 +1,14 @@
 """Everything that uses Snakemake's undocumented interface, in one place.
 
 Takes Snakemake's objects; changes them or returns flagged paths. With a version of Snakemake without one of
-these attributes the workflow still runs, only without this feature.
+these attributes the workflow still runs, only without this feature. Tried with Snakemake 9.15.0, the oldest
+that the Snakefile accepts, and 9.27.1.
 """
 
 from __future__ import annotations
 
+import functools
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -47,7 +50,8 @@ def as_it_lies(path: str) -> str:
 
 def prefixed(workflow: Any, path: str) -> str:
     """A path with the `prefix:` of the module being read, which its inputs and outputs get."""
-    replace = getattr(getattr(workflow.modifier, "path_modifier", None), "replace_prefix", None)
+    modifier = getattr(getattr(workflow, "modifier", None), "path_modifier", None)
+    replace = getattr(modifier, "replace_prefix", None)
     return path if replace is None else str(replace(path))
 
 
@@ -71,16 +75,43 @@ def lift_rate_limit(workflow: Any) -> None:
     Snakemake's limit starts a timer at each start and end of a job, which starts the next timer: after
     hundreds of jobs the timers use half a processor.
     """
-    if getattr(workflow, "local_exec", False) and hasattr(workflow.scheduler, "job_rate_limiter"):
-        workflow.scheduler.job_rate_limiter = None
+    scheduler: Any = getattr(workflow, "scheduler", None)
+    if getattr(workflow, "local_exec", False) and hasattr(scheduler, "job_rate_limiter"):
+        scheduler.job_rate_limiter = None
+
+
+def look_again_for_folders() -> None:
+    """Let Snakemake's S3 plugin look again for a folder that was missing before.
+
+    The plugin (0.3.6) remembers that there was none, so that Snakemake would never see a folder that a job in
+    another process, such as a pod, has stored meanwhile.
+    """
+    stored: Any = getattr(sys.modules.get("snakemake_storage_plugin_s3"), "StorageObject", None)
+    look = getattr(stored, "exists", None)
+    if look is None or hasattr(look, "__wrapped__"):
+        return
+
+    @functools.wraps(look)
+    def exists(self: Any) -> Any:
+        found = look(self)
+        if found is False and getattr(self, "_is_dir", None) is False:
+            self._is_dir = None
+        return found
+
+    stored.exists = exists
 
 
 def before_jobs_of_importer(workflow: Any, function: Callable[[], None]) -> None:
     """Call a function before the first job of a workflow that uses this one as a module.
 
     Snakemake runs the `onstart` of the main Snakefile alone. It may stand before the module or after it.
+    Older versions (9.15) do not know the main Snakefile: they run the last `onstart` of all, a module's too,
+    and nothing is changed.
     """
-    if workflow.modifier.is_main_snakefile() or not hasattr(workflow, "_onstart"):
+    modifier: Any = getattr(workflow, "modifier", None)
+    if not hasattr(modifier, "is_main_snakefile") or modifier.is_main_snakefile():
+        return
+    if not hasattr(workflow, "_onstart") or not hasattr(workflow, "onstart"):
         return
     register = workflow.onstart
 
