@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.fixtures_cifti import write_dense
+from tests.fixtures_presentations import row
 
 from boldreel.bold import adopt
 from boldreel.data import bids, bold_runs, derivatives, nifti
@@ -193,30 +194,24 @@ def test_raw_images_that_were_not_fetched(fmriprep, tmp_path):
     assert not bids.has_bold(raw, "01")
 
 
-def events(path: Path, duration: float, movie: str = "a.mp4") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"onset\tduration\tstim_file\n0.0\t{duration}\t{movie}\n")
-    return path
-
-
-def test_events_are_checked_without_raw_bold(fmriprep, tmp_path):
+def test_what_was_shown_is_checked_without_raw_bold(fmriprep, tmp_path):
     """Shared derivatives often come with events and without raw images."""
-    func = tmp_path / "raw/sub-01"
-    paths = [
-        events(func / f"ses-{s}/func/sub-01_ses-{s}_task-movie_events.tsv", 12.0) for s in "ab"
-    ]
     runs = adopt.find(fmriprep, "01")
-    with pytest.raises(UserError, match=r"row 2: movie a.mp4 is not among"):
-        adopt.check_shown(runs, {("movie", 1): paths[0]}, [])
-    events(paths[1], 99.0)
+    shown = [row(0.0, 12.0, "a.mp4")._replace(origin="ses-b_events.tsv: row 2")]
+    adopt.check_shown(runs, {"task-movie_run-1": shown}, None)
+    (tmp_path / "stimuli").mkdir()
+    with pytest.raises(UserError, match=r"movie a.mp4 was shown but is missing"):
+        adopt.check_shown(runs, {"task-movie_run-1": shown}, tmp_path / "stimuli")
+    late = [shown[0]._replace(duration=99.0)]
     with pytest.raises(UserError, match=r"ses-b.*row 2 ends at 99 s, the run after 12 s"):
-        adopt.check_shown(runs, {("movie", 2): paths[1]}, [])
+        adopt.check_shown(runs, {"task-movie_run-2": late}, None)
 
 
 def test_events_belong_to_their_own_session(fmriprep, tmp_path):
     """Only the second session has events: they are the second run's, not the first one's."""
     path = tmp_path / "raw/sub-01/ses-b/func/sub-01_ses-b_task-movie_events.tsv"
-    events(path, 12.0)
+    path.parent.mkdir(parents=True)
+    path.write_text("onset\tduration\tstim_file\n0\t12\ta.mp4\n")
     found = derivatives.find(fmriprep, "01")
     known = bids.find_events(tmp_path / "raw", "01")
     assert [known.get(run.key) for run in found] == [None, path]

@@ -12,7 +12,7 @@ import pytest
 from tests.fixtures_cc2017 import write_run
 
 from boldreel.bold import adopt, cc2017
-from boldreel.data import bids, derivatives, event_files
+from boldreel.data import bids, derivatives
 from boldreel.errors import UserError
 from boldreel.windows import clock
 
@@ -51,7 +51,7 @@ def test_the_authors_crop_holds_a_lag_of_four_seconds(archive, tmp_path, segment
     run = adopt.measure(next(run for run in runs if run.segment == segment))
     clips = pd.DataFrame({"movie": segment, "start": 2.0 * np.arange(240), "duration": 2.0})
     path = bids.find_events(tmp_path / "out/bids", "01")[segment, "", 1]
-    shown = clock.clip_onsets(clips, event_files.read(path))
+    shown = clock.clip_onsets(clips, shown_by(path))
     assert shown.rows.tolist() == list(range(240))
     first = clock.first_volumes(shown.onsets, 4.0, run.t_r, run.start_time)
     np.testing.assert_array_equal(first, dropped + np.arange(240))

@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from tests.fixtures_presentations import row, shown_run, write_table
 from tests.fixtures_settings import words
 
 from boldreel.bold import check, content
-from boldreel.data import nifti
+from boldreel.data import nifti, presentations, video
 from boldreel.errors import UserError
 
 COUNT, T_R = 30, 2.0
@@ -24,7 +25,6 @@ def write(folder, seed=0, dtype=np.int16, stem=STEM, ending="nii"):
     path = folder / f"{stem}_bold.{ending}"
     nifti.save(path, data, np.diag([4.0, 4, 4, 1]), t_r=T_R)
     amend(path)
-    events(path, 0.0, COUNT * T_R)
     return path
 
 
@@ -34,26 +34,29 @@ def amend(path, **changes):
     sidecar.write_text(json.dumps(about | changes))
 
 
-def events(path, onset, duration):
-    table = events_of(path)
-    row = f"{onset}\t{duration}\tmovie\ttrain01.mp4\t0\n"
-    table.write_text("onset\tduration\ttrial_type\tstim_file\tstim_onset\n" + row)
+SHOWN = row(0.0, COUNT * T_R, "train01.mp4")._replace(origin="events.tsv: row 2")
 
 
-def events_of(path):
-    return path.with_name(path.name.split("_bold")[0] + "_events.tsv")
+def films(**durations):
+    """The duration of a film by its name, as `check.durations` reads it from files."""
+    return lambda name: durations[name.removesuffix(".mp4")]
 
 
-def refused(path, message, **options):
+def check_run(path, shown=(SHOWN,), **more):
+    return check.check_run(path, shown=shown, **more)
+
+
+def refused(path, message, shown=(SHOWN,), where=None, **options):
     with pytest.raises(UserError, match=message) as caught:
-        check.check_run(path, events=events_of(path), **options)
+        check_run(path, shown, **options)
     assert "\n" not in str(caught.value)
-    assert str(path.parent) in str(caught.value)
+    assert (where or str(path.parent)) in str(caught.value)
 
 
 def test_a_good_run_passes(bold):
-    check.check_run(bold, events=events_of(bold))
-    check.check_run(bold, events=events_of(bold), movies={"train01.mp4": COUNT * T_R})
+    assert check_run(bold) == []
+    assert check_run(bold, duration_of=films(train01=COUNT * T_R)) == []
+    assert check_run(bold, ()) == [], "rest"
 
 
 def test_truncated(bold):
@@ -63,7 +66,7 @@ def test_truncated(bold):
 
 def test_truncated_compressed(tmp_path):
     path = write(tmp_path, ending="nii.gz")
-    check.check_run(path)
+    check_run(path)
     path.write_bytes(path.read_bytes()[:-2000])
     refused(path, "truncated|damaged")
 
@@ -93,16 +96,23 @@ def test_slice_timing_of_the_wrong_length_or_unit(bold):
     refused(bold, "SliceEncodingDirection is q")
 
 
-def test_events_past_the_end(bold):
-    events(bold, 10.0, COUNT * T_R)
-    with pytest.raises(UserError, match="row 2 ends at 70 s, the run after 60 s") as caught:
-        check.check_run(bold, events=events_of(bold))
-    assert "_events.tsv" in str(caught.value)
+def test_shown_past_the_end(bold):
+    late = SHOWN._replace(onset=10.0)
+    where = "events.tsv: row 2"
+    refused(bold, "row 2 ends at 70 s, the run after 60 s", (late,), where)
 
 
-def test_movie_missing_or_too_short(bold):
-    refused(bold, "movie train01.mp4 is not among", movies={"other.mp4": 100.0})
-    refused(bold, "the movie lasts 30 s", movies={"train01.mp4": 30.0})
+def test_movie_missing_or_too_short(bold, tmp_path):
+    (tmp_path / "stimuli").mkdir()
+    missing = check.durations(tmp_path / "stimuli")
+    refused(bold, "train01.mp4 was shown but is missing", duration_of=missing)
+    short = films(train01=30.0)
+    refused(bold, "the movie lasts 30 s", where="events.tsv: row 2", duration_of=short)
+
+
+def test_durations_of_movies_are_read_from_their_files(tmp_path):
+    video.write_mp4(tmp_path / "train01.mp4", np.zeros((24, 16, 16, 3), np.uint8), 8.0)
+    assert check.durations(tmp_path)("train01.mp4") == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize(
@@ -116,32 +126,33 @@ def test_movie_missing_or_too_short(bold):
     ],
 )
 def test_a_film_that_may_have_been_played_faster(bold, capsys, film, shown, speed):
-    table = events_of(bold)
-    row = f"0\t{shown}\ttrain01.mp4"
-    table.write_text(f"onset\tduration\tstim_file\n{row}\n")
-    doubts = check.check_run(bold, events=table, movies={"train01.mp4": film})
+    given = SHOWN._replace(duration=shown)
+    doubts = check_run(bold, (given,), duration_of=films(train01=film))
     assert len(doubts) == (speed is not None)
     if speed:
         assert f"played at {speed} of its speed" in doubts[0] and "column speed" in doubts[0]
-        check.tell({doubts[0]: table})
-        assert capsys.readouterr().err == f"warning: {table}: {doubts[0]}\n"
-        table.write_text(f"onset\tduration\tstim_file\tspeed\n{row}\t{film / shown}\n")
-        assert not check.check_run(bold, events=table, movies={"train01.mp4": film})
+        check.tell({doubts[0]: "run"})
+        assert capsys.readouterr().err == f"warning: run: {doubts[0]}\n"
+        stated = given._replace(speed=film / shown)
+        assert not check_run(bold, (stated,), duration_of=films(train01=film))
 
 
 def test_a_film_that_was_played_slower(bold):
-    refused(bold, r"the movie lasts 57\.6 s.*write speed 0\.9600", movies={"train01.mp4": 57.6})
+    message = r"the movie lasts 57\.6 s.*write speed 0\.9600"
+    refused(bold, message, where="events.tsv: row 2", duration_of=films(train01=57.6))
 
 
 def test_parts_that_do_not_say_which(bold):
     """Two rows of a film longer than they are: from its beginning, or one after the other?"""
-    table = events_of(bold)
-    table.write_text("onset\tduration\tstim_file\n0\t20\ttrain01.mp4\n30\t20\ttrain01.mp4\n")
-    refused(bold, "rows 2 and 3 show parts of train01.mp4", movies={"train01.mp4": 40.0})
-    check.check_run(bold, events=table, movies={"train01.mp4": 20.5})
-    rows = "0\t20\ttrain01.mp4\t0\n30\t20\ttrain01.mp4\t0\n"
-    table.write_text(f"onset\tduration\tstim_file\tstim_onset\n{rows}")
-    check.check_run(bold, events=table, movies={"train01.mp4": 40.0})
+    two = tuple(
+        row(onset, 20.0, "train01.mp4")._replace(part_known=False, origin=f"events.tsv: row {line}")
+        for line, onset in ((2, 0.0), (3, 30.0))
+    )
+    message = "row 2 and row 3 show parts of train01.mp4"
+    refused(bold, message, two, "events.tsv", duration_of=films(train01=40.0))
+    check_run(bold, two, duration_of=films(train01=20.5))
+    known = tuple(one._replace(part_known=True) for one in two)
+    check_run(bold, known, duration_of=films(train01=40.0))
 
 
 def test_too_few_volumes(bold):
@@ -190,13 +201,33 @@ def test_runs_that_differ_in_one_value_are_two(tmp_path):
 
 
 def test_step_lists_what_it_checked(bold, tmp_path, capsys):
-    """Events of a localizer, whose rows name no movie, are nothing to the check."""
+    """A localizer, which shows no movie, is checked as well."""
     other = write(tmp_path, seed=1, stem="sub-01_task-localizer")
-    events_of(other).write_text("onset\tduration\ttrial_type\n0\t2\tface\n")
-    arguments = ["--config", words("bold"), "--shown", str(bold)]
-    arguments += ["--events", str(events_of(bold)), "--others", str(other)]
-    check.main([*arguments, "--output", str(tmp_path / "checked.json")])
+    table = write_table(tmp_path / "presentations.tsv", {"task-train01_run-1": [SHOWN]})
+    labels = ["task-train01_run-1", "task-localizer_run-1"]
+    arguments = ["--config", words("bold"), "--bold", str(bold), str(other), "--labels", *labels]
+    arguments += ["--presentations", str(table), "--output", str(tmp_path / "checked.json")]
+    check.main(arguments)
     assert json.loads((tmp_path / "checked.json").read_text()) == [bold.name, other.name]
     assert "2 runs checked" in capsys.readouterr().out
-    with pytest.raises(UserError, match="1 runs with --shown, 0 files with --events"):
-        check.main(["--config", words("bold"), "--shown", str(bold)])
+    write_table(table, {"task-train01_run-1": [SHOWN._replace(onset=30.0)]})
+    with pytest.raises(UserError, match="row 2 ends at 90 s, the run after 60 s"):
+        check.main(arguments)
+
+
+def test_stretches_are_checked_against_their_functional_run(bold, tmp_path):
+    """Two stretches of one run: both belong to the file that is checked."""
+    table = tmp_path / "presentations.tsv"
+    halves = [
+        shown_run(
+            f"task-train01part{k + 1}_run-1",
+            [row(30.0 * k, 30.0 + 10 * k, "train01.mp4", 30.0 * k)],
+            file="task-train01_run-1",
+        )
+        for k in (0, 1)
+    ]
+    presentations.write(table, "01", halves)
+    assert len(check.rows_by_file(table)["task-train01_run-1"]) == 2
+    arguments = ["--bold", str(bold), "--labels", "task-train01_run-1", "--config", words("bold")]
+    with pytest.raises(UserError, match="row 3 ends at 70 s, the run after 60 s"):
+        check.main([*arguments, "--presentations", str(table)])

@@ -135,7 +135,7 @@ def test_tasks_that_nobody_needs_are_left_out(place):
     raw = place / "raw/sub-01/func"
     volume(raw / "sub-01_task-localizer_bold.nii.gz")
     fmriprep_only = ["--bold", str(raw / f"{STEM}_bold.nii.gz"), "--labels", "task-movie_run-1"]
-    run(place, "fmriprep-docker", *fmriprep_only, "--tasks", "movie")
+    run(place, "fmriprep-docker", *fmriprep_only, "--filter", '{"task": ["movie"]}')
     mounted = "state/fmriprep/bids_filter.json"
     assert any(mounted in word for word in calls(place)[-1])
     assert json.loads((place / mounted).read_text()) == {"bold": {"task": ["movie"]}}

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.fixtures_presentations import shown_by
 
 from boldreel.data import event_files
 from boldreel.errors import UserError
@@ -13,13 +14,17 @@ EVENTS = "onset\tduration\ttrial_type\tstim_file\tstim_onset\n4\t20.5\tmovie\tse
 def test_events(tmp_path: Path) -> None:
     path = tmp_path / "e_events.tsv"
     path.write_text(EVENTS + "30\tn/a\tbutton\tn/a\tn/a\n")
-    events = event_files.read(path)
-    assert events["onset"].tolist() == [4.0, 30.0]
-    assert events["movie"].tolist() == ["seg1", None]
-    assert events["stim_onset"].tolist() == [10.0, 0.0]
+    assert event_files.columns(path) == EVENTS.splitlines()[0].split("\t")
+    (first, cells), (second, button) = event_files.rows(path)
+    assert (first, second) == (2, 3)
+    assert cells["onset"] == "4" and button["duration"] == button["stim_file"] == ""
+    (shown,) = shown_by(path)
+    assert (shown.onset, shown.duration, shown.stimulus_onset) == (4.0, 20.5, 10.0)
+    assert (shown.stimulus, shown.movie, shown.part_known) == ("seg1.mp4", "seg1", True)
     path.write_text("onset\tduration\tstim_file\n-2\t20\tfolder/seg1.mp4\n")
-    events = event_files.read(path)
-    assert (events["onset"][0], events["stim_onset"][0], events["movie"][0]) == (-2, 0, "seg1")
+    (shown,) = shown_by(path)
+    assert (shown.onset, shown.stimulus_onset, shown.movie) == (-2, 0, "seg1")
+    assert not shown.part_known
 
 
 @pytest.mark.parametrize(
@@ -28,8 +33,9 @@ def test_events(tmp_path: Path) -> None:
         ("onset\tduration\n1\t2\n", "no column stim_file"),
         ("onset\tduration\tstim_file\n1\t2\ta.mp4\nx\t2\ta.mp4\n", "row 3: onset is x"),
         ("onset\tduration\tstim_file\n1\tn/a\ta.mp4\n", "row 2: duration is n/a"),
+        ("onset\tduration\tstim_file\nn/a\t1\ta.mp4\n", "row 2: onset is n/a"),
         ("onset\tduration\tstim_file\n1\t-2\ta.mp4\n", "row 2: duration is -2"),
-        ("onset\tduration\tstim_file\n1\t2\ta.mp4\n", "row 2: stim_file a.mp4 is not in"),
+        ("onset\tduration\tstim_file\n1\tinf\ta.mp4\n", "row 2: duration is inf"),
         ("", "not a tab-separated table"),
     ],
 )
@@ -37,7 +43,7 @@ def test_bad_events(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "e_events.tsv"
     path.write_text(content)
     with pytest.raises(UserError, match=message) as caught:
-        event_files.read(path, tmp_path / "stimuli")
+        shown_by(path)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -56,57 +62,39 @@ def test_bad_events(tmp_path: Path, content: str, message: str) -> None:
     ],
 )
 def test_tables_as_others_write_them(tmp_path: Path, content: str) -> None:
-    """Plan and steps read the same: one film, from 2 s on, for 40 s."""
+    """One film, from 2 s on, for 40 s."""
     path = tmp_path / "e_events.tsv"
     path.write_text(content, encoding="utf-8", newline="")
-    assert event_files.stim_files(path) == ["m1.mp4"]
-    events = event_files.read(path)
-    (shown,) = events[events["stim_file"].notna()].itertuples()
+    (shown,) = shown_by(path)
     assert (shown.onset, shown.duration, shown.movie) == (2.0, 40.0, "m1")
 
 
 def test_rows_of_more_cells_than_columns(tmp_path: Path) -> None:
     path = tmp_path / "e_events.tsv"
     path.write_text("onset\tduration\tstim_file\n2.0\t40.0\tm1.mp4\tx\n")
-    for read in (event_files.read, event_files.stim_files):
-        with pytest.raises(UserError, match="row 2 has 4 cells, the first line names 3"):
-            read(path)
+    with pytest.raises(UserError, match="row 2 has 4 cells, the first line names 3"):
+        list(event_files.rows(path))
 
 
 def test_missing_events(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such events file"):
-        event_files.read(tmp_path / "e_events.tsv")
+    for read in (event_files.columns, lambda path: list(event_files.rows(path))):
+        with pytest.raises(UserError, match="no such events file"):
+            read(tmp_path / "e_events.tsv")
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("onset\tduration\tstim_file\n0\t2\tb.mp4\n2\t2\tn/a\n4\t2\ta.mp4\n6\t2\tb.mp4\n", 2),
-        ("onset\tduration\tstim_file\n0\t2\tn/a\n", 0),
-    ],
-)
-def test_stim_files_are_those_of_the_whole_reading(tmp_path, text, expected):
+def test_rows_that_name_no_movie_show_nothing(tmp_path: Path) -> None:
     path = tmp_path / "sub-01_task-a_events.tsv"
-    path.write_text(text)
-    assert event_files.stim_files(path) == list(
-        event_files.read(path)["stim_file"].dropna().unique()
-    )
-    assert len(event_files.stim_files(path)) == expected
+    head = "onset\tduration\tstim_file\n"
+    path.write_text(head + "0\t2\tb.mp4\n2\t2\tn/a\n4\t2\ta.mp4\n6\t2\tb.mp4\n")
+    assert [one.stimulus for one in shown_by(path)] == ["b.mp4", "a.mp4", "b.mp4"]
+    path.write_text(head + "0\t2\tn/a\n")
+    assert shown_by(path) == []
 
 
-def test_stim_files_say_what_is_wrong(tmp_path):
+def test_two_hundred_thousand_events(tmp_path: Path) -> None:
+    """All of them are read, and none is joined with another film's."""
     path = tmp_path / "sub-01_task-a_events.tsv"
-    with pytest.raises(UserError, match="no such events file"):
-        event_files.stim_files(path)
-    path.write_text("onset\tduration\n0\t2\n")
-    with pytest.raises(UserError, match="no column stim_file"):
-        event_files.stim_files(path)
-
-
-def test_a_million_events(tmp_path: Path) -> None:
-    """Read as quickly as they can be, and all of them."""
-    path = tmp_path / "events.tsv"
     with path.open("w") as lines:
         lines.write("onset\tduration\tstim_file\n")
-        lines.writelines(f"{k}\t1\t{k % 3}.mp4\n" for k in range(1_000_000))
-    assert sorted(set(event_files.stim_files(path))) == ["0.mp4", "1.mp4", "2.mp4"]
+        lines.writelines(f"{k}\t1\t{k % 3}.mp4\n" for k in range(200_000))
+    assert len(shown_by(path)) == 200_000

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures_presentations import shown_by
 from tests.unit.windows.test_clock import clips_of
 
-from boldreel.data import event_files, presentations
+from boldreel.data import presentations
+from boldreel.data.presentations import Presentation
 from boldreel.errors import UserError
 from boldreel.windows import clock
 
@@ -29,15 +30,15 @@ def rows(length: float, onset: float = 2.0, speed: float = 1.0) -> str:
 
 
 def clips(path: Path) -> clock.Shown:
-    return clock.clip_onsets(clips_of("m", 22, 2.0), event_files.read(path))
+    return clock.clip_onsets(clips_of("m", 22, 2.0), shown_by(path))
 
 
 @pytest.mark.parametrize("length", [3.0, 1.9, 0.5, 0.04, 1 / 30])
 def test_rows_of_shots_and_frames_lose_no_clip(tmp_path, length):
     path = tmp_path / "sub-01_task-m_events.tsv"
     path.write_text(rows(length))
-    (only,) = event_files.read(path).itertuples()
-    assert (only.onset, only.stim_onset, only.row) == (2.0, 0.0, 2)
+    (only,) = shown_by(path)
+    assert (only.onset, only.stimulus_onset, only.origin) == (2.0, 0.0, f"{path}: row 2")
     assert only.duration == pytest.approx(LENGTH, abs=2e-3)
     np.testing.assert_allclose(clips(path).onsets, 2.0 + 2 * np.arange(22), atol=1e-6)
 
@@ -49,14 +50,11 @@ def test_what_is_shown_between_goes_on(tmp_path):
         "onset\tduration\tstim_file\tstim_onset\n"
         "4\t4\tm.mp4\t4\n0\t4\tm.mp4\t0\n3\t0\tn/a\tn/a\n8\t4\tother.mp4\t8\n12\t4\tm.mp4\t0\n"
     )
-    events = event_files.read(path)
-    shown = events[events["stim_file"].notna()]
-    assert shown[["onset", "duration", "stim_onset"]].to_numpy().tolist() == [
-        [0, 8, 0],
-        [8, 4, 8],
-        [12, 4, 0],
+    assert [(one.onset, one.duration, one.stimulus_onset) for one in shown_by(path)] == [
+        (0, 8, 0),
+        (8, 4, 8),
+        (12, 4, 0),
     ]
-    assert len(events) == 4
 
 
 def test_dropped_pictures_and_jitter_lose_no_clip(tmp_path):
@@ -86,17 +84,17 @@ def test_rows_that_show_the_same_at_the_same_time_are_one(tmp_path, extra):
     np.testing.assert_allclose(clips(path).onsets, 2.0 * np.arange(20))
 
 
-def joined_naively(table: pd.DataFrame) -> list[tuple[float, float, float]]:
+def joined_naively(rows: list[Presentation]) -> list[tuple[float, float, float]]:
     """The same, row by row."""
     out: list[list[float]] = []
-    for row in table.itertuples():
+    for row in rows:
         if out:
             onset, duration, begin = out[-1]
             touches = abs(row.onset - onset - duration) < 0.02
-            if touches and abs(row.stim_onset - begin - duration) < 0.02:
+            if touches and abs(row.stimulus_onset - begin - duration) < 0.02:
                 out[-1][1] = row.onset + row.duration - onset
                 continue
-        out.append([row.onset, row.duration, row.stim_onset])
+        out.append([row.onset, row.duration, row.stimulus_onset])
     return [(a, b, c) for a, b, c in out]
 
 
@@ -110,14 +108,13 @@ def test_against_a_loop(steps):
         onset, begin = onset + pause, begin + jump
         made.append((onset, duration, begin))
         onset, begin = onset + duration, begin + duration
-    table = pd.DataFrame(made, columns=["onset", "duration", "stim_onset"], dtype=float)
-    about = table.assign(stim_file="m.mp4", speed=1.0, row=np.arange(len(table)) + 2)
+    rows = [Presentation(onset, duration, "m.mp4", begin) for onset, duration, begin in made]
     try:
-        found = presentations.join(about, Path("events.tsv"))
+        found = presentations.join(rows)
     except UserError:  # jumps as even as if the film were played faster: not what this is about
         return
-    columns = ["onset", "duration", "stim_onset"]
-    np.testing.assert_allclose(found[columns].to_numpy(), joined_naively(table) or np.empty((0, 3)))
+    times = [(one.onset, one.duration, one.stimulus_onset) for one in found]
+    assert times == joined_naively(rows)
 
 
 @pytest.mark.parametrize("speed", [25 / 24, 24 / 25, 1.02])
@@ -128,7 +125,7 @@ def test_another_speed_than_the_file_has(tmp_path, speed, length):
     text = rows(length, speed=speed)
     path.write_text(text)
     with pytest.raises(UserError, match=r"drift by .* column speed") as error:
-        event_files.read(path)
+        shown_by(path)
     assert f"the film, {speed:.4f}" in str(error.value) and "\n" not in str(error.value)
     first, *lines = text.splitlines()
     stated = [f"{first}\tspeed", *(f"{line}\t{speed:.6f}" for line in lines)]
@@ -151,7 +148,7 @@ def test_parts_of_a_film_are_no_other_speed(tmp_path, begins):
     path = tmp_path / "events.tsv"
     lines = [f"{10 * k}\t10\tm.mp4\t{begin}" for k, begin in enumerate(begins)]
     path.write_text("\n".join(["onset\tduration\tstim_file\tstim_onset", *lines]))
-    assert len(event_files.read(path)) >= 1
+    assert len(shown_by(path)) >= 1
 
 
 def test_parts_that_skip_evenly_are_told_from_another_speed_by_stating_it(tmp_path):
@@ -160,10 +157,10 @@ def test_parts_that_skip_evenly_are_told_from_another_speed_by_stating_it(tmp_pa
     lines = [f"{5 * k}\t5\tm.mp4\t{6 * k}" for k in range(6)]
     path.write_text("\n".join(["onset\tduration\tstim_file\tstim_onset", *lines]))
     with pytest.raises(UserError, match="into a column speed"):
-        event_files.read(path)
+        shown_by(path)
     stated = [f"{line}\t1" for line in lines]
     path.write_text("\n".join(["onset\tduration\tstim_file\tstim_onset\tspeed", *stated]))
-    assert len(event_files.read(path)) == 6
+    assert len(shown_by(path)) == 6
 
 
 @pytest.mark.parametrize("speed", ["0", "-1", "fast"])
@@ -171,4 +168,4 @@ def test_impossible_speeds(tmp_path, speed):
     path = tmp_path / "events.tsv"
     path.write_text(f"onset\tduration\tstim_file\tspeed\n0\t10\tm.mp4\t{speed}\n")
     with pytest.raises(UserError, match=f"row 2: speed is {speed}; expected seconds of film"):
-        event_files.read(path)
+        shown_by(path)

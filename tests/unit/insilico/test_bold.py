@@ -5,8 +5,9 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from tests.fixtures_presentations import shown_by
 
-from boldreel.data import bids, event_files, nifti
+from boldreel.data import bids, nifti
 from boldreel.errors import UserError
 from boldreel.insilico import anatomy, bold, encoding, features, head, response
 from boldreel.insilico.subject import Subject
@@ -110,8 +111,8 @@ def test_a_run_on_disk(cfg, subject, drives, tmp_path):
     assert sidecar["TaskName"] == "test01"
     assert len(sidecar["SliceTiming"]) == image.shape[2]
     assert max(sidecar["SliceTiming"]) < 2.0
-    events = event_files.read(runs[0].events)
-    assert events[["onset", "duration", "stim_file"]].values.tolist() == [[0, 20, "test01.mp4"]]
+    (shown,) = shown_by(runs[0].events)
+    assert (shown.onset, shown.duration, shown.stimulus) == (0, 20, "test01.mp4")
     motion = json.loads((truth / "task-test01_run-1.json").read_text())["motion"]
     assert np.array(motion["t1w_to_scanner"]).shape == (10, 4, 4)
     relative = head.relative(np.array(motion["t1w_to_scanner"]), np.array(motion["centre"]))

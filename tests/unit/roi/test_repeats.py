@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
+from tests.fixtures_presentations import row as presented
 
 from boldreel.roi import repeats
 
@@ -11,10 +11,8 @@ COUNT, T_R = 100, 2.0
 
 
 def shown(*rows, count=COUNT, t_r=T_R, start_time=1.0):
-    """A run whose events are (onset, duration, film or None, stim_onset[, speed])."""
-    names = ["onset", "duration", "movie", "stim_onset", "speed"]
-    events = pd.DataFrame([(*row, 1.0)[:5] for row in rows], columns=names)
-    return repeats.shown(events, count, t_r, start_time)
+    """A run whose presentations are (onset, duration, film, stimulus_onset[, speed])."""
+    return repeats.shown([presented(*row) for row in rows], count, t_r, start_time)
 
 
 def numbers(*runs):
@@ -64,5 +62,5 @@ def test_only_the_stretch_that_overlaps_is_kept():
 
 
 def test_rest_is_no_film():
-    rest = shown((0.0, 200.0, None, 0.0))
+    rest = shown()
     assert numbers(rest, rest) == []

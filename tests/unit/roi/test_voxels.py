@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.fixtures_presentations import row, write_table
 from tests.fixtures_settings import settings as chosen
 from tests.fixtures_settings import words
 
@@ -119,19 +120,17 @@ def test_nothing_reliable_and_another_atlas_are_refused(frame):
 
 
 def step(folder, positions, given, shown):
-    """The table that the step leaves, of runs whose events show (film, stim_onset) from 0 s on."""
-    paths, events = [], []
+    """The table that the step leaves, of runs that show (film, stimulus_onset) from 0 s on."""
+    paths, table = [], {}
     for (values, meta), (film, since) in zip(given, shown, strict=True):
         path = folder / f"{meta['run']}.npy"
         arrays.save(path, values.astype("f4"), kind="series", t_r=2.0, start_time=1.0, **meta)
         paths.append(str(path))
-        table = folder / f"sub-01_{meta['run']}_events.tsv"
-        table.write_text(
-            f"onset\tduration\tstim_file\tstim_onset\n0\t{2 * COUNT}\t{film}\t{since}\n"
-        )
-        events.append(str(table))
+        table[meta["run"]] = [row(0, 2 * COUNT, film, since, split="train")]
+    presentations = write_table(folder / "presentations.tsv", table)
     output = folder / "voxels.parquet"
-    arguments = ["--positions", str(positions), "--series", *paths, "--events", *events]
+    arguments = ["--positions", str(positions), "--series", *paths]
+    arguments += ["--presentations", str(presentations)]
     voxels.main([*arguments, "--output", str(output), "--config", words("roi")])
     return tables.read(output, "voxels")
 

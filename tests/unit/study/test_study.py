@@ -21,11 +21,11 @@ def test_the_demo_is_simulated():
     assert len(demo.runs_of("01", "test")) == 2 * 10 and len(demo.runs_of("01", "train")) == 5 * 2
     assert demo.counted() == {"train": 30, "validation": 6, "test": 60}
     first = demo.runs_of("01", "test")[0]
-    assert first == Run(
-        "test01", 1, "results/demo/bids/sub-01/func/sub-01_task-test01_run-1_bold.nii"
-    )
-    assert first.label == "task-test01_run-1"
-    assert demo.events("01", "test")[first].endswith("sub-01_task-test01_run-1_events.tsv")
+    bold = "results/demo/bids/sub-01/func/sub-01_task-test01_run-1_bold.nii"
+    assert first == Run("test01", 1, bold, ("test",), ("test01", 1))
+    assert first.label == "task-test01_run-1" and first.whole == first
+    assert len(demo.events("01")) == 2 * 10 + 5 * 2 + 2
+    assert bold.replace("_bold.nii", "_events.tsv") in demo.events("01")
     assert list(demo.movies("validation")) == ["train06"]
     assert [demo.other_of(subject) for subject in demo.subjects] == ["02", "01", "01"]
 
@@ -76,7 +76,7 @@ def test_movies_and_annotations_lie_where_events_say(tree):
     assert found.annotations() == [str(tree / "stimuli" / "probe.tsv")]
     assert found.annotations(["film1"]) == []
     (tree / "stimuli" / "film1.mp4").unlink()
-    with pytest.raises(UserError, match=r"movie film1\.mp4 is named by the events"):
+    with pytest.raises(UserError, match=r"movie film1\.mp4 was shown but is missing"):
         study(tree).movies("train")
 
 

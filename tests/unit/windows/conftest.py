@@ -9,31 +9,38 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tests.fixtures_presentations import row, write_table
 
 from boldreel.data import arrays, tables
+from boldreel.data.presentations import Presentation
 from boldreel.windows import response
 
-SEGMENTS = {"train": ["train*"], "validation": ["train4"], "test": ["test*"]}
 CLIP = 2.0
 
 
 @dataclass
 class Study:
-    """Files of one subject, and the truth."""
+    """Files of one subject, and the truth. shown : what each run showed, by label."""
 
     root: Path
     peak: float
     series: list[str] = field(default_factory=list)
-    events: list[str] = field(default_factory=list)
+    shown: dict[str, list[Presentation]] = field(default_factory=dict)
     features: list[str] = field(default_factory=list)
 
     @property
     def clips(self) -> str:
         return str(self.root / "clips.parquet")
 
+    @property
+    def presentations(self) -> str:
+        """The table of what the runs showed, written as `shown` says now."""
+        return str(write_table(self.root / "presentations.tsv", self.shown))
+
     def sweep(self, out: Path, *more: str) -> list[str]:
         return [
-            *("--subject", "01", "--series", *self.series, "--events", *self.events),
+            *("--subject", "01", "--series", *self.series),
+            *("--presentations", self.presentations),
             *("--voxels", str(self.root / "voxels.parquet"), "--clips", self.clips),
             *("--features", *self.features, "--output-table", str(out / "sweep.tsv")),
             *("--output-choice", str(out / "choice.json"), *more),
@@ -120,12 +127,7 @@ def write_study(
             meta = {"run": run, "segment": movie, "repeat": repeat}
             arrays.save(path, values, kind="series", t_r=t_r, start_time=start_time, **meta)
             study.series.append(str(path))
-            events = root / "func" / f"sub-01_{run}_events.tsv"
-            events.parent.mkdir(exist_ok=True)
-            events.write_text(
-                f"onset\tduration\tstim_file\tstim_onset\n0\t{clips * duration}\t{movie}.mp4\t0\n"
-            )
-            study.events.append(str(events))
+            study.shown[run] = [row(0.0, clips * duration, f"{movie}.mp4")]
     tables.write(root / "clips.parquet", pd.DataFrame(rows), "clips")
     tables.write(root / "voxels.parquet", _voxels(positions), "voxels")
     return study

@@ -10,8 +10,6 @@ import pandas as pd
 from boldreel.data import arrays, tables
 from boldreel.windows import audit, build
 
-SEGMENTS = {"train": ["train*"], "validation": ["train4"], "test": ["test*"]}
-
 
 def test_step(make_study: Callable, tmp_path: Path) -> None:
     study = make_study(clips=20, positions=16)
@@ -34,8 +32,8 @@ def test_step(make_study: Callable, tmp_path: Path) -> None:
     (out / "choice.json").write_text(json.dumps({"lag": 4.0, "window": 2}))
     build.main(
         ["--choice", str(out / "choice.json"), "--series", *study.series]
-        + ["--events", *study.events, "--clips", study.clips]
-        + ["--output", str(out / "windows.parquet"), "--config", json.dumps({"segments": SEGMENTS})]
+        + ["--presentations", study.presentations, "--clips", study.clips]
+        + ["--output", str(out / "windows.parquet")]
     )
     audit.main(
         ["--clips", study.clips, "--windows", str(out / "windows.parquet")]

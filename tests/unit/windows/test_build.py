@@ -6,22 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.fixtures_presentations import row
 
-from boldreel.data import arrays, tables
+from boldreel.data import arrays, presentations, tables
 from boldreel.data.responses import load_responses
 from boldreel.errors import UserError
-from boldreel.windows import build
-
-SEGMENTS = {"train": ["train*"], "validation": ["train4"], "test": ["test*"]}
+from boldreel.windows import build, runs
 
 
 def run(study, out: Path, lag: float, window: int, **config) -> None:  # type: ignore[no-untyped-def]
     out.mkdir(exist_ok=True)
     (out / "choice.json").write_text(json.dumps({"lag": lag, "window": window}))
-    cfg = json.dumps({"segments": SEGMENTS} | config)
+    cfg = json.dumps(config)
     build.main(
         ["--choice", str(out / "choice.json"), "--clips", study.clips, "--config", cfg]
-        + ["--series", *study.series, "--events", *study.events]
+        + ["--series", *study.series, "--presentations", study.presentations]
         + ["--output", str(out / "windows.parquet")]
     )
 
@@ -74,45 +73,62 @@ def test_responses_follow(study, tmp_path: Path) -> None:  # type: ignore[no-unt
     assert "train1-0087" not in found.clips
 
 
-def test_events_of_two_sessions_with_the_same_run_index(
-    make_study: Callable, tmp_path: Path
-) -> None:
-    """Events go with the series that they are given with, whatever their names."""
-    study = make_study(clips=15, positions=16)
-    run(study, tmp_path / "out", 6.0, 2)
-    expected = tables.read(tmp_path / "out" / "windows.parquet", "windows")
-    for place, name in enumerate(study.events):
-        session = name.replace("sub-01_", f"sub-01_ses-{'b' if 'run-2' in name else 'a'}_")
-        study.events[place] = session.replace("_run-2", "_run-1")
-        Path(name).rename(study.events[place])
-    run(study, tmp_path / "out", 6.0, 2)
-    assert tables.read(tmp_path / "out" / "windows.parquet", "windows").equals(expected)
-
-
 def test_a_movie_in_two_splits_is_refused(make_study: Callable, tmp_path: Path) -> None:
     study = make_study(clips=10, positions=16)
-    for name in study.events:
-        if "task-test1" in name:
-            Path(name).write_text("onset\tduration\tstim_file\n0\t20\ttrain2.mp4\n")
+    for label in study.shown:
+        if "task-test1" in label:
+            study.shown[label] = [row(0, 20, "train2.mp4")]
     with pytest.raises(UserError, match=r"train2-0000 is shown in test1 \(test\) and in train2"):
         run(study, tmp_path / "out", 4.0, 1)
 
 
-def test_events_of_two_sessions_go_with_their_series(make_study: Callable, tmp_path: Path) -> None:
-    """A run's number counts through sessions; the names of its events state that of the session."""
+def test_each_run_has_its_own_onsets(make_study: Callable, tmp_path: Path) -> None:
+    """Repeats of one segment, one of which shows the film 4 s later."""
     study = make_study(clips=10, positions=16)
-    place = study.series.index(next(name for name in study.series if "train1_run-2" in name))
-    events = Path(study.events[place])
-    own = events.with_name("sub-01_ses-b_task-train1_run-1_events.tsv")
-    own.write_text("onset\tduration\tstim_file\n4\t20\ttrain1.mp4\n")
-    study.events[place] = str(own)
+    study.shown["task-train1_run-2"] = [row(4, 20, "train1.mp4")]
     run(study, tmp_path / "out", 4.0, 1)
     table = tables.read(tmp_path / "out" / "windows.parquet", "windows")
     first = table[table["clip"] == "train1-0000"].set_index("repeat")["first_volume"]
     assert first[2] - first[1] == 2, "4 s later, at a TR of 2 s"
-    study.events[place] = next(name for name in study.events if "train2" in name)
-    with pytest.raises(UserError, match="is of another task"):
-        run(study, tmp_path / "out", 4.0, 1)
+
+
+def test_a_run_that_shows_two_splits_gives_windows_of_both(
+    make_study: Callable, tmp_path: Path
+) -> None:
+    study = make_study(clips=10, positions=16)
+    label = "task-train2_run-1"
+    study.shown.pop("task-train2_run-2")
+    study.series = [name for name in study.series if "train2_run-2" not in name]
+    study.shown[label] = [
+        row(0, 8, "train2.mp4", 0, split="train"),
+        row(8, 12, "train2.mp4", 8, split="test"),
+    ]
+    run(study, tmp_path / "out", 4.0, 1)
+    table = tables.read(tmp_path / "out" / "windows.parquet", "windows")
+    own = table[table["run"] == label].set_index("clip")["split"].to_dict()
+    assert own == {f"train2-{k:04d}": "train" if k < 4 else "test" for k in range(len(own))}
+    assert len(own) == 8, "the response to the last two clips is past the run's end"
+
+
+def test_excluded_runs_and_rows_without_a_split_have_no_windows(
+    make_study: Callable, tmp_path: Path
+) -> None:
+    study = make_study(clips=10, positions=16)
+    table = Path(study.presentations)
+    kept = presentations.read(table)
+    changed = [
+        one._replace(excluded="asleep")
+        if one.label == "task-train1_run-2"
+        else one._replace(rows=(one.rows[0]._replace(split=""),))
+        if one.label == "task-train2_run-1"
+        else one
+        for one in kept
+    ]
+    presentations.write(table, "01", changed)
+    clips = tables.read(study.clips, "clips")
+    shown = runs.load_runs([Path(name) for name in study.series], table, clips)
+    missing = {one.label for one in kept} - {one.label for one in shown}
+    assert missing == {"task-train1_run-2", "task-train2_run-1"}
 
 
 def test_errors(make_study: Callable, tmp_path: Path) -> None:
@@ -121,13 +137,16 @@ def test_errors(make_study: Callable, tmp_path: Path) -> None:
         run(study, tmp_path / "out", 400.0, 1)
     with pytest.raises(UserError, match="window is 0 volumes"):
         run(study, tmp_path / "out", 4.0, 0)
-    with pytest.raises(UserError, match="segments is None"):
-        run(study, tmp_path / "out", 4.0, 1, segments=None)
-    Path(study.events[0]).write_text("onset\tduration\tstim_file\n0\t20\tunknown.mp4\n")
-    with pytest.raises(UserError, match="shows unknown, but no whole clip"):
+    (first, rows), *_ = study.shown.items()
+    study.shown[first] = [row(0, 20, "unknown.mp4")]
+    with pytest.raises(UserError, match=r"shows unknown\.mp4, but no whole clip"):
         run(study, tmp_path / "out", 4.0, 1)
-    Path(study.events[0]).write_text("onset\tduration\tstim_file\n0\t20\tn/a\n")
-    with pytest.raises(UserError, match="stim_file is n/a in every row"):
+    study.shown.pop(first)
+    with pytest.raises(UserError, match=f"has no run {first}; make the table again"):
+        run(study, tmp_path / "out", 4.0, 1)
+    study.shown[first] = rows
+    study.series.append(study.series[0])
+    with pytest.raises(UserError, match="the same run as .*; give each run once"):
         run(study, tmp_path / "out", 4.0, 1)
     with pytest.raises(UserError, match=r"none\.json: not found"):
         build.read_choice(tmp_path / "none.json")

@@ -10,8 +10,6 @@ import pytest
 from boldreel.data import arrays, tables
 from boldreel.windows import build, ceiling
 
-SEGMENTS = {"train": ["train*"], "validation": ["train4"], "test": ["test*"]}
-
 
 def blocks(
     share: np.ndarray, repeats: list[int], samples: int = 240, seed: int = 0, smooth: float = 0.0
@@ -76,9 +74,8 @@ def test_step(study, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "choice.json").write_text(json.dumps({"lag": 6.0, "window": 2}))
     build.main(
         ["--choice", str(tmp_path / "choice.json"), "--series", *study.series]
-        + ["--events", *study.events, "--clips", study.clips]
+        + ["--presentations", study.presentations, "--clips", study.clips]
         + ["--output", str(tmp_path / "windows.parquet")]
-        + ["--config", json.dumps({"segments": SEGMENTS})]
     )
     out = tmp_path / "noise_ceiling.parquet"
     arguments = ["--windows", str(tmp_path / "windows.parquet"), "--output", str(out)]
@@ -94,13 +91,11 @@ def test_step(study, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
 
 def test_nothing_shown_twice(study, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
     series = [name for name in study.series if "run-1" in name]
-    events = [name for name in study.events if "run-1" in name]
     (tmp_path / "choice.json").write_text(json.dumps({"lag": 6.0, "window": 2}))
     build.main(
         ["--choice", str(tmp_path / "choice.json"), "--series", *series]
-        + ["--events", *events, "--clips", study.clips]
+        + ["--presentations", study.presentations, "--clips", study.clips]
         + ["--output", str(tmp_path / "windows.parquet")]
-        + ["--config", json.dumps({"segments": SEGMENTS})]
     )
     ceiling.main(
         ["--windows", str(tmp_path / "windows.parquet")]

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures_presentations import row
 
 from boldreel.windows import clock
 
@@ -20,11 +21,6 @@ def clips_of(movie: str, number: int, duration: float) -> pd.DataFrame:
     )
 
 
-def event(onset: float, duration: float, movie: str, stim_onset: float = 0.0) -> dict:
-    place = {"movie": movie, "stim_onset": stim_onset, "speed": 1.0}
-    return {"onset": onset, "duration": duration, **place}
-
-
 @pytest.mark.parametrize("start_time", [0.0, 1.0])
 @pytest.mark.parametrize(("volumes", "begins", "dropped"), [(246, 0.0, 2), (245, 2.0, 1)])
 def test_cc2017(volumes: int, begins: float, dropped: int, start_time: float) -> None:
@@ -34,7 +30,7 @@ def test_cc2017(volumes: int, begins: float, dropped: int, start_time: float) ->
     volumes are timed by their beginning or, after slice-time correction, by their middle.
     """
     clips = clips_of("seg1", 240, 2.0)
-    shown = clock.clip_onsets(clips, pd.DataFrame([event(-begins, 480.0, "seg1")]))
+    shown = clock.clip_onsets(clips, [row(-begins, 480.0, "seg1.mp4")])
     first = clock.first_volumes(shown.onsets, 4.0, 2.0, start_time)
     kept = np.arange(volumes)[dropped:-4]
     assert len(kept) == 240
@@ -50,15 +46,12 @@ def test_ties_go_to_the_later_volume() -> None:
 
 def test_gaps_parts_and_repeats() -> None:
     """A movie interrupted by a pause, its first part again, and another movie that is not known."""
-    events = pd.DataFrame(
-        [
-            event(6, 4, "m", 0),
-            event(20, 5, "m", 5),
-            event(40, 4, "m", 0),
-            event(50, 4, "other"),
-            {"onset": 60, "duration": 1, "movie": None, "stim_onset": 0},
-        ]
-    )
+    events = [
+        row(6, 4, "m.mp4", 0),
+        row(20, 5, "m.mp4", 5),
+        row(40, 4, "m.mp4", 0),
+        row(50, 4, "other.mp4"),
+    ]
     shown = clock.clip_onsets(clips_of("m", 5, 2.0), events)
     # Clip 2 (4 to 6 s) is never shown whole; clips 3 and 4 come 1 and 3 s into the second part.
     assert shown.rows.tolist() == [0, 1, 3, 4, 0, 1]
@@ -66,10 +59,7 @@ def test_gaps_parts_and_repeats() -> None:
 
 
 def test_nothing_shown() -> None:
-    nothing = pd.DataFrame(
-        {"onset": [1.0], "duration": [1.0], "movie": [None], "stim_onset": [0.0]}
-    )
-    assert not len(clock.clip_onsets(clips_of("m", 2, 2.0), nothing).rows)
+    assert not len(clock.clip_onsets(clips_of("m", 2, 2.0), []).rows)
 
 
 @settings(max_examples=150)
@@ -94,8 +84,11 @@ def test_any_timing(
     """Whatever TR, clip length, start and pause: the nearest volume, as a plain search finds it."""
     clips = clips_of("m", 8, clip_duration)
     half = 4 * clip_duration
-    events = [event(begins, half, "m", 0.0), event(begins + half + gap, half, "m", half)]
-    shown = clock.clip_onsets(clips, pd.DataFrame(events))
+    shown_rows = [
+        row(begins, half, "m.mp4", 0.0),
+        row(begins + half + gap, half, "m.mp4", half),
+    ]
+    shown = clock.clip_onsets(clips, shown_rows)
     expected = [begins + k * clip_duration + (gap if k >= 4 else 0) for k in range(8)]
     assert shown.rows.tolist() == list(range(8))
     np.testing.assert_allclose(shown.onsets, expected, atol=1e-9)

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tests.fixtures_presentations import row, shown_run
 from tests.fixtures_settings import settings
 
-from boldreel.data import arrays, bids, nifti
+from boldreel.data import arrays, bids, nifti, presentations
 from boldreel.roi import cleaning, series
 from boldreel.windows import ridge, runs, sweep
 
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """(clips, features, series, events): the joined series as raw BIDS, then cleaned run by run."""
+    """(clips, features, series, root): the joined series as raw BIDS, then cleaned run by run."""
     root = tmp_path_factory.mktemp("haxby")
     func = root / "bids" / "sub-01" / "func"
     func.mkdir(parents=True)
@@ -48,8 +49,6 @@ def study(tmp_path_factory):
         nifti.save(
             Path(f"{stem}_bold.nii"), joined[..., own], image.affine, t_r=T_R, dtype=np.float32
         )
-        row = f"0\t{VOLUMES * T_R}\t{name}.mp4\t0\n"
-        Path(f"{stem}_events.tsv").write_text(f"onset\tduration\tstim_file\tstim_onset\n{row}")
         for k, (label, _) in enumerate(labels[own]):
             if label == "rest":
                 continue
@@ -58,7 +57,7 @@ def study(tmp_path_factory):
     table = pd.DataFrame(clips, columns=["clip", "movie", "index", "start", "duration", "shot"])
     inside = np.stack(np.nonzero(nifti.values(nifti.load(HERE / "mask.nii.gz")) > 0))
     asked = settings("roi", confounds="none", detrend_order=2)
-    made, events = [], []
+    made = []
     for run in bids.find_runs(root / "bids", "01"):
         raw = series.extract(nifti.values(nifti.load(run.path)), inside)
         cleaned = cleaning.clean(raw, cleaning.regressors(np.empty((len(raw), 0)), asked))
@@ -66,15 +65,28 @@ def study(tmp_path_factory):
         about = {"t_r": T_R, "start_time": 0.0, "run": run.label, "repeat": run.repeat}
         arrays.save(path, cleaned, kind="series", segment=run.segment, **about)
         made.append(path)
-        events.append(run.events)
-    return table, np.array(features), made, events
+    return table, np.array(features), made, root
+
+
+def table_of(root: Path, made: list[Path], splits: dict[str, str]) -> Path:
+    """The table of presentations of all runs, in these splits by segment."""
+    shown = [
+        shown_run(
+            path.stem,
+            [row(0.0, VOLUMES * T_R, f"{bids.parse_label(path)[0]}.mp4")],
+            splits.get(bids.parse_label(path)[0], ""),
+        )
+        for path in made
+    ]
+    presentations.write(root / "presentations.tsv", "01", shown)
+    return root / "presentations.tsv"
 
 
 def chosen(study, train: list[str]) -> tuple[float, int]:
     """Lag and window from these runs alone, the sweep validated on the last of them."""
-    table, features, made, events = study
-    patterns = {"train": train[:-1], "validation": train[-1:], "test": ["nothing"]}
-    shown = runs.load_runs(made, events, table, patterns, splits=("train", "validation"))
+    table, features, made, root = study
+    splits = dict.fromkeys(train[:-1], "train") | {train[-1]: "validation"}
+    shown = runs.load_runs(made, table_of(root, made, splits), table, splits=("train", "validation"))
     assert {run.segment for run in shown} == set(train)
     columns = np.arange(shown[0].values.shape[1])
     problem = sweep.prepare(table, features, shown, columns, LAGS, 2000)
@@ -86,9 +98,9 @@ def chosen(study, train: list[str]) -> tuple[float, int]:
 
 def hits(study, held: str, lag: float, window: int) -> np.ndarray:
     """Whether each volume of the held-out run is read as the kind that was shown, bool (n,)."""
-    table, features, made, events = study
-    patterns = {"train": ["objects*"], "test": ["nothing"]}
-    shown = runs.load_runs(made, events, table, patterns, splits=("train",))
+    table, features, made, root = study
+    splits = {bids.parse_label(path)[0]: "train" for path in made}
+    shown = runs.load_runs(made, table_of(root, made, splits), table, splits=("train",))
     x = np.zeros((len(table), shown[0].values.shape[1]), np.float32)
     groups = np.empty(len(table), dtype=object)
     for run in shown:

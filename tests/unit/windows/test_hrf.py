@@ -13,15 +13,14 @@ from boldreel.data import arrays, tables
 from boldreel.errors import UserError
 from boldreel.windows import clock, deconvolve, kernels, response, runs, sweep
 
-SEGMENTS = {"train": ["train*"], "validation": ["train4"], "test": ["test*"]}
 
 
 def hrf(study, out: Path, **own) -> pd.DataFrame:  # type: ignore[no-untyped-def]
-    config = {"segments": SEGMENTS, "hrf": {"mode": "kernel", **own}}
+    config = {"hrf": {"mode": "kernel", **own}}
     kernels.main(
         [
             *("--voxels", str(study.root / "voxels.parquet"), "--output", str(out / "hrf.tsv")),
-            *("--series", *study.series, "--events", *study.events, "--clips", study.clips),
+            *("--series", *study.series, "--presentations", study.presentations, "--clips", study.clips),
             *("--features", *study.features, "--config", json.dumps(config)),
         ]
     )
@@ -169,7 +168,7 @@ def test_activity_comes_when_the_clip_does(make_study, tmp_path: Path, t_r: floa
     assert np.allclose(present.std(0), 1, atol=1e-4)
     assert meta["t_r"] == t_r and meta["run"] == "task-train1_run-1"
     own = {"mode": "kernel", "lags": [-4.0, -2.0, 0.0, 2.0, 4.0]}
-    config = {"segments": SEGMENTS, "seed": 1, "permutations": 120, "windows": [1], "hrf": own}
+    config = {"seed": 1, "permutations": 120, "windows": [1], "hrf": own}
     sweep.main(study.sweep(tmp_path, "--config", json.dumps(config)))
     choice = json.loads((tmp_path / "choice.json").read_text())
     assert choice["hrf"] == "kernel" and choice["source"] == "sweep"
@@ -184,7 +183,7 @@ def test_activity_comes_when_the_clip_does(make_study, tmp_path: Path, t_r: floa
 
 def test_one_window_from_the_first_lag_to_the_last(make_study, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     study = make_study(variance=0.1, seed=11, positions=150, t_r=1.0, clips=60)
-    config = {"segments": SEGMENTS, "seed": 1, "permutations": 120, "lags": [2.0, 4.0, 8.0]}
+    config = {"seed": 1, "permutations": 120, "lags": [2.0, 4.0, 8.0]}
     config["hrf"] = {"mode": "fir"}
     sweep.main(study.sweep(tmp_path, "--config", json.dumps(config)))
     choice = json.loads((tmp_path / "choice.json").read_text())
@@ -202,7 +201,7 @@ def test_one_window_from_the_first_lag_to_the_last(make_study, tmp_path: Path) -
 
 def test_no_signal_takes_activity_at_the_clip(make_study, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     study = make_study(variance=0.0, seed=12, positions=100)
-    config = {"segments": SEGMENTS, "seed": 1, "permutations": 120, "windows": [1]}
+    config = {"seed": 1, "permutations": 120, "windows": [1]}
     config["hrf"] = {"mode": "deconvolution"}
     sweep.main(study.sweep(tmp_path, "--config", json.dumps(config)))
     choice = json.loads((tmp_path / "choice.json").read_text())

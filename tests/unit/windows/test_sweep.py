@@ -11,8 +11,7 @@ from boldreel.data import tables
 from boldreel.errors import UserError
 from boldreel.windows import sweep
 
-SEGMENTS = {"train": ["train*"], "validation": ["train4"], "test": ["test*"]}
-CFG = {"segments": SEGMENTS, "seed": 1, "permutations": 120}
+CFG = {"seed": 1, "permutations": 120}
 
 
 def run(study, out: Path, **config) -> dict:  # type: ignore[no-untyped-def]
@@ -76,7 +75,7 @@ def test_test_segments_are_never_read(make_study: Callable, tmp_path: Path) -> N
         values = np.load(name)
         np.save(name, -values[::-1])
     run(study, tmp_path / "b", **options)
-    for name in (name for name in study.series + study.events if "task-test" in name):
+    for name in (name for name in study.series if "task-test" in name):
         Path(name).write_bytes(b"not readable")
     (study.root / "stimuli" / "test1" / "features" / "image.npy").unlink()
     run(study, tmp_path / "c", **options)
@@ -102,14 +101,20 @@ def test_absent_positions_do_not_count(make_study: Callable, tmp_path: Path) -> 
 
 def test_errors(make_study: Callable, tmp_path: Path) -> None:
     study = make_study(clips=20, positions=16)
+    shown = dict(study.shown)
+    for label, rows in shown.items():
+        study.shown[label] = [one._replace(split="train") for one in rows]
     with pytest.raises(UserError, match="0 validation clips"):
-        run(study, tmp_path, segments={"train": ["train*"], "test": ["test*"]})
-    with pytest.raises(UserError, match="no series of a train or validation segment"):
-        run(study, tmp_path, segments={"train": ["other*"], "test": ["test*"]})
+        run(study, tmp_path)
+    for label, rows in shown.items():
+        study.shown[label] = [one._replace(split="test") for one in rows]
+    with pytest.raises(UserError, match="no series of a train or validation run"):
+        run(study, tmp_path)
+    study.shown = shown
     study.features = [name for name in study.features if "train2" not in name]
     with pytest.raises(UserError, match="no folder for movie train2"):
         run(study, tmp_path)
-    study.events = [name for name in study.events if "train1_run-2" not in name]
-    with pytest.raises(UserError, match="10 series and 9 events files"):
+    del study.shown["task-train1_run-2"]
+    with pytest.raises(UserError, match="has no run task-train1_run-2"):
         run(study, tmp_path)
     assert not (tmp_path / "choice.json").exists()

@@ -38,6 +38,7 @@ def find(
     wanted: Mapping[Key, Label] | None = None,
     shown: Collection[Label] | None = None,
     start_time: float | None = None,
+    only: Collection[str] | None = None,
 ) -> list[Run]:
     """The runs of a subject in a derivatives tree, with their timing.
 
@@ -48,6 +49,7 @@ def find(
     wanted : which runs (bids.run_key), and the (segment, repeat) that each of them is; None for all
     shown : (segment, repeat) of those that show something, and are held against raw data; None for all
     start_time : s, of runs whose sidecars do not say it (start_times.find)
+    only : paths of the runs that count, as if there were no others; None for all
 
     Raises
     ------
@@ -55,6 +57,8 @@ def find(
         a damaged file; a contradiction with the raw data; an unknown start time.
     """
     every = derivatives.find(root, subject, space)
+    if only is not None:
+        every = bids.recounted([each for each in every if str(each.path) in only])
     for each in every:
         if each.fault and (wanted is None or (each.segment and each.key in wanted)):
             raise UserError(each.fault)
@@ -83,7 +87,14 @@ def find(
             compared[key] = runs[key]
     start_times.tell(subject, derived)
     if raw is not None and bids.has_bold(raw, subject):
-        compare_with_raw(compared, bids.find_runs(raw, subject))
+        names = {bids.raw_name(Path(run.bold), raw).name for run in runs.values()}
+        sources = [
+            each
+            for each in bids.find_runs(raw, subject)
+            # Of two files of one acquisition, the one of the same name.
+            if not each.fault or f"{each.path.name.split('.')[0]}.nii.gz" in names
+        ]
+        compare_with_raw(compared, bids.recounted(sources))
     return list(runs.values())
 
 
@@ -196,7 +207,7 @@ def main(argv: list[str] | None = None) -> None:
     labels = [bids.parse_label(label) for label in arguments.labels]
     asked = dict(zip(map(str, arguments.bold), labels, strict=True))
     every = derivatives.find(arguments.derivatives, arguments.subject, space)
-    keys = {str(each.path): each.key for each in every if not each.fault}
+    keys = {str(each.path): each.key for each in every if each.segment}
     absent = [path for path in asked if path not in keys]
     if absent:
         raise UserError(
@@ -212,6 +223,7 @@ def main(argv: list[str] | None = None) -> None:
         wanted={keys[path]: label for path, label in asked.items()} or None,
         shown=[bids.parse_label(label) for label in shown] if asked else None,
         start_time=arguments.config.get("start_time"),
+        only=keys.keys() & asked if asked else None,
     )
     check_shown(runs, shown, arguments.stimuli)
     content.check_duplicates(run.bold for run in runs)

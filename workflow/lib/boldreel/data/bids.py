@@ -12,7 +12,7 @@ import os
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -226,6 +226,21 @@ class Counted(NamedTuple):
     segment: str
     repeat: int
     fault: str
+
+
+def recounted(runs: Sequence[Any]) -> list[Any]:
+    """Runs (`Run`, or the like), counted as if there were no others.
+
+    Of files that claim to be one run, a single one that is left can be told from others. Runs without a task
+    in their names, as HCP's, stay as they are.
+    """
+    named = [run for run in runs if "task" in parse_entities(run.path.name)]
+    counted = zip(named, count_repeats([run.path for run in named]), strict=True)
+    again = {
+        run.path: replace(run, segment=count.segment, repeat=count.repeat, fault=count.fault)
+        for run, count in counted
+    }
+    return [again.get(run.path, run) for run in runs]
 
 
 def count_repeats(paths: Sequence[Path]) -> list[Counted]:

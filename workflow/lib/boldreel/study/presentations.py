@@ -220,12 +220,39 @@ def _part(run: Candidate, rule: Rule) -> float | None:
     return float(rule.parts[number - 1])
 
 
-def part_length(run: Candidate, rule: Rule) -> float:
-    """s of film that a run shows of a film in parts; 0 for any other run."""
-    if rule.parts is None:
-        return 0.0
-    listed = _part(run, rule)
-    return length_of(run) if listed is None else listed
+class Parts:
+    """How far the runs of one film in parts have come."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.shown = 0.0
+
+    def before(self, run: Candidate, rule: Rule) -> float:
+        """s of the film that the runs before this one have shown; runs are given in their order.
+
+        Raises
+        ------
+        UserError : the rule goes by the lengths of runs, and one before this is missing.
+        """
+        number = int(run.entities.get("run", "1"))
+        if isinstance(rule.parts, list | tuple):  # whether or not the runs before it are there
+            _part(run, rule)
+            return float(sum(rule.parts[: number - 1]))
+        if number != self.runs + 1:
+            raise UserError(
+                f"{run.path}: presentations.rules has parts: runs, but run {self.runs + 1} is missing, and "
+                f"nobody knows where in the film run {number} begins; give the lengths of all parts instead"
+            )
+        before = self.shown
+        self.runs, self.shown = number, before + length_of(run)
+        return before
+
+
+def shows_nothing(run: Candidate, rule: Rule) -> bool:
+    """Whether a run has no events in which a movie could be named, and no rule says what it showed."""
+    if rule != Rule() or run.events is None:
+        return False
+    return "stim_file" not in event_files.columns(run.events)
 
 
 def needs_length(rule: Rule) -> bool:
@@ -354,6 +381,12 @@ class RunSpec(NamedTuple):
         """The run as `shown_in` takes it."""
         events = Path(self.events) if self.events else None
         return Candidate(self.entities, Path(self.path), events, self.length)
+
+
+def possible_names(spec: RunSpec) -> list[str]:
+    """What a pattern of `segments` may match, before segments are named."""
+    own = [segment_name(spec.entities, by) for by in _BY]
+    return list(dict.fromkeys([spec.segment, *spec.candidate.names, *own]))
 
 
 def stretches_of(

@@ -121,8 +121,8 @@ class StudyPresentations:
         self, subject: str, runs: Sequence[Found], table: Table | None
     ) -> Iterable[tuple[Found, RunSpec, list[Presentation]]]:
         """(run, its spec, its presentations) of a subject, in the order of the runs."""
-        earlier: dict[tuple[str, ...], float] = {}
-        for run in sorted(runs, key=lambda each: (each.segment, each.repeat)):
+        films: dict[tuple[str, ...], shown.Parts] = {}
+        for run in self._filtered(subject, runs):
             entities = entities_of(subject, run)
             spec = RunSpec(run.segment, run.repeat, entities, str(run.path))
             if not selectors.matches(self._filter, entities):
@@ -136,42 +136,63 @@ class StudyPresentations:
                 rows = table.rows.get(key, [])
                 yield run, spec._replace(excluded=why or table.excluded.get(key, "")), rows
                 continue
-            events = self.events_of(subject, run)
+            spec = spec._replace(excluded=why)
             rule = shown.rule_of(self.settings.rules, spec.candidate)
-            film = subject, entities["task"], entities.get("session", "")
-            spec = spec._replace(
-                events=str(events) if events else None,
-                earlier=earlier.get(film, 0.0),
-                length=shown.length_of(spec.candidate) if shown.needs_length(rule) else None,
-                begin=rule.begin,
-                end=rule.end,
-                excluded=why,
-            )
+            if rule.parts is not None and not run.fault:
+                film = subject, entities["task"], entities.get("session", "")
+                parts = films.setdefault(film, shown.Parts())
+                spec = spec._replace(earlier=parts.before(spec.candidate, rule))
             # A run that cannot be told from another one has no events of its own.
-            rows = [] if run.fault else self._read(spec, rule)
-            if rule.parts is not None:
-                earlier[film] = spec.earlier + shown.part_length(spec.candidate, rule)
-            yield run, spec, rows
+            if run.fault or not (self.lenient or self._concerns(spec)):
+                yield run, spec, []
+                continue
+            try:
+                yield run, *self._read(subject, run, spec, rule)
+            except UserError as error:
+                if self.lenient:
+                    self.skipped.append(str(error))
+                elif not why:
+                    raise
+                yield run, spec, []  # a reason to exclude a run is that its events are broken
 
-    def _read(self, spec: RunSpec, rule: Rule) -> list[Presentation]:
-        """What a run showed. Events of a run that `segments` does not name may be about anything."""
-        try:
-            return shown.shown_in(spec.candidate, rule, spec.earlier)
-        except UserError as error:
-            if self.names_run(spec.entities) or self._asks_for(spec.entities):
-                raise
-            if self.lenient:
-                self.skipped.append(str(error))
-            return []
+    def _filtered(self, subject: str, runs: Sequence[Found]) -> list[Found]:
+        """The runs in their order; those that the filter keeps count as if there were no others."""
+        kept = [
+            run for run in runs if selectors.matches(self._filter, entities_of(subject, run))
+        ]
+        others = [run for run in runs if run not in kept]
+        counted = bids.recounted(kept) if others else kept
+        return sorted([*counted, *others], key=lambda each: (each.segment, each.repeat))
 
-    def _asks_for(self, entities: Mapping[str, str]) -> bool:
-        """Whether `segments` names presentations of a run, which its events would have to tell."""
-        names = shown.Candidate(dict(entities), Path()).names
+    def _concerns(self, spec: RunSpec) -> bool:
+        """Whether `segments` may name a run, or something that is shown in it."""
         return any(
-            one.entities and one.matches_run(names, entities)
+            one.matches_run(shown.possible_names(spec), spec.entities)
             for each in self.chosen.values()
             for one in each
         )
+
+    def _read(
+        self, subject: str, run: Found, spec: RunSpec, rule: Rule
+    ) -> tuple[RunSpec, list[Presentation]]:
+        """(the spec of a run with what it is read from, its presentations)."""
+        events = self.events_of(subject, run)
+        spec = spec._replace(
+            events=str(events) if events else None,
+            length=shown.length_of(spec.candidate) if shown.needs_length(rule) else None,
+            begin=rule.begin,
+            end=rule.end,
+        )
+        by_stimulus_alone = not self.lenient and not any(
+            (one.pattern is not None or one.entities)
+            and one.matches_run(shown.possible_names(spec), spec.entities)
+            for each in self.chosen.values()
+            for one in each
+        )
+        # The events of a localizer name no movie, and nobody has named the localizer.
+        if by_stimulus_alone and shown.shows_nothing(spec.candidate, rule):
+            return spec, []
+        return spec, shown.shown_in(spec.candidate, rule, spec.earlier)
 
     def _naming(
         self, read: Mapping[str, Sequence[tuple[Found, RunSpec, list[Presentation]]]]
