@@ -2,7 +2,7 @@
 
 # What the embedded engine reads of its section: the rest is for fMRIPrep and adopted derivatives.
 EMBEDDED_ENGINE = section(
-    "bold", leave_out=["derivatives", "space", "start_time", "fmriprep"]
+    "bold", leave_out=["derivatives", "space", "desc", "start_time", "fmriprep"]
 )
 
 
@@ -10,8 +10,12 @@ rule bold_check:
     """Refuse raw data that cannot be right, before anything long starts."""
     input:
         shown=lambda wildcards: raw_bold(study.named(wildcards.subject)),
-        others=lambda wildcards: raw_bold(study.unnamed(wildcards.subject)),
-        sidecars=lambda wildcards: sidecars(raw_bold(study.runs[wildcards.subject])),
+        others=lambda wildcards: (
+            raw_bold(study.unnamed(wildcards.subject)) + echoes(wildcards.subject)
+        ),
+        sidecars=lambda wildcards: sidecars(
+            raw_bold(study.runs[wildcards.subject]) + echoes(wildcards.subject)
+        ),
         events=lambda wildcards: events(wildcards.subject),
         movies=lambda wildcards: movie_files(),
     output:
@@ -204,7 +208,10 @@ rule bold_fmriprep:
     """fMRIPrep of one subject in a container; its work directory is kept, so that it goes on."""
     input:
         bold=lambda wildcards: raw_bold(study.runs[wildcards.subject]),
-        sidecars=lambda wildcards: sidecars(raw_bold(study.runs[wildcards.subject])),
+        echoes=lambda wildcards: echoes(wildcards.subject),
+        sidecars=lambda wildcards: sidecars(
+            raw_bold(study.runs[wildcards.subject]) + echoes(wildcards.subject)
+        ),
         checked=layout.checked(),
     output:
         layout.run_table(),
@@ -285,7 +292,9 @@ rule bold_adopt:
         mem_mb=memory(4000),
         runtime=120,
     params:
-        cfg=json.dumps({key: config["bold"][key] for key in ("space", "start_time")}),
+        cfg=json.dumps(
+            {key: config["bold"][key] for key in ("space", "desc", "start_time")}
+        ),
         code=code("bold.adopt"),
         runs=run_labels,
         tree=lambda wildcards: COHORT_TREE if study.foreign(wildcards.subject) else TREE,

@@ -285,6 +285,11 @@ def raw_bold(runs):
     ]
 
 
+def echoes(subject):
+    """The further echoes of a subject's raw runs; raw_bold has the first ones."""
+    return [given(path) for path in study.echoes(subject)]
+
+
 def raw(wildcards):
     """The raw BOLD file of a run."""
     for run in study.runs[wildcards.subject]:

@@ -84,7 +84,9 @@ def test_raw_runs_without_a_preprocessed_one():
     with pytest.raises(UserError, match=r"sub-01: task-m1 run 1 without a session of the raw data"):
         selection.check_preprocessed("sub-01", raw, [("localizer", "", 1)], PATTERNS)
     with pytest.raises(UserError, match=r"of ses-1 .*\(there is one without a session\)"):
-        selection.check_preprocessed("sub-01", [("m1", "1", 1)], [("m1", "", 1)], PATTERNS)
+        selection.check_preprocessed(
+            "sub-01", [("m1", "1", 1), ("m1", "2", 1)], [("m1", "", 1)], PATTERNS
+        )
     with pytest.raises(UserError, match=r"sub-01: no run is left for pretraining"):
         selection.check_left("sub-01", [])
 

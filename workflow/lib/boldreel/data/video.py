@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from boldreel.data import atomic
+from boldreel.data import atomic, files
 from boldreel.data.picture import changes, square
 from boldreel.errors import UserError
 
@@ -198,6 +198,7 @@ def write_mp4(
 def _open(path: Path) -> Any:
     import av
 
+    files.check_fetched(path)
     if not path.is_file():
         raise UserError(f"{path}: no such movie; check the path")
     try:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from boldreel.data import headers
+from boldreel.errors import UserError
 from boldreel.settings import read
 from boldreel.study.study import Study
 
@@ -22,18 +24,21 @@ def check_container(study: Study) -> None:
 
 
 def check_runs(study: Study) -> None:
-    """Check sizes, times, events and movies of the user's raw data.
+    """Check sizes, times, events and movies of the user's raw data, and the grids of preprocessed runs.
 
-    If this environment has none of the library's packages, the jobs do it.
+    If this environment has none of the library's packages, the jobs check the raw data.
     """
-    if study.embedded or study.engine == "derivatives":
+    if study.embedded:
+        return
+    check_grids(study)
+    if study.engine == "derivatives":
         return
     try:
         from boldreel.bold import check
     except ImportError:
         return
     durations = check.movie_durations(study.movies().values())
-    fewest = study.config["bold"]["min_volumes"]
+    fewest, timed = (study.config["bold"][key] for key in ("min_volumes", "slice_timing"))
     doubts: dict[str, Path | str] = {}
     for subject in study.everybody:
         if study.foreign(subject):
@@ -41,6 +46,37 @@ def check_runs(study: Study) -> None:
         shown = study.events(subject)
         for run in study.runs[subject]:
             beside = shown.get(run)
-            for doubt in check.check_run(run.bold, fewest, beside, durations, False):
+            for doubt in check.check_run(run.bold, fewest, beside, durations, False, timed):
                 doubts.setdefault(doubt, beside or run.bold)
+        for echo in study.echoes(subject):
+            for doubt in check.check_run(echo, fewest, values=False, slice_timing=timed):
+                doubts.setdefault(doubt, echo)
     check.tell(doubts)
+
+
+def check_grids(study: Study) -> None:
+    """UserError where preprocessed volumes are not on one grid: positions are the same voxels for all.
+
+    Looks at every run of the subjects, and at one run of each further member of the cohort.
+    """
+    first: tuple[str, headers.Grid] | None = None
+    for subject in study.everybody:
+        if not (study.engine == "derivatives" or study.foreign(subject)):
+            continue
+        runs = study.runs[subject] if subject in study.subjects else study.runs[subject][:1]
+        for run in runs:
+            if run.bold.endswith(".dtseries.nii"):
+                continue
+            grid = headers.grid(Path(run.bold))
+            if not grid.affine:
+                raise UserError(
+                    f"{run.bold}: its orientation is unknown, so left and right cannot be told (sform_code "
+                    "and qform_code are 0); preprocess it again, or set it: fslorient -setsformcode 1"
+                )
+            first = first or (run.bold, grid)
+            if not headers.same_grid(grid, first[1]):
+                raise UserError(
+                    f"{run.bold}: its grid ({headers.named(grid)}) is not that of {first[0]} "
+                    f"({headers.named(first[1])}), and all runs need one; set bold.space to a resolution "
+                    "that all have (fMRIPrep's --output-spaces, such as :res-2), or resample the runs"
+                )

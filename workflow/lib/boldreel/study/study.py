@@ -8,6 +8,7 @@ the workflow, `boldreel check` and the tests use the same object.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,6 +75,7 @@ class Study:
         self.engine: str = config["bold"]["engine"]
         self.bids = f"{self.results}/bids" if self.embedded else located(config["bids"])
         self.space = config["bold"]["space"] or derivatives.VOLUME
+        self.desc: str = config["bold"]["desc"]
         self.tree, self.cohort_tree = (
             located(path) if path else None
             for path in (config["bold"]["derivatives"], config["pretrain"]["derivatives"])
@@ -162,11 +164,12 @@ class Study:
         raw = self.engine != "derivatives" and not self.foreign(subject)
         found: list[Any]
         if raw:
-            found = list(bids.find_runs(self.bids, subject))
+            found = [self._with_echoes(run) for run in bids.find_runs(self.bids, subject)]
         else:
             tree = self.cohort_tree if self.foreign(subject) else self.tree
             assert tree is not None  # check_engine: derivatives are named
-            found = list(derivatives.find(tree, subject, self.space))
+            found = list(derivatives.find(tree, subject, self.space, self.desc))
+            self._check_confounds(subject, found)
         if self.foreign(subject):
             return selection.choose(found, patterns, lambda run: "")
         if not raw:
@@ -184,11 +187,42 @@ class Study:
             lambda run: bids_filter.left_out(self._filter, run.path),
         )
 
+    def _with_echoes(self, run: bids.Run) -> bids.Run:
+        """A raw run, with a fault where its echoes have to be combined and nothing combines them."""
+        if run.fault or not run.echoes or self.engine != "embedded":
+            return run
+        fault = (
+            f"{run.path}: one of {1 + len(run.echoes)} echoes, which bold.engine embedded cannot combine; "
+            "set bold.engine to fmriprep-docker or fmriprep-apptainer"
+        )
+        return replace(run, fault=fault)
+
+    def _check_confounds(self, subject: str, found: Iterable[derivatives.Found]) -> None:
+        """UserError for a named run without the confounds table that `roi.confounds` needs."""
+        if self.roi.confounds == "none" and not self.roi.high_pass:
+            return
+        for run in found:
+            needed = self.foreign(subject) or self._split(run.segment) is not None
+            if needed and not run.fault and run.confounds is None:
+                raise UserError(
+                    f"{run.path}: no confounds table next to it, which roi.confounds {self.roi.confounds} "
+                    "needs; fetch it, or set roi.confounds: none (FIX cleaned the HCP's runs, XCP-D its "
+                    "own) and roi.high_pass: false"
+                )
+
+    def echoes(self, subject: str) -> list[str]:
+        """The further echoes of a subject's runs; the first ones are the runs' own `bold`."""
+        if subject not in self.selected:
+            return []
+        runs = self.selected[subject].runs
+        return [str(path) for run in runs for path in getattr(run, "echoes", ())]
+
     def _runs(self, subject: str) -> list[Run]:
         if subject in self.selected:
             found = self.selected[subject].runs
             for run in found:
-                bids.check_source(run.path)
+                for path in (run.path, *getattr(run, "echoes", ())):
+                    bids.check_source(path)
             return [Run(run.segment, run.repeat, str(run.path)) for run in found]
         assert self.insilico is not None
         func = f"{self.bids}/sub-{subject}/func/sub-{subject}"
@@ -232,9 +266,10 @@ class Study:
     def _events_of_raw(self, subject: str) -> dict[tuple[str, int], Path]:
         """{(segment, repeat): events file} of adopted runs, from the raw data set."""
         known = bids.find_events(self.bids, subject)
+        paired = bids.pair([run.key for run in self.selected[subject].runs], known)
         shown: dict[tuple[str, int], Path] = {}
         for run in self.selected[subject].runs:
-            path = known.get(run.key)
+            path = known[paired[run.key]] if run.key in paired else None
             if path is None and self._split(run.segment):
                 inherited = bids.events_of(bids.raw_name(run.path, self.bids))
                 path = inherited if inherited.exists() else None

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from boldreel import forgotten
+from boldreel.data import files
 from boldreel.errors import UserError
 
 MOST_SUBJECTS = (
@@ -83,7 +84,7 @@ def read(path: str | Path, gone: Mapping[str, str] = MappingProxyType({})) -> li
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(number, cells) of the lines of a table that are neither empty nor comments."""
     try:
-        with path.open(encoding="utf-8-sig") as lines:
+        with path.open(encoding=files.encoding_of(path)) as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip() and not line.startswith("#"):
                     yield number, line.rstrip("\r\n").split("\t")
