@@ -64,6 +64,17 @@ def test_a_named_run_stops_the_plan(found):
     assert selection.choose(found, {"train": ["aborted"], "test": ["t1"]}).runs
 
 
+def test_runs_that_a_filter_tells_apart(found):
+    """Of two acquisitions under one name either can be used, but not both."""
+    patterns = {"train": ["m*", "twice"], "test": ["t1"]}
+    chosen = selection.choose(
+        found, patterns, left_out=lambda run: "left out" if "acq-raw" in run.path.name else ""
+    )
+    assert [run.path.name for run in chosen.runs if run.segment == "twice"] == [
+        "sub-01_task-twice_acq-dico_bold.nii.gz"
+    ]
+
+
 def test_many_subjects_take_few_lines(found):
     ignored = selection.choose(found, PATTERNS).ignored
     lines = selection.told({f"{k:02d}": ignored for k in range(400)})

@@ -291,7 +291,7 @@ def _check_atlas(config: Mapping[str, Any]) -> None:
             f"{HCP_MMP} or {CORTEX}, or a parcellation in that space"
         )
     else:
-        named = re.search(r"(?:^|_)(?:space|tpl)-([A-Za-z0-9]+)", os.path.basename(atlas))
+        named = re.search(r"(?:^|_)(?:space|tpl)-([A-Za-z0-9]+)", Path(atlas).name)
         if image and not dense and named and named[1] != space:
             raise UserError(
                 f"configuration: roi.atlas {atlas} is in space {named[1]}, the data are in {space}; give one "
