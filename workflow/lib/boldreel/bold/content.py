@@ -17,14 +17,16 @@ from boldreel.errors import UserError
 _DENSE = ".dtseries.nii"
 
 
-def content_hash(volumes: Iterable[np.ndarray], shape: tuple[int, ...] | None = None) -> str:
+def content_hash(
+    volumes: np.ndarray | Iterable[np.ndarray], shape: tuple[int, ...] | None = None
+) -> str:
     """BLAKE2b (128 bit, hex) of a run (n, x, y, z), as float32 values with the shape.
 
-    shape : of the whole, where the volumes are no array
+    shape : of the whole, where the volumes come one by one
     """
-    state = hashlib.blake2b(
-        repr(np.shape(volumes) if shape is None else shape).encode(), digest_size=16
-    )  # type: ignore[arg-type]
+    if shape is None:
+        shape = np.asarray(volumes).shape
+    state = hashlib.blake2b(repr(shape).encode(), digest_size=16)
     for volume in volumes:
         state.update(np.ascontiguousarray(volume, dtype="<f4").data)
     return state.hexdigest()

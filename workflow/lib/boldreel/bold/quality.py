@@ -222,6 +222,7 @@ class _Signal:
         series = np.concatenate(self._shown)
         residual = series - self._basis @ (self._basis.T @ series)
         spread = self._spread()[self._chosen]
+        residual[:, spread == 0] = 0.0
         return (residual / np.where(spread > 0, spread, 1.0)).T.astype(np.float32)
 
     def _spread(self) -> np.ndarray:
@@ -241,11 +242,9 @@ def _inside(path: Path, mask: np.ndarray, total: np.ndarray) -> Iterator[np.ndar
 
 def _signal_anywhere(path: Path) -> np.ndarray:
     """Voxels (x, y, z) that are not 0 in every volume."""
-    found: np.ndarray | None = None
+    found = np.zeros(nifti.load(path).shape[:3], bool)
     for _, slab in nifti.slabs(path):
-        any_here = slab.any(axis=3)
-        found = any_here if found is None else found | any_here
-    assert found is not None  # a run has volumes: bold.adopt read its header
+        found |= (slab != 0).any(axis=3)
     return found
 
 
