@@ -276,3 +276,12 @@ def test_runs_without_the_confounds_that_are_asked_for(tree):
     ):
         adopted(tree)
     assert adopted(tree, roi={"confounds": "none"}).runs["01"]
+
+
+def test_confounds_that_were_not_fetched(tree):
+    derivatives(tree)
+    path = next((tree / "out/sub-02/func").glob("*_task-probe_*_timeseries.tsv"))
+    path.unlink()
+    path.symlink_to("../.git/annex/objects/x")
+    with pytest.raises(UserError, match=r"task-probe.*dangling link of git-annex.*datalad get"):
+        adopted(tree)

@@ -76,7 +76,7 @@ class Found:
             return None
         stem = self.path.name.split("_space-")[0].split("_desc-")[0]
         paths = [self.path.with_name(stem + ending) for ending in _CONFOUNDS]
-        return next((path for path in paths if path.exists()), None)
+        return next((path for path in paths if os.path.lexists(path)), None)
 
 
 def find(root: Path | str, subject: str, space: str = VOLUME, desc: str = PREPROC) -> list[Found]:

@@ -203,7 +203,11 @@ class Study:
             return
         for run in found:
             needed = self.foreign(subject) or self._split(run.segment) is not None
-            if needed and not run.fault and run.confounds is None:
+            if not needed or run.fault:
+                continue
+            if run.confounds is not None:
+                bids.check_source(run.confounds)
+            else:
                 raise UserError(
                     f"{run.path}: no confounds table next to it, which roi.confounds {self.roi.confounds} "
                     "needs; fetch it, or set roi.confounds: none (FIX cleaned the HCP's runs, XCP-D its "
