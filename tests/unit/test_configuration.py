@@ -247,3 +247,73 @@ def test_methods_are_known_and_so_are_their_options():
             configuration.check_methods(wrong, root)
     with pytest.raises(UserError, match="methods"):
         configuration.complete({**ASKED, "methods": ["linear"]})
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"bold": {"space": "MNI152NLin6Asym"}}, r"bold\.space MNI152NLin6Asym is not among"),
+        (
+            {"bold": {"space": "MNI152NLin2009cAsym:res-1"}},
+            r"is not among .*:res-2\); add it there",
+        ),
+        (
+            {"bold": {"space": "fsLR", "fmriprep": {"cifti": "170k"}}},
+            r"cifti is 170k; set cifti: 91k",
+        ),
+        ({"bold": {"space": "fsLR:den-170k", "fmriprep": {"cifti": "170k"}}}, r"set cifti: 91k"),
+        (
+            {"bold": {"space": "fsLR", "fmriprep": {"cifti": None}}},
+            r"cifti is None; set cifti: 91k",
+        ),
+        (
+            {
+                "bold": {
+                    "space": "MNI152NLin6Asym",
+                    "fmriprep": {"output_spaces": ["MNI152NLin6Asym"]},
+                }
+            },
+            r"roi\.atlas hcp-mmp is there for MNI152NLin2009cAsym and for fsLR",
+        ),
+        (
+            {"roi": {"atlas": "visual-centres"}},
+            r"visual-centres is in MNI152NLin2009aSym, the data",
+        ),
+        ({"bold": {"space": "fsLR"}, "roi": {"atlas": "x.nii.gz"}}, r"not for data in fsLR"),
+        ({"roi": {"atlas": "x.dlabel.nii"}}, r"give a volume of labels"),
+        (
+            {"roi": {"atlas": "tpl-MNI152NLin6Asym_dseg.nii.gz"}},
+            r"in space MNI152NLin6Asym, the data",
+        ),
+        ({"bold": {"engine": "embedded"}, "roi": {"atlas": "hcp-mmp"}}, r"hcp-mmp is there for"),
+        ({"bold": {"desc": "denoised"}}, r"set bold\.engine: derivatives"),
+        (
+            {"bold": {"desc": "denoised", "engine": "derivatives", "derivatives": "x"}},
+            r"XCP-D removed the confounds; set roi\.confounds: none",
+        ),
+    ],
+)
+def test_what_contradicts_is_told_before_anything_starts(sections, message):
+    with pytest.raises(UserError, match=message) as error:
+        configuration.check_engine(configuration.complete({**OWN, **sections}))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {},
+        {"bold": {"space": "MNI152NLin2009cAsym:res-02"}},
+        {"bold": {"space": "fsLR:den-91k"}},
+        {"bold": {"space": "fsLR"}, "roi": {"atlas": "x.dlabel.nii"}},
+        {"bold": {"space": "X", "fmriprep": {"options": ["--output-spaces", "X"]}}}
+        | {"roi": {"atlas": "whole-cortex"}},
+        {"bold": {"engine": "embedded"}},
+        {"bold": {"engine": "embedded"}, "roi": {"atlas": "own.tsv"}},
+        {"roi": {"atlas": "tpl-MNI152NLin2009cAsym_dseg.nii.gz"}},
+        {"bold": {"desc": "denoised", "engine": "derivatives", "derivatives": "x"}}
+        | {"roi": {"confounds": "none"}},
+    ],
+)
+def test_what_fits_is_taken(sections):
+    configuration.check_engine(configuration.complete({**OWN, **sections}))

@@ -2,7 +2,7 @@
 
 # What the embedded engine reads of its section: the rest is for fMRIPrep and adopted derivatives.
 EMBEDDED_ENGINE = section(
-    "bold", leave_out=["derivatives", "space", "start_time", "fmriprep"]
+    "bold", leave_out=["derivatives", "space", "desc", "start_time", "fmriprep"]
 )
 
 
@@ -10,8 +10,10 @@ rule bold_check:
     """Refuse raw data that cannot be right, before anything long starts."""
     input:
         bold=lambda wildcards: inputs.raw_bold(study.files_of(wildcards.subject)),
+        echoes=of_subject(inputs.echoes),
         sidecars=lambda wildcards: inputs.sidecars(
             inputs.raw_bold(study.files_of(wildcards.subject))
+            + inputs.echoes(wildcards.subject)
         ),
         presentations=of_subject(inputs.presentations),
         movies=of_subject(inputs.movies_of),
@@ -34,7 +36,7 @@ rule bold_check:
         labels=parameters.file_labels,
         shown=parameters.shown,
     shell:
-        "python -m boldreel.bold.check --bold {input.bold:q} --labels {params.labels:q} "
+        "python -m boldreel.bold.check --bold {input.bold:q} --labels {params.labels:q} --echoes {input.echoes:q} "
         "{params.shown:q} --output {output:q} "
         "--config {params.cfg:q} 2>&1 | tee {log:q}"
 
@@ -206,8 +208,10 @@ rule bold_fmriprep:
     """fMRIPrep of one subject in a container; its work directory is kept, so that it goes on."""
     input:
         bold=lambda wildcards: inputs.raw_bold(study.files_of(wildcards.subject)),
+        echoes=of_subject(inputs.echoes),
         sidecars=lambda wildcards: inputs.sidecars(
             inputs.raw_bold(study.files_of(wildcards.subject))
+            + inputs.echoes(wildcards.subject)
         ),
         checked=layout.checked(),
     output:
@@ -279,7 +283,9 @@ rule bold_adopt:
         mem_mb=memory(4000),
         runtime=120,
     params:
-        cfg=json.dumps({key: config["bold"][key] for key in ("space", "start_time")}),
+        cfg=json.dumps(
+            {key: config["bold"][key] for key in ("space", "desc", "start_time")}
+        ),
         code=code("bold.adopt"),
         labels=parameters.file_labels,
         shown=parameters.shown,

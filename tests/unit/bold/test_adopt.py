@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from tests.fixtures_cifti import write_dense
@@ -112,7 +113,7 @@ def test_a_density_that_cannot_be_read(tmp_path):
     (tmp_path / "sub-01/func").mkdir(parents=True)
     (tmp_path / "sub-01/func/sub-01_task-a_space-fsLR_den-170k_bold.dtseries.nii").touch()
     for space in ("fsLR", "fsLR:den-170k"):
-        with pytest.raises(UserError, match=r"fsLR:den-170k; only den-91k can be read"):
+        with pytest.raises(UserError, match=r"fsLR:den-170k; only den-91k can be read.*wb_command"):
             derivatives.find(tmp_path, "01", space)
 
 
@@ -240,3 +241,63 @@ def test_the_same_data_twice_are_refused(fmriprep, tmp_path):
         with pytest.raises(UserError, match=r"exactly the same data"):
             adopt.main([*words, "--config", json.dumps({"space": space})])
     assert not (tmp_path / "x.tsv").exists()
+
+
+def test_the_sidecar_goes_before_the_header(fmriprep, capsys):
+    for path in (fmriprep / "sub-01").glob("ses-*/func/*_desc-preproc_bold.json"):
+        path.write_text(json.dumps({"RepetitionTime": "1.5", "StartTime": 0.0}))
+    assert [run.t_r for run in adopt.find(fmriprep, "01")] == [1.5, 1.5]
+    assert capsys.readouterr().err.count("header says TR 2 s, its sidecar 1.5 s") == 1
+
+
+def test_the_only_session_may_be_left_out(tmp_path):
+    """HAD (ds004488): raw names have a session, its derivatives none."""
+    stem = "sub-01_task-movie"
+    volume(tmp_path / f"out/sub-01/func/{stem}_{SPACE}_desc-preproc_bold.nii.gz")
+    raw = tmp_path / "raw"
+    path = volume(raw / "sub-01/ses-x/func/sub-01_ses-x_task-movie_bold.nii.gz", SliceTiming=[0, 1])
+    (raw / "dataset_description.json").write_text("{}")
+    (run,) = adopt.find(tmp_path / "out", "01", raw=raw)
+    assert run.start_time == 0.5  # from the raw sidecar, found by the pair of names
+    (found,) = derivatives.find(tmp_path / "out", "01")
+    assert bids.raw_name(found.path, raw) == path
+    volume(raw / "sub-01/ses-y/func/sub-01_ses-y_task-movie_bold.nii.gz")
+    with pytest.raises(UserError, match=r"raw data set has no such run|start_time"):
+        adopt.find(tmp_path / "out", "01", raw=raw)
+
+
+def test_echoes_are_the_combined_run(tmp_path):
+    stem = "sub-01_task-movie"
+    volume(tmp_path / f"out/sub-01/func/{stem}_{SPACE}_desc-preproc_bold.nii.gz")
+    for echo in (1, 2, 3):
+        volume(tmp_path / f"raw/sub-01/func/{stem}_echo-{echo}_bold.nii.gz", SliceTiming=[0, 1])
+    (tmp_path / "raw/dataset_description.json").write_text("{}")
+    (run,) = adopt.find(tmp_path / "out", "01", raw=tmp_path / "raw")
+    assert run.start_time == 0.5 and run.volumes == 6
+
+
+def test_denoised_series_and_their_censored_volumes(tmp_path):
+    stem = "sub-01_task-movie"
+    func = tmp_path / "sub-01/func"
+    volume(func / f"{stem}_{SPACE}_desc-denoised_bold.nii.gz", StartTime=0.0)
+    volume(func / f"{stem}_{SPACE}_desc-brain_mask.nii.gz")
+    (run,) = adopt.find(tmp_path, "01", desc="denoised")
+    assert run.pipeline == "xcp_d" and run.confounds == "" and Path(run.mask).exists()
+    (func / f"{stem}_outliers.tsv").write_text("framewise_displacement\n" + "0\n" * 6)
+    assert len(adopt.find(tmp_path, "01", desc="denoised")) == 1
+    (func / f"{stem}_outliers.tsv").write_text("framewise_displacement\n" + "0\n1\n" * 4)
+    with pytest.raises(UserError, match=r"6 volumes are left of 8.*--fd-thresh 0"):
+        adopt.find(tmp_path, "01", desc="denoised")
+
+
+def test_nifti2_and_unknown_orientation(fmriprep):
+    first, second = sorted((fmriprep / "sub-01").glob("ses-*/func/*_desc-preproc_bold.nii.gz"))
+    image = nib.Nifti1Image.from_filename(first)
+    again = nib.Nifti2Image(np.asarray(image.dataobj), image.affine)
+    again.header["pixdim"], again.header["xyzt_units"] = image.header["pixdim"], 10
+    again.to_filename(second)
+    one, two = adopt.find(fmriprep, "01")
+    assert (two.volumes, two.t_r, two.resolution) == (one.volumes, one.t_r, one.resolution)
+    nib.Nifti2Image(np.asarray(image.dataobj), None).to_filename(second)
+    with pytest.raises(UserError, match=r"ses-b.*orientation is unknown"):
+        adopt.find(fmriprep, "01")

@@ -2,13 +2,14 @@
 
 import json
 
+import nibabel as nib
 import numpy as np
 import pytest
 from tests.fixtures_presentations import row, shown_run, write_table
 from tests.fixtures_settings import words
 
 from boldreel.bold import check, content
-from boldreel.data import nifti, presentations, video
+from boldreel.data import headers, nifti, presentations, video
 from boldreel.errors import UserError
 
 COUNT, T_R = 30, 2.0
@@ -76,8 +77,48 @@ def test_missing(tmp_path):
 
 
 def test_repetition_time_contradicts_the_header(bold):
+    """BIDS gives the sidecar precedence; events that then do not fit are told with the reason."""
+    amend(bold, RepetitionTime=2.5)
+    doubt = "the header says TR 2 s, its sidecar 2.5 s; the sidecar's is taken (BIDS)"
+    assert check_run(bold) == [doubt]
     amend(bold, RepetitionTime=1.5)
-    refused(bold, "header says TR 2 s, its sidecar 1.5 s")
+    refused(bold, r"row 2 ends at 60 s, the run after 45 s.*header says TR 2 s, its sidecar 1.5 s")
+
+
+def test_a_contradicting_header_is_told_once(tmp_path, capsys):
+    paths = [write(tmp_path, seed, stem=f"sub-01_task-x_run-{seed}") for seed in (1, 2, 3)]
+    for path in paths:
+        amend(path, RepetitionTime="2.5")
+    check.main(["--others", *map(str, paths), "--config", words("bold")])
+    assert capsys.readouterr().err.count("header says TR 2 s, its sidecar 2.5 s") == 1
+
+
+def test_slice_timing_does_not_matter_where_it_is_not_used(bold):
+    amend(bold, SliceTiming=["?", 7])
+    refused(bold, "SliceTiming is no list of numbers")
+    assert check_run(bold, slice_timing=False) == []
+
+
+def test_an_unknown_orientation_is_refused(bold):
+    image = nib.Nifti1Image.from_filename(bold, mmap=False)
+    image.set_sform(None, 0)
+    image.set_qform(None, 0)
+    values = np.asarray(image.dataobj)
+    nib.Nifti1Image(values, None, image.header).to_filename(bold)
+    refused(bold, "orientation is unknown.*fslorient")
+
+
+def test_nifti2_is_read_like_nifti1(tmp_path):
+    first, second = (write(tmp_path / name, ending="nii.gz") for name in "ab")
+    image = nib.Nifti1Image.from_filename(first)
+    again = nib.Nifti2Image(np.asarray(image.dataobj), image.affine)
+    again.header["pixdim"] = image.header["pixdim"]
+    again.to_filename(second)
+    assert headers.is_nifti2(second) and not headers.is_nifti2(first)
+    assert check_run(second) == []
+    assert content.hash_of(first) == content.hash_of(second)
+    assert headers.count_volumes(second) == COUNT
+    assert headers.grid(first) == headers.grid(second)
 
 
 def test_repetition_time_missing_or_in_milliseconds(bold):

@@ -144,3 +144,67 @@ def test_hidden_files_are_none_of_the_data_set(tmp_path: Path) -> None:
     assert run.path.name == f"{stem}_bold.nii"
     assert list(bids.find_events(tmp_path, "01").values()) == [run.events]
     assert bids.read_sidecar(run.path) == {"RepetitionTime": 2}
+
+
+def test_echoes_are_one_run(tmp_path: Path) -> None:
+    func = "sub-01/func/sub-01_task-a_run-{}_echo-{}_bold.nii.gz"
+    tree(tmp_path, *(func.format(run, echo) for run in ("01", "2") for echo in (10, 1, 2)))
+    runs = bids.find_runs(tmp_path, "01")
+    assert [(run.segment, run.repeat, run.fault) for run in runs] == [("a", 1, ""), ("a", 2, "")]
+    assert [parsed(run.path) for run in runs] == ["1", "1"]
+    assert [list(map(parsed, run.echoes)) for run in runs] == [["2", "10"]] * 2
+    (tmp_path / "sub-01/func/sub-01_task-a_run-1_events.tsv").touch()
+    assert bids.find_events(tmp_path, "01").keys() == {bids.run_key(runs[0].path)}
+    assert runs[0].events.name == "sub-01_task-a_run-01_echo-1_events.tsv"
+    (tmp_path / "dataset_description.json").write_text("{}")
+    (tmp_path / "task-a_events.tsv").touch()
+    assert runs[1].events.name == "task-a_events.tsv"
+    tree(tmp_path, func.format(2, 1).removesuffix(".gz"))
+    faults = [run.fault for run in bids.find_runs(tmp_path, "01") if run.repeat == 2]
+    assert len(faults) == 4 and all("same task, session and run" in fault for fault in faults)
+
+
+def parsed(path: Path) -> str:
+    return bids.parse_entities(path.name)["echo"]
+
+
+def test_the_magnitude_of_a_complex_image_is_the_run(tmp_path: Path) -> None:
+    func = "sub-01/func/sub-01_task-a"
+    tree(tmp_path, *(f"{func}_part-{part}_bold.nii" for part in ("mag", "phase", "real", "imag")))
+    tree(tmp_path, f"{func}_events.tsv", "dataset_description.json")
+    (run,) = bids.find_runs(tmp_path, "01")
+    assert "part-mag" in run.path.name and run.fault == ""
+    assert run.events == tmp_path / f"{func}_events.tsv"
+    assert bids.find_events(tmp_path, "01") == {bids.run_key(run.path): run.events}
+
+
+def test_runs_of_other_entities_are_other_runs(tmp_path: Path) -> None:
+    func = "sub-01/func/sub-01_task-a"
+    tree(tmp_path, *(f"{func}_{kind}_run-01_bold.nii" for kind in ("acq-x", "acq-y", "dir-AP")))
+    runs = bids.find_runs(tmp_path, "01")
+    assert {run.fault for run in runs} == {""}
+    assert {(run.segment, run.repeat) for run in runs} == {("a", 1)}
+    assert bids.run_keys(tmp_path, "01") == {
+        ("a", "", 1, "acq-x"),
+        ("a", "", 1, "acq-y"),
+        ("a", "", 1, "dir-AP"),
+    }
+    faults = bids.same_label(runs)
+    assert len(faults) == 3 and "apart from acq-x, acq-y" in faults[runs[0].path]
+    assert bids.same_label(runs[:1]) == {}
+    assert bids.run_key(Path("s_task-a_run-01_bold.nii")) == bids.run_key(
+        Path("task-a_run-1_x.tsv")
+    )
+
+
+def test_pairs_of_two_trees() -> None:
+    """Entities may be left out where no further run could be meant."""
+    assert bids.pair([("a", "1", 1)], [("a", "", 1)]) == {("a", "1", 1): ("a", "", 1)}
+    assert bids.pair([("a", "1", 1), ("a", "2", 1)], [("a", "", 1)]) == {}
+    assert bids.pair([("a", "1", 1)], [("a", "2", 1), ("a", "", 2)]) == {}
+    assert bids.pair([("a", "", 1, "dir-AP")], [("a", "", 1)]) == {
+        ("a", "", 1, "dir-AP"): ("a", "", 1)
+    }
+    assert bids.pair([("a", "", 1, "dir-AP")], [("a", "", 1, "dir-PA")]) == {}
+    exact = [("a", "1", 1), ("a", "", 1)]
+    assert bids.pair(exact, exact) == {key: key for key in exact}

@@ -116,6 +116,17 @@ def test_events_of_runs_that_nobody_names_are_not_read(found):
         assert names(choose(found, PATTERNS)) == ["m1", "t1"]
 
 
+def test_runs_that_a_filter_tells_apart(found):
+    """Of two acquisitions under one name either can be used, but not both."""
+    patterns = {"train": ["m*", "twice"], "test": ["t1"]}
+    chosen = selection.choose(
+        found, patterns, left_out=lambda run: "left out" if "acq-raw" in run.path.name else ""
+    )
+    assert [run.path.name for run in chosen.runs if run.segment == "twice"] == [
+        "sub-01_task-twice_acq-dico_bold.nii.gz"
+    ]
+
+
 def test_many_subjects_take_few_lines(found):
     ignored = choose(found, PATTERNS).ignored
     lines = selection.told({f"{k:02d}": ignored for k in range(400)})
@@ -137,7 +148,9 @@ def test_raw_runs_without_a_preprocessed_one():
     with pytest.raises(UserError, match=r"sub-01: task-m1 run 1 without a session of the raw data"):
         selection.check_preprocessed("sub-01", raw, [("localizer", "", 1)], named)
     with pytest.raises(UserError, match=r"of ses-1 .*\(there is one without a session\)"):
-        selection.check_preprocessed("sub-01", [("m1", "1", 1)], [("m1", "", 1)], named)
+        selection.check_preprocessed(
+            "sub-01", [("m1", "1", 1), ("m1", "2", 1)], [("m1", "", 1)], named
+        )
     with pytest.raises(UserError, match=r"sub-01: no run is left for pretraining"):
         selection.check_left("sub-01", [])
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 from tests import fixtures_bids
 from tests.fixtures_bids import RUNS, write_run
 from tests.fixtures_bids import own as study
 
+from boldreel.data import headers
 from boldreel.errors import UserError
-from boldreel.study.study import Run
+from boldreel.study import preflight
+from boldreel.study.study import Run, Study
 
 
 def test_the_demo_is_simulated():
@@ -132,3 +137,122 @@ def test_a_plan_needs_the_standard_library_alone():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def write_echoes(root: Path) -> None:
+    """Every run of a tree as three echoes."""
+    for path in list(root.rglob("*_bold.nii.gz")):
+        for echo in (1, 2, 3):
+            copy = path.with_name(path.name.replace("_bold", f"_echo-{echo}_bold"))
+            copy.write_bytes(path.read_bytes())
+        path.unlink()
+
+
+def test_several_echoes_need_fmriprep(tree):
+    write_echoes(tree)
+    with pytest.raises(UserError, match=r"one of 3 echoes.*set bold\.engine to fmriprep"):
+        study(tree, bold={"engine": "embedded"})
+    found = study(tree)
+    assert [(run.segment, run.repeat) for run in found.named("01")] == RUNS[:5]
+    assert all("_echo-1_" in run.bold for run in found.runs["01"])
+    names = [Path(path).name for path in found.echoes("01")]
+    assert len(names) == 2 * len(RUNS) and all("_echo-2_" in n or "_echo-3_" in n for n in names)
+    assert len(found.events("01")) == 5
+
+
+def derivatives(root: Path, shape=(4, 4, 4), affine=None, codes=(1, 1), table=True) -> Path:
+    """Preprocessed runs of both subjects."""
+    for subject in ("01", "02"):
+        func = root / "out" / f"sub-{subject}" / "func"
+        func.mkdir(parents=True, exist_ok=True)
+        for segment, repeat in RUNS:
+            stem = f"sub-{subject}_task-{segment}_run-{repeat:02d}"
+            image = nib.Nifti1Image(np.zeros((*shape, 30), np.uint8), affine)
+            image.set_sform(affine, codes[0])
+            image.set_qform(affine, codes[1])
+            name = f"{stem}_space-MNI152NLin2009cAsym_desc-preproc_bold.nii.gz"
+            image.to_filename(func / name)
+            if table:
+                (func / f"{stem}_desc-confounds_timeseries.tsv").write_text("trans_x\n")
+    return root / "out"
+
+
+def adopted(tree: Path, **more) -> Study:
+    bold = {"engine": "derivatives", "derivatives": str(tree / "out")}
+    return study(tree, bold=bold, **more)
+
+
+AFFINE = np.array([[-2.0, 0.1, 0, 9], [0.1, 2.5, 0, -8], [0, 0, 3, 7], [0, 0, 0, 1]])
+
+
+def test_derivatives_without_raw_bold(tree):
+    """Events alone, as shared derivatives come: run-01 is run-1."""
+    derivatives(tree)
+    for path in tree.glob("sub-*/func/*_bold.*"):
+        path.unlink()
+    found = adopted(tree)
+    assert [(run.segment, run.repeat) for run in found.named("01")] == RUNS[:5]
+    assert len(found.events("02")) == 5
+    preflight.check_runs(found)
+
+
+@pytest.mark.parametrize("codes", [(1, 0), (0, 1)])
+def test_subjects_on_one_grid(tree, codes):
+    """Whether the header says so by its sform or by its quaternion."""
+    affine = np.diag([-2.0, 2, 3, 1])
+    derivatives(tree, affine=affine, codes=(1, 1))
+    path = next((tree / "out/sub-02/func").glob("*_task-film1_run-01_*.nii.gz"))
+    image = nib.Nifti1Image(np.zeros((4, 4, 4, 30), np.uint8), affine)
+    image.set_sform(affine, codes[0])
+    image.set_qform(affine, codes[1])
+    image.to_filename(path)
+    preflight.check_grids(adopted(tree))
+
+
+def test_grids_are_those_of_nibabel(tmp_path):
+    rotation = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = rotation @ np.diag([2, 3, -4]), (5, 6, 7)
+    for kind in (nib.Nifti1Image, nib.Nifti2Image):
+        image = kind(np.zeros((2, 3, 4), np.uint8), affine)
+        image.set_sform(None, 0)
+        image.set_qform(affine, 1)
+        image.to_filename(tmp_path / "x.nii")
+        found = headers.grid(tmp_path / "x.nii")
+        assert found.shape == (2, 3, 4)
+        np.testing.assert_allclose(np.reshape(found.affine, (3, 4)), affine[:3], atol=1e-5)
+        assert headers.named(found) == "2 x 3 x 4 voxels of 2 x 3 x 4 mm"
+
+
+def test_subjects_on_two_grids_are_told(tree):
+    derivatives(tree, affine=AFFINE, codes=(1, 0))
+    moved = AFFINE.copy()
+    moved[0, 3] += 1
+    path = next((tree / "out/sub-02/func").glob("*_task-probe_*.nii.gz"))
+    for affine, shape in ((moved, (4, 4, 4)), (AFFINE, (5, 4, 4))):
+        nib.Nifti1Image(np.zeros((*shape, 30), np.uint8), affine).to_filename(path)
+        with pytest.raises(
+            UserError, match=r"sub-02.*task-probe.*its grid .*is not that of .*sub-01"
+        ):
+            preflight.check_runs(adopted(tree))
+    nib.Nifti1Image(np.zeros((4, 4, 4, 30), np.uint8), None).to_filename(path)
+    with pytest.raises(UserError, match=r"sub-02.*orientation is unknown"):
+        preflight.check_runs(adopted(tree))
+
+
+def test_runs_without_the_confounds_that_are_asked_for(tree):
+    derivatives(tree, table=False)
+    with pytest.raises(
+        UserError, match=r"no confounds table next to it, which roi\.confounds motion6"
+    ):
+        adopted(tree)
+    assert adopted(tree, roi={"confounds": "none"}).runs["01"]
+
+
+def test_confounds_that_were_not_fetched(tree):
+    derivatives(tree)
+    path = next((tree / "out/sub-02/func").glob("*_task-probe_*_timeseries.tsv"))
+    path.unlink()
+    path.symlink_to("../.git/annex/objects/x")
+    with pytest.raises(UserError, match=r"task-probe.*dangling link of git-annex.*datalad get"):
+        adopted(tree)

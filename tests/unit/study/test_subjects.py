@@ -17,6 +17,12 @@ def test_subjects(tmp_path):
     assert subjects.read(table) == ["01", "02"]
 
 
+def test_the_table_of_participants_of_a_data_set(tmp_path):
+    table = tmp_path / "participants.tsv"
+    table.write_bytes(b"participant_id \tsite\nsub-01\tM\xfcnchen\n sub-02 \t\n")
+    assert subjects.read(table) == ["01", "02"]
+
+
 @pytest.mark.parametrize(
     ("text", "word"),
     [

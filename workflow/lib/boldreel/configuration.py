@@ -9,6 +9,7 @@ import copy
 import difflib
 import importlib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,9 @@ from typing import Any
 
 from boldreel import presets, settings
 from boldreel.config_values import typed
+from boldreel.data import derivatives
 from boldreel.errors import UserError
+from boldreel.roi.settings import CORTEX, EMBEDDED_SPACE, HCP_MMP, HCP_MMP_SPACE
 from boldreel.sections import SECTIONS, Configuration
 
 # The presets of the simulated data set and, by default, of own data.
@@ -227,7 +230,88 @@ def check_engine(config: Mapping[str, Any]) -> None:
     if engine == "embedded" and config["bold"]["space"]:
         raise UserError(
             "configuration: bold.space is for fMRIPrep and derivatives; the embedded engine has one "
-            "space, MNI152NLin2009aSym"
+            f"space, {EMBEDDED_SPACE}"
+        )
+    if engine.startswith("fmriprep"):
+        _check_output_spaces(config["bold"])
+    _check_atlas(config)
+    _check_denoised(config)
+
+
+def _check_output_spaces(bold: Mapping[str, Any]) -> None:
+    """UserError if fMRIPrep would not write what bold.space names."""
+    section, options = bold["fmriprep"], bold["fmriprep"]["options"]
+    space = bold["space"] or derivatives.VOLUME
+    name, wanted = derivatives.parse_space(space)
+    if name == derivatives.SURFACE:
+        density = wanted.get("den", "91k")
+        if section["cifti"] != density or density != "91k":
+            raise UserError(
+                f"configuration: bold.space is {space}, but bold.fmriprep.cifti is {section['cifti']}; set "
+                "cifti: 91k and space: fsLR (atlases are on the mesh of 32k), or a volume's space"
+            )
+        return
+    if any(option.startswith("--output-spaces") for option in options):
+        return
+    written = [derivatives.parse_space(each) for each in section["output_spaces"]]
+    if not any(
+        name == other and ("res" not in wanted or derivatives.same_resolution(wanted, entities))
+        for other, entities in written
+    ):
+        raise UserError(
+            f"configuration: bold.space {space} is not among bold.fmriprep.output_spaces "
+            f"({', '.join(section['output_spaces'])}); add it there, or set bold.space to one of them"
+        )
+
+
+def _check_atlas(config: Mapping[str, Any]) -> None:
+    """UserError if the atlas is in another space than the data."""
+    atlas, engine = str(config["roi"]["atlas"]), config["bold"]["engine"]
+    space = EMBEDDED_SPACE
+    if engine != "embedded":
+        space = derivatives.parse_space(config["bold"]["space"] or derivatives.VOLUME)[0]
+    surface, image = space == derivatives.SURFACE, atlas.endswith((".nii", ".nii.gz"))
+    dense = atlas.endswith((".dlabel.nii", ".dscalar.nii"))
+    if atlas == CORTEX:
+        return
+    if atlas == HCP_MMP:
+        if not surface and space != HCP_MMP_SPACE:
+            raise UserError(
+                f"configuration: roi.atlas {HCP_MMP} is there for {HCP_MMP_SPACE} and for fsLR, the data are "
+                f"in {space}; set bold.space, or give a parcellation file in that space"
+            )
+    elif image and surface != dense:
+        kind = "a dlabel.nii" if surface else "a volume of labels (.nii.gz)"
+        raise UserError(
+            f"configuration: roi.atlas {atlas} is not for data in {space}; give {kind}, {HCP_MMP} or {CORTEX}"
+        )
+    elif not image and space != EMBEDDED_SPACE:
+        raise UserError(
+            f"configuration: roi.atlas {atlas} is in {EMBEDDED_SPACE}, the data are in {space}; choose "
+            f"{HCP_MMP} or {CORTEX}, or a parcellation in that space"
+        )
+    else:
+        named = re.search(r"(?:^|_)(?:space|tpl)-([A-Za-z0-9]+)", Path(atlas).name)
+        if image and not dense and named and named[1] != space:
+            raise UserError(
+                f"configuration: roi.atlas {atlas} is in space {named[1]}, the data are in {space}; give one "
+                "in that, or set bold.space"
+            )
+
+
+def _check_denoised(config: Mapping[str, Any]) -> None:
+    """UserError if confounds were to be removed from series from which XCP-D removed them."""
+    if config["bold"]["desc"] != derivatives.DENOISED:
+        return
+    if config["bold"]["engine"] != "derivatives":
+        raise UserError(
+            f"configuration: bold.desc {derivatives.DENOISED} is for existing derivatives (XCP-D); set "
+            f"bold.engine: derivatives, or bold.desc: {derivatives.PREPROC}"
+        )
+    if config["roi"]["confounds"] != "none" or config["roi"]["high_pass"]:
+        raise UserError(
+            f"configuration: bold.desc is {derivatives.DENOISED}, so XCP-D removed the confounds; set "
+            "roi.confounds: none and roi.high_pass: false"
         )
 
 

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boldreel import forgotten
-from boldreel.data import atomic, provenance
+from boldreel.data import atomic, files, provenance
 from boldreel.errors import UserError
 from boldreel.layout import Layout
 from boldreel.step import parser, run
+from boldreel.study import subjects
 
 _TEXT = {".json", ".tsv", ".csv", ".txt", ".log", ".html", ".svg", ".rst", ".md"}
 _LARGEST = 200_000_000  # bytes of a text that is searched
@@ -189,10 +190,11 @@ def size(path: Path) -> int:
 
 def exclude(table: Path, label: str) -> str | None:
     """The list of subjects with the subject's row excluded; None if it is not there or already is."""
-    lines = table.read_text(encoding="utf-8-sig").splitlines()
+    lines = files.read_text(table).splitlines()
     heads = [k for k, line in enumerate(lines) if line.strip() and not line.startswith("#")]
-    names = lines[heads[0]].split("\t") if heads else []
-    if "subject" not in names:
+    names = [name.strip() for name in lines[heads[0]].split("\t")] if heads else []
+    column = next((name for name in subjects.COLUMNS if name in names), None)
+    if column is None:
         raise UserError(f"{table}: no column 'subject'; name the list of subjects with --subjects")
     if "exclude" not in names:
         names.append("exclude")
@@ -202,7 +204,7 @@ def exclude(table: Path, label: str) -> str | None:
         cells = lines[k].split("\t")
         cells += [""] * (len(names) - len(cells))
         at = names.index("exclude")
-        if cells[names.index("subject")].strip().removeprefix("sub-") == label:
+        if cells[names.index(column)].strip().removeprefix("sub-") == label:
             changed |= cells[at].strip().lower() not in ("true", "yes", "1")
             cells[at] = "true"
             lines[k] = "\t".join(cells)

@@ -80,8 +80,8 @@ class Configuration:
     bids: str | None = setting(None, "Root of a raw BIDS data set; null simulates one.")
     subjects: str | None = setting(
         None,
-        'Table with a column `subject` (labels without "sub-") and optionally `exclude`. Null '
-        "means every subject of the data set.",
+        "Table with a column `subject` (or `participant_id`, as in BIDS' participants.tsv) and optionally "
+        "`exclude`. Null means every subject of the data set.",
     )
     seed: int = setting(20230507, "Seed of everything random.", minimum=0)
     results: str = setting("results", "Folder of all results.")

@@ -1,4 +1,4 @@
-"""Runs preprocessed by fMRIPrep or the HCP pipelines, read in place.
+"""Runs preprocessed by fMRIPrep, XCP-D or the HCP pipelines, read in place.
 
 Reads the root of a derivatives tree, a subject, a space and the runs to use; writes a table with one row per
 run: paths of BOLD, mask and confounds, space and resolution, and timing. Nothing is copied. With raw data,
@@ -19,14 +19,14 @@ import numpy as np
 from boldreel import step
 from boldreel.bold import check, content, start_times
 from boldreel.bold.start_times import Start
-from boldreel.data import bids, bold_runs, cifti, confounds, derivatives, nifti, provenance
+from boldreel.data import bids, bold_runs, cifti, derivatives, files, nifti, provenance
+from boldreel.data.bids import Key
 from boldreel.data.bold_runs import Run
 from boldreel.data.derivatives import Found
 from boldreel.data.presentations import Presentation
 from boldreel.errors import UserError
 
 _TR_TOLERANCE = 1e-3  # s
-Key = tuple[str, str, int]  # bids.run_key
 Label = tuple[str, int]  # (segment, repeat)
 
 
@@ -39,6 +39,7 @@ def find(
     shown: Collection[Label] | None = None,
     start_time: float | None = None,
     only: Collection[str] | None = None,
+    desc: str = derivatives.PREPROC,
 ) -> list[Run]:
     """The runs of a subject in a derivatives tree, with their timing.
 
@@ -50,24 +51,30 @@ def find(
     shown : (segment, repeat) of those that show something, and are held against raw data; None for all
     start_time : s, of runs whose sidecars do not say it (start_times.find)
     only : paths of the runs that count, as if there were no others; None for all
+    desc : which series (data.derivatives.find)
 
     Raises
     ------
     UserError : as data.derivatives.find; a run that is wanted is not there, or cannot be told from another;
         a damaged file; a contradiction with the raw data; an unknown start time.
     """
-    every = derivatives.find(root, subject, space)
+    every = derivatives.find(root, subject, space, desc)
     if only is not None:
         every = bids.recounted([each for each in every if str(each.path) in only])
+    if wanted is None:
+        alike = bids.same_label(every)
+        every = [replace(each, fault=each.fault or alike.get(each.path, "")) for each in every]
     for each in every:
         if each.fault and (wanted is None or (each.segment and each.key in wanted)):
             raise UserError(each.fault)
     found = {each.key: each for each in every if each.segment}
     if wanted is None:
         wanted = {key: (each.segment, each.repeat) for key, each in found.items()}
+    there = bids.pair(wanted, found)
     runs: dict[Key, Run] = {}
     compared: dict[Key, Run] = {}
     derived: list[str] = []
+    doubts: dict[str, Path | str] = {}
 
     def start(found: Found, sidecar: dict[str, Any]) -> Start:
         matters = shown is None or (found.segment, found.repeat) in shown
@@ -76,15 +83,18 @@ def find(
         return time
 
     for key, label in wanted.items():
-        if key not in found:
+        if key not in there:
             raise UserError(
                 f"{root}: sub-{subject} has no preprocessed run {bids.run_label(*label)} in space {space}; "
                 "preprocess it, or remove its task from `segments`"
             )
-        each = replace(found[key], segment=label[0], repeat=label[1])
-        runs[key] = measure(each, start)
+        each = replace(found[there[key]], segment=label[0], repeat=label[1])
+        runs[key], doubt = measure(each, start)
+        if doubt:
+            doubts.setdefault(doubt, each.path)
         if shown is None or label in shown:
             compared[key] = runs[key]
+    check.tell(doubts)
     start_times.tell(subject, derived)
     if raw is not None and bids.has_bold(raw, subject):
         names = {bids.raw_name(Path(run.bold), raw).name for run in runs.values()}
@@ -100,33 +110,37 @@ def find(
 
 def measure(
     found: Found, start: Callable[[Found, dict[str, Any]], Start] = start_times.find
-) -> Run:
-    """A run's shape and timing from its header and sidecar, and what lies next to it.
+) -> tuple[Run, str]:
+    """A run's shape and timing from its header and sidecar, and what lies next to it; and a doubt, or "".
 
     start : the start time of a run by its sidecar
+
+    Raises
+    ------
+    UserError : a damaged file, one without TR or orientation, or one from which volumes were removed.
     """
     path = found.path
     volumes, header, resolution = _header(path, found.surface)
     sidecar = bids.inherited(path)
-    told = sidecar.get("RepetitionTime")
-    t_r = header if told is None else float(told)
-    if t_r is None:
+    doubt = ""
+    if "RepetitionTime" in sidecar:
+        t_r = check.repetition_time(path, sidecar)
+        doubt = check.header_doubt(header, t_r)
+    elif header is None:
         raise UserError(f"{path}: neither header nor sidecar knows its TR; write its JSON sidecar")
-    if told is not None and header is not None and abs(header - told) > _TR_TOLERANCE:
-        raise UserError(
-            f"{path}: the header says TR {header:g} s, its sidecar {told:g} s; find out which is "
-            "right and correct the other"
-        )
-    if found.pipeline == derivatives.FMRIPREP:
-        table = confounds.beside(path)
-        mask = path.with_name(path.name.split("_desc-preproc")[0] + "_desc-brain_mask.nii.gz")
     else:
-        table, mask = None, path.with_name("brainmask_fs.2.nii.gz")
-    return Run(
+        t_r = header
+    if found.pipeline == derivatives.HCP:
+        mask = path.with_name("brainmask_fs.2.nii.gz")
+    else:
+        mask = path.with_name(path.name.split("_desc-")[0] + "_desc-brain_mask.nii.gz")
+    if found.pipeline == derivatives.XCP_D:
+        _refuse_censored(path, volumes)
+    run = Run(
         found.segment,
         found.repeat,
         str(path),
-        str(table) if table else "",
+        str(found.confounds or ""),
         str(mask) if not found.surface and mask.exists() else "",
         found.space,
         resolution,
@@ -136,6 +150,25 @@ def measure(
         start(found, sidecar).seconds,
         found.pipeline,
     )
+    return run, doubt
+
+
+def _refuse_censored(path: Path, volumes: int) -> None:
+    """UserError where XCP-D removed volumes of much motion: the others' times are then unknown.
+
+    Its table of outliers has a row for each volume that there was (XCP-D's docs, outputs).
+    """
+    stem = path.name.split("_space-")[0].split("_desc-")[0]
+    table = path.with_name(f"{stem}_outliers.tsv")
+    if not table.exists():
+        return
+    with table.open(encoding="utf-8") as lines:
+        before = sum(1 for line in lines if line.strip()) - 1
+    if before != volumes:
+        raise UserError(
+            f"{path}: {volumes} volumes are left of {before}, XCP-D removed those of much motion; run it "
+            "with --fd-thresh 0, or with --output-type interpolated"
+        )
 
 
 def _header(path: Path, surface: bool) -> tuple[int, float | None, float]:
@@ -146,6 +179,7 @@ def _header(path: Path, surface: bool) -> tuple[int, float | None, float]:
     image = nifti.load(path)
     if len(image.shape) != 4:
         raise UserError(f"{path}: shape {image.shape}; a BOLD run has four dimensions")
+    nifti.check_orientation(image)
     resolution = round(float(np.mean(image.header.get_zooms()[:3])), 3)
     return image.shape[3], nifti.repetition_time(image), resolution
 
@@ -156,13 +190,14 @@ def compare_with_raw(runs: Mapping[Key, Run], raw: Iterable[bids.Run]) -> None:
     Raw runs that were not preprocessed are passed over, and so are raw images that were not fetched.
     """
     sources = {bids.run_key(source.path): source for source in raw if not source.fault}
+    paired = bids.pair(runs, sources)
     for key, run in runs.items():
-        if key not in sources:
+        if key not in paired:
             raise UserError(
                 f"{run.bold}: the raw data set has no such run; remove it, or add the raw run"
             )
-        source = sources[key]
-        if not source.path.exists():
+        source = sources[paired[key]]
+        if not files.present(source.path):
             continue
         count = nifti.load(source.path).shape[3]
         if run.volumes != count:
@@ -183,7 +218,7 @@ def check_shown(
 ) -> None:
     """UserError where what runs showed (by label) and movies do not fit the runs."""
     duration_of = check.durations(stimuli) if stimuli else None
-    doubts: dict[str, str] = {}
+    doubts: dict[str, Path | str] = {}
     for run in runs:
         rows = shown.get(bids.run_label(run.segment, run.repeat), ())
         for doubt in check.check_shown(rows, run.volumes * run.t_r, run.t_r, duration_of):
@@ -206,7 +241,8 @@ def main(argv: list[str] | None = None) -> None:
     space = arguments.config.get("space") or derivatives.VOLUME
     labels = [bids.parse_label(label) for label in arguments.labels]
     asked = dict(zip(map(str, arguments.bold), labels, strict=True))
-    every = derivatives.find(arguments.derivatives, arguments.subject, space)
+    desc = arguments.config.get("desc") or derivatives.PREPROC
+    every = derivatives.find(arguments.derivatives, arguments.subject, space, desc)
     keys = {str(each.path): each.key for each in every if each.segment}
     absent = [path for path in asked if path not in keys]
     if absent:
@@ -224,6 +260,7 @@ def main(argv: list[str] | None = None) -> None:
         shown=[bids.parse_label(label) for label in shown] if asked else None,
         start_time=arguments.config.get("start_time"),
         only=keys.keys() & asked if asked else None,
+        desc=desc,
     )
     check_shown(runs, shown, arguments.stimuli)
     content.check_duplicates(run.bold for run in runs)

@@ -33,6 +33,7 @@ def load_t1w(path: Path) -> tuple[np.ndarray, np.ndarray]:
     image = nifti.load(path)
     if len(image.shape) != 3 and not (len(image.shape) == 4 and image.shape[3] == 1):
         raise UserError(f"{path}: shape {image.shape}; a T1w has three dimensions")
+    nifti.check_orientation(image)
     values = nifti.values(image).reshape(image.shape[:3])
     bad = int((~np.isfinite(values)).sum())
     if bad:

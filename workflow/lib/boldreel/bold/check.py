@@ -35,8 +35,9 @@ def check_run(
     shown: Sequence[Presentation] = (),
     duration_of: Callable[[str], float] | None = None,
     values: bool = True,
+    slice_timing: bool = BoldSettings.slice_timing,
 ) -> list[str]:
-    """Check one raw run; the doubts of `check_shown`.
+    """Check one raw run; returns doubts: a header that contradicts the sidecar, and those of `check_shown`.
 
     Parameters
     ----------
@@ -44,17 +45,19 @@ def check_run(
     shown : what was shown in the run
     duration_of : duration (s) of a movie by the name that presentations give it; None leaves movies unchecked
     values : look at voxels as well, for which a compressed image has to be read whole
+    slice_timing : whether SliceTiming will be used, and has to be right
 
     Raises
     ------
-    UserError : missing or truncated image, not four-dimensional, too few volumes, NaN or constant
-        values, no or contradicting RepetitionTime, impossible SliceTiming, presentations past its end, a
-        movie that is missing or shorter than what is shown of it.
+    UserError : missing or truncated image, not four-dimensional, of unknown orientation, too few volumes, NaN
+        or constant values, no RepetitionTime, impossible SliceTiming, presentations past its end, a movie
+        that is missing or shorter than what is shown of it.
     """
     path = Path(bold_path)
     image = nifti.load(path)
     if len(image.shape) != 4:
         raise UserError(f"{path}: shape {image.shape}; a BOLD run has four dimensions")
+    nifti.check_orientation(image)
     count = image.shape[3]
     if count < min_volumes:
         raise UserError(
@@ -63,11 +66,17 @@ def check_run(
         )
     sidecar = bids.read_sidecar(path)
     t_r = repetition_time(path, sidecar)
-    _check_header_time(path, image, t_r)
-    slice_times(path, sidecar, image.shape, t_r)
+    doubt = header_doubt(nifti.repetition_time(image), t_r)
+    doubts = [doubt] if doubt else []
+    if slice_timing:
+        slice_times(path, sidecar, image.shape, t_r)
     if values:
         _check_values(path, image)
-    return check_shown(shown, count * t_r, t_r, duration_of)
+    try:
+        doubts += check_shown(shown, count * t_r, t_r, duration_of)
+    except UserError as error:
+        raise UserError(f"{error} ({doubt})" if doubt else str(error)) from None
+    return doubts
 
 
 def repetition_time(path: Path, sidecar: dict[str, Any]) -> float:
@@ -87,6 +96,8 @@ def slice_times(
     times = sidecar.get("SliceTiming")
     if not times:
         return None
+    if not isinstance(times, list) or not all(isinstance(time, int | float) for time in times):
+        raise UserError(f"{path}: its sidecar's SliceTiming is no list of numbers; give seconds")
     direction = sidecar.get("SliceEncodingDirection", "k")
     if direction not in ("i", "j", "k", "i-", "j-", "k-"):
         raise UserError(
@@ -107,34 +118,36 @@ def slice_times(
     return np.asarray(times, float), direction
 
 
-def _check_header_time(path: Path, image: Any, t_r: float) -> None:
-    header = nifti.repetition_time(image)
-    if header is not None and abs(header - t_r) > _TR_TOLERANCE:
-        raise UserError(
-            f"{path}: the header says TR {header:g} s, its sidecar {t_r:g} s; find out which is "
-            "right and correct the other"
-        )
+def header_doubt(header: float | None, t_r: float) -> str:
+    """A line if a header states another TR (s) than the sidecar, which BIDS gives precedence; "" if not."""
+    if header is None or abs(header - t_r) <= _TR_TOLERANCE:
+        return ""
+    return f"the header says TR {header:g} s, its sidecar {t_r:g} s; the sidecar's is taken (BIDS)"
 
 
 def _check_values(path: Path, image: Any) -> None:
     compressed = path.name.endswith(".gz")
+    middle = image.shape[3] // 2
     if not compressed and image.get_data_dtype().kind in "iu":
         # Whole numbers cannot be NaN, and the size of the file was checked: one volume is enough.
-        values = np.asarray(image.dataobj[..., image.shape[3] // 2])
+        values = np.asarray(image.dataobj[..., middle])
     else:
-        values = nifti.values(image)
-        bad = ~np.isfinite(values)
-        if bad.any():
-            volume = int(np.flatnonzero(bad.any((0, 1, 2)))[0])
+        bad, first = 0, 0
+        for start, slab in nifti.slabs(path):
+            wrong = ~np.isfinite(slab)
+            if not bad and wrong.any():
+                first = start + int(np.flatnonzero(wrong.any((0, 1, 2)))[0])
+            bad += int(wrong.sum())
+            if start <= middle < start + slab.shape[3]:
+                values = slab[..., middle - start].copy()
+        if bad:
             raise UserError(
-                f"{path}: {int(bad.sum())} values are NaN or infinite, the first in volume {volume}; "
+                f"{path}: {bad} values are NaN or infinite, the first in volume {first}; "
                 "convert the run again"
             )
-        values = values[..., values.shape[3] // 2]
     if values.min() == values.max():
         raise UserError(
-            f"{path}: volume {image.shape[3] // 2} is {values.flat[0]:g} everywhere; convert the "
-            "run again"
+            f"{path}: volume {middle} is {values.flat[0]:g} everywhere; convert the run again"
         )
 
 
@@ -205,8 +218,8 @@ def _played_at(film: float, shown: float) -> float | None:
     return next((speed for speed in speeds if abs(ratio / speed - 1) < _SAME_SPEED), None)
 
 
-def tell(doubts: Mapping[str, str]) -> None:
-    """A line on standard error for each doubt, with the first row that raises it."""
+def tell(doubts: Mapping[str, Path | str]) -> None:
+    """A line on standard error for each doubt, with the first run that raises it."""
     for doubt, origin in doubts.items():
         print(f"warning: {origin}: {doubt}", file=sys.stderr)
 
@@ -248,23 +261,32 @@ def main(argv: list[str] | None = None) -> None:
     parser = step.parser(__doc__)
     parser.add_argument("--bold", type=Path, nargs="+", required=True, help="raw runs of a subject")
     parser.add_argument("--labels", nargs="+", required=True, help="theirs, task-NAME_run-N")
+    parser.add_argument("--echoes", type=Path, nargs="*", default=[], help="further echoes of runs")
     add_shown(parser)
     parser.add_argument("--output", type=Path, help="JSON list of the runs that were found good")
     arguments = parser.parse_args(argv)
     settings = read(BoldSettings, arguments.config, "bold")
     duration_of = durations(arguments.stimuli) if arguments.stimuli else None
     shown = rows_by_file(arguments.presentations)
-    doubts: dict[str, str] = {}
-    for path, label in zip(arguments.bold, arguments.labels, strict=True):
-        rows = shown.get(label, [])
-        for doubt in check_run(path, settings.min_volumes, rows, duration_of):
-            doubts.setdefault(doubt, str(path))
+    doubts: dict[str, Path | str] = {}
+    labels = dict(zip(map(str, arguments.bold), arguments.labels, strict=True))
+    every = [*arguments.bold, *arguments.echoes]
+    for path in every:
+        found = check_run(
+            path,
+            settings.min_volumes,
+            shown.get(labels.get(str(path), ""), []),
+            duration_of,
+            slice_timing=settings.slice_timing,
+        )
+        for doubt in found:
+            doubts.setdefault(doubt, path)
     tell(doubts)
-    check_duplicates(arguments.bold)
+    check_duplicates(every)
     if arguments.output:
-        names = [path.name for path in arguments.bold]
+        names = [path.name for path in every]
         atomic.write_text(arguments.output, json.dumps(names, indent=1) + "\n")
-    print(f"{len(arguments.bold)} runs checked")
+    print(f"{len(every)} runs checked")
 
 
 if __name__ == "__main__":

@@ -17,19 +17,43 @@ from boldreel.errors import UserError
 _DENSE = ".dtseries.nii"
 
 
-def content_hash(volumes: np.ndarray) -> str:
-    """BLAKE2b (128 bit, hex) of a run (n, x, y, z), as float32 values with the shape."""
-    state = hashlib.blake2b(repr(volumes.shape).encode(), digest_size=16)
+def content_hash(
+    volumes: np.ndarray | Iterable[np.ndarray], shape: tuple[int, ...] | None = None
+) -> str:
+    """BLAKE2b (128 bit, hex) of a run (n, x, y, z), as float32 values with the shape.
+
+    shape : of the whole, where the volumes come one by one
+    """
+    if shape is None:
+        shape = np.asarray(volumes).shape
+    state = hashlib.blake2b(repr(shape).encode(), digest_size=16)
     for volume in volumes:
         state.update(np.ascontiguousarray(volume, dtype="<f4").data)
     return state.hexdigest()
 
 
+def hash_of(path: Path | str) -> str:
+    """The hash of a 4-D image (n, x, y, z) or a dense series (n, grayordinates), read in parts."""
+    path = Path(path)
+    if path.name.endswith(_DENSE):
+        dense = cifti.load(path)
+        parts = (row for _, slab in dense.slabs() for row in slab)
+        return content_hash(parts, (dense.volumes, len(dense.models)))
+    shape = tuple(map(int, nifti.load(path).shape))
+    _refuse_shape(path, shape)
+    volumes = (volume for _, slab in nifti.slabs(path) for volume in np.moveaxis(slab, 3, 0))
+    return content_hash(volumes, (shape[3], *shape[:3]))
+
+
+def _refuse_shape(path: Path | str, shape: tuple[int, ...]) -> None:
+    if len(shape) != 4:
+        raise UserError(f"{path}: shape {shape}; a BOLD run has four dimensions")
+
+
 def read_volumes(path: Path | str) -> tuple[np.ndarray, np.ndarray]:
     """A 4-D image as float32 (n, x, y, z), contiguous, and its affine."""
     image = nifti.load(path)
-    if len(image.shape) != 4:
-        raise UserError(f"{path}: shape {image.shape}; a BOLD run has four dimensions")
+    _refuse_shape(path, image.shape)
     values = nifti.values(image)
     return np.ascontiguousarray(np.moveaxis(values, 3, 0)), image.affine
 
@@ -57,7 +81,7 @@ def check_duplicates(paths: Iterable[Path | str]) -> None:
         groups.setdefault(content_hash(part[None]) + str(shape), []).append(str(path))
     for group in groups.values():
         if len(group) > 1:
-            refuse_duplicates({path: content_hash(_whole(Path(path))) for path in group})
+            refuse_duplicates({path: hash_of(path) for path in group})
 
 
 def _part(path: Path) -> tuple[np.ndarray, tuple[int, ...]]:
@@ -67,7 +91,3 @@ def _part(path: Path) -> tuple[np.ndarray, tuple[int, ...]]:
         return cifti.sample(path), (about.volumes, about.grayordinates)
     volume = nifti.load(path)
     return np.asarray(volume.dataobj[..., volume.shape[-1] // 2], "<f4"), volume.shape
-
-
-def _whole(path: Path) -> np.ndarray:
-    return cifti.load(path).values() if path.name.endswith(_DENSE) else read_volumes(path)[0]

@@ -6,6 +6,7 @@ Takes the derivatives of a run; returns its displacement, marked volumes and tem
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,13 +91,16 @@ def measure(bold: Path, raw: Path | None = None) -> RunQuality:
     mask = nifti.values(nifti.load(files.mask)) > 0
     if not mask.any():
         raise UserError(f"{files.mask}: the brain mask is empty; run the bold stage again")
+    signal = _Signal(image.shape[3], int(mask.sum()))
+    for _, slab in nifti.slabs(bold):
+        signal.add(slab[mask].T)
     tsnr = np.full(mask.shape, np.nan, np.float32)
-    tsnr[mask], carpet = _signal(nifti.values(image)[mask].T)
+    tsnr[mask], carpet = signal.tsnr(), signal.carpet()
     columns = confounds.read(files.confounds, image.shape[3], _COLUMNS)
     about = json.loads(files.sidecar.read_text(encoding="utf-8"))
     digest = about.get("RawContentHash")
     if digest is None and raw is not None:
-        digest = content.content_hash(content.read_volumes(raw)[0])
+        digest = content.hash_of(raw)
     return RunQuality(
         bids.run_label(*bids.parse_label(bold)),
         np.stack([columns[name] for name in _MOTION], axis=1),
@@ -120,27 +124,35 @@ def measure_adopted(run: Run) -> RunQuality:
     path = Path(run.bold)
     affine, ratio = None, float("nan")
     if run.kind == "cifti":
-        series = cifti.load(path).values()
-        tsnr, carpet = _signal(series)
-        mean = series.mean(0)
+        dense = cifti.load(path)
+        count, places = dense.volumes, len(dense.models)
+        signal = _Signal(count, places)
+        rows = (row for _, slab in dense.slabs() for row in signal.add(slab))
+        # The hash takes the rows one by one, and so reads the file.
+        digest = content.content_hash(rows, (count, 1, 1, places))
+        tsnr, mean = signal.tsnr(), signal.mean()
     else:
         image = nifti.load(path)
-        values, affine = nifti.values(image), image.affine
-        mask = nifti.values(nifti.load(run.mask)) > 0 if run.mask else values.any(axis=3)
+        count, affine = image.shape[3], image.affine
+        mask = nifti.values(nifti.load(run.mask)) > 0 if run.mask else _signal_anywhere(path)
         if not mask.any():
             raise UserError(f"{run.mask or path}: no voxel of the brain; preprocess the run again")
-        series = values[mask].T
+        places = int(mask.sum())
+        signal = _Signal(count, places)
+        total = np.zeros(mask.shape)
+        rows = (row for part in _inside(path, mask, total) for row in signal.add(part))
+        digest = content.content_hash(rows, (count, 1, 1, places))
         tsnr = np.full(mask.shape, np.nan, np.float32)
-        tsnr[mask], carpet = _signal(series)
-        mean = values.mean(axis=3)
+        tsnr[mask] = signal.tsnr()
+        mean = (total / count).astype(np.float32)
         if run.space.startswith("MNI"):
             ratio = coregistration.correlation_ratio(mean, affine, *template.load("T1w"))
-    motion = np.full((len(series), 6), np.nan)
-    displacement = np.full(len(series), np.nan)
+    motion = np.full((count, 6), np.nan)
+    displacement = np.full(count, np.nan)
     regressors = path.with_name("Movement_Regressors.txt")
     columns: dict[str, np.ndarray] = {}
     if run.confounds:
-        columns = confounds.read(Path(run.confounds), len(series))
+        columns = confounds.read(Path(run.confounds), count)
         # Shared tables hold what somebody kept of fMRIPrep's.
         if all(name in columns for name in _MOTION):
             motion = np.stack([columns[name] for name in _MOTION], axis=1)
@@ -156,21 +168,84 @@ def measure_adopted(run: Run) -> RunQuality:
         displacement,
         _marked(columns),
         tsnr,
-        carpet,
-        content.content_hash(series[:, None, None]),
+        signal.carpet(),
+        digest,
         ratio,
         mean,
         affine,
     )
 
 
-def _signal(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(tSNR (p,), carpet (rows, n)) of the brain's series (n, p)."""
-    residual = _without_trend(series)
-    spread = residual.std(0)
-    chosen = np.linspace(0, series.shape[1] - 1, min(_CARPET_ROWS, series.shape[1])).astype(int)
-    carpet = (residual[:, chosen] / np.where(spread > 0, spread, 1.0)[chosen]).T
-    return series.mean(0) / np.where(spread > 0, spread, np.nan), carpet
+class _Signal:
+    """tSNR and carpet of a brain's series, of which parts arrive in order of time.
+
+    count : volumes of the run; places : voxels or grayordinates. What is kept does not grow with the run,
+    but for the few series of the carpet. Sums are float64, of differences from the first volume: a place that
+    never changes then has no spread at all.
+    """
+
+    def __init__(self, count: int, places: int) -> None:
+        time = np.linspace(-1.0, 1.0, count)
+        self._basis = np.linalg.qr(np.polynomial.legendre.legvander(time, _TREND_ORDER))[0]
+        self._chosen = np.linspace(0, places - 1, min(_CARPET_ROWS, places)).astype(int)
+        self._shown: list[np.ndarray] = []
+        self._seen = 0
+        self._first = np.zeros(places)
+        self._sum, self._squares = np.zeros(places), np.zeros(places)
+        self._trend = np.zeros((self._basis.shape[1], places))
+
+    def add(self, part: np.ndarray) -> np.ndarray:
+        """Take in the next volumes (k, places), and return them."""
+        if self._seen == 0:
+            self._first = part[0].astype(float)
+        rows = self._basis[self._seen : self._seen + len(part)]
+        for row, volume in zip(rows, part, strict=True):
+            difference = volume - self._first
+            self._sum += difference
+            self._squares += difference**2
+            self._trend += row[:, None] * difference
+        self._shown.append(part[:, self._chosen].astype(float))
+        self._seen += len(part)
+        return part
+
+    def mean(self) -> np.ndarray:
+        """Mean over the volumes, float32 (places,)."""
+        return (self._first + self._sum / self._seen).astype(np.float32)
+
+    def tsnr(self) -> np.ndarray:
+        """Mean over the standard deviation around a quadratic trend, float32 (places,); NaN without any."""
+        spread = self._spread()
+        return self.mean() / np.where(spread > 0, spread, np.nan).astype(np.float32)
+
+    def carpet(self) -> np.ndarray:
+        """Series (rows, n) of places spread over the brain, z-scored around the trend, float32."""
+        series = np.concatenate(self._shown)
+        residual = series - self._basis @ (self._basis.T @ series)
+        spread = self._spread()[self._chosen]
+        residual[:, spread == 0] = 0.0
+        return (residual / np.where(spread > 0, spread, 1.0)).T.astype(np.float32)
+
+    def _spread(self) -> np.ndarray:
+        # The basis is orthonormal and holds the constant: what it explains is the sum of its squares.
+        left = self._squares - (self._trend**2).sum(0)
+        # Below what rounding leaves of the sum of squares there is no variation.
+        left[left <= 1e-12 * self._squares] = 0.0
+        return np.sqrt(left / self._seen)
+
+
+def _inside(path: Path, mask: np.ndarray, total: np.ndarray) -> Iterator[np.ndarray]:
+    """Volumes (k, p) inside a mask in order of time; adds all values to `total` (x, y, z)."""
+    for _, slab in nifti.slabs(path):
+        total += slab.sum(axis=3, dtype=float)
+        yield np.ascontiguousarray(slab[mask].T)
+
+
+def _signal_anywhere(path: Path) -> np.ndarray:
+    """Voxels (x, y, z) that are not 0 in every volume."""
+    found = np.zeros(nifti.load(path).shape[:3], bool)
+    for _, slab in nifti.slabs(path):
+        found |= (slab != 0).any(axis=3)
+    return found
 
 
 def _marked(columns: dict[str, np.ndarray]) -> dict[int, str]:
@@ -191,11 +266,3 @@ def _marked(columns: dict[str, np.ndarray]) -> dict[int, str]:
             ]
             found.setdefault(volume, ", ".join(told) or "sudden change")
     return dict(sorted(found.items()))
-
-
-def _without_trend(series: np.ndarray) -> np.ndarray:
-    """Series (n, p) without mean and quadratic trend."""
-    time = np.linspace(-1.0, 1.0, len(series))
-    basis = np.linalg.qr(np.polynomial.legendre.legvander(time, _TREND_ORDER))[0]
-    basis = basis.astype(np.float32)
-    return series - basis @ (basis.T @ series)

@@ -208,9 +208,9 @@ def main(argv: list[str] | None = None) -> None:
     sidecar = bids.read_sidecar(arguments.bold)
     t_r = check.repetition_time(arguments.bold, sidecar)
     volumes, affine = content.read_volumes(arguments.bold)
-    slices = check.slice_times(arguments.bold, sidecar, volumes.shape[1:], t_r)
-    if not settings.slice_timing:
-        slices = None
+    slices = None
+    if settings.slice_timing:
+        slices = check.slice_times(arguments.bold, sidecar, volumes.shape[1:], t_r)
     anatomy = Anatomy.load(arguments.anat, settings)
     try:
         result = preprocess(volumes, affine, t_r, slices, anatomy, settings)

@@ -66,13 +66,20 @@ class BoldSettings(GridSettings):
     )
     derivatives: str | None = setting(
         None,
-        "With the engine `derivatives`: root of an fMRIPrep or HCP tree, which is read in place.",
+        "With the engine `derivatives`: root of an fMRIPrep, XCP-D or HCP tree, which is read in place.",
     )
     space: str | None = setting(
         None,
         "With fMRIPrep or `derivatives`: space of the runs in the syntax of fMRIPrep's "
-        "`--output-spaces` (`MNI152NLin2009cAsym:res-2`); `fsLR` is CIFTI. Null means "
+        "`--output-spaces` (`MNI152NLin2009cAsym:res-2`); `fsLR` is CIFTI. Without a resolution it is "
+        "the native grid (`res-native`) if there is one, else the only resolution. Null means "
         "`MNI152NLin2009cAsym`.",
+    )
+    desc: str = setting(
+        "preproc",
+        "With `derivatives`: which series of a BIDS tree, fMRIPrep's `preproc` or XCP-D's `denoised`. "
+        "The latter are cleaned already: set `roi.confounds: none`.",
+        choices=("preproc", "denoised"),
     )
     start_time: float | None = setting(
         None,

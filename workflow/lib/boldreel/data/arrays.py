@@ -7,8 +7,9 @@ shape, dtype, kind, and whatever the writer adds (units, space, t_r in seconds, 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -29,6 +30,41 @@ def save(path: str | Path, array: np.ndarray, *, kind: str, **meta: Any) -> None
         np.lib.format.write_array(target, np.ascontiguousarray(array), allow_pickle=False)
     sidecar = {"kind": kind, "shape": list(array.shape), "dtype": str(array.dtype), **meta}
     atomic.write_text(path.with_suffix(".json"), json.dumps(sidecar, indent=1) + "\n")
+
+
+def save_rows(path: str | Path, rows: Iterable[np.ndarray], *, kind: str, **meta: Any) -> int:
+    """`save`, of rows of one shape and dtype that come one by one; returns their number, at least one.
+
+    None of them is kept in memory. The file is byte for byte that of `save`.
+    """
+    path = Path(path)
+    count, first = 0, np.zeros(0)
+    with atomic.file(path) as aside, open(aside, "wb") as target:
+        for row in rows:
+            if not count:
+                first = row[None]
+                _check(first, meta, kind, path)
+                _write_header(target, first, 1)
+            if row.shape != first.shape[1:] or row.dtype != first.dtype:
+                raise ValueError(
+                    f"{path}: a row of {row.dtype} {row.shape} among {first.shape[1:]}"
+                )
+            target.write(np.ascontiguousarray(row).data)
+            count += 1
+        if not count:
+            raise ValueError(f"{path}: no rows to write")
+        target.seek(0)  # NumPy leaves room in the header for any number of rows
+        _write_header(target, first, count)
+    shape = [count, *first.shape[1:]]
+    sidecar = {"kind": kind, "shape": shape, "dtype": str(first.dtype), **meta}
+    atomic.write_text(path.with_suffix(".json"), json.dumps(sidecar, indent=1) + "\n")
+    return count
+
+
+def _write_header(target: IO[bytes], first: np.ndarray, count: int) -> None:
+    shape = (count, *first.shape[1:])
+    about = np.lib.format.header_data_from_array_1_0(np.broadcast_to(first, shape))
+    np.lib.format.write_array_header_1_0(target, about | {"fortran_order": False})
 
 
 def load(path: str | Path, *, kind: str, mmap: bool = True) -> tuple[np.ndarray, dict[str, Any]]:

@@ -11,17 +11,26 @@ import json
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from boldreel.data import event_files
+from boldreel.data import event_files, files
 from boldreel.errors import UserError
+
+# (task, session, run index) of a file's name, then the further entities that tell runs apart ("dir-AP").
+Key = tuple[str, str, int, *tuple[str, ...]]
 
 _BOLD = (".nii", ".nii.gz")
 _FUNC = ("func", "ses-*/func")
 _CLOCK_TOLERANCE = 60.0  # s by which clocks may differ
+_TELLING = ("acq", "ce", "dir", "rec")  # entities that tell two runs of one task apart
+_NO_MAGNITUDE = ("phase", "real", "imag")  # of a complex image
+# Numbers of a sidecar that converters and scripts have written as text.
+_NUMBERS = ("RepetitionTime", "StartTime", "DelayTime", "EchoTime", "SliceTiming")
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,7 @@ class Run:
     segment is BIDS' task label, repeat its run index (1 where the name has none). Where two sessions
     use the same task and run index, the repeats of that task are counted through in session order.
     fault says why the run cannot be told from others by its name, and is empty if it can.
+    path is the first echo of a run of several, echoes are the others.
     """
 
     subject: str
@@ -39,6 +49,7 @@ class Run:
     path: Path
     session: str | None = None
     fault: str = ""
+    echoes: tuple[Path, ...] = ()
 
     @property
     def label(self) -> str:
@@ -51,7 +62,7 @@ class Run:
         return events_of(self.path)
 
     @property
-    def key(self) -> tuple[str, str, int]:
+    def key(self) -> Key:
         """What pairs it with files of other trees (`run_key`)."""
         return run_key(self.path)
 
@@ -63,8 +74,8 @@ def check_source(path: Path | str, now: float | None = None) -> None:
 
     Raises
     ------
-    UserError : a dangling link, a file that may not be read or is dated in the future. A file
-        that is not there at all is left to others, who know what it is.
+    UserError : a dangling link, a pointer to content that was not fetched, a file that may not be read or
+        is dated in the future. A file that is not there at all is left to others, who know what it is.
     """
     path = Path(path)
     try:
@@ -72,14 +83,11 @@ def check_source(path: Path | str, now: float | None = None) -> None:
     except OSError as error:
         if error.errno == errno.EACCES:
             raise UserError(f"{path}: no permission to look at it; ask for it") from None
-        if path.is_symlink():
-            raise UserError(
-                f"{path}: a dangling link ({path.readlink()}); fetch its content "
-                "(datalad get, git annex get) or correct the link"
-            ) from None
+        files.check_fetched(path)
         return
     if not os.access(path, os.R_OK):
         raise UserError(f"{path}: no permission to read it; chmod u+r, or ask for it")
+    files.check_fetched(path)
     now = time.time() if now is None else now
     if dated > now + _CLOCK_TOLERANCE:
         raise UserError(
@@ -117,7 +125,7 @@ def find_runs(bids_root: Path | str, subject: str) -> list[Run]:
     """All BOLD runs of a subject, with and without sessions, by segment and repeat.
 
     Two files that claim to be one run are both there, with a fault: whoever needs them refuses them
-    (data.selection).
+    (data.selection). The echoes of a run are one run, and of a complex image the magnitude is the run.
 
     Parameters
     ----------
@@ -140,10 +148,13 @@ def find_runs(bids_root: Path | str, subject: str) -> list[Run]:
     paths = _bold_files(folder)
     if not paths:
         raise UserError(f"{folder}: no func/*_bold.nii or .nii.gz; check the data set")
-    runs = [
-        Run(label, *counted[:2], path, parse_entities(path.name).get("ses"), counted.fault)
-        for counted, path in zip(count_repeats(paths), paths, strict=True)
-    ]
+    runs = []
+    echoes = _echoes(paths)
+    for counted, path in zip(count_repeats(paths), paths, strict=True):
+        if counted.fault or path in echoes:
+            session = parse_entities(path.name).get("ses")
+            further = () if counted.fault else echoes[path]
+            runs.append(Run(label, *counted[:2], path, session, counted.fault, further))
     return sorted(runs, key=lambda run: (natural(run.segment), run.repeat))
 
 
@@ -153,20 +164,22 @@ def has_bold(bids_root: Path | str, subject: str) -> bool:
     Shared derivatives often come without it, or with links whose content was not fetched.
     """
     folder = Path(bids_root) / f"sub-{subject.removeprefix('sub-')}"
-    return any(path.exists() for path in _bold_files(folder))
+    return any(files.present(path) for path in _bold_files(folder))
 
 
-def run_keys(bids_root: Path | str, subject: str) -> set[tuple[str, str, int]]:
+def run_keys(bids_root: Path | str, subject: str) -> set[Key]:
     """run_key of every raw run of a subject, including runs whose content was not fetched."""
     paths = _bold_files(Path(bids_root) / f"sub-{subject.removeprefix('sub-')}")
     counted = zip(paths, count_repeats(paths), strict=True)
     return {run_key(path) for path, (_, _, fault) in counted if not fault}
 
 
-def run_key(path: Path) -> tuple[str, str, int]:
-    """(task, session, run index) that a file name states: the same for a run's BOLD, events and derivatives.
+def run_key(path: Path) -> Key:
+    """What a file name states of its run: the same for a run's BOLD, events and derivatives.
 
-    Unlike (segment, repeat) it depends on no other file, so files of different trees are paired by it.
+    Task, session and run index, then the further entities that tell runs apart, for example "dir-AP". Echo
+    and part do not count: all of them are one run. Unlike (segment, repeat) it depends on no other file, so
+    files of different trees are paired by it.
 
     Raises
     ------
@@ -175,10 +188,39 @@ def run_key(path: Path) -> tuple[str, str, int]:
     entities = parse_entities(path.name)
     if "task" not in entities:
         raise UserError(f"{path}: no task in the name; BIDS wants sub-*_task-*_...")
-    return entities["task"], entities.get("ses") or "", _repeat(entities, path)
+    further = (f"{name}-{entities[name]}" for name in _TELLING if name in entities)
+    return entities["task"], entities.get("ses") or "", _repeat(entities, path), *further
 
 
-def find_events(bids_root: Path | str, subject: str) -> dict[tuple[str, str, int], Path]:
+def pair(first: Iterable[Key], second: Iterable[Key]) -> dict[Key, Key]:
+    """Which runs of two trees are the same: {key of the first: key of the second}.
+
+    One tree may leave out entities that the other states, such as the only session. Runs are paired so
+    if neither fits a further run.
+    """
+    there = set(second)
+    left = dict.fromkeys(first)
+    paired = {key: key for key in left if key in there}
+    rest = there - set(paired)
+    near = {
+        key: [other for other in rest if _fits(key, other)] for key in left if key not in paired
+    }
+    claims = Counter(other for others in near.values() for other in others)
+    for key, others in near.items():
+        if len(others) == 1 and claims[others[0]] == 1:
+            paired[key] = others[0]
+    return paired
+
+
+def _fits(one: Key, other: Key) -> bool:
+    """Whether two keys state nothing that contradicts."""
+    sessions = {one[1], other[1]} - {""}
+    mine, others = set(one[3:]), set(other[3:])
+    same = (one[0], one[2]) == (other[0], other[2])
+    return same and len(sessions) < 2 and (mine <= others or others <= mine)
+
+
+def find_events(bids_root: Path | str, subject: str) -> dict[Key, Path]:
     """{run_key: events file} of a subject; files whose names do not tell their run are passed over."""
     folder = Path(bids_root) / f"sub-{subject.removeprefix('sub-')}"
     paths = sorted(path for pattern in _FUNC for path in folder.glob(f"{pattern}/sub-*_events.tsv"))
@@ -212,12 +254,28 @@ def events_of(bold: Path | str) -> Path:
 
 
 def raw_name(preprocessed: Path, bids_root: Path | str) -> Path:
-    """Path of the raw run of a preprocessed one by its name; it may not exist."""
+    """Path of the raw run of a preprocessed one by what both names state; it may not exist.
+
+    Where the raw data have no such name, it is that of the run which pairs with it (`pair`), fetched or
+    only described by its sidecar.
+    """
     entities = parse_entities(preprocessed.name)
     session = [f"ses-{entities['ses']}"] if "ses" in entities else []
     stem = preprocessed.name.split("_space-")[0].split("_desc-")[0]
-    folder = Path(bids_root).joinpath(f"sub-{entities.get('sub', '')}", *session, "func")
-    return folder / f"{stem}_bold.nii.gz"
+    subject = Path(bids_root).joinpath(f"sub-{entities.get('sub', '')}")
+    lexical = subject.joinpath(*session, "func") / f"{stem}_bold.nii.gz"
+    described = lexical.with_name(f"{stem}_bold.json")
+    if os.path.lexists(lexical) or described.exists() or "task" not in entities:
+        return lexical
+    sidecars = (path for pattern in _FUNC for path in subject.glob(f"{pattern}/sub-*_bold.json"))
+    stated: dict[Key, Path] = {}
+    for path in (*_bold_files(subject), *sorted(sidecars)):
+        try:
+            stated.setdefault(run_key(path), path.with_name(f"{_stem(path)}.nii.gz"))
+        except UserError:
+            continue  # a name that does not tell its run
+    key = run_key(preprocessed)
+    return stated.get(pair([key], stated).get(key, key), lexical)
 
 
 class Counted(NamedTuple):
@@ -247,20 +305,22 @@ def count_repeats(paths: Sequence[Path]) -> list[Counted]:
     """Segment and repeat of each file by its entities.
 
     Where two sessions use the same task and run index, the repeats of that task are counted through in
-    session order. A file whose name does not tell its run, or that claims to be the same run as another,
-    has a fault and is not counted.
+    session order. Echoes are one run. Files that differ in acquisition, direction, reconstruction or
+    contrast agent are different runs, with the same segment and repeat (`same_label`). A file whose name does
+    not tell its run, or that claims to be the same run as another, has a fault and is not counted.
     """
     counted: dict[Path, Counted] = {}
-    claims: dict[tuple[str, str, int], list[Path]] = {}
+    claims: dict[Key, list[Path]] = {}
     for path in paths:
         try:
             claims.setdefault(run_key(path), []).append(path)
         except UserError as error:
             counted[path] = Counted(parse_entities(path.name).get("task", ""), 1, str(error))
-    single: list[tuple[str, str, int]] = []
+    single: list[Key] = []
     for key, claiming in claims.items():
-        if len(claiming) == 1:
+        if len(claiming) == 1 or _are_echoes(claiming):
             single.append(key)
+            continue
         for path in claiming[1:]:
             fault = (
                 f"{path}: same task, session and run as {claiming[0].name}; give each run "
@@ -268,13 +328,69 @@ def count_repeats(paths: Sequence[Path]) -> list[Counted]:
             )
             counted |= {each: Counted(key[0], key[2], fault) for each in (claiming[0], path)}
     for segment in {key[0] for key in single}:
-        ordered = sorted(key for key in single if key[0] == segment)
+        ordered = sorted({key[:3] for key in single if key[0] == segment})
         indices = [key[2] for key in ordered]
         if len(set(indices)) < len(indices):
             indices = list(range(1, len(ordered) + 1))
-        for key, index in zip(ordered, indices, strict=True):
-            counted[claims[key][0]] = Counted(segment, index, "")
+        repeats = dict(zip(ordered, indices, strict=True))
+        for key in single:
+            if key[0] == segment:
+                named = Counted(segment, repeats[key[:3]], "")
+                counted |= dict.fromkeys(claims[key], named)
     return [counted[path] for path in paths]
+
+
+class _Labelled(Protocol):
+    @property
+    def segment(self) -> str: ...
+    @property
+    def repeat(self) -> int: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def fault(self) -> str: ...
+
+
+def same_label(runs: Iterable[_Labelled]) -> dict[Path, str]:
+    """{path: fault} of those runs that differ in other entities than task, session and run alone.
+
+    Each of them can be used, but not together, since their results would have the same name.
+    """
+    labels: dict[tuple[str, int], list[Path]] = {}
+    for run in runs:
+        if not run.fault:
+            labels.setdefault((run.segment, run.repeat), []).append(run.path)
+    faults = {}
+    for paths in labels.values():
+        for path in paths if len(paths) > 1 else ():
+            other = next(each for each in paths if each != path)
+            own, others = (set(run_key(each)[3:]) for each in (path, other))
+            faults[path] = (
+                f"{path}: same task, session and run as {other.name}, apart from "
+                f"{', '.join(sorted(own ^ others))}; use one of them: give each its own run-<number>, or "
+                "take one away"
+            )
+    return faults
+
+
+def _are_echoes(paths: Sequence[Path]) -> bool:
+    """Whether files of one run are its echoes, each of its own number."""
+    echoes = [parse_entities(path.name).get("echo", "") for path in paths]
+    return all(echo.isdigit() for echo in echoes) and len(set(map(int, echoes))) == len(paths)
+
+
+def _echoes(paths: Sequence[Path]) -> dict[Path, tuple[Path, ...]]:
+    """{first echo: the others} of the runs of files whose names tell their run; of one file no others."""
+    runs: dict[Key, list[Path]] = {}
+    for path in paths:
+        with suppress(UserError):
+            runs.setdefault(run_key(path), []).append(path)
+    found = {}
+    for each in runs.values():
+        if len(each) > 1 and _are_echoes(each):
+            each.sort(key=lambda path: int(parse_entities(path.name)["echo"]))
+        found[each[0]] = tuple(each[1:])
+    return found
 
 
 def read_sidecar(path: Path | str) -> dict[str, Any]:
@@ -345,12 +461,12 @@ def natural(text: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def _bold_files(folder: Path) -> list[Path]:
-    """The raw BOLD files of a subject's folder; magnitude only for complex images."""
+    """The raw BOLD files of a subject's folder; the magnitude alone of complex images."""
     found = (path for pattern in _FUNC for path in folder.glob(f"{pattern}/sub-*_bold.nii*"))
     return sorted(
         path
         for path in found
-        if path.name.endswith(_BOLD) and parse_entities(path.name).get("part") != "phase"
+        if path.name.endswith(_BOLD) and parse_entities(path.name).get("part") not in _NO_MAGNITUDE
     )
 
 
@@ -366,12 +482,23 @@ def _stem(path: Path) -> str:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    files.check_fetched(path)
     if not path.is_file():
         raise UserError(f"{path}: no such JSON sidecar")
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))  # some editors mark it so
+        content = json.loads(files.read_text(path))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid JSON ({error})") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: a {type(content).__name__}; expected a JSON object")
-    return content
+    return content | {name: _number(content[name]) for name in _NUMBERS if name in content}
+
+
+def _number(value: Any) -> Any:
+    """A number that was written as text; anything else as it is, for those who need it to refuse."""
+    if isinstance(value, list):
+        return [_number(each) for each in value]
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value

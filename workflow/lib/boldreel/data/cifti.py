@@ -7,14 +7,17 @@ is), its values (volumes, grayordinates).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 
+from boldreel.data import files
 from boldreel.errors import UserError
 
+SLAB = 256 << 20  # bytes of values that are held at once where a series is read in parts
 CORTEX = {"L": "CIFTI_STRUCTURE_CORTEX_LEFT", "R": "CIFTI_STRUCTURE_CORTEX_RIGHT"}
 
 
@@ -47,6 +50,18 @@ class Dense:
                 f"{self.path}: truncated or damaged ({str(error).splitlines()[0]}); copy it again"
             ) from None
 
+    def slabs(self) -> Iterator[tuple[int, np.ndarray]]:
+        """(first volume, float32 (k, grayordinates)) in order of time, parts of about SLAB bytes."""
+        step = max(1, SLAB // (4 * len(self.models)))
+        try:
+            every = np.asanyarray(self.image.dataobj)
+        except (OSError, EOFError, ValueError) as error:
+            raise UserError(
+                f"{self.path}: truncated or damaged ({str(error).splitlines()[0]}); copy it again"
+            ) from None
+        for start in range(0, self.volumes, step):
+            yield start, np.ascontiguousarray(every[start : start + step], dtype=np.float32)
+
     def vertices(self, hemisphere: str) -> tuple[np.ndarray, np.ndarray]:
         """(grayordinates, vertices), each (n,), of the cortex of hemisphere "L" or "R"."""
         mask = self.models.name == CORTEX[hemisphere]
@@ -75,6 +90,7 @@ def outline(path: str | Path) -> Outline:
     UserError : missing, no dense series of seconds, or shorter than its header says.
     """
     path = Path(path)
+    files.check_fetched(path)
     if not path.exists():
         raise UserError(f"{path}: dense time series not found")
     try:
@@ -138,6 +154,7 @@ def load(path: str | Path) -> Dense:
     UserError : missing, unreadable, shorter than its header says, or not a series of grayordinates.
     """
     path = Path(path)
+    files.check_fetched(path)
     if not path.exists():
         raise UserError(f"{path}: dense time series not found")
     try:

@@ -12,17 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from boldreel.data import files
 from boldreel.errors import UserError
-
-# fMRIPrep's names, the present one and that of versions up to 20.1.
-_ENDINGS = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv")
-
-
-def beside(bold: Path) -> Path | None:
-    """The confounds table of a run that fMRIPrep preprocessed, or None."""
-    stem = bold.name.split("_space-")[0]
-    paths = [bold.with_name(stem + ending) for ending in _ENDINGS]
-    return next((path for path in paths if path.exists()), None)
 
 
 def read(path: Path, count: int, needed: Sequence[str] = ()) -> dict[str, np.ndarray]:
@@ -37,10 +28,11 @@ def read(path: Path, count: int, needed: Sequence[str] = ()) -> dict[str, np.nda
     UserError : there is no such file, it has another number of rows, a cell is no number, or a
         column is missing.
     """
+    files.check_fetched(path)
     if not path.exists():
         raise UserError(f"{path}: confounds not found; run the bold stage")
     try:
-        with open(path, encoding="utf-8", newline="") as source:
+        with open(path, encoding="utf-8-sig", newline="") as source:
             lines = [row for row in csv.reader(source, delimiter="\t") if row]
         header, *rows = lines or [[]]
         for number, row in enumerate(rows, start=2):

@@ -1,16 +1,19 @@
-"""Preprocessed runs in a derivatives tree of fMRIPrep or of the HCP pipelines, by their names alone.
+"""Preprocessed runs in a derivatives tree of fMRIPrep, XCP-D or the HCP pipelines, by their names alone.
 
 Takes the tree's root, a subject and a space; returns one Found per run. No file is opened, and nothing but
 the standard library is imported: the Snakefile lists the runs of a thousand subjects with it.
 
 A space is named as fMRIPrep's --output-spaces does: ``MNI152NLin2009cAsym``, ``MNI152NLin2009cAsym:res-2``,
-``fsLR`` or ``fsLR:den-91k``. fsLR means CIFTI, everything else a volume.
+``fsLR`` or ``fsLR:den-91k``. fsLR means CIFTI, everything else a volume. A volume whose name states no
+resolution is on its native grid, ``MNI152NLin2009cAsym:res-native``.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from boldreel.data import bids
@@ -19,14 +22,30 @@ from boldreel.errors import UserError
 VOLUME = "MNI152NLin2009cAsym"
 SURFACE = "fsLR"
 _DENSITY = "91k"
-FMRIPREP, HCP = "fmriprep", "hcp"
+NATIVE = "native"  # what fMRIPrep calls the resolution of a volume whose name states none
+FMRIPREP, HCP, XCP_D = "fmriprep", "hcp", "xcp_d"
 HCP_SPACE = "MNI152NLin6Asym"
+PREPROC, DENOISED = "preproc", "denoised"
 _HCP_RESULTS = ("MNINonLinear", "Results")
+# Names of the HCP's cleaned runs. Releases differ in the high-pass (hp2000, hp0 of multi-run FIX) and in what
+# was done after FIX (rclean, tclean); of several the first is taken.
+_CLEANED = ("hp2000_clean", "hp2000_clean_rclean_tclean", "hp0_clean_rclean_tclean", "hp0_clean")
 _HCP_ENDINGS = {
-    SURFACE: "_Atlas_MSMAll_hp2000_clean.dtseries.nii",
-    HCP_SPACE: "_hp2000_clean.nii.gz",
+    SURFACE: tuple(
+        f"_Atlas{registered}_{cleaned}.dtseries.nii"
+        for registered in ("_MSMAll", "")
+        for cleaned in _CLEANED
+    ),
+    HCP_SPACE: tuple(f"_{cleaned}.nii.gz" for cleaned in _CLEANED),
 }
-_ENDINGS = {True: "_bold.dtseries.nii", False: "_desc-preproc_bold.nii*"}
+_HCP_FINER = "_Atlas_1.6mm_"  # on a mesh of 59k, which the HCP distributes of its 7T runs
+_ENDINGS = {True: "_bold.dtseries.nii", False: "_desc-{desc}_bold.nii*"}
+# fMRIPrep's names of the confounds table, the present one and that of versions up to 20.1.
+_CONFOUNDS = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv")
+_FINER = (
+    "atlases are on the mesh of 32k vertices (den-91k): call fMRIPrep with --cifti-output 91k, resample "
+    "the runs (wb_command -cifti-resample), or set bold.space to a volume"
+)
 
 
 @dataclass(frozen=True)
@@ -46,17 +65,27 @@ class Found:
         return self.space == SURFACE
 
     @property
-    def key(self) -> tuple[str, str, int]:
+    def key(self) -> bids.Key:
         """What pairs it with raw data (data.bids.run_key)."""
         return (self.segment, "", 1) if self.pipeline == HCP else bids.run_key(self.path)
 
+    @property
+    def confounds(self) -> Path | None:
+        """The confounds table that fMRIPrep wrote next to it; None for runs that were cleaned already."""
+        if self.pipeline != FMRIPREP:
+            return None
+        stem = self.path.name.split("_space-")[0].split("_desc-")[0]
+        paths = [self.path.with_name(stem + ending) for ending in _CONFOUNDS]
+        return next((path for path in paths if os.path.lexists(path)), None)
 
-def find(root: Path | str, subject: str, space: str = VOLUME) -> list[Found]:
+
+def find(root: Path | str, subject: str, space: str = VOLUME, desc: str = PREPROC) -> list[Found]:
     """The runs of a subject, by segment and repeat.
 
     Parameters
     ----------
     subject : label without "sub-"
+    desc : which series of a tree in BIDS' naming: "preproc" (fMRIPrep) or "denoised" (XCP-D)
 
     Raises
     ------
@@ -67,7 +96,7 @@ def find(root: Path | str, subject: str, space: str = VOLUME) -> list[Found]:
     if not root.is_dir():
         raise UserError(f"{root}: no such derivatives folder; check bold.derivatives")
     if (root / f"sub-{subject}").is_dir():
-        runs = _find_fmriprep(root / f"sub-{subject}", space)
+        runs = _find_bids(root / f"sub-{subject}", space, desc)
     elif root.joinpath(subject, *_HCP_RESULTS).is_dir():
         runs = _find_hcp(root.joinpath(subject, *_HCP_RESULTS), space)
     else:
@@ -89,39 +118,81 @@ def parse_space(space: str) -> tuple[str, dict[str, str]]:
     return name, {key: value for key, value in pairs}
 
 
-def _find_fmriprep(folder: Path, space: str) -> list[Found]:
+def _find_bids(folder: Path, space: str, desc: str) -> list[Found]:
     name, wanted = parse_space(space)
-    ending = _ENDINGS[name == SURFACE]
-    every = sorted([*folder.glob(f"func/sub-*{ending}"), *folder.glob(f"ses-*/func/sub-*{ending}")])
-    every = [path for path in every if path.name.endswith((".nii", ".nii.gz"))]
-    found: list[tuple[Path, dict[str, str]]] = []
-    for path in every:
-        entities = bids.parse_entities(path.name)
-        if entities.get("space") == name and wanted.items() <= entities.items():
-            found.append((path, entities))
-    if not found:
-        others = [path for e in _ENDINGS.values() for path in folder.rglob(f"func/*{e}")]
-        there = ", ".join(sorted({_space_of(path) for path in others} - {""})) or "none at all"
-        raise UserError(
-            f"{folder}: no run in space {space}; there is: {there}; set bold.space, or add it to "
-            "fMRIPrep's --output-spaces"
-        )
-    kinds = sorted({_space_of(path) for path, _ in found})
+    every = [path for path in _series(folder, name == SURFACE, desc) if _is_in(path, name, wanted)]
+    if not every:
+        raise UserError(_absent(folder, space, desc))
+    if "res" not in wanted:
+        # fMRIPrep means the native grid by a space without a resolution.
+        native = [path for path in every if "res" not in bids.parse_entities(path.name)]
+        every = native or every
+    kinds = sorted({space_of(path) for path in every})
     if len(kinds) > 1:
         raise UserError(
             f"{folder}: runs in {' and in '.join(kinds)}; choose one of them in bold.space"
         )
-    densities = {entities.get("den", _DENSITY) for _, entities in found}
+    densities = {bids.parse_entities(path.name).get("den", _DENSITY) for path in every}
     if name == SURFACE and densities != {_DENSITY}:
-        raise UserError(
-            f"{folder}: runs in {kinds[0]}; only den-{_DENSITY} can be read: call fMRIPrep with "
-            f"--cifti-output {_DENSITY}, or set bold.space to a volume"
-        )
-    paths = [path for path, _ in found]
+        raise UserError(f"{folder}: runs in {kinds[0]}; only den-{_DENSITY} can be read: {_FINER}")
+    pipeline = XCP_D if desc == DENOISED else FMRIPREP
     return [
-        Found(*counted[:2], path, name, FMRIPREP, counted.fault)
-        for path, counted in zip(paths, bids.count_repeats(paths), strict=True)
+        Found(*counted[:2], path, name, pipeline, counted.fault)
+        for path, counted in zip(every, bids.count_repeats(every), strict=True)
     ]
+
+
+def _series(folder: Path, surface: bool, desc: str) -> list[Path]:
+    """Preprocessed runs of a subject's folder, in any space; single echoes are not runs."""
+    ending = _ENDINGS[surface].format(desc=desc)
+    paths = [
+        path for part in ("func", "ses-*/func") for path in folder.glob(f"{part}/sub-*{ending}")
+    ]
+    kept = []
+    for path in sorted(paths):
+        entities = bids.parse_entities(path.name)
+        image = path.name.endswith((".nii", ".nii.gz"))
+        # fMRIPrep's dense series have no desc.
+        if image and "echo" not in entities and entities.get("desc", PREPROC) == desc:
+            kept.append(path)
+    return kept
+
+
+def _is_in(path: Path, name: str, wanted: dict[str, str]) -> bool:
+    """Whether a file is in a space, with the entities that the configuration asks for."""
+    entities = bids.parse_entities(path.name)
+    return entities.get("space") == name and all(
+        _plain(entities.get(key, NATIVE if key == "res" else "")) == _plain(value)
+        for key, value in wanted.items()
+    )
+
+
+def same_resolution(wanted: dict[str, str], written: dict[str, str]) -> bool:
+    """Whether two spaces state one resolution: none is the native one, and res-02 is res-2."""
+    return _plain(wanted.get("res", NATIVE)) == _plain(written.get("res", NATIVE))
+
+
+def _plain(label: str) -> str:
+    """A label without leading zeros: res-02 is res-2."""
+    return str(int(label)) if label.isdigit() else label
+
+
+def _absent(folder: Path, space: str, desc: str) -> str:
+    """One line about a space in which there is no run: what there is instead."""
+
+    def spaces(kind: str) -> list[str]:
+        paths = [path for surface in _ENDINGS for path in _series(folder, surface, kind)]
+        return sorted({space_of(path) for path in paths} - {""})
+
+    there = ", ".join(spaces(desc)) or "none at all"
+    other = PREPROC if desc == DENOISED else DENOISED
+    if there == "none at all" and spaces(other):
+        way = " and roi.confounds: none" if other == DENOISED else ""
+        return f"{folder}: no desc-{desc} run, but desc-{other} ones; set bold.desc: {other}{way} to use them"
+    return (
+        f"{folder}: no run in space {space}; there is: {there}; set bold.space, or add it to "
+        "fMRIPrep's --output-spaces"
+    )
 
 
 def _find_hcp(results: Path, space: str) -> list[Found]:
@@ -131,14 +202,37 @@ def _find_hcp(results: Path, space: str) -> list[Found]:
             f"{results}: an HCP tree has the spaces {' and '.join(_HCP_ENDINGS)}, not {name}; set "
             "bold.space"
         )
+    folders = sorted(path for path in results.iterdir() if path.is_dir())
+    folders = [path for path in folders if path.name.startswith(("rfMRI_", "tfMRI_"))]
     runs = []
-    for folder in sorted(path for path in results.iterdir() if path.is_dir()):
-        path = folder / f"{folder.name}{_HCP_ENDINGS[name]}"
-        if folder.name.startswith(("rfMRI_", "tfMRI_")) and path.exists():
+    for folder in folders:
+        paths = (folder / f"{folder.name}{ending}" for ending in _HCP_ENDINGS[name])
+        if path := next((path for path in paths if os.path.lexists(path)), None):
             runs.append(Found(hcp_segment(folder.name), 1, path, name, HCP))
+    finer = [
+        path for folder in folders for path in folder.glob(f"*{_HCP_FINER}*_clean*.dtseries.nii")
+    ]
+    if not runs and name == SURFACE and finer:
+        raise UserError(
+            f"{finer[0]}: a series of 1.6 mm on the mesh of 59k vertices; fetch the HCP's package of "
+            "2 mm / 32k, resample them (wb_command -cifti-resample), or set bold.space to a volume"
+        )
     if not runs:
-        raise UserError(f"{results}: no *{_HCP_ENDINGS[name]}; fetch the FIX-denoised runs")
-    return runs
+        raise UserError(f"{results}: no *{_HCP_ENDINGS[name][0]}; fetch the FIX-denoised runs")
+    return [replace(run, fault=fault) for run, fault in zip(runs, _registered(runs), strict=True)]
+
+
+def _registered(runs: Sequence[Found]) -> list[str]:
+    """The fault of each HCP run whose surface was registered in another way than the others' (MSMAll)."""
+    names = ["_MSMAll_" in run.path.name for run in runs]
+    if all(names) or not any(names):
+        return [""] * len(runs)
+    return [
+        ""
+        if aligned
+        else f"{run.path}: not registered by MSMAll, as other runs are; fetch its MSMAll series"
+        for aligned, run in zip(names, runs, strict=True)
+    ]
 
 
 def hcp_segment(folder: str) -> str:
@@ -156,8 +250,9 @@ def hcp_segment(folder: str) -> str:
     return joined.replace("REST", "rest", 1) if joined.startswith("REST") else joined
 
 
-def _space_of(path: Path) -> str:
+def space_of(path: Path) -> str:
+    """The space of a preprocessed run by its name, as fMRIPrep spells it; "" for one that states none."""
     entities = bids.parse_entities(path.name)
     parts = [entities.get("space", "")]
-    parts += [f"{key}-{entities[key]}" for key in ("res", "den") if key in entities]
+    parts += [f"{key}-{_plain(entities[key])}" for key in ("res", "den") if key in entities]
     return ":".join(parts)

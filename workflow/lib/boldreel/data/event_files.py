@@ -10,6 +10,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from boldreel.data import files
 from boldreel.errors import UserError
 
 _NOTHING = {"", "n/a", "na", "nan", "none", "null", "-"}
@@ -64,13 +65,14 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     ------
     UserError : no such file, no table, or a row of more cells than columns.
     """
+    files.check_fetched(path)
     if not path.is_file():
         raise UserError(
             f"{path}: no such events file; every run that shows a movie needs one (BIDS)"
         )
     width = 0
     try:
-        with path.open(encoding="utf-8-sig", newline="") as source:
+        with path.open(encoding=files.encoding_of(path), newline="") as source:
             lines = csv.reader(source, delimiter="\t")
             for row in lines:
                 cells = [cell.strip() for cell in row]

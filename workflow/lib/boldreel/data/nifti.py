@@ -5,30 +5,37 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 
-from boldreel.data import atomic
+from boldreel.data import atomic, files, headers
 from boldreel.errors import UserError
 
 # Deflate packs at most 1,032 bytes into one; images of brains reach 2 to 10, beyond 20 is looked at.
 _MOST_PACKED, _SUSPICIOUS = 1032, 20
+SLAB = 64 << 20  # bytes of values that are held at once where a run is read in parts
 _TIME_UNITS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 
 
-def load(path: str | Path) -> nib.Nifti1Image:
-    """Open a NIfTI image; uncompressed data stays memory-mapped.
+def load(path: str | Path, keep_open: bool = False) -> nib.Nifti1Image:
+    """Open a NIfTI-1 or NIfTI-2 image; uncompressed data stays memory-mapped.
 
-    Raises UserError if the file is missing, is no NIfTI, is shorter than its header says, or its
-    affine is not finite.
+    keep_open : whether the file stays open between readings, so that reading on costs no new start
+
+    Raises UserError if the file is missing, was not fetched, is no NIfTI, is shorter than its header says,
+    or its affine is not finite.
     """
     path = Path(path)
+    files.check_fetched(path)
     if not path.exists():
         raise UserError(f"{path}: image not found")
+    # nibabel's NIfTI-2 image is a NIfTI-1 image with a longer header.
+    kind = nib.Nifti2Image if headers.is_nifti2(path) else nib.Nifti1Image
     try:
-        image = nib.Nifti1Image.from_filename(str(path))
+        image = kind.from_filename(str(path), keep_file_open=keep_open)
     except (
         nib.filebasedimages.ImageFileError,
         nib.spatialimages.HeaderDataError,
@@ -84,6 +91,38 @@ def values(image: nib.Nifti1Image, dtype: type = np.float32) -> np.ndarray:
         raise UserError(
             f"{image.get_filename()}: truncated or damaged ({_first_line(error)}); copy it again"
         ) from None
+
+
+def slabs(path: str | Path) -> Iterator[tuple[int, np.ndarray]]:
+    """(first volume, float32 (x, y, z, k)) of a 4-D image in order of time: parts of about SLAB bytes.
+
+    What is held in memory does not grow with the length of the run, and a compressed file is unpacked once.
+    Raises as `load` and `values`.
+    """
+    image = load(path, keep_open=True)
+    count = image.shape[3]
+    step = max(1, SLAB // (4 * math.prod(image.shape[:3])))
+    for start in range(0, count, step):
+        try:
+            part = np.asanyarray(image.dataobj[..., start : start + step])
+        except (OSError, EOFError, ValueError, zlib.error) as error:
+            raise UserError(
+                f"{path}: truncated or damaged ({_first_line(error)}); copy it again"
+            ) from None
+        yield start, part.astype(np.float32, copy=False)
+
+
+def check_orientation(image: nib.Nifti1Image) -> None:
+    """UserError if a header does not say which side is left: both of its codes are 0.
+
+    Its affine is then made up from the voxel size alone (NIfTI-1, method 1).
+    """
+    if int(image.header["sform_code"]) == 0 and int(image.header["qform_code"]) == 0:
+        raise UserError(
+            f"{image.get_filename()}: its orientation is unknown, so left and right cannot be told "
+            "(sform_code and qform_code are 0); convert it again, or find out and set it: "
+            "fslorient -setsform and -setsformcode 1, or nibabel's set_sform(affine, code=1)"
+        )
 
 
 def repetition_time(image: nib.Nifti1Image) -> float | None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from boldreel.data import atomic
+from boldreel.data import atomic, files
 from boldreel.data.picture import changes, square
 from boldreel.errors import UserError
 
@@ -73,7 +73,21 @@ def read_frames(
     start: float = 0.0,
     duration: float | None = None,
 ) -> np.ndarray:
-    """Decode the pictures shown at the times start + k / frame_rate.
+    """The pictures shown at the times start + k / frame_rate, all at once: uint8 (n, h, w, 3), RGB.
+
+    Takes and raises the same as `frames`.
+    """
+    return np.stack(list(frames(path, frame_rate, size, start, duration)))
+
+
+def frames(
+    path: Path | str,
+    frame_rate: float,
+    size: int | None = None,
+    start: float = 0.0,
+    duration: float | None = None,
+) -> Iterator[np.ndarray]:
+    """Decode the pictures shown at the times start + k / frame_rate, one after the other.
 
     Parameters
     ----------
@@ -82,19 +96,20 @@ def read_frames(
     start, duration : part of the movie in s; duration None reads to the end. A part of d s has
         round(d * frame_rate) frames.
 
-    Returns
-    -------
-    frames : uint8 (n, h, w, 3), RGB
+    Yields
+    ------
+    frame : uint8 (h, w, 3), RGB; at least one
 
     Raises
     ------
-    UserError : no such file, unreadable, broken midway, or shorter than the part asked for.
+    UserError : no such file, unreadable, broken midway, or shorter than the part asked for. Of a film that
+        breaks midway, what could be decoded is yielded before.
     """
     path = Path(path)
     if frame_rate <= 0:
         raise UserError(f"{path}: frame rate is {frame_rate}; give a positive number per second")
     wanted = None if duration is None else round(duration * frame_rate)
-    frames: list[np.ndarray] = []
+    made = 0
     shown: Any = None
     last = 0.0
     with _open(path) as container:
@@ -107,28 +122,28 @@ def read_frames(
             # Every wanted time before this picture still shows the one before it.
             while (
                 shown is not None
-                and (wanted is None or len(frames) < wanted)
-                and start + len(frames) / frame_rate < time - _TOLERANCE
+                and (wanted is None or made < wanted)
+                and start + made / frame_rate < time - _TOLERANCE
             ):
-                frames.append(square(shown, size, pixel_ratio))
+                yield square(shown, size, pixel_ratio)
+                made += 1
             if shown is None and (changed := changes(picture)):
                 print(f"{path}: {', '.join(changed)}", file=sys.stderr)
             shown, last = picture, time
-            if wanted is not None and len(frames) >= wanted:
+            if wanted is not None and made >= wanted:
                 break
         if shown is None:
             raise UserError(f"{path}: no picture could be decoded; {_MEND}")
         end = last + _hold(shown, rate)
-        while (wanted is None or len(frames) < wanted) and (
-            start + len(frames) / frame_rate < end - _TOLERANCE
-        ):
-            frames.append(square(shown, size, pixel_ratio))
-    if wanted is not None and len(frames) < wanted:
+        while (wanted is None or made < wanted) and (start + made / frame_rate < end - _TOLERANCE):
+            yield square(shown, size, pixel_ratio)
+            made += 1
+    if wanted is not None and made < wanted:
         raise UserError(
             f"{path}: the movie is {end:.3f} s long, but {start + (duration or 0):.3f} s are needed; "
             "check that it is the movie that was shown and that it is complete"
         )
-    if not frames:
+    if not made:
         raise UserError(f"{path}: the movie is {end:.3f} s long and has nothing from {start} s on")
     # Some containers end anywhere without an error.
     if wanted is None and told is not None and told - end > max(_LACKING, _LACKING_PART * told):
@@ -136,7 +151,6 @@ def read_frames(
             f"{path}: its header tells of {told:.3f} s, but pictures end at {end:.3f} s; fetch the whole "
             f"movie, or {_MEND}"
         )
-    return np.stack(frames)
 
 
 def write_mp4(
@@ -198,6 +212,7 @@ def write_mp4(
 def _open(path: Path) -> Any:
     import av
 
+    files.check_fetched(path)
     if not path.is_file():
         raise UserError(f"{path}: no such movie; check the path")
     try:

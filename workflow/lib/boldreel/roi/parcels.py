@@ -25,10 +25,9 @@ from boldreel.errors import UserError
 from boldreel.roi import packages
 from boldreel.roi.areas import Area, Parcels
 from boldreel.roi.cells import Cells
+from boldreel.roi.settings import CORTEX, HCP_MMP, HCP_MMP_SPACE
 
-HCP_MMP, CORTEX = "hcp-mmp", "whole-cortex"
 NAMED = (HCP_MMP, CORTEX)
-HCPEX_SPACE = "MNI152NLin2009cAsym"
 _GROUPS = packaged.path("boldreel.roi", "tables/hcp_mmp.tsv")
 _SIDES = ("L", "R")
 # Medial parcels reach over the midline by some voxels, which are left out; swapped ones lie beyond it.
@@ -131,9 +130,9 @@ def _hcp_surface(cells: Cells) -> np.ndarray:
 
 
 def _hcp_volume(cells: Cells) -> np.ndarray:
-    if cells.space != HCPEX_SPACE:
+    if cells.space != HCP_MMP_SPACE:
         raise UserError(
-            f"configuration: roi.atlas {HCP_MMP} is there for {HCPEX_SPACE} and for fsLR, the data are in "
+            f"configuration: roi.atlas {HCP_MMP} is there for {HCP_MMP_SPACE} and for fsLR, the data are in "
             f"{cells.space}; set bold.space, or give a parcellation file in that space"
         )
     short = {row["hcpex"]: row["area"] for row in _hcp_rows()}

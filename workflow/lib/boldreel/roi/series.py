@@ -89,7 +89,10 @@ def load_indices(positions: Path, bold: Path) -> np.ndarray:
 def read_volume(positions: Path, bold: Path) -> tuple[np.ndarray, np.ndarray]:
     """(series (n, V), real (V,)) of a volume at the positions; NaN in padding."""
     indices = load_indices(positions, bold)
-    return extract(nifti.values(nifti.load(bold)), indices), indices[0] >= 0
+    series = np.empty((nifti.load(bold).shape[3], indices.shape[1]), np.float32)
+    for start, slab in nifti.slabs(bold):
+        series[start : start + slab.shape[3]] = extract(slab, indices)
+    return series, indices[0] >= 0
 
 
 def read_cifti(positions: Path, bold: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -149,7 +152,8 @@ def regressors_of(source: Source, count: int, settings: RoiSettings) -> np.ndarr
     if not source.confounds and (settings.confounds != "none" or settings.high_pass):
         raise UserError(
             f"{source.bold}: has no confounds table, which roi.confounds {settings.confounds} needs; "
-            "fetch it, or set roi.confounds: none (HCP's runs are cleaned by FIX) and roi.high_pass: false"
+            "fetch it, or set roi.confounds: none (FIX cleaned the HCP's runs, XCP-D its own) and "
+            "roi.high_pass: false"
         )
     chosen = np.zeros((count, 0))
     if source.confounds:

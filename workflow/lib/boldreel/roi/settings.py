@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from boldreel.errors import UserError
 from boldreel.settings import by_preset, setting
 
+# Atlases that are named, and the spaces of those that have one: boldreel's own is in the embedded engine's.
+HCP_MMP, CORTEX = "hcp-mmp", "whole-cortex"
+HCP_MMP_SPACE, EMBEDDED_SPACE = "MNI152NLin2009cAsym", "MNI152NLin2009aSym"
 CONFOUNDS = ("none", "motion6", "motion24", "compcor")
 # Masks of CompCor, as nilearn's load_confounds names them.
 COMPCOR = (

@@ -33,8 +33,7 @@ def find_shots(
         return annotation_table.shots(annotation_table.read(table))
     facts = video.probe(movie)
     rate = min(facts["frame_rate"] or shots.FRAME_RATE, shots.FRAME_RATE)
-    small = video.read_frames(movie, rate, shots.SIDE)
-    return shots.shot_bounds(shots.cut_times(small, rate), len(small) / rate)
+    return shots.detect(video.frames(movie, rate, shots.SIDE), rate)
 
 
 def shot_name(movie: str, number: int) -> str:
@@ -58,7 +57,6 @@ def main(argv: list[str] | None = None) -> None:
 
     settings = read(StimuliSettings, args.config, "stimuli")
     rate = settings.frame_rate
-    frames = video.read_frames(args.movie, rate, settings.size)
     bounds = find_shots(args.movie, table, settings.shots)
     listed = pd.DataFrame(
         {
@@ -68,7 +66,9 @@ def main(argv: list[str] | None = None) -> None:
         }
     )
     tables.write(args.output / "shots.tsv", listed, "shots")
-    arrays.save(
+    # A film of two hours has gigabytes of frames: they go to disk one by one.
+    frames = video.frames(args.movie, rate, settings.size)
+    arrays.save_rows(
         args.output / "frames.npy", frames, kind="frames", frame_rate=rate, source=args.movie.name
     )
     provenance.record(

@@ -10,6 +10,7 @@ not looked for.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -25,30 +26,51 @@ _RATIO = 2.5  # and this many times the median jump ...
 _AROUND = 2.0  # ... within this many s to each side
 
 
-def cut_times(frames: np.ndarray, frame_rate: float) -> np.ndarray:
+def detect(frames: Iterable[np.ndarray], frame_rate: float) -> list[tuple[float, float]]:
+    """(onset, duration) in s of the shots of a movie; takes the same as `jumps` and `cut_times`."""
+    scores = jumps(frames)
+    return shot_bounds(_cuts(scores, frame_rate) / frame_rate, len(scores) / frame_rate)
+
+
+def cut_times(frames: Iterable[np.ndarray], frame_rate: float) -> np.ndarray:
     """Times in s at which a new shot begins (the movie's beginning is not among them).
 
     Parameters
     ----------
-    frames : uint8 (n, SIDE, SIDE, 3)
+    frames : uint8 (SIDE, SIDE, 3) each, or all of them (n, SIDE, SIDE, 3)
     frame_rate : frames per second
     """
-    scores = jumps(frames)
-    return _cuts(scores, frame_rate) / frame_rate
+    return _cuts(jumps(frames), frame_rate) / frame_rate
 
 
-def jumps(frames: np.ndarray) -> np.ndarray:
+def jumps(frames: Iterable[np.ndarray], block: int = 1024) -> np.ndarray:
     """How much picture k differs from picture k - 1, (n,), 0 to 1; jumps[0] is 0.
 
     Geometric mean of two distances, each 0 to 1: mean absolute difference of pixels after the mean
     light of each picture is taken out, and half the absolute difference of colour histograms in
     place. To bridge a flash of one picture, the smaller of the difference between neighbours and
     between the next further ones (k - 2 and k + 1) counts.
+
+    block : pictures that are held at once
     """
+    scores = [np.zeros(1)]
+    held: list[np.ndarray] = []
+    first, following = 0, 1  # picture number of held[0], and the next one to be scored
+    for frame in frames:
+        held.append(frame)
+        if len(held) == block:
+            scores.append(_scores(np.stack(held), following - first, block - 1))
+            following = first + block - 1
+            # The next one is compared with those from two pictures before on.
+            held, first = held[-3:], following - 2
+    if held:
+        scores.append(_scores(np.stack(held), following - first, len(held)))
+    return np.concatenate(scores)[: first + len(held)]
+
+
+def _scores(frames: np.ndarray, begin: int, end: int) -> np.ndarray:
+    """How much each of the pictures from begin to end - 1 differs from those around it."""
     n = len(frames)
-    score = np.zeros(n)
-    if n < 2:
-        return score
     pixels = frames.astype(np.float32) / 255
     pixels -= pixels.mean(axis=(1, 2), keepdims=True)
     colours = _histograms(frames)
@@ -58,11 +80,10 @@ def jumps(frames: np.ndarray) -> np.ndarray:
         colour = np.abs(colours[before] - colours[after]).sum(axis=(1, 2)) / 2
         return np.sqrt(np.minimum(2 * pixel, 1) * colour)
 
-    k = np.arange(1, n)
+    k = np.arange(begin, end)
     near = distance(k - 1, k)
     far = distance(np.maximum(k - 2, 0), np.minimum(k + 1, n - 1))
-    score[1:] = np.minimum(near, far)
-    return score
+    return np.minimum(near, far)
 
 
 def shot_bounds(cuts: np.ndarray, duration: float) -> list[tuple[float, float]]:

@@ -157,6 +157,10 @@ class Inputs:
         (bold,) = self.raw_bold([self._or_exit(self.study.file, subject, segment, repeat)])
         return {"bold": bold, "sidecars": self.sidecars([bold])}
 
+    def echoes(self, subject: str) -> list[str]:
+        """The further echoes of a subject's raw runs; `raw_bold` has the first ones."""
+        return [self._existing(path) for path in self.study.echoes(subject)]
+
     def t1w(self, subject: str) -> str:
         """A subject's T1w image."""
         return self.source(self._or_exit(self.study.t1w, subject))

@@ -5,6 +5,10 @@ Takes a `Study`; raises UserError, or warns of what is doubtful. Each subject's 
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from boldreel.data import headers
+from boldreel.errors import UserError
 from boldreel.settings import read
 from boldreel.study.study import Study
 
@@ -20,24 +24,60 @@ def check_container(study: Study) -> None:
 
 
 def check_runs(study: Study) -> None:
-    """Check sizes, times, presentations and movies of the user's raw data.
+    """Check sizes, times, presentations and movies of the user's raw data, and the grids of preprocessed
+    runs.
 
-    If this environment has none of the library's packages, the jobs do it.
+    If this environment has none of the library's packages, the jobs check the raw data.
     """
-    if study.embedded or study.engine == "derivatives":
+    if study.embedded:
+        return
+    check_grids(study)
+    if study.engine == "derivatives":
         return
     try:
         from boldreel.bold import check
     except ImportError:
         return
     duration_of = check.durations(study.stimuli)
-    fewest = study.config["bold"]["min_volumes"]
-    doubts: dict[str, str] = {}
+    fewest, timed = (study.config["bold"][key] for key in ("min_volumes", "slice_timing"))
+    doubts: dict[str, Path | str] = {}
     for subject in study.everybody:
         if study.foreign(subject):
             continue
         for one in study.selected[subject].runs:
+            path = one.found.path
             rows = [row for stretch in one.stretches for row in stretch.rows] if one.named else []
-            for doubt in check.check_run(one.found.path, fewest, rows, duration_of, False):
-                doubts.setdefault(doubt, str(one.found.path))
+            for doubt in check.check_run(path, fewest, rows, duration_of, False, timed):
+                doubts.setdefault(doubt, path)
+        for echo in study.echoes(subject):
+            for doubt in check.check_run(echo, fewest, values=False, slice_timing=timed):
+                doubts.setdefault(doubt, echo)
     check.tell(doubts)
+
+
+def check_grids(study: Study) -> None:
+    """UserError where preprocessed volumes are not on one grid: positions are the same voxels for all.
+
+    Looks at every run of the subjects, and at one run of each further member of the cohort.
+    """
+    first: tuple[str, headers.Grid] | None = None
+    for subject in study.everybody:
+        if not (study.engine == "derivatives" or study.foreign(subject)):
+            continue
+        runs = study.runs[subject] if subject in study.subjects else study.runs[subject][:1]
+        for run in runs:
+            if run.bold.endswith(".dtseries.nii"):
+                continue
+            grid = headers.grid(Path(run.bold))
+            if not grid.affine:
+                raise UserError(
+                    f"{run.bold}: its orientation is unknown, so left and right cannot be told (sform_code "
+                    "and qform_code are 0); preprocess it again, or set it: fslorient -setsformcode 1"
+                )
+            first = first or (run.bold, grid)
+            if not headers.same_grid(grid, first[1]):
+                raise UserError(
+                    f"{run.bold}: its grid ({headers.named(grid)}) is not that of {first[0]} "
+                    f"({headers.named(first[1])}), and all runs need one; set bold.space to a resolution "
+                    "that all have (fMRIPrep's --output-spaces, such as :res-2), or resample the runs"
+                )

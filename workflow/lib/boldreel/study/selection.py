@@ -16,7 +16,6 @@ from boldreel.data import bids, event_files, headers
 from boldreel.errors import UserError
 from boldreel.study.shown import Found, Shown
 
-Key = tuple[str, str, int]
 _MOST_SUBJECTS = 5  # whose ignored runs are listed one by one
 _MOST_RUNS = 8
 _UNNAMED = "not named in segments"
@@ -48,18 +47,24 @@ def choose(
     UserError : a run that `segments` names cannot be told from another one, or shows nothing.
     """
     chosen = Selection([], [])
+    runs = list(runs)
+    skipped = {one.found.path: why for one in runs if (why := one.ignored or left_out(one.found))}
+    # Those that are named have names of their own.
+    unnamed = (one.found for one in runs if not one.named and one.found.path not in skipped)
+    alike = bids.same_label(unnamed)
     for one in runs:
         run = one.found
-        if why := one.ignored or left_out(run):
-            chosen.ignored.append((run, why))
-        elif one.named and run.fault:
-            raise UserError(run.fault)
+        faulty = run.fault or alike.get(run.path, "")
+        if run.path in skipped:
+            chosen.ignored.append((run, skipped[run.path]))
+        elif one.named and faulty:
+            raise UserError(faulty)
         elif one.named:
             _check_shows(one)
             chosen.runs.append(one)
         elif fault_of is None:
             chosen.ignored.append((run, _UNNAMED))
-        elif wrong := _reason(run.fault) or fault_of(run):
+        elif wrong := _reason(faulty) or fault_of(run):
             chosen.ignored.append((run, f"{_UNNAMED}, {wrong}"))
         else:
             chosen.runs.append(one)
@@ -120,19 +125,21 @@ def check_left(whose: str, left: Sequence[object]) -> None:
 
 def check_preprocessed(
     whose: str,
-    raw: Iterable[Key],
-    preprocessed: Iterable[Key],
-    named: Callable[[Key], bool],
+    raw: Iterable[bids.Key],
+    preprocessed: Iterable[bids.Key],
+    named: Callable[[bids.Key], bool],
 ) -> None:
     """UserError if a raw run named by `segments` has no preprocessed run (both by bids.run_key)."""
-    there = set(preprocessed)
-    for task, session, number in sorted(raw):
-        if (task, session, number) in there or not named((task, session, number)):
+    raw, there = sorted(raw), set(preprocessed)
+    paired = bids.pair(raw, there)
+    for key in raw:
+        if key in paired or not named(key):
             continue
-        near = [key[1] for key in there if (key[0], key[2]) == (task, number)]
-        hint = f" (there is one {_session(near[0])})" if near else ""
+        task, _, number, *_ = key
+        near = [other for other in there if (other[0], other[2]) == (task, number)]
+        hint = f" (there is one {_which(near[0])})" if near else ""
         raise UserError(
-            f"{whose}: task-{task} run {number} {_session(session)} of the raw data has no preprocessed "
+            f"{whose}: task-{task} run {number} {_which(key)} of the raw data has no preprocessed "
             f"run in the derivatives{hint}; preprocess it, or remove its task from `segments`"
         )
 
@@ -151,14 +158,17 @@ def told(ignored: Mapping[str, Sequence[tuple[Found, str]]]) -> list[str]:
     return lines
 
 
-def _session(label: str) -> str:
-    return f"of ses-{label}" if label else "without a session"
+def _which(key: bids.Key) -> str:
+    _, session, _, *further = key
+    told = f"of ses-{session}" if session else "without a session"
+    return " ".join([told, *further])
 
 
 def _list(ignored: Sequence[tuple[Found, str]]) -> str:
     reasons: dict[str, list[str]] = {}
+    alike = bids.same_label(run for run, _ in ignored)
     for run, why in ignored:
-        known = run.segment and not run.fault
+        known = run.segment and not run.fault and run.path not in alike
         name = f"task-{run.segment} run {run.repeat}" if known else run.path.name
         reasons.setdefault(why, []).append(name)
     return "; ".join(

@@ -8,6 +8,7 @@ the workflow, `boldreel check` and the tests use the same object.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ from boldreel.insilico.settings import InsilicoSettings
 from boldreel.roi.settings import RoiSettings
 from boldreel.settings import read
 from boldreel.study import bids_filter, selection, selectors, subjects
-from boldreel.study.presentations import RunSpec
+from boldreel.study.presentations import RunSpec, entities_of
 from boldreel.study.settings import PresentationsSettings
 from boldreel.study.shown import Shown, StudyPresentations
 from boldreel.windows.settings import DECONVOLVED, LEARNT
@@ -91,6 +92,7 @@ class Study:
         self.engine: str = config["bold"]["engine"]
         self.bids = f"{self.results}/bids" if self.embedded else located(config["bids"])
         self.space = config["bold"]["space"] or derivatives.VOLUME
+        self.desc: str = config["bold"]["desc"]
         self.tree, self.cohort_tree = (
             located(path) if path else None
             for path in (config["bold"]["derivatives"], config["pretrain"]["derivatives"])
@@ -183,10 +185,13 @@ class Study:
     def _find(self, subject: str) -> list[Any]:
         """All runs of a subject: raw, or preprocessed with the engine `derivatives`."""
         if self.engine != "derivatives":
-            return list(bids.find_runs(self.bids, subject))
+            return [self._with_echoes(run) for run in bids.find_runs(self.bids, subject)]
         assert self.tree is not None  # check_engine: derivatives are named
-        self._known_events[subject] = bids.find_events(self.bids, subject)
-        return list(derivatives.find(self.tree, subject, self.space))
+        found = derivatives.find(self.tree, subject, self.space, self.desc)
+        known = bids.find_events(self.bids, subject)
+        paired = bids.pair([run.key for run in found if not run.fault], known)
+        self._known_events[subject] = {key: known[other] for key, other in paired.items()}
+        return list(found)
 
     def _find_events(self, subject: str, run: Any) -> Path | None:
         """The events file of a run: next to its raw BOLD, or further up in the raw data set."""
@@ -200,10 +205,27 @@ class Study:
         bids.check_source(found)
         return found if found.exists() else None
 
+    def _with_echoes(self, run: bids.Run) -> bids.Run:
+        """A raw run, with a fault where its echoes have to be combined and nothing combines them."""
+        if run.fault or not run.echoes or self.engine != "embedded":
+            return run
+        fault = (
+            f"{run.path}: one of {1 + len(run.echoes)} echoes, which bold.engine embedded cannot combine; "
+            "set bold.engine to fmriprep-docker or fmriprep-apptainer"
+        )
+        return replace(run, fault=fault)
+
+    def echoes(self, subject: str) -> list[str]:
+        """The further echoes of a subject's runs; the first ones are the runs' own `bold`."""
+        if subject not in self.selected:
+            return []
+        runs = (one.found for one in self.selected[subject].runs)
+        return [str(path) for run in runs for path in getattr(run, "echoes", ())]
+
     def _select(self) -> None:
         """Find the runs of everybody in the data set, what they show, and which of them are used."""
         own = [subject for subject in self.everybody if not self.foreign(subject)]
-        self._known_events: dict[str, dict[tuple[str, str, int], Path]] = {}
+        self._known_events: dict[str, dict[bids.Key, Path]] = {}
         self.presentations.read({subject: self._find(subject) for subject in own})
         for subject in own:
             self.selected[subject] = self._select_own(subject)
@@ -212,6 +234,8 @@ class Study:
         """Which runs of a subject are used; with existing derivatives, these are the preprocessed runs."""
         raw = self.engine != "derivatives"
         shown = self.presentations.runs[subject]
+        if not raw:
+            self._check_confounds([one.found for one in shown if one.named])
         if not raw:
             keys = [one.found.key for one in shown if not one.found.fault]
             of_raw = bids.run_keys(self.bids, subject)
@@ -228,16 +252,35 @@ class Study:
             lambda run: bids_filter.left_out(self._filter, run.path),
         )
 
-    def _names_raw(self, subject: str, key: tuple[str, str, int]) -> bool:
+    def _names_raw(self, subject: str, key: bids.Key) -> bool:
         """Whether `segments` names a raw run (bids.run_key) as a whole, and nothing excludes it."""
-        task, session, number = key
-        entities = {"subject": subject, "task": task, "run": str(number)}
-        return self.presentations.names_run(entities | ({"session": session} if session else {}))
+        task, session, number, *further = key
+        name = "_".join(
+            [f"task-{task}", f"run-{number}", *further, *([f"ses-{session}"] if session else [])]
+        )
+        return self.presentations.names_run(entities_of(subject, name))
+
+    def _check_confounds(self, runs: Iterable[Any]) -> None:
+        """UserError for a run that is used without the confounds table that `roi.confounds` needs."""
+        if self.roi.confounds == "none" and not self.roi.high_pass:
+            return
+        for run in runs:
+            if run.fault:
+                continue
+            if run.confounds is not None:
+                bids.check_source(run.confounds)
+            else:
+                raise UserError(
+                    f"{run.path}: no confounds table next to it, which roi.confounds {self.roi.confounds} "
+                    "needs; fetch it, or set roi.confounds: none (FIX cleaned the HCP's runs, XCP-D its "
+                    "own) and roi.high_pass: false"
+                )
 
     def _select_foreign(self, subject: str) -> selection.Selection:
         """A separate tree for the cohort is used as a whole: its thousands of files are not opened."""
         assert self.cohort_tree is not None
-        found = derivatives.find(self.cohort_tree, subject, self.space)
+        found = derivatives.find(self.cohort_tree, subject, self.space, self.desc)
+        self._check_confounds(found)
         shown = [
             Shown(run, RunSpec(run.segment, run.repeat, {}, str(run.path)), False, ())
             for run in found
@@ -248,7 +291,8 @@ class Study:
         if subject in self.selected:
             runs = []
             for one in self.selected[subject].runs:
-                bids.check_source(one.found.path)
+                for path in (one.found.path, *getattr(one.found, "echoes", ())):
+                    bids.check_source(path)
                 runs += _runs_of(one)
             return sorted(runs, key=lambda run: (bids.natural(run.segment), run.repeat))
         assert self.insilico is not None

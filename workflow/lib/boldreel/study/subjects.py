@@ -12,11 +12,14 @@ from types import MappingProxyType
 from typing import Any
 
 from boldreel import forgotten
+from boldreel.data import files
 from boldreel.errors import UserError
 
 MOST_SUBJECTS = (
     10_000  # no run has more; a file that is not a list of subjects may have millions of rows
 )
+
+COLUMNS = ("subject", "participant_id")  # either holds the labels
 
 
 def of(
@@ -43,7 +46,7 @@ def of(
 
 
 def read(path: str | Path, gone: Mapping[str, str] = MappingProxyType({})) -> list[str]:
-    """Labels (without "sub-") of the subjects in a TSV with a column `subject`.
+    """Labels (without "sub-") of the subjects in a TSV with a column `subject`, or BIDS' `participant_id`.
 
     Rows whose column `exclude` is true are left out, and so are forgotten subjects (`gone`, see
     `forgotten.read`). Raises UserError if the file or the column is missing, if a label is repeated or has
@@ -56,14 +59,17 @@ def read(path: str | Path, gone: Mapping[str, str] = MappingProxyType({})) -> li
         )
     labels: dict[str, bool] = {}
     names: list[str] = []
+    column: str | None = None
     for number, row in _rows(path):
         if not names:
-            names = row
-            if "subject" not in names:
+            names = [name.strip() for name in row]
+            column = next((name for name in COLUMNS if name in names), None)
+            if column is None:
                 break
             continue
         values = dict(zip(names, [*row, *[""] * len(names)], strict=False))
-        label = _label(values["subject"], f"{path}: line {number}")
+        assert column is not None
+        label = _label(values[column], f"{path}: line {number}")
         if label in labels:
             raise UserError(f"{path}: line {number}: subject {label!r} is listed twice; remove one")
         labels[label] = values.get("exclude", "").strip().lower() not in ("true", "yes", "1")
@@ -72,7 +78,7 @@ def read(path: str | Path, gone: Mapping[str, str] = MappingProxyType({})) -> li
                 f"{path}: more than {MOST_SUBJECTS:,} subjects, too many for one run; is this the list of "
                 "subjects? If so, split it"
             )
-    if "subject" not in names:
+    if column is None:
         raise UserError(f"{path}: no column 'subject'; the first line must name the columns")
     kept = forgotten.left((label for label, included in labels.items() if included), gone)
     if not kept:
@@ -83,7 +89,7 @@ def read(path: str | Path, gone: Mapping[str, str] = MappingProxyType({})) -> li
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(number, cells) of the lines of a table that are neither empty nor comments."""
     try:
-        with path.open(encoding="utf-8-sig") as lines:
+        with path.open(encoding=files.encoding_of(path)) as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip() and not line.startswith("#"):
                     yield number, line.rstrip("\r\n").split("\t")
