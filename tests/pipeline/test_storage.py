@@ -28,7 +28,7 @@ from .workflow import ROOT, copy_of_repository
 pytestmark = pytest.mark.storage
 CONFIGURATION = "tests/pipeline/tiny.yaml tests/pipeline/stored.yaml"
 # Two cores are kept busy while other jobs wait for the storage.
-SUBMITTED = ["--cores", "3", "--executor", "cluster-generic", "--latency-wait", "0"]
+SUBMITTED = ["--jobs", "3", "--cores", "3", "--executor", "cluster-generic", "--latency-wait", "0"]
 SUBMITTED += ["--cluster-generic-submit-cmd", str(ROOT / "tests" / "tools" / "apart")]
 SUBMITTED += ["--seconds-between-status-checks", "1", "--max-status-checks-per-second", "20"]
 SUBMITTED += ["--remote-job-local-storage-prefix", "$APART"]
