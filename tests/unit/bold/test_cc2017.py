@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from tests.fixtures_cc2017 import write_run
+from tests.fixtures_presentations import shown_by
 
 from boldreel.bold import adopt, cc2017
 from boldreel.data import bids, derivatives

@@ -172,7 +172,7 @@ def _row(
     begin = _number(rule.stimulus_onset, "stim_onset", cells, origin, low=0.0)
     speed = _number(rule.speed, "speed", cells, origin, low=0.0)
     if speed is not None and speed <= 0:
-        presentations.number(str(speed), "speed", origin, low=0.0, above=True)
+        presentations.number(f"{speed:g}", "speed", origin, low=0.0, above=True)
     known = begin is not None or rule.parts is not None or rule.stimulus_onset is not None
     return Presentation(
         onset,
