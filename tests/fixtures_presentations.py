@@ -26,11 +26,11 @@ def split_of(segment: str, segments: Mapping[str, Iterable[str]] = SEGMENTS) -> 
     return found[0] if found else ""
 
 
-def shown_by(events: Path, rule: Rule = Rule(), earlier: float = 0.0) -> list[Presentation]:
+def shown_by(events: Path, rule: Rule | None = None, earlier: float = 0.0) -> list[Presentation]:
     """What an events file says that its run showed, with the movies' names in the results."""
     bold = events.with_name(events.name.replace("_events.tsv", "_bold.nii.gz"))
     run = Candidate(entities_of("01", events.name), bold, events)
-    rows = shown_in(run, rule, earlier)
+    rows = shown_in(run, rule or Rule(), earlier)
     return [row._replace(movie=movie_name(row.stimulus, False)) for row in rows]
 
 
@@ -44,9 +44,7 @@ def row(
 ) -> Presentation:
     """A presentation whose movie is named as in the results."""
     movie = movie_name(stimulus, False)
-    return Presentation(
-        onset, duration, stimulus, stimulus_onset, speed, movie=movie, split=split
-    )
+    return Presentation(onset, duration, stimulus, stimulus_onset, speed, movie=movie, split=split)
 
 
 def shown_run(

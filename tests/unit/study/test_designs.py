@@ -210,7 +210,12 @@ def test_whole_runs(data):
     study = data.study(segments, **section)
     assert splits(study) == {
         f"task-{name}_run-{run}": (split,)
-        for name, split in (("a", "train"), ("b", "train"), ("held", "validation"), ("probe", "test"))
+        for name, split in (
+            ("a", "train"),
+            ("b", "train"),
+            ("held", "validation"),
+            ("probe", "test"),
+        )
         for run in (1, 2)
     }
     (line,) = study.ignored()
@@ -242,7 +247,9 @@ def test_stretches_of_a_run_are_segments(data):
     segments, section = stretches(data)
     study = data.study(segments, **section)
     found = splits(study)
-    assert found["task-filmpart1_run-2"] == ("train",) and found["task-filmpart2_run-1"] == ("test",)
+    assert found["task-filmpart1_run-2"] == ("train",) and found["task-filmpart2_run-1"] == (
+        "test",
+    )
     run = study.run("01", "filmpart2", 2)
     assert (run.file, run.begin, run.end) == (("film", 2), 115, 180)
     assert run.whole.label == "task-film_run-2"
@@ -275,7 +282,9 @@ def test_runs_shown_by_rules(data):
 
 def test_versions_of_a_run_need_a_filter(data):
     segments, section = versions(data)
-    with pytest.raises(UserError, match=r"in another acquisition; choose one in presentations\.filter"):
+    with pytest.raises(
+        UserError, match=r"in another acquisition; choose one in presentations\.filter"
+    ):
         data.study(segments)
     study = data.study(segments, **section)
     assert len(splits(study)) == 8, "two sessions are two repeats"
@@ -306,7 +315,9 @@ def test_excluded_runs_stay_in_the_table_with_their_reason(data, tmp_path):
 
 def test_what_is_shown_in_two_splits(data):
     segments, section = shown_again(data)
-    with pytest.raises(UserError, match=r"task-\w+_run-1, shows \S+ in \w+, and test shows the same"):
+    with pytest.raises(
+        UserError, match=r"task-\w+_run-1, shows \S+ in \w+, and test shows the same"
+    ):
         data.study(segments)
     study = data.study(segments, **section)
     rows = {run.label: run.rows for run in study.presentations.used("01")}
@@ -346,7 +357,9 @@ def test_a_table_for_a_run_that_is_not_there(data, tmp_path):
     with pytest.raises(UserError, match=r"own\.tsv: row \d+: sub-01 has no run run-1_task-gone"):
         data.study(segments, table=str(path))
     path.write_text(text.replace("\tvalidation\t", "\tdev\t"))
-    with pytest.raises(UserError, match="split is 'dev'; it must be train, validation, test or n/a"):
+    with pytest.raises(
+        UserError, match="split is 'dev'; it must be train, validation, test or n/a"
+    ):
         data.study(segments, table=str(path))
     path.write_text(text.replace("duration", "length"))
     with pytest.raises(UserError, match="no column duration"):

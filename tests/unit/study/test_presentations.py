@@ -91,7 +91,7 @@ def test_constants_need_no_events(tmp_path):
     assert only.stimulus_end == 210 and only.part_known and str(run.path) in only.origin
     rest = Rule(stimulus="film.mp4", onset=10.0, duration="run")
     assert times(shown.shown_in(run, rest)) == [("film.mp4", 10, 190, 0)]
-    with pytest.raises(UserError, match="no events file; give onset and duration of film.mp4"):
+    with pytest.raises(UserError, match=r"no events file; give onset and duration of film\.mp4"):
         shown.shown_in(run, Rule(stimulus="film.mp4"))
     with pytest.raises(UserError, match="duration is n/a"):
         shown.shown_in(run, Rule(stimulus="film.mp4", onset=0.0))
@@ -107,7 +107,9 @@ def test_events_that_are_about_something_else(tmp_path):
 
 
 def test_columns_of_other_names(tmp_path):
-    events = "onset duration start length film since rate\n0 1 5 40 a.mp4 7 2\n60 1 70 20 b.mp4 0 1\n"
+    events = (
+        "onset duration start length film since rate\n0 1 5 40 a.mp4 7 2\n60 1 70 20 b.mp4 0 1\n"
+    )
     run = candidate(tmp_path, "task-movie", events)
     rule = Rule(
         stimulus="{film}", onset="start", duration="length", stimulus_onset="since", speed="rate"
@@ -168,7 +170,9 @@ def test_parts_of_a_film(tmp_path):
         ("film.mp4", 0, 200, 100),
         ("film.mp4", 0, 300, 300),
     ]
-    with pytest.raises(UserError, match="run 1 is missing, and nobody knows where in the film run 2"):
+    with pytest.raises(
+        UserError, match="run 1 is missing, and nobody knows where in the film run 2"
+    ):
         shown.Parts().before(runs[1], lasting)
     short = Rule(stimulus="film.mp4", parts=(90.0,))
     with pytest.raises(UserError, match="gives the lengths of 1 parts, this is run 2"):
@@ -276,7 +280,9 @@ def test_after_dropping_no_second_is_in_two_splits_and_nothing_else_is_lost(rows
             and each.stimulus == one.stimulus
             and each.onset - 1e-9 <= one.onset
             and one.end <= each.end + 1e-9
-            and abs(each.stimulus_onset + each.speed * (one.onset - each.onset) - one.stimulus_onset)
+            and abs(
+                each.stimulus_onset + each.speed * (one.onset - each.onset) - one.stimulus_onset
+            )
             < 1e-6
             and each.speed == one.speed
         ][:1]

@@ -98,14 +98,20 @@ def test_a_named_run_that_claims_to_be_another_stops_the_plan(tmp_path):
 def test_a_named_run_whose_events_show_nothing_stops_the_plan(found):
     events = found[0].path.with_name("sub-01_task-m1_events.tsv")
     events.write_text("onset\tduration\tstim_file\n0\t9\tn/a\n")
-    with pytest.raises(UserError, match=r"task-m1_events.*no row shows a movie, but `segments` names"):
+    with pytest.raises(
+        UserError, match=r"task-m1_events.*no row shows a movie, but `segments` names"
+    ):
         choose(found, PATTERNS)
 
 
 def test_events_of_runs_that_nobody_names_are_not_read(found):
     """A localizer's events have columns of their own, or are broken: that is nobody's business."""
     events = found[0].path.with_name("sub-01_task-rest_events.tsv")
-    for text in ("onset\tduration\ttrial_type\n0\t9\tface\n", "", "onset\tduration\tstim_file\nx\n"):
+    for text in (
+        "onset\tduration\ttrial_type\n0\t9\tface\n",
+        "",
+        "onset\tduration\tstim_file\nx\n",
+    ):
         events.write_text(text)
         assert names(choose(found, PATTERNS)) == ["m1", "t1"]
 

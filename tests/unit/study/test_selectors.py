@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,7 +128,7 @@ def test_the_guard_is_kept_whatever_the_stretches(borders, guard):
         return
     for stretch, (begin, end) in zip(stretches, times, strict=True):
         assert begin <= stretch.begin < stretch.end <= end
-    for before, after in zip(stretches, stretches[1:], strict=False):
+    for before, after in itertools.pairwise(stretches):
         assert after.begin - before.end >= 2 * guard - 1e-9
         for one in before.rows:
             assert one.end <= after.begin - 2 * guard + 1e-9

@@ -146,7 +146,7 @@ def test_errors(make_study: Callable, tmp_path: Path) -> None:
         run(study, tmp_path / "out", 4.0, 1)
     study.shown[first] = rows
     study.series.append(study.series[0])
-    with pytest.raises(UserError, match="the same run as .*; give each run once"):
+    with pytest.raises(UserError, match=r"the same run as .*; give each run once"):
         run(study, tmp_path / "out", 4.0, 1)
     with pytest.raises(UserError, match=r"none\.json: not found"):
         build.read_choice(tmp_path / "none.json")

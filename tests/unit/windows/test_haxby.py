@@ -86,7 +86,9 @@ def chosen(study, train: list[str]) -> tuple[float, int]:
     """Lag and window from these runs alone, the sweep validated on the last of them."""
     table, features, made, root = study
     splits = dict.fromkeys(train[:-1], "train") | {train[-1]: "validation"}
-    shown = runs.load_runs(made, table_of(root, made, splits), table, splits=("train", "validation"))
+    shown = runs.load_runs(
+        made, table_of(root, made, splits), table, splits=("train", "validation")
+    )
     assert {run.segment for run in shown} == set(train)
     columns = np.arange(shown[0].values.shape[1])
     problem = sweep.prepare(table, features, shown, columns, LAGS, 2000)

@@ -14,13 +14,19 @@ from boldreel.errors import UserError
 from boldreel.windows import clock, deconvolve, kernels, response, runs, sweep
 
 
-
 def hrf(study, out: Path, **own) -> pd.DataFrame:  # type: ignore[no-untyped-def]
     config = {"hrf": {"mode": "kernel", **own}}
     kernels.main(
         [
             *("--voxels", str(study.root / "voxels.parquet"), "--output", str(out / "hrf.tsv")),
-            *("--series", *study.series, "--presentations", study.presentations, "--clips", study.clips),
+            *(
+                "--series",
+                *study.series,
+                "--presentations",
+                study.presentations,
+                "--clips",
+                study.clips,
+            ),
             *("--features", *study.features, "--config", json.dumps(config)),
         ]
     )

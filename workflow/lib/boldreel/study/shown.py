@@ -152,9 +152,7 @@ class StudyPresentations:
 
     def _filtered(self, subject: str, runs: Sequence[Found]) -> list[Found]:
         """The runs in their order; those that the filter keeps count as if there were no others."""
-        kept = [
-            run for run in runs if selectors.matches(self._filter, entities_of(subject, run))
-        ]
+        kept = [run for run in runs if selectors.matches(self._filter, entities_of(subject, run))]
         others = [run for run in runs if run not in kept]
         counted = bids.recounted(kept) if others else kept
         return sorted([*counted, *others], key=lambda each: (each.segment, each.repeat))
