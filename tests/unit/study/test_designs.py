@@ -349,6 +349,35 @@ def test_another_subject_renames_nobodys_runs(data):
     assert set(splits(both, "00")) == {f"task-movierun{run}_run-1" for run in (1, 2, 3, 4)}
 
 
+def test_another_design_renames_nobodys_runs(data):
+    """Two runs of one film are repeats, even where somebody else saw two films in runs of these names."""
+    data.filled().shows("task-probe", "probe.mp4")
+    for run in (1, 2):
+        data.shows(f"task-movie_run-{run}", "x.mp4")
+    segments = {"train": ["a", "b", "movie"], "validation": ["held"], "test": ["probe"]}
+    alone = splits(data.study(segments))
+    assert {"task-movie_run-1", "task-movie_run-2"} <= set(alone)
+    for name in ("a", "b", "held", "probe"):
+        data.shows(f"task-{name}", f"{name}.mp4", subject="02")
+    for run in (1, 2):
+        data.shows(f"task-movie_run-{run}", f"y{run}.mp4", subject="02")
+    both = data.study(segments)
+    assert splits(both) == alone
+    assert {"task-movierun1_run-1", "task-movierun2_run-1"} <= set(splits(both, "02"))
+
+
+def test_a_filter_by_patterns_is_spelt_out_for_fmriprep(data):
+    segments, _ = versions(data)
+    study = data.study(segments, filter={"acq": "di*"})
+    assert study.bids_filter("01")["acquisition"] == ["dico"]
+    for name in ("a", "b", "held", "probe"):
+        data.shows(f"ses-1_task-{name}", f"{name}.mp4", subject="02")
+        data.shows(f"ses-1_task-{name}_acq-x", f"{name}.mp4", subject="02")
+    either = data.study(segments, filter={"acq": ["dico", ""]})
+    assert either.bids_filter("02") == {"task": ["a", "b", "held", "probe"], "acquisition": None}
+    assert all("acq" not in run.bold for run in either.runs_of("02"))
+
+
 def test_a_table_for_a_run_that_is_not_there(data, tmp_path):
     segments, section = whole_runs(data)
     path = tmp_path / "own.tsv"

@@ -214,7 +214,7 @@ def test_as_few_entities_name_segments_as_are_needed():
     def told(*runs):
         each = []
         for session, run, film in runs:
-            entities = {"subject": "01", "session": session, "task": "m", "run": run}
+            entities = {"session": session, "task": "m", "run": run}
             each.append((entities, shown.content([row(0, 9, film)])))
         return shown.told_apart(each)
 

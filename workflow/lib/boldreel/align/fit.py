@@ -52,7 +52,7 @@ class Fitted:
 
 def fit(
     everything: Trials,
-    validation_segments: set[str],
+    validation_clips: set[str],
     used: np.ndarray,
     pretrained: Path,
     settings: AlignSettings,
@@ -65,7 +65,7 @@ def fit(
     used : bool (V,), the positions that are read. start : an encoder of other subjects, which then
     replaces the pretrained one. None is returned to all but the first of processes that train together.
     """
-    training, validation = training_and_validation(everything, validation_segments)
+    training, validation = training_and_validation(everything, validation_clips)
     readout = None if start is None else start.readout
     linear, targets, penalties = fit_ridge(training, used, settings, device, readout)
     beside = None

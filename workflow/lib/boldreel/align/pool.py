@@ -65,7 +65,7 @@ def common_window(windows: list[Path]) -> int:
 def member(
     pool: Pool,
     everything: Trials,
-    validation_segments: set[str],
+    validation_clips: set[str],
     used: np.ndarray,
     settings: AlignSettings,
     device: torch.device,
@@ -78,7 +78,7 @@ def member(
     from boldreel.align.data import training_and_validation
     from boldreel.align.fit import Fitted, own_ridge
 
-    training, validation = training_and_validation(everything, validation_segments)
+    training, validation = training_and_validation(everything, validation_clips)
     encoder = copy.deepcopy(pool.encoder).to(device)
     with torch.no_grad():
         encoder.present.copy_(torch.tensor(used))
@@ -143,7 +143,7 @@ def main(argv: list[str] | None = None) -> None:
 
     import pandas as pd
 
-    from boldreel.align.data import validation_segments
+    from boldreel.align.data import validation_clips
     from boldreel.align.fit import fit
     from boldreel.data.responses import series_files
     from boldreel.training import device, fingerprint, loop
@@ -157,7 +157,7 @@ def main(argv: list[str] | None = None) -> None:
         settings.voxels,
         common_window(args.windows),
     )
-    held_out = set().union(*(validation_segments(table) for table in args.windows))
+    held_out = set().union(*(validation_clips(table) for table in args.windows))
     series = [
         path
         for table, folder in zip(args.windows, args.series_dir, strict=True)

@@ -260,7 +260,7 @@ def cells_of(path: Path | str, columns: Iterable[str]) -> Iterable[tuple[str, di
     """("file: row N", {column: cell}) of every row; UserError if one of `columns` is missing."""
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = io.StringIO(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(
             f"{path}: no such table of presentations; `boldreel init` writes one"

@@ -92,7 +92,7 @@ def main(argv: list[str] | None = None) -> None:
     given = {"linear_path": "none", **args.config, **changes, "seed": args.seed}
     settings = read(AlignSettings, given, "align")
 
-    from boldreel.align.data import load_trials, used_positions, validation_segments
+    from boldreel.align.data import load_trials, used_positions, validation_clips
     from boldreel.align.fit import fit
     from boldreel.data.responses import series_files
     from boldreel.training import device, fingerprint, loop
@@ -121,7 +121,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     with device.lease() as where:
         loop.set_threads()
-        held_out = validation_segments(args.windows)
+        held_out = validation_clips(args.windows)
         made = fit(everything, held_out, used, args.pretrained, settings, state, where)
     assert made is not None
     decoder = made.ridge if args.condition == "ridge" else made.encoder
