@@ -56,6 +56,7 @@ FILES = {
     "series_sidecar": "results/demo/sub-01/series/task-train01_run-1.json",
     "control_series": "results/demo/sub-01/roi/control",
     "voxels": "results/demo/sub-01/roi/voxels.parquet",
+    "presentations": "results/demo/sub-01/presentations.tsv",
     "hrf": "results/demo/sub-01/hrf.tsv",
     "activity": "results/demo/sub-01/activity/task-train01_run-1.npy",
     "activity_sidecar": "results/demo/sub-01/activity/task-train01_run-1.json",

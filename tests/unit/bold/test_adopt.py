@@ -184,6 +184,34 @@ def test_runs_that_cannot_be_told_apart(fmriprep):
     assert len(adopt.find(fmriprep, "01", wanted=wanted)) == 1
 
 
+def test_versions_of_a_run_of_which_one_was_chosen(fmriprep, tmp_path):
+    """The plan names the files; the other version is as if it were not there, raw or preprocessed."""
+    func = fmriprep / "sub-01/ses-a/func"
+    raw = raw_of(fmriprep, tmp_path / "raw")
+    stem = "sub-01_ses-a_task-other_acq"
+    paths = {}
+    for kind, volumes in (("raw", 7), ("dico", 8)):
+        paths[kind] = volume(func / f"{stem}-{kind}_{SPACE}_desc-preproc_bold.nii.gz", volumes)
+        volume(raw / f"sub-01/ses-a/func/{stem}-{kind}_bold.nii.gz", volumes)
+        path = paths[kind].with_name(paths[kind].name.replace(".nii.gz", ".json"))
+        path.write_text(json.dumps({"RepetitionTime": 2.0, "StartTime": 0.97}))
+    wanted = {("other", "a", 1): ("other", 1)}
+    for kind, volumes in (("raw", 7), ("dico", 8)):
+        (run,) = adopt.find(fmriprep, "01", raw=raw, wanted=wanted, only=[str(paths[kind])])
+        assert (run.bold, run.volumes) == (str(paths[kind]), volumes)
+    with pytest.raises(UserError, match="same task, session and run"):
+        adopt.find(fmriprep, "01", wanted=wanted, only=list(map(str, paths.values())))
+    output = tmp_path / "bold.tsv"
+    adopt.main(
+        [
+            *("--derivatives", str(fmriprep), "--subject", "01", "--raw", str(raw)),
+            *("--bold", str(paths["dico"]), "--labels", "task-other_run-1"),
+            *("--output", str(output), "--config", '{"space": "MNI152NLin2009cAsym"}'),
+        ]
+    )
+    assert bold_runs.read(output, "other", 1).bold == str(paths["dico"])
+
+
 def test_raw_images_that_were_not_fetched(fmriprep, tmp_path):
     """Links of a data set under git-annex without their content: only events and sidecars are there."""
     raw = raw_of(fmriprep, tmp_path / "raw")

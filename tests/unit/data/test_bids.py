@@ -208,3 +208,17 @@ def test_pairs_of_two_trees() -> None:
     assert bids.pair([("a", "", 1, "dir-AP")], [("a", "", 1, "dir-PA")]) == {}
     exact = [("a", "1", 1), ("a", "", 1)]
     assert bids.pair(exact, exact) == {key: key for key in exact}
+
+
+def test_a_chosen_version_counts_as_if_there_were_no_other(tmp_path: Path) -> None:
+    """Two sessions, each with two versions of a run: of the chosen ones these are two repeats."""
+    stems = [
+        f"sub-01/ses-{session}/func/sub-01_ses-{session}_task-a_acq-{kind}_bold.nii.gz"
+        for session in (1, 2)
+        for kind in ("raw", "dico")
+    ]
+    runs = bids.find_runs(tree(tmp_path, *stems), "01")
+    assert all("same task, session and run" in run.fault for run in runs)
+    again = bids.recounted([run for run in runs if "acq-dico" in run.path.name])
+    assert [(run.segment, run.repeat, run.fault) for run in again] == [("a", 1, ""), ("a", 2, "")]
+    assert bids.recounted(runs) == runs

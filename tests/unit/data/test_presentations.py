@@ -12,7 +12,7 @@ from tests.fixtures_presentations import shown_by
 from tests.unit.windows.test_clock import clips_of
 
 from boldreel.data import presentations
-from boldreel.data.presentations import Presentation
+from boldreel.data.presentations import Presentation, ShownRun
 from boldreel.errors import UserError
 from boldreel.windows import clock
 
@@ -169,3 +169,98 @@ def test_impossible_speeds(tmp_path, speed):
     path.write_text(f"onset\tduration\tstim_file\tspeed\n0\t10\tm.mp4\t{speed}\n")
     with pytest.raises(UserError, match=f"row 2: speed is {speed}; expected seconds of film"):
         shown_by(path)
+
+
+TEXT = st.text("abcé /._-'", min_size=1).map(str.strip).filter(bool)
+TIME = st.floats(-1000, 1e5, allow_nan=False)
+ROWS = st.builds(
+    Presentation,
+    onset=TIME,
+    duration=st.floats(0, 1e4),
+    stimulus=TEXT.map(lambda text: f"{text}.mp4"),
+    stimulus_onset=st.floats(0, 1e5),
+    speed=st.floats(0.01, 10),
+    part_known=st.just(True),
+    origin=st.integers(2, 99).map(lambda line: f"events.tsv: row {line}"),
+    movie=TEXT,
+    split=st.sampled_from(["train", "validation", "test", ""]),
+)
+ENTITIES = st.dictionaries(st.sampled_from(list(presentations.ENTITIES)), st.sampled_from("ab1"))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(ROWS, min_size=1, max_size=4),
+            ENTITIES,
+            st.none() | TIME,
+            st.none() | TIME,
+            st.sampled_from(["", "starts late; film cut"]),
+        ),
+        max_size=4,
+    )
+)
+@settings(max_examples=100, deadline=None)
+def test_a_table_is_read_as_it_was_written(tmp_path_factory, runs):
+    path = tmp_path_factory.mktemp("table") / "presentations.tsv"
+    written = [
+        ShownRun(f"task-m_run-{k + 1}", "task-f_run-1", entities, begin, end, tuple(rows), why)
+        for k, (rows, entities, begin, end, why) in enumerate(runs)
+    ]
+    presentations.write(path, "01", written)
+    assert presentations.read(path) == written
+
+
+def test_what_nobody_has_said_stays_unsaid(tmp_path):
+    """Which part of a movie rows show is asked for where the movie lasts longer than they do."""
+    path = tmp_path / "presentations.tsv"
+    rows = (
+        Presentation(0.0, 9.0, "a.mp4", part_known=False, origin="/data/x_events.tsv: row 2"),
+        Presentation(9.0, 9.0, "a.mp4", part_known=True, origin="/data/x_bold.nii.gz"),
+        Presentation(18.0, 9.0, "a.mp4"),
+    )
+    presentations.write(
+        path, "01", [ShownRun("task-m_run-1", "task-m_run-1", {}, None, None, rows)]
+    )
+    (run,) = presentations.read(path)
+    assert [row.part_known for row in run.rows] == [False, True, True]
+    # Results do not depend on where the data lie; what has no origin is a row of this table.
+    assert [row.origin for row in run.rows] == [
+        *("x_events.tsv: row 2", "x_bold.nii.gz", f"{path}: row 4"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("onset", "start"), "no column onset (found"),
+        (("\t7\t", "\tseven\t"), "row 2: onset is seven; expected a time in seconds"),
+        (("\t9\t", "\t-9\t"), "row 2: duration is -9"),
+        (("\t3\t", "\tnan\t"), "row 2: stimulus_onset is nan"),
+    ],
+)
+def test_tables_that_cannot_be_read(tmp_path, change, message):
+    path = tmp_path / "presentations.tsv"
+    row = Presentation(7.0, 9.0, "a.mp4", 3.0, movie="a")
+    presentations.write(
+        path, "01", [ShownRun("task-m_run-1", "task-m_run-1", {}, None, None, (row,))]
+    )
+    path.write_text(path.read_text().replace(*change, 1))
+    with pytest.raises(UserError) as caught:
+        presentations.read(path)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="no such table of presentations"):
+        presentations.read(tmp_path / "none.tsv")
+
+
+@given(st.floats(-50, 200), st.floats(-50, 200), st.sampled_from([0.5, 1.0, 1.25]))
+def test_the_part_of_a_presentation_between_two_times(begin, end, speed):
+    row = Presentation(10.0, 100.0, "m.mp4", 30.0, speed)
+    part = row.within(begin, end)
+    first, last = max(begin, 10.0), min(end, 110.0)
+    if last - first <= 1e-9:
+        assert part is None
+    else:
+        assert (part.onset, part.end) == (first, pytest.approx(last))
+        assert part.stimulus_onset == pytest.approx(30 + speed * (first - 10))
+        assert part.stimulus_end == pytest.approx(30 + speed * (last - 10))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from tests.fixtures_settings import settings as chosen
@@ -38,6 +40,22 @@ def test_series_are_cleaned_as_those_of_visual_areas(preprocessed, places, tmp_p
     expected, _ = arrays.load(tmp_path / "one.npy", kind="series")
     assert np.array_equal(found, expected) and meta["regressors"] == 10
     assert (tmp_path / "control" / "provenance.json").exists()
+
+
+def test_stretches_of_a_run_are_cut_as_those_of_visual_areas(preprocessed, places, tmp_path):
+    path = preprocessed()
+    words = ["--positions", str(places), "--config", words_of("roi")]
+    parts = [["task-train01part1_run-2", 0.0, 50.0], ["task-train01part2_run-2", 70.0, None]]
+    given = ["--bold", str(path), str(path), "--stretches", json.dumps(parts)]
+    control.main([*words, *given, "--output", str(tmp_path / "control")])
+    for label, begin, end in parts:
+        one = tmp_path / "one.npy"
+        limits = ["--label", label, "--begin", str(begin), *(["--end", str(end)] if end else [])]
+        series.main([*words, "--bold", str(path), *limits, "--output", str(one)])
+        found, meta = arrays.load(tmp_path / "control" / f"{label}.npy", kind="series")
+        expected, about = arrays.load(one, kind="series")
+        assert np.array_equal(found, expected) and len(found) == 25
+        assert meta["start_time"] == about["start_time"] and meta["run"] == label
 
 
 def test_runs_that_do_not_cover_them_end_in_a_line_that_says_how_to_go_on(

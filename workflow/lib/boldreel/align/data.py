@@ -111,21 +111,25 @@ def load_trials(
     )
 
 
-def validation_segments(windows: Path) -> set[str]:
-    """Names of the segments that a windows table gives to validation."""
-    splits = tables.read(windows, "windows").groupby("segment")["split"].first()
-    return set(splits[splits == "validation"].index)
+def validation_clips(windows: Path) -> set[str]:
+    """Names of the clips that a windows table gives to validation."""
+    table = tables.read(windows, "windows")
+    return set(table.loc[table["split"] == "validation", "clip"])
 
 
 def training_and_validation(trials: Trials, validation: set[str]) -> tuple[Trials, Trials]:
-    """Split by segment. Without a validation segment the last training segment serves.
+    """Split by clips: a segment may hold clips of both. Without any, the last segment serves for validation.
+
+    validation : names of the clips that are held out
 
     Raises UserError unless two segments are left for training: penalties are chosen across them.
     """
     names = list(dict.fromkeys(trials.segment))
-    chosen = [name for name in names if name in validation] or names[-1:]
-    held = np.isin(trials.segment, chosen)
+    held = np.isin(np.array(trials.features.clips)[trials.clip], list(validation))
+    if not held.any():
+        held = trials.segment == names[-1]
     if len(set(trials.segment[~held])) < 2:
+        chosen = dict.fromkeys(trials.segment[held])
         raise UserError(
             f"segments: training has {', '.join(names)} with {', '.join(chosen)} for validation; "
             "alignment needs two training segments next to the validation segment"

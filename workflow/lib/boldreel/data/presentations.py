@@ -194,7 +194,7 @@ _RUN_COLUMNS = ("subject", *ENTITIES)
 _ROW_COLUMNS = ("onset", "duration", "stimulus", "stimulus_onset", "speed", "split")
 _END_COLUMNS = ("exclude", "reason")
 # Written by the workflow, not asked of a user.
-_MADE_COLUMNS = ("movie", "label", "file", "begin", "end")
+_MADE_COLUMNS = ("movie", "label", "file", "begin", "end", "origin")
 COLUMNS = (*_RUN_COLUMNS, *_ROW_COLUMNS, *_END_COLUMNS)
 
 
@@ -216,9 +216,12 @@ def text(subjects: Iterable[tuple[str, Iterable[ShownRun]]], made: bool = False)
             for row in run.rows:
                 shown = [
                     *(_cell(row.onset), _cell(row.duration), row.stimulus),
-                    *(_cell(row.stimulus_onset), _cell(row.speed), row.split or NOTHING),
+                    # Nobody has said which part it is: a check of the movies' lengths asks for it.
+                    _cell(row.stimulus_onset if row.part_known or row.stimulus_onset else None),
+                    *(_cell(row.speed), row.split or NOTHING),
                 ]
-                table.writerow([*about, *shown, *ends, *([row.movie, *extra] if made else ())])
+                made_cells = [row.movie, *extra, _short(row.origin)] if made else []
+                table.writerow([*about, *shown, *ends, *made_cells])
     return out.getvalue()
 
 
@@ -234,7 +237,11 @@ def read(path: Path | str) -> list[ShownRun]:
     for origin, cells in cells_of(path, (*COLUMNS, *_MADE_COLUMNS)):
         label = cells["label"]
         found.setdefault(label, []).append(
-            row_of(cells, origin)._replace(movie=cells["movie"], split=_word(cells["split"]))
+            row_of(cells, origin)._replace(
+                movie=cells["movie"],
+                split=_word(cells["split"]),
+                origin=_word(cells["origin"]) or origin,
+            )
         )
         if label not in runs:
             runs[label] = ShownRun(
@@ -253,7 +260,7 @@ def cells_of(path: Path | str, columns: Iterable[str]) -> Iterable[tuple[str, di
     """("file: row N", {column: cell}) of every row; UserError if one of `columns` is missing."""
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = io.StringIO(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(
             f"{path}: no such table of presentations; `boldreel init` writes one"
@@ -311,6 +318,12 @@ def number(
         wanted = "seconds of film a second" if column == "speed" else "a time in seconds"
         raise UserError(f"{origin}: {column} is {cell or NOTHING}; expected {wanted}")
     return value
+
+
+def _short(origin: str) -> str:
+    """An origin without folders: results do not depend on where the data lie."""
+    place, row, number = origin.rpartition(": row ")
+    return f"{Path(place).name}{row}{number}" if row else Path(origin).name or NOTHING
 
 
 def _limit(cell: str, origin: str) -> float | None:

@@ -61,6 +61,6 @@ def left_out(wanted: Mapping[str, list[str]], path: Path) -> str:
     return ""
 
 
-def write(path: Path, wanted: Mapping[str, list[str]]) -> None:
+def write(path: Path, wanted: Mapping[str, list[str] | None]) -> None:
     """A filter that passes the BOLD of these entities only."""
     atomic.write_text(path, json.dumps({"bold": wanted}, indent=1) + "\n")

@@ -172,7 +172,7 @@ def _row(
     begin = _number(rule.stimulus_onset, "stim_onset", cells, origin, low=0.0)
     speed = _number(rule.speed, "speed", cells, origin, low=0.0)
     if speed is not None and speed <= 0:
-        presentations.number(str(speed), "speed", origin, low=0.0, above=True)
+        presentations.number(f"{speed:g}", "speed", origin, low=0.0, above=True)
     known = begin is not None or rule.parts is not None or rule.stimulus_onset is not None
     return Presentation(
         onset,
@@ -335,15 +335,20 @@ _BY: tuple[tuple[str, ...], ...] = (
 
 
 def told_apart(runs: Sequence[tuple[Mapping[str, str], Shown]]) -> tuple[str, ...]:
-    """Which entities, with the task, name the segments of a task's runs, each (entities, what it showed).
+    """Which entities, with the task, name the segments of one subject's runs of a task.
 
-    The fewest with which all runs of a subject that share a name have shown the same.
+    Parameters
+    ----------
+    runs : (entities, what it showed) of each
+
+    Returns
+    -------
+    The fewest with which all runs that share a name have shown the same.
     """
     for by in _BY:
-        known: dict[tuple[str, str], Shown] = {}
+        known: dict[str, Shown] = {}
         if all(
-            known.setdefault((entities["subject"], segment_name(entities, by)), shown) == shown
-            for entities, shown in runs
+            known.setdefault(segment_name(entities, by), shown) == shown for entities, shown in runs
         ):
             return by
     return _BY[-1]

@@ -95,9 +95,9 @@ class StudyPresentations:
             read[subject] = list(self._specs(subject, runs, table))
         if table:
             self._check_table(table, read)
-        naming = self._naming(read)
         for subject, each in read.items():
-            self.runs[subject] = [self._shown(*one) for one in self._labelled(each, naming)]
+            labelled = self._labelled(each, self._naming(each))
+            self.runs[subject] = [self._shown(*one) for one in labelled]
             self._check_versions(subject)
         self._hold_apart()
 
@@ -192,15 +192,15 @@ class StudyPresentations:
             return spec, []
         return spec, shown.shown_in(spec.candidate, rule, spec.earlier)
 
+    @staticmethod
     def _naming(
-        self, read: Mapping[str, Sequence[tuple[Found, RunSpec, list[Presentation]]]]
+        each: Sequence[tuple[Found, RunSpec, list[Presentation]]],
     ) -> dict[str, tuple[str, ...]]:
-        """{task: entities that name its segments}."""
+        """{task: entities that name its segments} of one subject, whose names depend on nobody else."""
         by_task: dict[str, list[tuple[Mapping[str, str], shown.Shown]]] = {}
-        for each in read.values():
-            for run, spec, rows in each:
-                if rows and not run.fault and not spec.excluded:
-                    by_task.setdefault(run.segment, []).append((spec.entities, shown.content(rows)))
+        for run, spec, rows in each:
+            if rows and not run.fault and not spec.excluded:
+                by_task.setdefault(run.segment, []).append((spec.entities, shown.content(rows)))
         return {task: shown.told_apart(runs) for task, runs in by_task.items()}
 
     def _labelled(
@@ -307,7 +307,8 @@ class StudyPresentations:
         left_out = not selectors.matches(self._filter, entities) or any(
             selectors.matches(wanted, entities) for wanted, _ in self._excluded
         )
-        names = shown.Candidate(dict(entities), Path()).names
+        task = entities.get("task", "")
+        names = shown.possible_names(RunSpec(task, 1, dict(entities), ""))
         return not left_out and any(
             one.matches_run(names, entities) and not one.stimulus
             for each in self.chosen.values()

@@ -417,15 +417,24 @@ class Study:
                 found.setdefault(names[stimulus], {})[split] = stretches
         return found
 
-    def bids_filter(self, subject: str) -> dict[str, list[str]]:
-        """The entities of the raw runs that are used, in the syntax of fMRIPrep's --bids-filter-file."""
-        tasks = {one.found.segment for one in self.selected[subject].runs}
-        wanted = selectors.conditions(
-            self.config["presentations"]["filter"], "presentations.filter"
-        )
-        return {"task": sorted(tasks)} | {
-            name: list(values) for name, values in wanted.items() if name not in ("task", "subject")
+    def bids_filter(self, subject: str) -> dict[str, list[str] | None]:
+        """The entities of the raw runs that are used, in the syntax of fMRIPrep's --bids-filter-file.
+
+        Of an entity of `presentations.filter` the values that these runs have, since fMRIPrep knows no
+        patterns; None if none of them has it, and nothing if only some have.
+        """
+        used = [one.spec.entities for one in self.selected[subject].runs]
+        wanted: dict[str, list[str] | None] = {
+            "task": sorted({one.found.segment for one in self.selected[subject].runs})
         }
+        asked = self.config["presentations"]["filter"]
+        for name in selectors.conditions(asked, "presentations.filter"):
+            values = {entities.get(name) for entities in used}
+            if values == {None}:
+                wanted[name] = None
+            elif None not in values and name not in ("task", "subject"):
+                wanted[name] = sorted(value for value in values if value)
+        return wanted
 
     def table_settings(self) -> dict[str, Any]:
         """What decides, besides events, about the tables of presentations: for study.table."""
