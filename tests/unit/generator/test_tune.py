@@ -102,7 +102,7 @@ def test_two_processes_train_like_one(dataset, base_folder: Path, tmp_path: Path
                 *("--clips", str(dataset.clips)),
                 *("--latents", *(str(dataset.latents(m)) for m in movies)),
                 *("--features", *(str(dataset.features(m)) for m in movies)),
-                *("--output", str(tmp_path / f"with{processes}")),
+                *("--validation", "train02", "--output", str(tmp_path / f"with{processes}")),
                 *("--state", str(tmp_path / f"state{processes}")),
                 *("--config", json.dumps(config)),
             ],

@@ -158,3 +158,36 @@ def test_runs_of_one_task_that_show_other_films_are_no_repeats(frame, positions,
     parts = [(f"part{n}.mp4", 0) for n in range(4)]
     assert step(tmp_path, positions, given, parts)["reliability"].isna().all()
     assert "0 of 4 runs repeat a film" in capsys.readouterr().out
+
+
+def test_what_the_test_shows_between_is_not_looked_at(frame, positions, tmp_path):
+    """Two runs that show training, then the test, then training: other test volumes, same table."""
+    given = runs(frame, np.full(len(frame), 0.3), ("a",))
+    rows = [
+        row(0, 60, "a.mp4", 0, split="train"),
+        row(60, 60, "t.mp4", 0, split="test"),
+        row(120, 80, "a.mp4", 60, split="train"),
+    ]
+
+    def table(name):
+        folder = tmp_path / name
+        paths = []
+        for values, meta in given:
+            path = folder / f"{meta['run']}.npy"
+            arrays.save(path, values.astype("f4"), kind="series", t_r=2.0, start_time=1.0, **meta)
+            paths.append(str(path))
+        shown = write_table(folder / "p.tsv", {meta["run"]: rows for _, meta in given})
+        words_given = ["--positions", str(positions), "--series", *paths]
+        words_given += ["--presentations", str(shown), "--config", words("roi")]
+        voxels.main([*words_given, "--output", str(folder / "voxels.parquet")])
+        return tables.read(folder / "voxels.parquet", "voxels")
+
+    before = table("before")
+    times = 1.0 + 2.0 * np.arange(COUNT) - 5
+    test = (times >= 60) & (times < 120)
+    rng = np.random.default_rng(9)
+    real = (frame["i"] >= 0).to_numpy()
+    for values, _ in given:
+        values[test] = rng.normal(0, 30, values[test].shape) * real
+    assert before["reliability"].notna().any()
+    assert table("after").equals(before)

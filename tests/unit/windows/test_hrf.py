@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures_presentations import row
 
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
@@ -111,6 +112,30 @@ def test_a_movie_that_began_before_the_run() -> None:
     early = kernels.design(run(0.0, -2.0), scores, durations, 20.0)
     np.testing.assert_allclose(early, kernels.design(run(2.0, 0.0), scores, durations, 20.0))
     assert np.abs(early - kernels.design(run(0.0, 0.0), scores, durations, 20.0)).max() > 0.1
+
+
+def test_responses_to_other_splits_teach_nothing(make_study, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Runs that end with clips of the test: whatever their volumes are, the responses are the same."""
+    study = make_study(variance=0.2, positions=60, clips=60)
+    for label in [label for label in study.shown if "train" in label and "train4" not in label]:
+        movie = study.shown[label][0].stimulus
+        study.shown[label] = [
+            row(0, 80, movie, 0, split="train"),
+            row(80, 40, movie, 80, split="test"),
+        ]
+    before = hrf(study, tmp_path)
+    for name in study.series:
+        values, meta = arrays.load(name, kind="series", mmap=False)
+        times = meta["start_time"] + meta["t_r"] * np.arange(len(values))
+        values[times >= 80] *= -9
+        kept = {key: meta[key] for key in ("t_r", "start_time", "run", "segment", "repeat")}
+        arrays.save(name, values, kind="series", **kept)
+    pd.testing.assert_frame_equal(hrf(study, tmp_path), before)
+    for label, rows in study.shown.items():
+        tested = [row(0, 120, "test1.mp4", split="test")]
+        study.shown[label] = [*rows[:1], *tested] if "train" in label else rows
+    with pytest.raises(UserError, match="every volume of the training runs holds a response to"):
+        hrf(study, tmp_path)
 
 
 def test_one_segment_is_told(make_study, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -25,7 +25,7 @@ class Shown:
 
     t_r : s
     movie : (n,) names, "" where nothing was shown
-    second : (n,) of the movie that each answers, s; 0 where nothing was shown
+    second : (n,) of the movie that each answers, s; 0 where nothing was shown, NaN where that is hidden
     """
 
     t_r: float
@@ -41,13 +41,21 @@ class Group:
     same: np.ndarray
 
 
-def shown(rows: Iterable[Presentation], count: int, t_r: float, start_time: float) -> Shown:
+def shown(
+    rows: Iterable[Presentation],
+    count: int,
+    t_r: float,
+    start_time: float,
+    hidden: Iterable[Presentation] = (),
+) -> Shown:
     """What the volumes of a run answer.
 
     Parameters
     ----------
     rows : its presentations
     count : volumes; t_r : s; start_time : time of the first, s from the run's start
+    hidden : presentations whose volumes agree with nothing, not even with those of another run that
+        shows nothing
     """
     times = start_time + t_r * np.arange(count) - _LAG
     movie, second = np.full(count, "", object), np.zeros(count)
@@ -55,6 +63,8 @@ def shown(rows: Iterable[Presentation], count: int, t_r: float, start_time: floa
         here = (times >= row.onset) & (times < row.onset + row.duration)
         movie[here] = row.movie
         second[here] = row.stimulus_onset + row.speed * (times[here] - row.onset)
+    for row in hidden:
+        second[(times >= row.onset) & (times < row.onset + row.duration)] = np.nan
     return Shown(t_r, movie, second)
 
 

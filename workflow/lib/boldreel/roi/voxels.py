@@ -98,8 +98,8 @@ def main(argv: list[str] | None = None) -> None:
     for path, (values, meta) in zip(arguments.series, series, strict=True):
         run = table.get(bids.run_label(*bids.parse_label(path)))
         # What the test shows is nobody's repeat here, although a run may show it between.
-        rows = run.of("train", "validation") if run else ()
-        shown.append(repeats.shown(rows, len(values), meta["t_r"], meta["start_time"]))
+        rows, test = (run.of("train", "validation"), run.of("test")) if run else ((), ())
+        shown.append(repeats.shown(rows, len(values), meta["t_r"], meta["start_time"], test))
     groups = repeats.groups(shown)
     frame = build(positions, series, groups, settings)
     tables.write(arguments.output, frame, "voxels")

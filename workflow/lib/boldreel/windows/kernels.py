@@ -353,14 +353,18 @@ def _learn_from(
     scores = components(features, rows, settings.hrf.components)
     durations, length = clips["duration"].to_numpy(), settings.hrf.length
     use = np.flatnonzero(voxels["present"].to_numpy(bool))
-    material = [
-        (
-            run.segment,
-            design(run, scores, durations, length),
-            np.nan_to_num(np.asarray(run.values)[:, use]),
+    material = []
+    for run in shown:
+        # A run may show clips of other splits in between: nothing is learnt from the responses to them.
+        own = ~run.answers_others(length)
+        if own.any():
+            values = np.nan_to_num(np.asarray(run.values)[own][:, use])
+            material.append((run.segment, design(run, scores, durations, length)[own], values))
+    if not material:
+        raise UserError(
+            "windows.hrf: every volume of the training runs holds a response to validation or test clips; "
+            "set windows.hrf.mode to deconvolution"
         )
-        for run in shown
-    ]
     return learn(
         material,
         voxels["area"].to_numpy(object)[use],

@@ -15,6 +15,7 @@ import numpy as np
 
 from boldreel.data import arrays, bids, features
 from boldreel.data import presentations as presentation_table
+from boldreel.data.presentations import Presentation
 from boldreel.data.splits import SPLITS
 from boldreel.errors import UserError
 from boldreel.windows import clock
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ShownRun:
-    """One run: values float32 (volumes, positions), timing in s, clips shown and when."""
+    """One run: values float32 (volumes, positions), timing in s, clips shown and when.
+
+    others : what it shows of other splits
+    """
 
     label: str
     segment: str
@@ -37,6 +41,15 @@ class ShownRun:
     shown: clock.Shown
     movies: frozenset[str]
     path: Path
+    others: tuple[Presentation, ...] = ()
+
+    def answers_others(self, length: float) -> np.ndarray:
+        """Volumes bool (n,) that hold a response, of a length (s), to what is shown of other splits."""
+        times = clock.volume_times(len(self.values), self.t_r, self.start_time)
+        found = np.zeros(len(times), bool)
+        for row in self.others:
+            found |= (times >= row.onset) & (times < row.end + length)
+        return found
 
     def first(self, lag: float) -> np.ndarray:
         """First volume (n clips shown,) of each clip's window; may lie outside the run."""
@@ -103,6 +116,7 @@ def load_runs(
                 shown=shown,
                 movies=frozenset(clips["movie"].iloc[shown.rows]),
                 path=path,
+                others=table[label].of(*(other for other in SPLITS if other != split)),
             )
     if not found:
         raise UserError(
