@@ -17,6 +17,7 @@ from typing import Any
 from boldreel import presets, settings
 from boldreel.config_values import typed
 from boldreel.errors import UserError
+from boldreel.names import fault_of
 from boldreel.sections import SECTIONS, Configuration
 
 # The presets of the simulated data set and, by default, of own data.
@@ -303,14 +304,3 @@ def check_writable(folders: Iterable[str | Path]) -> None:
                 f"{folder}: cannot be written ({place} is read-only, or somebody else's); set `results` and "
                 "`state` in the configuration to folders elsewhere, or make it writable"
             )
-
-
-def fault_of(name: str) -> str:
-    """What keeps a path or a movie's name from being used, or nothing."""
-    if name.startswith("-"):
-        return "begins with a dash, like an option; give the whole path, or another name"
-    if set("{}") & set(name):
-        return "has braces, which are wildcards for Snakemake; give it another name"
-    if not name.isprintable():
-        return "has characters that cannot be seen; give it another name"
-    return ""
