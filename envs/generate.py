@@ -68,7 +68,8 @@ def render(path: Path, locked: dict[str, str]) -> str:
     lines = "".join(f"      - {pin}\n" for pin in closure(wanted(path), locked))
     return (
         HEAD.format(name=path.stem) + f"name: boldreel-{path.stem}\nchannels:\n  - conda-forge\n"
-        f"  - nodefaults\ndependencies:\n  - python={PYTHON}\n  - pip\n  - pip:\n{lines}"
+        f"  - nodefaults\ndependencies:\n  - python={PYTHON}\n"
+        + (f"  - pip\n  - pip:\n{lines}" if lines else "")
     )
 
 

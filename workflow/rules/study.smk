@@ -13,7 +13,7 @@ rule study_presentations:
         layout.benchmark("study", "presentations-{subject}")
     priority: 90
     conda:
-        "../../envs/windows.yaml"
+        "../../envs/study.yaml"
     threads: 1
     resources:
         mem_mb=memory(500),

@@ -31,7 +31,7 @@ READERS = {
     "a_bold.dtseries.nii": (bids.check_source, cifti.load, cifti.outline),
     "movie.mp4": (bids.check_source, video.probe),
     "sub-01_task-a_bold.json": (bids.read_sidecar,),
-    "sub-01_task-a_events.tsv": (event_files.read, event_files.stim_files),
+    "sub-01_task-a_events.tsv": (event_files.columns, lambda path: list(event_files.rows(path))),
 }
 
 
@@ -79,8 +79,7 @@ def test_texts_in_other_encodings(tmp_path: Path, encoding: str) -> None:
     events = tmp_path / "x_events.tsv"
     rows = "onset\tduration\tstim_file\n0\t10\tmöwe.mp4\n"
     events.write_text(rows, encoding=encoding)
-    assert event_files.stim_files(events) == ["möwe.mp4"]
-    assert list(event_files.read(events)["movie"]) == ["möwe"]
+    assert [cells["stim_file"] for _, cells in event_files.rows(events)] == ["möwe.mp4"]
     table = tmp_path / "subjects.tsv"
     table.write_text("subject\tnote\n01\tmüde\n02\t\n", encoding=encoding)
     assert subjects.read(table) == ["01", "02"]

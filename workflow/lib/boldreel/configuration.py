@@ -19,6 +19,7 @@ from boldreel import presets, settings
 from boldreel.config_values import typed
 from boldreel.data import derivatives
 from boldreel.errors import UserError
+from boldreel.names import fault_of
 from boldreel.roi.settings import CORTEX, EMBEDDED_SPACE, HCP_MMP, HCP_MMP_SPACE
 from boldreel.sections import SECTIONS, Configuration
 
@@ -387,14 +388,3 @@ def check_writable(folders: Iterable[str | Path]) -> None:
                 f"{folder}: cannot be written ({place} is read-only, or somebody else's); set `results` and "
                 "`state` in the configuration to folders elsewhere, or make it writable"
             )
-
-
-def fault_of(name: str) -> str:
-    """What keeps a path or a movie's name from being used, or nothing."""
-    if name.startswith("-"):
-        return "begins with a dash, like an option; give the whole path, or another name"
-    if set("{}") & set(name):
-        return "has braces, which are wildcards for Snakemake; give it another name"
-    if not name.isprintable():
-        return "has characters that cannot be seen; give it another name"
-    return ""

@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, Protocol
 
-from boldreel.configuration import fault_of
 from boldreel.data import bids, presentations
 from boldreel.data.presentations import Presentation, ShownRun
 from boldreel.errors import UserError
+from boldreel.names import fault_of
 from boldreel.study import presentations as shown
 from boldreel.study import selectors
 from boldreel.study.presentations import RunSpec
