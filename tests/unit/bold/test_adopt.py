@@ -195,12 +195,10 @@ def test_versions_of_a_run_of_which_one_was_chosen(fmriprep, tmp_path):
         volume(raw / f"sub-01/ses-a/func/{stem}-{kind}_bold.nii.gz", volumes)
         path = paths[kind].with_name(paths[kind].name.replace(".nii.gz", ".json"))
         path.write_text(json.dumps({"RepetitionTime": 2.0, "StartTime": 0.97}))
-    wanted = {("other", "a", 1): ("other", 1)}
     for kind, volumes in (("raw", 7), ("dico", 8)):
-        (run,) = adopt.find(fmriprep, "01", raw=raw, wanted=wanted, only=[str(paths[kind])])
+        wanted = {("other", "a", 1, f"acq-{kind}"): ("other", 1)}
+        (run,) = adopt.find(fmriprep, "01", raw=raw, wanted=wanted)
         assert (run.bold, run.volumes) == (str(paths[kind]), volumes)
-    with pytest.raises(UserError, match="same task, session and run"):
-        adopt.find(fmriprep, "01", wanted=wanted, only=list(map(str, paths.values())))
     output = tmp_path / "bold.tsv"
     adopt.main(
         [

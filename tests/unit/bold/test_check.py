@@ -82,14 +82,16 @@ def test_repetition_time_contradicts_the_header(bold):
     doubt = "the header says TR 2 s, its sidecar 2.5 s; the sidecar's is taken (BIDS)"
     assert check_run(bold) == [doubt]
     amend(bold, RepetitionTime=1.5)
-    refused(bold, r"row 2 ends at 60 s, the run after 45 s.*header says TR 2 s, its sidecar 1.5 s")
+    message = r"row 2 ends at 60 s, the run after 45 s.*header says TR 2 s, its sidecar 1.5 s"
+    refused(bold, message, where="events.tsv")
 
 
 def test_a_contradicting_header_is_told_once(tmp_path, capsys):
     paths = [write(tmp_path, seed, stem=f"sub-01_task-x_run-{seed}") for seed in (1, 2, 3)]
     for path in paths:
         amend(path, RepetitionTime="2.5")
-    check.main(["--others", *map(str, paths), "--config", words("bold")])
+    labels = [f"task-x_run-{seed}" for seed in (1, 2, 3)]
+    check.main(["--bold", *map(str, paths), "--labels", *labels, "--config", words("bold")])
     assert capsys.readouterr().err.count("header says TR 2 s, its sidecar 2.5 s") == 1
 
 

@@ -94,7 +94,7 @@ def test_mistakes_go_where_the_caller_says(tree):
     own = fixtures_bids.own(tree)
     with pytest.raises(UserError, match="no anat"):
         inputs(own).t1w("01")
-    with pytest.raises(UserError, match="no run 9 of task film1"):
+    with pytest.raises(UserError, match="no run 9 of segment film1"):
         inputs(own).raw_run("01", "film1", "9")
 
     def or_exit(function, *arguments):

@@ -92,9 +92,8 @@ def test_judges_are_the_models_that_are_named(tree):
 
 def test_runs_are_words_of_a_command_line(tree):
     found = of(tree, bold={"engine": "embedded"})
-    words = found.run_labels(ONE)
-    assert words[0] == "--shown" and words[-2:] == ["--others", "task-rest_run-1"]
-    assert len(words) == 1 + 5 + 2
+    labels = found.file_labels(ONE)
+    assert labels[0] == "task-film1_run-1" and labels[-1] == "task-rest_run-1" and len(labels) == 6
     bold = SimpleNamespace(bold=["a.nii", "b.nii"], runs="bold.tsv")
     assert found.control_runs(ONE, bold) == ["--bold", "a.nii", "b.nii"]
     adopted = of(tree, bold={"engine": "fmriprep-docker"})

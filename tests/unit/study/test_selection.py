@@ -89,8 +89,8 @@ def test_a_named_run_stops_the_plan(found):
 
 def test_a_named_run_that_claims_to_be_another_stops_the_plan(tmp_path):
     (tmp_path / "dataset_description.json").write_text("{}")
-    for echo in (1, 2):
-        write(tmp_path, f"task-m1_echo-{echo}")
+    write(tmp_path, "task-m1")
+    write(tmp_path, "task-m1", ending="nii")
     with pytest.raises(UserError, match=r"task-m1.*same task, session and run"):
         choose(bids.find_runs(tmp_path, "01"), PATTERNS)
 
@@ -119,10 +119,14 @@ def test_events_of_runs_that_nobody_names_are_not_read(found):
 def test_runs_that_a_filter_tells_apart(found):
     """Of two acquisitions under one name either can be used, but not both."""
     patterns = {"train": ["m*", "twice"], "test": ["t1"]}
-    chosen = selection.choose(
-        found, patterns, left_out=lambda run: "left out" if "acq-raw" in run.path.name else ""
-    )
-    assert [run.path.name for run in chosen.runs if run.segment == "twice"] == [
+    for kind in ("raw", "dico"):
+        events = found[0].path.with_name(f"sub-01_task-twice_acq-{kind}_events.tsv")
+        events.write_text("onset\tduration\tstim_file\n0\t9\tm2.mp4\n")
+    settings = PresentationsSettings(filter={"acquisition": ["dico", ""]})
+    study = shown.StudyPresentations(settings, patterns, events_of)
+    study.read({"01": found})
+    chosen = selection.choose(study.runs["01"])
+    assert [one.found.path.name for one in chosen.runs if one.found.segment == "twice"] == [
         "sub-01_task-twice_acq-dico_bold.nii.gz"
     ]
 

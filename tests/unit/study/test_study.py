@@ -99,7 +99,7 @@ def test_a_run_is_found_by_segment_and_repeat(tree):
     found = study(tree)
     assert found.run("01", "film1", "2") == found.runs["01"][1]
     assert found.run("01", "rest", 1).segment == "rest"
-    with pytest.raises(UserError, match=r"sub-01: no run 3 of task film1; "):
+    with pytest.raises(UserError, match=r"sub-01: no run 3 of segment film1; "):
         found.run("01", "film1", 3)
 
 

@@ -38,7 +38,6 @@ def find(
     wanted: Mapping[Key, Label] | None = None,
     shown: Collection[Label] | None = None,
     start_time: float | None = None,
-    only: Collection[str] | None = None,
     desc: str = derivatives.PREPROC,
 ) -> list[Run]:
     """The runs of a subject in a derivatives tree, with their timing.
@@ -50,7 +49,6 @@ def find(
     wanted : which runs (bids.run_key), and the (segment, repeat) that each of them is; None for all
     shown : (segment, repeat) of those that show something, and are held against raw data; None for all
     start_time : s, of runs whose sidecars do not say it (start_times.find)
-    only : paths of the runs that count, as if there were no others; None for all
     desc : which series (data.derivatives.find)
 
     Raises
@@ -59,8 +57,6 @@ def find(
         a damaged file; a contradiction with the raw data; an unknown start time.
     """
     every = derivatives.find(root, subject, space, desc)
-    if only is not None:
-        every = bids.recounted([each for each in every if str(each.path) in only])
     if wanted is None:
         alike = bids.same_label(every)
         every = [replace(each, fault=each.fault or alike.get(each.path, "")) for each in every]
@@ -97,14 +93,7 @@ def find(
     check.tell(doubts)
     start_times.tell(subject, derived)
     if raw is not None and bids.has_bold(raw, subject):
-        names = {bids.raw_name(Path(run.bold), raw).name for run in runs.values()}
-        sources = [
-            each
-            for each in bids.find_runs(raw, subject)
-            # Of two files of one acquisition, the one of the same name.
-            if not each.fault or f"{each.path.name.split('.')[0]}.nii.gz" in names
-        ]
-        compare_with_raw(compared, bids.recounted(sources))
+        compare_with_raw(compared, bids.find_runs(raw, subject))
     return list(runs.values())
 
 
@@ -259,7 +248,6 @@ def main(argv: list[str] | None = None) -> None:
         wanted={keys[path]: label for path, label in asked.items()} or None,
         shown=[bids.parse_label(label) for label in shown] if asked else None,
         start_time=arguments.config.get("start_time"),
-        only=keys.keys() & asked if asked else None,
         desc=desc,
     )
     check_shown(runs, shown, arguments.stimuli)
