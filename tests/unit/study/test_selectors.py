@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from tests.fixtures_presentations import row
 
 from boldreel.errors import UserError
-from boldreel.study import selectors
+from boldreel.study import presentations, selectors
 
 ENTITIES = {"subject": "01", "session": "a", "task": "movie", "run": "3"}
 NAMES = ["movie", "movie_run-3", "task-movie_run-3", "ses-a_task-movie_run-3", "movierun3"]
@@ -158,3 +159,12 @@ def test_a_table_of_ones_own_has_the_last_word():
     rows = (ROWS[0]._replace(split="test"), ROWS[1])
     named, (stretch,) = assign({"train": ["movie"]}, rows)
     assert named and [one.split for one in stretch.rows] == ["test", ""]
+
+
+@pytest.mark.parametrize(("pattern", "task"), [("t*", "m1"), ("s*", "m1"), ("*-*", "m1")])
+def test_a_pattern_is_about_the_task_unless_it_says_otherwise(pattern, task):
+    """Every run has a name that begins with "task-" or "ses-"; that alone is no match."""
+    run = presentations.Candidate({"subject": "01", "session": "a", "task": task}, Path("x"))
+    assert not selectors.Selector(pattern, {}).matches_run(run.names, run.entities)
+    assert selectors.Selector("ses-a_task-*", {}).matches_run(run.names, run.entities)
+    assert selectors.Selector("task-m*", {}).matches_run(run.names, run.entities)

@@ -44,7 +44,7 @@ class Candidate(NamedTuple):
         short = f"{task}_run-{run}" if run else f"{task}"
         full = f"task-{short}"
         own = segment_name(self.entities, ("run",))
-        found = [str(task), short, full, f"ses-{session}_{full}", own]
+        found = [str(task), short, full, own, *([f"ses-{session}_{full}"] if session else [])]
         return list(dict.fromkeys(found))
 
 

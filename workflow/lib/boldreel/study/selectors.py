@@ -50,7 +50,11 @@ class Selector:
     def matches_run(self, names: Iterable[str], entities: Mapping[str, str]) -> bool:
         """Whether a run's name and entities (with subject) match."""
         if self.pattern is not None:
-            return any(fnmatchcase(name, self.pattern) for name in names)
+            # `t*` means tasks that begin with t, not every name that begins with "task-".
+            spelt = "task-" in self.pattern
+            return any(
+                fnmatchcase(name, self.pattern) for name in names if spelt or "task-" not in name
+            )
         return matches(self.entities, entities)
 
     def matches_row(self, row: Presentation) -> bool:
