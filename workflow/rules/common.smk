@@ -111,13 +111,21 @@ OTHERS = study.methods  # each has a rule file and a package of its own
 
 layout = Layout(RESULTS, STATE)
 inputs = Inputs(
-    study, layout, existing=existing, made=made, stored=remote(), or_exit=or_exit
+    study,
+    layout,
+    existing=existing,
+    made=made,
+    stored=remote(),
+    whenever=ancient,
+    or_exit=or_exit,
 )
 parameters = Parameters(study)
 # Nearly every rule has some of these.
 section, method_options = parameters.section, parameters.method_options
 memory, model = parameters.memory, parameters.model
 
+# In the logs of rules with a job for each batch of movies where there are many, and one job where there are few.
+OF_BATCH = "-{batch}" if or_exit(study.batches) and study.batched else ""
 PRETRAINED = layout.pretrained(config["pretrain"]["cohort"])
 
 

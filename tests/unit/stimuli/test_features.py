@@ -214,8 +214,10 @@ def test_captioner(tmp_path: Path, movie: Path) -> None:
     ]
     frames = np.load(movie / "m" / "frames.npy")
     shots = pd.DataFrame({"onset": [0.0], "duration": [2.0], "shot": ["m-s000"]})
-    captions.describe(rows, frames, 3.0, shots, str(tmp_path / "blip"))
+    with captions.Captioner(str(tmp_path / "blip")) as captioner:
+        captioner.describe(rows, frames, 3.0, shots)
     assert all(isinstance(row["caption"], str) and row["attributes"] == "{}" for row in rows)
     assert rows[0]["caption"] == rows[2]["caption"]
-    with pytest.raises(UserError, match=r"models\.caption"):
-        captions.caption_frames(frames, [0], str(tmp_path / "none" / "at" / "all"))
+    nowhere = captions.Captioner(str(tmp_path / "none" / "at" / "all"))
+    with nowhere, pytest.raises(UserError, match=r"models\.caption"):
+        nowhere.caption(frames, [0])

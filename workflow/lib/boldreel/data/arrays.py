@@ -6,7 +6,10 @@ shape, dtype, kind, and whatever the writer adds (units, space, t_r in seconds, 
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,56 @@ def save(path: str | Path, array: np.ndarray, *, kind: str, **meta: Any) -> None
         np.lib.format.write_array(target, np.ascontiguousarray(array), allow_pickle=False)
     sidecar = {"kind": kind, "shape": list(array.shape), "dtype": str(array.dtype), **meta}
     atomic.write_text(path.with_suffix(".json"), json.dumps(sidecar, indent=1) + "\n")
+
+
+@contextmanager
+def growing(
+    path: str | Path, *, kind: str, meta: dict[str, Any]
+) -> Iterator[Callable[[np.ndarray], None]]:
+    """Write an array piece by piece, so that no more than a piece is in memory.
+
+    Yields a function that takes the next rows. Array and sidecar are there when the block has ended, byte
+    for byte as `save` writes them. `meta` is read at the end, so that the block may fill it.
+
+    Raises
+    ------
+    UserError : no rows, or rows that do not fit those before them or the kind of array.
+    """
+    path = Path(path)
+    first: np.ndarray | None = None
+    count = 0
+    with atomic.file(path) as aside, open(aside, "w+b") as target:
+
+        def append(rows: np.ndarray) -> None:
+            nonlocal first, count
+            if first is None:
+                first = rows[:0]
+                target.write(_header(rows, len(rows)))
+            if rows.shape[1:] != first.shape[1:] or rows.dtype != first.dtype:
+                raise UserError(
+                    f"{path}: rows of {rows.dtype} {rows.shape[1:]} follow rows of {first.dtype} "
+                    f"{first.shape[1:]}; all parts of an array have one shape"
+                )
+            np.ascontiguousarray(rows).tofile(target)
+            count += len(rows)
+
+        yield append
+        if first is None:
+            raise UserError(f"{path}: nothing to write")
+        _check(first, meta, kind, path)
+        target.seek(0)
+        target.write(_header(first, count))  # NumPy leaves room for any number of rows
+    shape = [count, *first.shape[1:]]
+    sidecar = {"kind": kind, "shape": shape, "dtype": str(first.dtype), **meta}
+    atomic.write_text(path.with_suffix(".json"), json.dumps(sidecar, indent=1) + "\n")
+
+
+def _header(rows: np.ndarray, count: int) -> bytes:
+    """What a `.npy` of `count` such rows begins with."""
+    stream = io.BytesIO()
+    facts = np.lib.format.header_data_from_array_1_0(np.empty((0, *rows.shape[1:]), rows.dtype))
+    np.lib.format.write_array_header_1_0(stream, facts | {"shape": (count, *rows.shape[1:])})
+    return stream.getvalue()
 
 
 def load(path: str | Path, *, kind: str, mmap: bool = True) -> tuple[np.ndarray, dict[str, Any]]:
