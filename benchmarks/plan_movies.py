@@ -113,14 +113,15 @@ def planned(kind: str, scale: float = 1.0, *more: str, under: Sequence[str] = ()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, nargs="+", default=[1.0])
-    print("| data set | movies | jobs | of decoding | seconds | peak (MB) |")
-    print("|---|---|---|---|---|---|")
+    print("| data set | movies | jobs | of decoding | seconds | of the processor | peak (MB) |")
+    print("|---|---|---|---|---|---|---|")
     for scale in parser.parse_args().scale:
         for kind, (shown, _) in KINDS.items():
             found = planned(kind, scale)
             movies = len({name for *_, names in shown(scale) for name in names})
             cells = [kind, f"{movies:,}", f"{found.jobs['total']:,}"]
             cells += [str(found.jobs["stimuli_decode"]), f"{found.seconds:.1f}"]
+            cells.append(f"{found.cpu_seconds:.1f}")
             print("| " + " | ".join([*cells, f"{found.peak_mb:.0f}"]) + " |", flush=True)
 
 

@@ -4,6 +4,7 @@
 import gc
 import json
 import sys
+from functools import lru_cache
 from pathlib import Path
 from shlex import quote
 
@@ -51,6 +52,7 @@ def or_exit(function, *arguments):
         sys.exit(f"error: {error}")
 
 
+@lru_cache(maxsize=None)
 def from_here(path):
     """A path relative to the working directory, so that moving the whole folder reruns nothing.
 
@@ -124,7 +126,7 @@ parameters = Parameters(study)
 section, method_options = parameters.section, parameters.method_options
 memory, model = parameters.memory, parameters.model
 
-# In the logs of rules with a job for each batch of movies where there are many, and one job where there are few.
+# In the logs of rules with one job where few movies are shown, and one for each batch where many are.
 OF_BATCH = "-{batch}" if or_exit(study.batches) and study.batched else ""
 PRETRAINED = layout.pretrained(config["pretrain"]["cohort"])
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def name_of(splits: Iterable[str], movies: Sequence[str]) -> str:
-    """The name of a batch: its splits and a digest of its movies, so that other movies have another folder."""
+    """The name of a batch: splits and a digest of its movies, so that other movies have another folder."""
     digest = hashlib.blake2b("\n".join(movies).encode(), digest_size=5).hexdigest()
     return "-".join([*splits, digest])
 

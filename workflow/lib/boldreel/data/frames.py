@@ -1,7 +1,7 @@
 """Frames of decoded movies and of the clips in them.
 
-Reads the `frames.npy` that `stimuli.decode` writes for each movie or batch of movies; returns uint8 frames (n, h, w, 3) of
-clips, on request at another size or number of frames.
+Reads the `frames.npy` that `stimuli.decode` writes for each movie or batch of movies; returns uint8 frames
+(n, h, w, 3) of clips, on request at another size or number of frames.
 """
 
 from __future__ import annotations

@@ -44,7 +44,10 @@ def file_of(stimuli: str | Path, stimulus: str) -> str:
             return str(found[0])
     else:
         name = Path(stimulus)
-        inside = [folder / stimulus] if ".." not in name.parts else []
+        first = folder / name
+        if ".." not in name.parts and os.path.lexists(first) and not first.is_dir():
+            return str(first)  # thousands are asked for
+        inside = []
         if name.parts[0] == folder.name:
             inside.append(folder.parent / stimulus)
         beside = folder / name.parent if ".." not in name.parts else folder

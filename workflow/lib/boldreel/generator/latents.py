@@ -1,7 +1,7 @@
 """Step: code the frames of movies once.
 
-Reads `frames.npy` of each movie or batch of movies and a Stable Diffusion folder; writes for each float16 latents
-(frames, c, h, w): the mean of the autoencoder's posterior times its scaling factor, the units the UNet
+Reads `frames.npy` of each movie or batch of movies and a Stable Diffusion folder; writes for each float16
+latents (frames, c, h, w): the mean of the autoencoder's posterior times its scaling factor, the units the UNet
 works in.
 """
 

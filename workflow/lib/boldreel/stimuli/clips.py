@@ -1,9 +1,9 @@
 """Cut movies into clips: the units that are decoded, reconstructed and scored.
 
-Reads the decoded movies or batches of movies (frames.npy, shots.tsv) and their annotations; writes clips.parquet, one row
-per clip of clip_duration s in movie order. A clip belongs to the shot shown at its centre, its
-caption names every shot that one of its frames shows, and ``cuts`` counts the changes of shot between
-its frames. Movies without annotations are captioned by a model, where the config names one.
+Reads the decoded movies or batches of movies (frames.npy, shots.tsv) and their annotations; writes
+clips.parquet, one row per clip of clip_duration s in movie order. A clip belongs to the shot shown at its
+centre, its caption names every shot that one of its frames shows, and ``cuts`` counts the changes of shot
+between its frames. Movies without annotations are captioned by a model, where the config names one.
 """
 
 from __future__ import annotations
@@ -176,13 +176,11 @@ def main(argv: list[str] | None = None) -> None:
     found.sort(key=lambda rows: bids.natural(rows[0]["movie"]))
     table = pd.DataFrame([row for rows in found for row in rows])
     tables.write(args.output, table, "clips")
-    tables_read = (
-        [] if args.annotation_table else sorted({*map(Path, said.values())} - {*args.annotations})
-    )
-    more = [args.annotation_table] if args.annotation_table else tables_read
+    one = args.annotation_table
+    given = [one] if one else list(dict.fromkeys([*args.annotations, *map(Path, said.values())]))
     provenance.record(
         args.output,
-        inputs=[*(folder / "shots.tsv" for folder in args.stimuli), *args.annotations, *more],
+        inputs=[*(folder / "shots.tsv" for folder in args.stimuli), *given],
         config=asdict(settings),
         started=started,
     )

@@ -15,7 +15,6 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 

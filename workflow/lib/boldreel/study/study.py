@@ -442,7 +442,7 @@ class Study:
     def batches(self, *splits: str) -> dict[str, batches.Batch]:
         """{name: movies that are decoded together} of everything shown in these splits (default: all).
 
-        Movies of one batch are shown in the same splits. Where few are shown, each is a batch of its own name.
+        Movies of one batch are shown in the same splits. Where few are shown, each is a batch of its name.
         """
         wanted = set(splits or SPLITS)
         return {name: each for name, each in self._batches.items() if wanted & set(each.splits)}
