@@ -37,7 +37,8 @@ def header() -> bytes:
 
 
 def bold_moments(scale: float) -> Shown:
-    train = [f"train/{k:04d}.mp4" for k in range(round(1000 * scale))]
+    tenth = round(100 * scale)
+    train = [f"train/{k // tenth:02d}-{k % tenth:04d}.mp4" for k in range(10 * tenth)]
     test = [f"test/{k:04d}.mp4" for k in range(round(102 * scale))]
     for subject in (f"{k:02d}" for k in range(1, 11)):
         for session in range(2, 6):

@@ -22,6 +22,7 @@ from boldreel.insilico.settings import InsilicoSettings
 from boldreel.roi.settings import RoiSettings
 from boldreel.settings import read
 from boldreel.study import batches, bids_filter, selection, selectors, subjects
+from boldreel.study.batches import Batch
 from boldreel.study.presentations import RunSpec
 from boldreel.study.settings import PresentationsSettings
 from boldreel.study.shown import Shown, StudyPresentations
@@ -439,7 +440,7 @@ class Study:
         bids.check_source(path)
         return path
 
-    def batches(self, *splits: str) -> dict[str, batches.Batch]:
+    def batches(self, *splits: str) -> dict[str, Batch]:
         """{name: movies that are decoded together} of everything shown in these splits (default: all).
 
         Movies of one batch are shown in the same splits. Where few are shown, each is a batch of its name.
@@ -448,9 +449,9 @@ class Study:
         return {name: each for name, each in self._batches.items() if wanted & set(each.splits)}
 
     @cached_property
-    def _batches(self) -> dict[str, batches.Batch]:
+    def _batches(self) -> dict[str, Batch]:
         if self.insilico is not None:
-            return {name: batches.Batch((name,), self._split_of(name)) for name in self.movies()}
+            return {name: Batch((name,), self._split_of(name)) for name in self.movies()}
         names, _ = self.presentations.named_movies
         return batches.of(
             {
