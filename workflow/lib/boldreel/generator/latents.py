@@ -1,8 +1,8 @@
 """Step: code the frames of movies once.
 
 Reads `frames.npy` of each movie or batch of movies and a Stable Diffusion folder; writes for each float16
-latents (frames, c, h, w): the mean of the autoencoder's posterior times its scaling factor, the units the UNet
-works in.
+latents (frames, c, h, w): the mean of the autoencoder's posterior times its scaling factor, the units the
+UNet works in.
 """
 
 from __future__ import annotations

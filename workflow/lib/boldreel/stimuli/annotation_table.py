@@ -1,8 +1,8 @@
 """What a movie's annotations say: shots, captions and attributes.
 
 Takes the table next to a movie (onset, duration, shot, caption, and any further columns, which are
-attributes; one row per shot or finer), or one table of all movies, which has a column `movie` as well; returns
-shots and, for a stretch of the movie, its caption.
+attributes; one row per shot or finer), or one table of all movies, which has a column `movie` as well;
+returns shots and, for a stretch of the movie, its caption.
 """
 
 from __future__ import annotations
