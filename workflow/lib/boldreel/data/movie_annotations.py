@@ -37,7 +37,7 @@ def movies_in(table: str | Path) -> set[str]:
             if COLUMN not in names:
                 raise UserError(
                     f"{path}: no column {COLUMN} (found {', '.join(names) or 'nothing'}); "
-                    "stimuli.annotations is one table with the columns movie, onset, duration, shot and caption"
+                    "stimuli.annotations is one table with movie, onset, duration, shot and caption"
                 )
             at = names.index(COLUMN)
             return {row[at] for row in rows if len(row) > at and row[at]}
