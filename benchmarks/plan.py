@@ -30,11 +30,13 @@ SPACE = "space-fsLR_den-91k_bold.dtseries.nii"
 
 
 class Plan(NamedTuple):
-    """What a dry run printed and took: jobs by rule (none where it is quiet), seconds, peak resident MB."""
+    """What a dry run printed and took: jobs by rule (none where it is quiet), seconds, peak resident MB, and
+    the seconds that the processor worked, which other load on the machine hardly changes."""
 
     jobs: dict[str, int]
     seconds: float
     peak_mb: float
+    cpu_seconds: float
 
 
 def write(path: Path, text: str = "") -> None:
@@ -102,7 +104,7 @@ def plan(root: Path, configuration: Path, *more: str, under: Sequence[str] = ())
     lines = table[1].splitlines() if table else []
     jobs = {name: int(count) for name, count in map(str.split, lines)}
     peak = usage.ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
-    return Plan(jobs, seconds, peak)
+    return Plan(jobs, seconds, peak, usage.ru_utime + usage.ru_stime)
 
 
 def planned(watching: int, resting: int, *more: str, under: Sequence[str] = ()) -> Plan:

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import pstats
+import sys
 from types import ModuleType
 
 import pytest
@@ -16,13 +17,18 @@ from .workflow import ROOT
 pytestmark = pytest.mark.pipeline
 
 
+def load(name: str) -> ModuleType:
+    """A module of benchmarks/, as it is run there."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.pop(0)
+
+
 @pytest.fixture(scope="module")
 def planning() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("plan", ROOT / "benchmarks" / "plan.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("plan")
 
 
 def count(kind: str, subjects: int) -> tuple[int, int]:
@@ -64,3 +70,40 @@ def test_subjects_who_watch_are_planned_one_by_one(planning):
         *("generator_tune", "pretrain_train", "stimuli_decode", "evaluate_group", "report_page"),
     }
     assert set(growth.values()) == {0, 1}
+
+
+# Thousands of movies
+
+
+@pytest.fixture(scope="module")
+def movies() -> ModuleType:
+    return load("plan_movies")
+
+
+def test_hundreds_of_movies_are_decoded_in_a_few_jobs(movies, tmp_path):
+    """And no command line names one of them, however many there are."""
+    configuration = movies.lay_out(tmp_path, "boldmoments", 0.27)
+    found = movies.plan(tmp_path, configuration, "--printshellcmds")
+    assert len(list(tmp_path.glob("bids/stimuli/*/*.mp4"))) == 270 + 28
+    # Two batches of training, 200 and 43, one of validation, one of the test.
+    assert (found.jobs["stimuli_decode"], found.jobs["stimuli_features"]) == (4, 4)
+    assert found.jobs["generator_latents"] == 3
+    printed = (tmp_path / "printed").read_text()
+    commands = [
+        line for line in printed.splitlines() if line.endswith(".log") and "| tee logs/" in line
+    ]
+    assert len(commands) == found.jobs["total"] - 1
+    assert not [line for line in commands if ".mp4" in line]
+    assert max(map(len, commands)) < 100_000
+
+
+def test_each_further_movie_costs_the_same(movies, tmp_path):
+    """In calls of functions, from 1,800 to 7,200 movies."""
+
+    def calls(scale: float) -> int:
+        file = str(tmp_path / "profile")
+        movies.planned("had", scale, "--quiet", under=("-m", "cProfile", "-o", file))
+        return pstats.Stats(file).total_calls
+
+    few, more, many = map(calls, (5 / 60, 10 / 60, 20 / 60))
+    assert (many - more) / 10 < 1.1 * (more - few) / 5

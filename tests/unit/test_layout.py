@@ -119,7 +119,7 @@ VALUES = {
     "subject": "01",
     "segment": "train01",
     "repeat": 1,
-    "movie": "train01",
+    "batch": "train01",
     "cohort": "rest",
     "pool": "without-01",
     "ablation": "full",

@@ -4,6 +4,7 @@
 import gc
 import json
 import sys
+from functools import lru_cache
 from pathlib import Path
 from shlex import quote
 
@@ -51,6 +52,7 @@ def or_exit(function, *arguments):
         sys.exit(f"error: {error}")
 
 
+@lru_cache(maxsize=None)
 def from_here(path):
     """A path relative to the working directory, so that moving the whole folder reruns nothing.
 
@@ -111,13 +113,21 @@ OTHERS = study.methods  # each has a rule file and a package of its own
 
 layout = Layout(RESULTS, STATE)
 inputs = Inputs(
-    study, layout, existing=existing, made=made, stored=remote(), or_exit=or_exit
+    study,
+    layout,
+    existing=existing,
+    made=made,
+    stored=remote(),
+    whenever=ancient,
+    or_exit=or_exit,
 )
 parameters = Parameters(study)
 # Nearly every rule has some of these.
 section, method_options = parameters.section, parameters.method_options
 memory, model = parameters.memory, parameters.model
 
+# In the logs of rules with one job where few movies are shown, and one for each batch where many are.
+OF_BATCH = "-{batch}" if or_exit(study.batches) and study.batched else ""
 PRETRAINED = layout.pretrained(config["pretrain"]["cohort"])
 
 

@@ -7,13 +7,8 @@ rule cvgan_train:
         unpack(responses("train", "validation")),
         windows=layout.windows(),
         clips=layout.clips(),
-        frames=[layout.frames(movie) for movie in inputs.movies("train", "validation")],
-        frames_sidecars=inputs.staged(
-            [
-                layout.frames_sidecar(movie)
-                for movie in inputs.movies("train", "validation")
-            ]
-        ),
+        frames=inputs.frames("train", "validation"),
+        frames_sidecars=inputs.frames_sidecars("train", "validation"),
     output:
         directory(layout.method_fit(method="cvgan")),
     log:

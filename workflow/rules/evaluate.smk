@@ -5,10 +5,8 @@ rule evaluate_reference:
     """What every subject is compared with, computed once: truth, upper bound, chance pictures."""
     input:
         upper=[layout.upper_bound(shard) for shard in study.shards()],
-        frames=[layout.frames(movie) for movie in inputs.movies()],
-        sidecars=inputs.staged(
-            [layout.frames_sidecar(movie) for movie in inputs.movies()]
-        ),
+        frames=inputs.frames(),
+        sidecars=inputs.frames_sidecars(),
         clips=layout.clips(),
         weights=inputs.weights(*JUDGES),
     output:
@@ -29,7 +27,7 @@ rule evaluate_reference:
         cfg=section("evaluate", keep=["batch_size"]),
         code=code("evaluate.reference"),
         stimuli=folder_of("frames", 2),
-        training=inputs.movies("train", "validation"),
+        training=inputs.batches_named("train", "validation"),
         judges=parameters.judges,
     shell:
         "python -m boldreel.evaluate.reference --upper-bound {input.upper:q} "
@@ -81,10 +79,8 @@ rule evaluate_score:
         ],
         upper=[layout.upper_bound(shard) for shard in study.shards()],
         controls=[layout.control(control=control) for control in study.controls()],
-        frames=[layout.frames(movie) for movie in inputs.movies()],
-        frames_sidecars=inputs.staged(
-            [layout.frames_sidecar(movie) for movie in inputs.movies()]
-        ),
+        frames=inputs.frames(),
+        frames_sidecars=inputs.frames_sidecars(),
         clips=layout.clips(),
         windows=layout.windows(),
         reference=layout.reference(),
@@ -135,10 +131,8 @@ rule evaluate_method:
             wildcards.method, "reconstruct", wildcards.subject, "controls"
         ),
         upper=[layout.upper_bound(shard) for shard in study.shards()],
-        frames=[layout.frames(movie) for movie in inputs.movies()],
-        frames_sidecars=inputs.staged(
-            [layout.frames_sidecar(movie) for movie in inputs.movies()]
-        ),
+        frames=inputs.frames(),
+        frames_sidecars=inputs.frames_sidecars(),
         clips=layout.clips(),
         windows=layout.windows(),
         reference=layout.reference(),

@@ -2,28 +2,20 @@
 
 
 rule generator_latents:
-    """Latents of the training movies' frames, once for all trainings."""
+    """Latents of the training movies' frames, once for all trainings; of thousands, batch by batch."""
     input:
-        frames=[layout.frames(movie) for movie in inputs.movies("train", "validation")],
+        frames=inputs.jointly(layout.frames, "train", "validation"),
         sidecars=inputs.staged(
-            [
-                layout.frames_sidecar(movie)
-                for movie in inputs.movies("train", "validation")
-            ]
+            inputs.jointly(layout.frames_sidecar, "train", "validation")
         ),
         weights=inputs.weights("diffusion"),
     output:
-        latents=[
-            layout.latents(movie) for movie in inputs.movies("train", "validation")
-        ],
-        sidecar=[
-            layout.latents_sidecar(movie)
-            for movie in inputs.movies("train", "validation")
-        ],
+        latents=inputs.jointly(layout.latents, "train", "validation"),
+        sidecar=inputs.jointly(layout.latents_sidecar, "train", "validation"),
     log:
-        layout.log("generator", "latents"),
+        layout.log("generator", f"latents{OF_BATCH}"),
     benchmark:
-        layout.benchmark("generator", "latents")
+        layout.benchmark("generator", f"latents{OF_BATCH}")
     priority: 30
     conda:
         "../../envs/generator.yaml"
@@ -45,15 +37,8 @@ rule generator_latents:
 rule generator_tune:
     """Inflate the image model and tune its attention on clips of the training movies."""
     input:
-        latents=[
-            layout.latents(movie) for movie in inputs.movies("train", "validation")
-        ],
-        sidecars=inputs.staged(
-            [
-                layout.latents_sidecar(movie)
-                for movie in inputs.movies("train", "validation")
-            ]
-        ),
+        latents=inputs.latents(),
+        sidecars=inputs.latents_sidecars(),
         features=lambda wildcards: inputs.features("train", "validation"),
         clips=layout.clips(),
         weights=inputs.weights("diffusion"),
@@ -76,7 +61,7 @@ rule generator_tune:
         gpu=config["generator"]["processes"],
     params:
         cfg=section("generator"),
-        validation=inputs.movies("validation"),
+        validation=inputs.batches_named("validation"),
         several=parameters.several(),
         code=code("generator.tune"),
         state=layout.state("generator"),
@@ -99,15 +84,8 @@ rule generator_cotrain:
         windows=layout.windows(),
         clips=layout.clips(),
         features=lambda wildcards: inputs.features("train", "validation"),
-        latents=[
-            layout.latents(movie) for movie in inputs.movies("train", "validation")
-        ],
-        latents_sidecars=inputs.staged(
-            [
-                layout.latents_sidecar(movie)
-                for movie in inputs.movies("train", "validation")
-            ]
-        ),
+        latents=inputs.latents(),
+        latents_sidecars=inputs.latents_sidecars(),
         weights=inputs.weights("diffusion"),
     output:
         directory(layout.cotrained()),

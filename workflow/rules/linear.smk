@@ -7,13 +7,8 @@ rule linear_train:
         unpack(responses("train", "validation")),
         windows=layout.windows(),
         clips=layout.clips(),
-        frames=[layout.frames(movie) for movie in inputs.movies("train", "validation")],
-        frames_sidecars=inputs.staged(
-            [
-                layout.frames_sidecar(movie)
-                for movie in inputs.movies("train", "validation")
-            ]
-        ),
+        frames=inputs.frames("train", "validation"),
+        frames_sidecars=inputs.frames_sidecars("train", "validation"),
         weights=inputs.weights("image_classifier"),
     output:
         directory(layout.method_fit(method="linear")),
@@ -49,13 +44,8 @@ rule linear_reconstruct:
         fit=layout.method_fit(method="linear"),
         windows=layout.windows(),
         clips=layout.clips(),
-        frames=[layout.frames(movie) for movie in inputs.movies("train", "validation")],
-        frames_sidecars=inputs.staged(
-            [
-                layout.frames_sidecar(movie)
-                for movie in inputs.movies("train", "validation")
-            ]
-        ),
+        frames=inputs.frames("train", "validation"),
+        frames_sidecars=inputs.frames_sidecars("train", "validation"),
     output:
         clips=directory(layout.reconstruction(method="linear", shard=0)),
         controls=[

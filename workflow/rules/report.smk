@@ -12,10 +12,8 @@ rule report_figures:
     input:
         metrics=layout.metrics(),
         clips=layout.clips(),
-        frames=expand(layout.frames(), movie=inputs.movies("test")),
-        sidecars=inputs.staged(
-            expand(layout.frames_sidecar(), movie=inputs.movies("test"))
-        ),
+        frames=inputs.frames("test"),
+        sidecars=inputs.frames_sidecars("test"),
         positions=layout.positions(),
         pretrain=PRETRAINED,
         generator=layout.generator_history(),
@@ -93,8 +91,8 @@ rule report_page:
         ],
         clips=layout.clips(),
         # of the nearest training clips too
-        frames=expand(layout.frames(), movie=inputs.movies()),
-        sidecars=inputs.staged(expand(layout.frames_sidecar(), movie=inputs.movies())),
+        frames=inputs.frames(),
+        sidecars=inputs.frames_sidecars(),
         reconstruction=expand(
             layout.reconstruction(method=METHOD),
             subject=SUBJECTS,

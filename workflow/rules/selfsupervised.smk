@@ -11,10 +11,8 @@ if VIDEOS:
         input:
             videos=inputs.files_below(VIDEOS),
             clips=layout.clips(),
-            test=[layout.frames(movie) for movie in inputs.movies("test")],
-            sidecars=inputs.staged(
-                [layout.frames_sidecar(movie) for movie in inputs.movies("test")]
-            ),
+            test=inputs.frames("test"),
+            sidecars=inputs.frames_sidecars("test"),
         output:
             directory(layout.method_videos("selfsupervised")),
         log:
@@ -43,13 +41,8 @@ rule selfsupervised_train:
         unpack(responses("train", "validation")),
         windows=layout.windows(),
         clips=layout.clips(),
-        frames=[layout.frames(movie) for movie in inputs.movies("train", "validation")],
-        frames_sidecars=inputs.staged(
-            [
-                layout.frames_sidecar(movie)
-                for movie in inputs.movies("train", "validation")
-            ]
-        ),
+        frames=inputs.frames("train", "validation"),
+        frames_sidecars=inputs.frames_sidecars("train", "validation"),
         videos=[layout.method_videos("selfsupervised")] if VIDEOS else [],
         weights=inputs.weights("image_classifier"),
     output:

@@ -2,18 +2,17 @@
 
 
 rule stimuli_decode:
-    """Decode a movie at the model's frame rate and size; find its shots."""
+    """Decode a movie, or a batch of movies, at the model's frame rate and size; find shots."""
     input:
-        movie=lambda wildcards: inputs.movie_file(wildcards.movie),
-        annotations=lambda wildcards: inputs.annotations(wildcards.movie),
+        unpack(lambda wildcards: inputs.batch(wildcards.batch)),
     output:
         frames=layout.frames(),
         sidecar=layout.frames_sidecar(),
         shots=layout.shots(),
     log:
-        layout.log("stimuli", "decode-{movie}"),
+        layout.log("stimuli", "decode-{batch}"),
     benchmark:
-        layout.benchmark("stimuli", "decode-{movie}")
+        layout.benchmark("stimuli", "decode-{batch}")
     priority: 90
     conda:
         "../../envs/stimuli.yaml"
@@ -25,11 +24,9 @@ rule stimuli_decode:
         cfg=section("stimuli"),
         code=code("stimuli.decode"),
         folder=folder_of("frames"),
-        annotations=lambda wildcards, input: (
-            ["--annotations", *input.annotations] if input.annotations else []
-        ),
+        movies=parameters.batch,
     shell:
-        "python -m boldreel.stimuli.decode --movie {input.movie:q} {params.annotations:q} "
+        "python -m boldreel.stimuli.decode {params.movies:q} "
         "--output {params.folder:q} "
         "--config {params.cfg:q} 2>&1 | tee {log:q}"
 
@@ -37,11 +34,9 @@ rule stimuli_decode:
 rule stimuli_clips:
     """Cut every movie into clips; say of which shot each is, and what is to be seen."""
     input:
-        frames=[layout.frames(movie) for movie in inputs.movies()],
-        sidecars=inputs.staged(
-            [layout.frames_sidecar(movie) for movie in inputs.movies()]
-        ),
-        shots=[layout.shots(movie) for movie in inputs.movies()],
+        frames=inputs.frames(),
+        sidecars=inputs.frames_sidecars(),
+        shots=inputs.shots(),
         annotations=lambda wildcards: inputs.annotations(),
         weights=inputs.weights("caption"),
     output:
@@ -62,27 +57,26 @@ rule stimuli_clips:
         cfg=section("stimuli", caption=MODELS.get("caption")),
         code=code("stimuli.clips"),
         stimuli=folders_of("frames"),
-        annotations=lambda wildcards, input: (
-            ["--annotations", *input.annotations] if input.annotations else []
-        ),
+        annotations=parameters.annotations,
     shell:
         "python -m boldreel.stimuli.clips --stimuli {params.stimuli:q} {params.annotations:q} "
         "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
 rule stimuli_features:
-    """Features of all movies' frames and captions: loading the base models takes longer than a movie."""
+    """Features of frames and captions: of all movies, for loading the base models takes longer than one; of
+    thousands, batch by batch."""
     input:
-        frames=expand(layout.frames(), movie=inputs.movies()),
-        sidecars=inputs.staged(expand(layout.frames_sidecar(), movie=inputs.movies())),
+        frames=inputs.jointly(layout.frames),
+        sidecars=inputs.staged(inputs.jointly(layout.frames_sidecar)),
         clips=layout.clips(),
         weights=inputs.weights("clip", "diffusion"),
     output:
-        directory(expand(layout.features(), movie=inputs.movies())),
+        directory(inputs.jointly(layout.features)),
     log:
-        layout.log("stimuli", "features"),
+        layout.log("stimuli", f"features{OF_BATCH}"),
     benchmark:
-        layout.benchmark("stimuli", "features")
+        layout.benchmark("stimuli", f"features{OF_BATCH}")
     priority: 90
     conda:
         "../../envs/stimuli.yaml"
@@ -94,8 +88,8 @@ rule stimuli_features:
     params:
         cfg=section("stimuli"),
         code=code("stimuli.features"),
-        movies=inputs.movies(),
-        training=inputs.movies("train", "validation"),
+        movies=inputs.batches_of_job,
+        training=inputs.batches_named("train", "validation"),
         clip=model("clip"),
         diffusion=model("diffusion"),
     shell:

@@ -166,10 +166,8 @@ rule windows_audit:
     input:
         clips=layout.clips(),
         windows=expand(layout.windows(), subject=SUBJECTS),
-        frames=[layout.frames(movie) for movie in inputs.movies()],
-        sidecars=inputs.staged(
-            [layout.frames_sidecar(movie) for movie in inputs.movies()]
-        ),
+        frames=inputs.frames(),
+        sidecars=inputs.frames_sidecars(),
         features=inputs.features(),
     output:
         layout.audit(),

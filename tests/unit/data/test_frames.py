@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from boldreel.data import arrays
-from boldreel.data.frames import cut_clips, frame_index, load_movie
+from boldreel.data.frames import Movies, cut_clips, frame_index
 from boldreel.errors import UserError
 
 
@@ -40,4 +40,4 @@ def test_clips_are_cut_from_their_movies(tmp_path: Path) -> None:
     assert found.shape == (3, 3, 4, 4, 3)
     assert found[..., 0, 0, 0].tolist() == [[10, 12, 14], [0, 2, 4], [30, 31, 32]]
     with pytest.raises(UserError, match="no frames of movie 'three'"):
-        load_movie([tmp_path / "all"], "three")
+        Movies([tmp_path / "all"]).frames("three")

@@ -189,11 +189,3 @@ def test_shots_do_not_depend_on_how_many_pictures_are_held(count):
     assert len(whole) == count and whole[0] == 0
     np.testing.assert_array_equal(shots.jumps(iter(frames), block=5), whole)
     np.testing.assert_array_equal(shots.jumps(iter(frames), block=8), whole)
-
-
-def test_rows_of_another_shape_leave_nothing(tmp_path):
-    rows = [np.zeros((2, 2, 3), np.uint8), np.zeros((2, 3, 3), np.uint8)]
-    for given in (rows, []):
-        with pytest.raises(ValueError):
-            arrays.save_rows(tmp_path / "x.npy", given, kind="frames", frame_rate=3.0, source="x")
-    assert not list(tmp_path.iterdir())

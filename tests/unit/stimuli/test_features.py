@@ -9,6 +9,7 @@ import pytest
 from tests.fixtures_settings import words as words_of
 
 from boldreel.data import arrays, tables
+from boldreel.data.features import FeatureFolders
 from boldreel.errors import UserError
 from boldreel.stimuli import captions, features
 
@@ -214,8 +215,40 @@ def test_captioner(tmp_path: Path, movie: Path) -> None:
     ]
     frames = np.load(movie / "m" / "frames.npy")
     shots = pd.DataFrame({"onset": [0.0], "duration": [2.0], "shot": ["m-s000"]})
-    captions.describe(rows, frames, 3.0, shots, str(tmp_path / "blip"))
+    with captions.Captioner(str(tmp_path / "blip")) as captioner:
+        captioner.describe(rows, frames, 3.0, shots)
     assert all(isinstance(row["caption"], str) and row["attributes"] == "{}" for row in rows)
     assert rows[0]["caption"] == rows[2]["caption"]
-    with pytest.raises(UserError, match=r"models\.caption"):
-        captions.caption_frames(frames, [0], str(tmp_path / "none" / "at" / "all"))
+    nowhere = captions.Captioner(str(tmp_path / "none" / "at" / "all"))
+    with nowhere, pytest.raises(UserError, match=r"models\.caption"):
+        nowhere.caption(frames, [0])
+
+
+def test_features_of_a_batch_are_those_of_its_movies(movie: Path, models: Path) -> None:
+    """The second movie of the batch has the frames and clips of movie m: the same features, variants too."""
+    frames, _ = arrays.load(movie / "m" / "frames.npy", kind="frames")
+    both = np.concatenate([frames[::-1][:3], frames])
+    whose = {"other": [0, 3], "m": [3, 6]}
+    arrays.save(movie / "train-1" / "frames.npy", both, kind="frames", frame_rate=3.0, movies=whose)
+    features.main(step(movie, models, **{"training-movies": "m"}))
+    table = tables.read(movie / "clips.parquet", "clips").assign(batch="train-1")
+    tables.write(movie / "batched.parquet", table, "clips")
+    changes = {
+        "frames": str(movie / "train-1" / "frames.npy"),
+        "clips": str(movie / "batched.parquet"),
+        "movie": "train-1",
+        "output": str(movie / "train-1" / "features"),
+        "training-movies": "train-*",
+    }
+    features.main(step(movie, models, **changes))
+    one = FeatureFolders([movie / "m" / "features"])
+    of_batch = FeatureFolders([movie / "train-1" / "features"])
+    names = ("image", "text", "condition", "image_variants")
+    rows = table[table["movie"] == "m"]
+    alone, together = (
+        one.of_movie(rows.drop(columns="batch"), *names),
+        of_batch.of_movie(rows, *names),
+    )
+    for name in names:
+        np.testing.assert_allclose(together[name], alone[name], atol=1e-5, err_msg=name)
+    assert len(of_batch.of_movie(table[table["movie"] == "other"], "text")["text"]) == 1

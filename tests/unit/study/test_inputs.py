@@ -86,7 +86,7 @@ def test_only_files_that_no_rule_makes_are_marked(tree, demo):
         paths = [raw, *found.events("01"), *found.movie_files(), *found.annotations()]
         assert len(paths) > 5
         assert {path.startswith("existing:") for path in paths} == {is_marked}
-    assert own.movie_file("film2") == marked(tree / "stimuli" / "film2.mp4")
+    assert own.batch("film2")["movie"] == [marked(tree / "stimuli" / "film2.mp4")]
     assert not own.responses("01")[0].startswith("existing:")
 
 

@@ -86,3 +86,53 @@ def test_thumbnails_of_odd_sizes() -> None:
     assert small.shape == (3, 16 * 9)
     np.testing.assert_allclose(np.linalg.norm(small, axis=1), 1, rtol=1e-5)
     assert np.isfinite(audit.thumbnails(np.full((1, 8, 8, 3), 7, np.uint8))).all()
+
+
+def looks(rng: np.random.Generator, lengths: dict[str, int]) -> list[audit.Looks]:
+    """What made-up movies look like, each in a batch of its own."""
+    found = []
+    for movie, count in lengths.items():
+        image, pixels = (rng.normal(size=(count, 6)).astype(np.float32) for _ in range(2))
+        image, pixels = (each / np.linalg.norm(each, axis=1)[:, None] for each in (image, pixels))
+        found.append(audit.Looks(image, pixels, np.repeat(movie, count), np.arange(count)))
+    return found
+
+
+def joined(parts: list[audit.Looks]) -> audit.Looks:
+    names = ("image", "pixels", "movies", "numbers")
+    return audit.Looks(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def test_frames_look_alike_whether_movies_share_folders_or_not() -> None:
+    rng = np.random.default_rng(0)
+    test, train = looks(rng, {"t1": 30, "t2": 20}), looks(rng, {"a": 40, "b": 25, "c": 30})
+    for of_test, of_train in ((test[0], train[1]), (test[1], train[2])):
+        for name in ("image", "pixels"):
+            getattr(of_test, name)[4:9] = getattr(of_train, name)[10:15]
+    alone = audit.frame_report(test, train, 0.99, 0.99)
+    together = audit.frame_report([joined(test)], [joined(train[:2]), train[2]], 0.99, 0.99)
+    assert alone["near_duplicates"] == together["near_duplicates"] == 10
+    assert {**alone, "examples": []} == {**together, "examples": []}
+    planted = [
+        {"test": movie, "test_frame": 4 + k, "training": other, "training_frame": 10 + k}
+        for movie, other in (("t1", "b"), ("t2", "c"))
+        for k in range(5)
+    ]
+    assert alone["examples"] == together["examples"] == planted
+
+
+def test_movies_of_a_batch_are_found_in_it(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
+    image = rng.normal(size=(9, 4)).astype(np.float32)
+    whose = {"b": [0, 4], "a": [4, 5]}
+    folder = tmp_path / "train-1"
+    arrays.save(folder / "frames.npy", frames, kind="frames", frame_rate=3.0, movies=whose)
+    arrays.save(folder / "features/image.npy", image, kind="image_features", movies=whose)
+    table = pd.DataFrame({"movie": ["a", "b"], "batch": "train-1"})
+    (found,) = audit._looks_of(table, {"train-1": folder})
+    np.testing.assert_array_equal(found.image, image[[4, 5, 6, 7, 8, 0, 1, 2, 3]])
+    assert found.movies.tolist() == ["a"] * 5 + ["b"] * 4
+    assert found.numbers.tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3]
+    (one,) = audit._looks_of(table[table["movie"] == "b"], {"train-1": folder})
+    np.testing.assert_array_equal(one.pixels, audit.thumbnails(frames[:4]))

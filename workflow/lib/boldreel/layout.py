@@ -112,21 +112,21 @@ class Layout:
 
     # 1 stimuli
 
-    def frames(self, movie: str = "{movie}") -> str:
-        """Frames of a movie at the rate and size of the model."""
-        return f"{self.root}/stimuli/{movie}/frames.npy"
+    def frames(self, batch: str = "{batch}") -> str:
+        """Frames of a movie, or of a batch of movies, at the rate and size of the model."""
+        return f"{self.root}/stimuli/{batch}/frames.npy"
 
-    def frames_sidecar(self, movie: str = "{movie}") -> str:
-        """JSON next to the frames of a movie."""
-        return f"{self.root}/stimuli/{movie}/frames.json"
+    def frames_sidecar(self, batch: str = "{batch}") -> str:
+        """JSON next to these frames."""
+        return f"{self.root}/stimuli/{batch}/frames.json"
 
-    def shots(self, movie: str = "{movie}") -> str:
-        """Table of a movie's shots."""
-        return f"{self.root}/stimuli/{movie}/shots.tsv"
+    def shots(self, batch: str = "{batch}") -> str:
+        """Table of the shots of a movie or batch."""
+        return f"{self.root}/stimuli/{batch}/shots.tsv"
 
-    def features(self, movie: str = "{movie}") -> str:
-        """Folder of a movie's features by frozen base models."""
-        return f"{self.root}/stimuli/{movie}/features"
+    def features(self, batch: str = "{batch}") -> str:
+        """Folder of the features of a movie or batch by frozen base models."""
+        return f"{self.root}/stimuli/{batch}/features"
 
     def clips(self) -> str:
         """Table of the clips of all movies."""
@@ -370,13 +370,13 @@ class Layout:
 
     # 7 generator
 
-    def latents(self, movie: str = "{movie}") -> str:
-        """Latents of a training movie's frames."""
-        return f"{self.root}/generator/latents/{movie}.npy"
+    def latents(self, batch: str = "{batch}") -> str:
+        """Latents of the frames of a training movie or batch."""
+        return f"{self.root}/generator/latents/{batch}.npy"
 
-    def latents_sidecar(self, movie: str = "{movie}") -> str:
-        """JSON next to the latents of a movie."""
-        return f"{self.root}/generator/latents/{movie}.json"
+    def latents_sidecar(self, batch: str = "{batch}") -> str:
+        """JSON next to these latents."""
+        return f"{self.root}/generator/latents/{batch}.json"
 
     def generator(self) -> str:
         """Folder of the tuned video model."""

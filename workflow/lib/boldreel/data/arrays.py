@@ -6,10 +6,12 @@ shape, dtype, kind, and whatever the writer adds (units, space, t_r in seconds, 
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -32,39 +34,54 @@ def save(path: str | Path, array: np.ndarray, *, kind: str, **meta: Any) -> None
     atomic.write_text(path.with_suffix(".json"), json.dumps(sidecar, indent=1) + "\n")
 
 
-def save_rows(path: str | Path, rows: Iterable[np.ndarray], *, kind: str, **meta: Any) -> int:
-    """`save`, of rows of one shape and dtype that come one by one; returns their number, at least one.
+@contextmanager
+def growing(
+    path: str | Path, *, kind: str, meta: dict[str, Any]
+) -> Iterator[Callable[[np.ndarray], None]]:
+    """Write an array piece by piece, so that no more than a piece is in memory.
 
-    None of them is kept in memory. The file is byte for byte that of `save`.
+    Yields a function that takes the next rows. Array and sidecar are there when the block has ended, byte
+    for byte as `save` writes them. `meta` is read at the end, so that the block may fill it.
+
+    Raises
+    ------
+    UserError : no rows, or rows that do not fit those before them or the kind of array.
     """
     path = Path(path)
-    count, first = 0, np.zeros(0)
-    with atomic.file(path) as aside, open(aside, "wb") as target:
-        for row in rows:
-            if not count:
-                first = row[None]
-                _check(first, meta, kind, path)
-                _write_header(target, first, 1)
-            if row.shape != first.shape[1:] or row.dtype != first.dtype:
-                raise ValueError(
-                    f"{path}: a row of {row.dtype} {row.shape} among {first.shape[1:]}"
+    first: np.ndarray | None = None
+    count = 0
+    with atomic.file(path) as aside, open(aside, "w+b") as target:
+
+        def append(rows: np.ndarray) -> None:
+            nonlocal first, count
+            if first is None:
+                first = rows[:0]
+                target.write(_header(rows, len(rows)))
+            if rows.shape[1:] != first.shape[1:] or rows.dtype != first.dtype:
+                raise UserError(
+                    f"{path}: rows of {rows.dtype} {rows.shape[1:]} follow rows of {first.dtype} "
+                    f"{first.shape[1:]}; all parts of an array have one shape"
                 )
-            target.write(np.ascontiguousarray(row).data)
-            count += 1
-        if not count:
-            raise ValueError(f"{path}: no rows to write")
-        target.seek(0)  # NumPy leaves room in the header for any number of rows
-        _write_header(target, first, count)
+            np.ascontiguousarray(rows).tofile(target)
+            count += len(rows)
+
+        yield append
+        if first is None:
+            raise UserError(f"{path}: nothing to write")
+        _check(first, meta, kind, path)
+        target.seek(0)
+        target.write(_header(first, count))  # NumPy leaves room for any number of rows
     shape = [count, *first.shape[1:]]
     sidecar = {"kind": kind, "shape": shape, "dtype": str(first.dtype), **meta}
     atomic.write_text(path.with_suffix(".json"), json.dumps(sidecar, indent=1) + "\n")
-    return count
 
 
-def _write_header(target: IO[bytes], first: np.ndarray, count: int) -> None:
-    shape = (count, *first.shape[1:])
-    about = np.lib.format.header_data_from_array_1_0(np.broadcast_to(first, shape))
-    np.lib.format.write_array_header_1_0(target, about | {"fortran_order": False})
+def _header(rows: np.ndarray, count: int) -> bytes:
+    """What a `.npy` of `count` such rows begins with."""
+    stream = io.BytesIO()
+    facts = np.lib.format.header_data_from_array_1_0(np.empty((0, *rows.shape[1:]), rows.dtype))
+    np.lib.format.write_array_header_1_0(stream, facts | {"shape": (count, *rows.shape[1:])})
+    return stream.getvalue()
 
 
 def load(path: str | Path, *, kind: str, mmap: bool = True) -> tuple[np.ndarray, dict[str, Any]]:

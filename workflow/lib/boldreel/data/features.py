@@ -1,7 +1,7 @@
 """Frozen features of clips: the one reader of the folders that `stimuli.features` writes.
 
-Reads clips.parquet and `{movie}/features`, one folder per movie; returns arrays in the order of the clips
-asked for.
+Reads clips.parquet and `{batch}/features`, one folder per movie or batch of movies; returns arrays in the
+order of the clips asked for.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boldreel.data import arrays, tables
+from boldreel.data import arrays, batches, tables
 from boldreel.errors import UserError
 
 if TYPE_CHECKING:
@@ -109,37 +109,59 @@ def merged_groups(*labels: list[str]) -> np.ndarray:
     return np.unique(component[:n], return_inverse=True)[1]
 
 
-def of_movie(folder: Path, rows: pd.DataFrame, *names: str) -> dict[str, np.ndarray]:
-    """Memory-mapped arrays of one movie by name.
-
-    image (frames, D), text (clips, D), condition (clips, tokens, width), variants (clips, K, D).
+class FeatureFolders:
+    """Folders of features, `.../{batch}/features`; each array is opened once, whoever of its movies is asked.
 
     Parameters
     ----------
-    rows : the movie's rows of the clips table, in the order of `index`.
-    names : arrays to open; `image_variants` and `text_variants` are left out where the movie has none.
-
-    Raises
-    ------
-    UserError : an array is missing, or does not fit the clips table.
+    folders : one per batch; a batch may be one movie.
     """
-    found = {}
-    for name in names:
-        path = folder / f"{name}.npy"
-        if name.endswith("_variants") and not path.exists():
-            continue
-        found[name], _ = arrays.load(path, kind=_KINDS[name])
-        if name == "image":
-            fits = int((rows["first_frame"] + rows["n_frames"]).max()) <= len(found[name])
-            fits = fits and bool((rows["n_frames"] > 0).all())
-        else:
-            fits = len(found[name]) == len(rows)
-        if not fits:
+
+    def __init__(self, folders: Iterable[Path | str]) -> None:
+        self.folders = {Path(folder).resolve().parent.name: Path(folder) for folder in folders}
+        self._opened: dict[Path, tuple[np.ndarray, dict[str, Any]]] = {}
+
+    def of_movie(self, rows: pd.DataFrame, *names: str) -> dict[str, np.ndarray]:
+        """Memory-mapped arrays of one movie by name.
+
+        image (frames, D), text (clips, D), condition (clips, tokens, width), variants (clips, K, D).
+
+        Parameters
+        ----------
+        rows : the movie's rows of the clips table, in the order of `index`.
+        names : arrays to open; `image_variants` and `text_variants` are left out where the movie has none.
+
+        Raises
+        ------
+        UserError : no folder, an array is missing, or it does not fit the clips table.
+        """
+        movie, batch = str(rows["movie"].iloc[0]), str(batches.of_clips(rows).iloc[0])
+        if batch not in self.folders:
             raise UserError(
-                f"{path}: {len(found[name])} rows do not fit the {len(rows)} clips of "
-                f"{rows['movie'].iloc[0]}; compute the movie's features again"
+                f"--features: no folder for movie {movie}; give {batch}/features as well"
             )
-    return found
+        found = {}
+        for name in names:
+            path = self.folders[batch] / f"{name}.npy"
+            if path not in self._opened:
+                if name.endswith("_variants") and not path.exists():
+                    continue
+                self._opened[path] = arrays.load(path, kind=_KINDS[name])
+            values, meta = self._opened[path]
+            if batch != movie:
+                values = values[batches.part(meta, movie, len(values), path)]
+            found[name] = values
+            if name == "image":
+                fits = int((rows["first_frame"] + rows["n_frames"]).max()) <= len(values)
+                fits = fits and bool((rows["n_frames"] > 0).all())
+            else:
+                fits = len(values) == len(rows)
+            if not fits:
+                raise UserError(
+                    f"{path}: {len(values)} rows do not fit the {len(rows)} clips of "
+                    f"{movie}; compute the movie's features again"
+                )
+        return found
 
 
 def mean_image(frames: np.ndarray, first: int, count: int) -> np.ndarray:
@@ -148,18 +170,10 @@ def mean_image(frames: np.ndarray, first: int, count: int) -> np.ndarray:
     return (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
 
 
-def folder_of(folders: Iterable[Path], movie: str) -> Path:
-    """The features folder of a movie, by the name of the folder that it is in; UserError without one."""
-    for folder in folders:
-        if folder.resolve().parent.name == movie:
-            return folder
-    raise UserError(f"--features: no folder for movie {movie}; give {movie}/features as well")
-
-
 def load_features(clips: Path, folders: Iterable[Path], wanted: list[str]) -> ClipFeatures:
     """Read the features of the clips in `wanted`, in that order.
 
-    folders : `.../{movie}/features`, one per movie.
+    folders : `.../{batch}/features`, one per movie or batch of movies.
 
     Raises UserError if a clip is unknown, a movie has no folder, or rows do not match the clips.
     """
@@ -167,11 +181,11 @@ def load_features(clips: Path, folders: Iterable[Path], wanted: list[str]) -> Cl
     unknown = sorted(set(wanted) - set(table["clip"]))
     if unknown:
         raise UserError(f"{clips}: no clip {unknown[0]!r}, which the windows name; cut clips again")
-    folders = list(map(Path, folders))
+    opened = FeatureFolders(folders)
     table = table[table["movie"].isin(table.set_index("clip").loc[wanted, "movie"].unique())]
     by_name: dict[str, dict[str, np.ndarray]] = {name: {} for name in _KINDS}
-    for movie, rows in table.sort_values("index").groupby("movie", sort=False):
-        found = of_movie(folder_of(folders, str(movie)), rows, *_KINDS)
+    for _, rows in table.sort_values("index").groupby("movie", sort=False):
+        found = opened.of_movie(rows, *_KINDS)
         frames = found.pop("image")
         for name, values in found.items():
             by_name[name].update(zip(rows["clip"], values, strict=True))

@@ -1,7 +1,7 @@
 """Frames of decoded movies and of the clips in them.
 
-Reads the `frames.npy` that `stimuli.decode` writes for each movie; returns uint8 frames (n, h, w, 3) of
-clips, on request at another size or number of frames.
+Reads the `frames.npy` that `stimuli.decode` writes for each movie or batch of movies; returns uint8 frames
+(n, h, w, 3) of clips, on request at another size or number of frames.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boldreel.data import arrays, tables
+from boldreel.data import arrays, batches, tables
 from boldreel.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,24 +38,50 @@ def frame_index(have: int, want: int) -> np.ndarray:
     return (np.arange(want) * have) // want
 
 
-def load_movie(stimuli: Sequence[Path | str], movie: str) -> tuple[np.ndarray, float]:
-    """(memory-mapped frames (n, h, w, 3), frames per second) of a decoded movie.
+class Movies:
+    """Decoded movies, each batch opened once: an open file costs a descriptor for every opening.
 
     Parameters
     ----------
-    stimuli : folders of movies, or folders of single movies.
-
-    Raises
-    ------
-    UserError : none of them holds the movie.
+    stimuli : folders of batches, or folders of single batches. A batch may be one movie.
     """
-    for folder in map(Path, stimuli):
-        for candidate in (folder / movie, folder):
-            path = candidate / "frames.npy"
-            if candidate.name == movie and path.exists():
-                frames, meta = arrays.load(path, kind="frames")
-                return frames, float(meta["frame_rate"])
-    raise UserError(f"{stimuli[0]}: no frames of movie {movie!r}; run stimuli.decode for it")
+
+    def __init__(self, stimuli: Sequence[Path | str]) -> None:
+        self.stimuli = [Path(folder) for folder in stimuli]
+        self._opened: dict[str, tuple[np.ndarray, dict[str, Any], Path]] = {}
+
+    def file(self, movie: str, batch: str | None = None) -> Path:
+        """The `frames.npy` that holds a movie; UserError without one."""
+        name = batch or movie
+        for folder in self.stimuli:
+            for candidate in (folder / name, folder):
+                path = candidate / "frames.npy"
+                if candidate.name == name and path.exists():
+                    return path
+        raise UserError(
+            f"{self.stimuli[0]}: no frames of movie {movie!r}; run stimuli.decode for it"
+        )
+
+    def frames(self, movie: str, batch: str | None = None) -> tuple[np.ndarray, float]:
+        """(memory-mapped frames (n, h, w, 3), frames per second) of a movie.
+
+        Parameters
+        ----------
+        batch : the batch that it is in; None for a movie that is decoded by itself.
+
+        Raises
+        ------
+        UserError : no folder holds the batch, or the batch does not hold the movie.
+        """
+        name = batch or movie
+        if name not in self._opened:
+            path = self.file(movie, batch)
+            self._opened[name] = (*arrays.load(path, kind="frames"), path)
+        frames, meta, path = self._opened[name]
+        rate = float(meta["frame_rate"])
+        if batch is None or batch == movie:
+            return frames, rate
+        return frames[batches.part(meta, movie, len(frames), path)], rate
 
 
 def cut_clip(movie: np.ndarray, first: int, count: int, frames: int) -> np.ndarray:
@@ -69,12 +95,11 @@ def cut_clips(
 ) -> np.ndarray:
     """The true clips (n, frames, h, w, 3) of the rows of a clips table, at `size` = (h, w)."""
     out = np.empty((len(table), frames, *size, 3), dtype=np.uint8)
-    movies: dict[str, np.ndarray] = {}
-    rows = zip(table["movie"], table["first_frame"], table["n_frames"], strict=True)
-    for row, (movie, first, count) in enumerate(rows):
-        if movie not in movies:
-            movies[movie], _ = load_movie(stimuli, movie)
-        out[row] = resize(cut_clip(movies[movie], int(first), int(count), frames), size)
+    movies = Movies(stimuli)
+    columns = table["movie"], batches.of_clips(table), table["first_frame"], table["n_frames"]
+    for row, (movie, batch, first, count) in enumerate(zip(*columns, strict=True)):
+        shown, _ = movies.frames(movie, batch)
+        out[row] = resize(cut_clip(shown, int(first), int(count), frames), size)
     return out
 
 
@@ -103,7 +128,7 @@ class MovieClips:
 
 
 def load_clips(clips_table: Path, stimuli: Path, movies: Sequence[str]) -> MovieClips:
-    """All frames of the clips of these movies, whose folders lie in `stimuli`.
+    """All frames of the clips of these movies, whose folders, or whose batches', lie in `stimuli`.
 
     Clips of another length than the most frequent one are left out.
 
@@ -117,8 +142,9 @@ def load_clips(clips_table: Path, stimuli: Path, movies: Sequence[str]) -> Movie
         raise UserError(f"{clips_table}: no clip of {', '.join(movies) or 'no movie'}; check them")
     length = int(table["n_frames"].mode().iloc[0])
     views, rates, names = {}, set(), {}
-    for movie, rows in table.groupby("movie", sort=False):
-        frames, rate = load_movie([stimuli], str(movie))
+    decoded = Movies([stimuli])
+    for (batch, movie), rows in table.groupby([batches.of_clips(table), "movie"], sort=False):
+        frames, rate = decoded.frames(str(movie), str(batch))
         rates.add(rate)
         for row in rows[rows["n_frames"] == length].itertuples():
             views[row.clip] = frames[row.first_frame : row.first_frame + length]

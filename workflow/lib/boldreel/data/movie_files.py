@@ -8,6 +8,17 @@ from pathlib import Path
 from boldreel.errors import UserError
 
 _VIDEO = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".gif", ".m4v", ".mpg", ".wmv")
+_STILL = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+
+
+def check_film(path: str, origin: str) -> None:
+    """UserError if what was shown is a still image. origin : the row that names it."""
+    if path.lower().endswith(_STILL):
+        raise UserError(
+            f"{origin or path}: {Path(path).name} is a still image, and clips are cut from films; leave such "
+            "rows out with presentations.rules (rows: {COLUMN: VALUE of the rows that show films}), or name "
+            "only films in segments"
+        )
 
 
 def file_of(stimuli: str | Path, stimulus: str) -> str:
@@ -33,7 +44,10 @@ def file_of(stimuli: str | Path, stimulus: str) -> str:
             return str(found[0])
     else:
         name = Path(stimulus)
-        inside = [folder / stimulus] if ".." not in name.parts else []
+        first = folder / name
+        if ".." not in name.parts and os.path.lexists(first) and not first.is_dir():
+            return str(first)  # thousands are asked for
+        inside = []
         if name.parts[0] == folder.name:
             inside.append(folder.parent / stimulus)
         beside = folder / name.parent if ".." not in name.parts else folder

@@ -188,6 +188,20 @@ def _check_speed(rows: Sequence[Presentation]) -> None:
         )
 
 
+def movies_of(runs: Iterable[ShownRun], *splits: str) -> dict[str, str]:
+    """{name of a movie in the results: its path below the folder of stimuli} of what runs show.
+
+    Runs that are not used and rows without a split count for nothing; `splits` restricts to these.
+    """
+    return {
+        row.movie: row.stimulus
+        for run in runs
+        if not run.excluded
+        for row in run.rows
+        if row.split and (not splits or row.split in splits)
+    }
+
+
 # The table
 
 _RUN_COLUMNS = ("subject", *ENTITIES)

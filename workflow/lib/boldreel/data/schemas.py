@@ -55,13 +55,25 @@ _POSITIONS = {
 
 TABLES: dict[str, dict[str, Column]] = {
     "annotations": {"onset": FLOAT, "duration": FLOAT, "shot": TEXT, "caption": TEXT},
+    "annotations_of_movies": {
+        "movie": TEXT,
+        "onset": FLOAT,
+        "duration": FLOAT,
+        "shot": TEXT,
+        "caption": TEXT,
+    },
     "events": {
         "onset": FLOAT,
         "duration": FLOAT,
         "stim_file": Column("text", missing=True, optional=True),
         "stim_onset": Column("float", missing=True, optional=True),
     },
-    "shots": {"shot": TEXT, "onset": FLOAT, "duration": FLOAT},
+    "shots": {
+        "shot": TEXT,
+        "onset": FLOAT,
+        "duration": FLOAT,
+        "movie": Column("text", optional=True),  # where movies share a folder
+    },
     "clips": {
         "clip": TEXT,
         "movie": TEXT,
@@ -74,6 +86,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "cuts": INT,
         "caption": TEXT,
         "attributes": TEXT,  # JSON object, {} if none
+        "batch": Column("text", optional=True),  # where movies share a folder
     },
     "positions": _POSITIONS,
     "voxels": {

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldreel.data.frames import frame_index, load_movie, resize
+from boldreel.data import batches
+from boldreel.data.frames import Movies, frame_index, resize
 from boldreel.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ def mean_frame(
 ) -> np.ndarray:
     """Mean frame (h, w, 3) uint8 over the table's (training) clips, each frame once."""
     total, count = None, 0
-    for movie, rows in table.groupby("movie", sort=False):
-        frames, _ = load_movie(stimuli, str(movie))
+    decoded = Movies(stimuli)
+    for (batch, movie), rows in table.groupby([batches.of_clips(table), "movie"], sort=False):
+        frames, _ = decoded.frames(str(movie), str(batch))
         # Of these clips alone: the rest of the film may be the test.
         shown = np.zeros(len(frames), bool)
         for row in rows.itertuples():

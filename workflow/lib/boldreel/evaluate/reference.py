@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from boldreel.data import atomic, provenance, tables
+from boldreel.data import atomic, batches, provenance, tables
 from boldreel.data.frames import cut_clips
 from boldreel.data.reconstructions import Reconstruction
 from boldreel.evaluate import baselines, stored
@@ -32,7 +32,9 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--upper-bound", nargs="+", required=True, help="shards")
     arguments.add_argument("--stimuli", nargs="+", required=True, help="folder(s) of movies")
     arguments.add_argument("--clips", required=True, help="clips.parquet")
-    arguments.add_argument("--training-movies", nargs="*", default=[], help="names")
+    arguments.add_argument(
+        "--training-movies", nargs="*", default=[], help="names of movies or batches"
+    )
     Models.ask(arguments)
     arguments.add_argument("--output", required=True, type=Path, help="folder")
     args = arguments.parse_args(argv)
@@ -42,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     frames, size = upper.shape[0], (upper.shape[1], upper.shape[2])
     table = tables.read(args.clips, "clips")
     test = table[table["clip"].isin(upper.names)]
-    movies = set(args.training_movies) - set(test["movie"])
+    movies = batches.movies_of(table, args.training_movies) - set(test["movie"])
     random = baselines.random_clips(table, movies, len(test), settings.seed).drop_duplicates("clip")
     with lease() as device, atomic.folder(args.output) as folder:
         judges = Judges(Models.told(args), device, settings.batch_size)

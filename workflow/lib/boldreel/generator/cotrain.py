@@ -38,6 +38,7 @@ from boldreel.training.share import Share
 
 # Passes over the held-out windows, each with other noise: the choice must not hang on a draw.
 VALIDATION_DRAWS = 2
+_CLIPS = 4096  # whose features are read at a time
 
 
 def mean_window(responses: Responses) -> torch.Tensor:
@@ -73,12 +74,16 @@ def load_targets(
     material: ClipMaterial, clips: Path, features: list[Path], encoder: SpatioTemporalEncoder
 ) -> Targets:
     """Targets of all clips of the material, centred as the encoder's were."""
-    known = load_features(clips, features, material.clips)
+    image, text = [], []
+    for low in range(0, len(material), _CLIPS):  # with each come its conditions, which are large
+        known = load_features(clips, features, material.clips[low : low + _CLIPS])
+        image.append(known.image)
+        text.append(known.text)
     calibration = encoder.calibration
     return Targets(
         material,
-        calibration.centred_image(torch.from_numpy(known.image)),
-        calibration.centred_text(torch.from_numpy(known.text)),
+        calibration.centred_image(torch.from_numpy(np.concatenate(image))),
+        calibration.centred_text(torch.from_numpy(np.concatenate(text))),
     )
 
 
@@ -97,7 +102,7 @@ def train(
     """Tunes the model in place to the best held-out noise loss; returns the history."""
     share, material = Share.current(), targets.material
     mean = mean_window(training)[0]
-    variance = float(material.condition.var(axis=0).mean())
+    variance = material.condition_variance()
     of_training = material.rows_of(training.clips)
     of_held = material.rows_of(held_out.clips)
     held = tuning.spread_rows(range(len(of_held)), settings.validation_clips)

@@ -1,8 +1,8 @@
 """Step: code the frames of movies once.
 
-Reads `frames.npy` of each movie and a Stable Diffusion folder; writes for each float16 latents
-(frames, c, h, w): the mean of the autoencoder's posterior times its scaling factor, the units the UNet
-works in.
+Reads `frames.npy` of each movie or batch of movies and a Stable Diffusion folder; writes for each float16
+latents (frames, c, h, w): the mean of the autoencoder's posterior times its scaling factor, the units the
+UNet works in.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ def main(argv: list[str] | None = None) -> None:
                 units="scaled latents",
                 frame_rate=meta["frame_rate"],
                 sources=[str(source)],
+                **{key: meta[key] for key in ("movies",) if key in meta},
             )
             inputs = [source, folder / "vae"]
             provenance.record(target, inputs=inputs, config=args.config, started=started)

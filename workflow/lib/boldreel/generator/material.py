@@ -1,7 +1,7 @@
 """What the generator is tuned on: latents and text conditions of clips.
 
-Takes clips.parquet, the latents and the features of movies; returns `ClipMaterial`, whose latents stay
-memory-mapped until a batch is drawn.
+Takes clips.parquet, the latents and the features of movies; returns `ClipMaterial`, whose arrays
+stay memory-mapped until a batch is drawn.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from boldreel.data import arrays, tables
+from boldreel.data import arrays, batches, tables
 from boldreel.data import features as features_of
 from boldreel.errors import UserError
 
@@ -25,14 +25,14 @@ class ClipMaterial:
 
     clips, movies : names (n).
     latents : n views of memory-mapped float16 (frames, c, h, w).
-    condition : float32 (n, length, width).
+    conditions : n views of memory-mapped float32 (length, width).
     frame_rate : frames per second.
     """
 
     clips: list[str]
     movies: list[str]
     latents: list[np.ndarray]
-    condition: np.ndarray
+    conditions: list[np.ndarray]
     frame_rate: float
 
     def __len__(self) -> int:
@@ -41,7 +41,26 @@ class ClipMaterial:
     def draw(self, rows: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Latents (clips, frames, c, h, w) and conditions (clips, length, width) of these rows."""
         latents = np.stack([self.latents[i] for i in rows]).astype(np.float32)
-        return torch.from_numpy(latents), torch.from_numpy(self.condition[list(rows)])
+        return torch.from_numpy(latents), torch.from_numpy(self.condition(rows))
+
+    def condition(self, rows: Sequence[int]) -> np.ndarray:
+        """float32 (clips, length, width), the conditions of these rows."""
+        return np.stack([self.conditions[i] for i in rows]).astype(np.float32, copy=False)
+
+    def mean_condition(self, rows: Sequence[int]) -> np.ndarray:
+        """Mean condition (length, width) of these rows, one after the other in memory."""
+        total = np.zeros_like(self.conditions[0], np.float32)
+        for i in rows:
+            total += self.conditions[i]
+        return total / np.float32(len(rows))
+
+    def condition_variance(self) -> float:
+        """Variance of conditions over clips, averaged over their values; read like `mean_condition`."""
+        mean = self.mean_condition(range(len(self)))
+        total = np.zeros_like(mean)
+        for condition in self.conditions:
+            total += np.square(condition - mean)
+        return float((total / np.float32(len(self))).mean())
 
     def rows_of(self, clips: Sequence[str]) -> list[int]:
         """Row of each named clip; UserError for one that is not there."""
@@ -57,18 +76,20 @@ class ClipMaterial:
 def load_conditions(clips_table: Path, features: Sequence[Path]) -> dict[str, np.ndarray]:
     """Text condition (length, width) of each clip of the movies whose feature folders are given.
 
-    A feature folder lies in its movie's: ``{movie}/features``.
+    A feature folder lies in its movie's, or its batch's: ``{batch}/features``.
     """
     table = tables.read(clips_table, "clips")
+    batch_of = batches.of_clips(table)
+    opened = features_of.FeatureFolders(features)
     conditions: dict[str, np.ndarray] = {}
     for folder in features:
-        movie = folder.resolve().parent.name
-        rows = table[table["movie"] == movie].sort_values("index")
-        if rows.empty:
-            raise UserError(f"{folder}: {clips_table} has no clips of {movie}; cut clips again")
-        values = features_of.of_movie(folder, rows, "condition")["condition"]
-        names = rows["clip"].tolist()
-        conditions.update(zip(names, values, strict=True))
+        batch = folder.resolve().parent.name
+        found = table[batch_of == batch]
+        if found.empty:
+            raise UserError(f"{folder}: {clips_table} has no clips of {batch}; cut clips again")
+        for _, rows in found.sort_values("index").groupby("movie", sort=False):
+            values = opened.of_movie(rows, "condition")["condition"]
+            conditions.update(zip(rows["clip"].tolist(), values, strict=True))
     return conditions
 
 
@@ -79,25 +100,28 @@ def load_material(
 
     Parameters
     ----------
-    latents : files ``{movie}.npy``.
-    features : folders ``{movie}/features``.
+    latents : files ``{batch}.npy``.
+    features : folders ``{batch}/features``.
     """
     conditions = load_conditions(clips_table, features)
-    table = tables.read(clips_table, "clips")
+    table = tables.read(clips_table, "clips").sort_values("index")
+    of_movie = dict(iter(table.groupby("movie", sort=False)))
     rates, names, movies, views = set(), [], [], []
     for path in latents:
-        values, meta = arrays.load(path, kind="latents")
+        coded, meta = arrays.load(path, kind="latents")
         rates.add(float(meta["frame_rate"]))
-        for clip in table[table["movie"] == path.stem].sort_values("index").itertuples():
-            if clip.first_frame + clip.n_frames > len(values):
-                raise UserError(
-                    f"{path}: {len(values)} frames, but clip {clip.clip} ends at frame "
-                    f"{clip.first_frame + clip.n_frames}; run stimuli.clips and generator.latents"
-                )
-            if clip.clip in conditions:
-                names.append(clip.clip)
-                movies.append(path.stem)
-                views.append(values[clip.first_frame : clip.first_frame + clip.n_frames])
+        for movie, part in batches.parts(meta, path.stem, len(coded)).items():
+            values = coded[part]
+            for clip in of_movie.get(movie, table[:0]).itertuples():
+                if clip.first_frame + clip.n_frames > len(values):
+                    raise UserError(
+                        f"{path}: {len(values)} frames, but clip {clip.clip} ends at frame "
+                        f"{clip.first_frame + clip.n_frames}; run stimuli.clips and generator.latents"
+                    )
+                if clip.clip in conditions:
+                    names.append(clip.clip)
+                    movies.append(movie)
+                    views.append(values[clip.first_frame : clip.first_frame + clip.n_frames])
     if not names:
         raise UserError(f"{clips_table}: no clip has both latents and features; check the movies")
     if len(rates) != 1:
@@ -108,6 +132,6 @@ def load_material(
         clips=[names[i] for i in keep],
         movies=[movies[i] for i in keep],
         latents=[views[i] for i in keep],
-        condition=np.stack([conditions[names[i]] for i in keep]).astype(np.float32),
+        conditions=[conditions[names[i]] for i in keep],
         frame_rate=rates.pop(),
     )

@@ -21,7 +21,7 @@ import torch
 
 from boldreel import step
 from boldreel.base_models import diffusion
-from boldreel.data import atomic, provenance, tables
+from boldreel.data import atomic, batches, provenance, tables
 from boldreel.errors import UserError
 from boldreel.generator import memory, saving, strip, tuning
 from boldreel.generator.losses import Part, video_loss
@@ -85,7 +85,7 @@ def _split_of(places: Places, begin: float, end: float) -> str | None:
 
 def mean_condition(material: ClipMaterial, rows: list[int]) -> np.ndarray:
     """Mean text condition (length, width) of the training rows, the negative of guidance."""
-    return material.condition[rows].mean(axis=0)
+    return material.mean_condition(rows)
 
 
 def train(
@@ -156,7 +156,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--latents", type=Path, nargs="+", required=True)
     parser.add_argument("--features", type=Path, nargs="+", required=True)
     parser.add_argument("--clips", type=Path, required=True)
-    parser.add_argument("--validation", nargs="+", required=True, help="held-out movies")
+    parser.add_argument("--validation", nargs="+", required=True, help="held-out movies or batches")
     parser.add_argument(
         "--several",
         type=json.loads,
@@ -175,7 +175,8 @@ def main(argv: list[str] | None = None) -> None:
     clips = tables.read(args.clips, "clips")
     ends = clips["start"] + clips["duration"]
     times = dict(zip(clips["clip"], zip(clips["start"], ends, strict=True), strict=True))
-    rows = split_rows(material, args.validation, args.several, times)
+    held = batches.movies_of(clips, args.validation)
+    rows = split_rows(material, sorted(held), args.several, times)
     negative = torch.from_numpy(mean_condition(material, rows[0]))
     inputs = [*diffusion.files(folder), args.clips, *args.latents, *args.features]
     split = {"validation": args.validation, "several": args.several}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from boldreel.data import tables
+from boldreel.data import batches, tables
 from boldreel.data.frames import MovieClips, load_clips
 from boldreel.data.responses import Responses, load_responses, series_files
 from boldreel.errors import UserError
@@ -62,12 +62,13 @@ def training_files(
     windows: Path, series_dir: Path, clips_table: Path, stimuli: Path
 ) -> list[str | Path]:
     """All that `training_pairs` reads: what a fit depends on."""
-    movies = training_movies(windows, clips_table)
+    clips = tables.read(clips_table, "clips")
+    shown = clips["movie"].isin(training_movies(windows, clips_table))
     return [
         windows,
         clips_table,
         *series_files(windows, series_dir, FITTED),
-        *(stimuli / movie / "frames.npy" for movie in movies),
+        *(stimuli / name / "frames.npy" for name in sorted(set(batches.of_clips(clips)[shown]))),
     ]
 
 

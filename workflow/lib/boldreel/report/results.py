@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boldreel.data import documents, tables
-from boldreel.data.frames import cut_clip, load_movie
+from boldreel.data.frames import Movies, cut_clip
 from boldreel.data.reconstructions import Reconstruction
 from boldreel.errors import UserError
 from boldreel.layout import Layout
@@ -104,8 +104,9 @@ class Results:
 
     def truth(self, row: Any, frames: int) -> np.ndarray:
         """True clip (frames, h, w, 3) of a row of the clips table, at evenly spaced times."""
-        path = self._use(self.layout.frames(row.movie))
-        movie, _ = load_movie([path.parent], row.movie)
+        batch = getattr(row, "batch", row.movie)
+        path = self._use(self.layout.frames(batch))
+        movie, _ = Movies([path.parent]).frames(row.movie, batch)
         return cut_clip(movie, int(row.first_frame), int(row.n_frames), frames)
 
     def _use(self, path: str) -> Path:

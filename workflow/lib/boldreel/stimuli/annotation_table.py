@@ -1,7 +1,8 @@
 """What a movie's annotations say: shots, captions and attributes.
 
 Takes the table next to a movie (onset, duration, shot, caption, and any further columns, which are
-attributes; one row per shot or finer); returns shots and, for a stretch of the movie, its caption.
+attributes; one row per shot or finer), or one table of all movies, which has a column `movie` as well;
+returns shots and, for a stretch of the movie, its caption.
 """
 
 from __future__ import annotations
@@ -31,16 +32,36 @@ def read(path: Path | str) -> pd.DataFrame:
     UserError : not a table of kind "annotations", empty, or rows that overlap.
     """
     path = Path(path)
-    frame = tables.read(path, "annotations").sort_values("onset", kind="stable")
-    frame = frame.reset_index(drop=True)
+    frame = _checked(tables.read(path, "annotations"), str(path))
     if not len(frame):
         raise UserError(f"{path}: no rows; annotate the movie or take the file away")
+    return frame
+
+
+def read_all(path: Path | str) -> dict[str, pd.DataFrame]:
+    """{movie, as the table names it: its annotations}, from one table of all movies.
+
+    Raises
+    ------
+    UserError : not a table of kind "annotations_of_movies", or rows of a movie that overlap.
+    """
+    path = Path(path)
+    table = tables.read(path, "annotations_of_movies")
+    return {
+        str(movie): _checked(rows.drop(columns="movie"), f"{path}: {movie}")
+        for movie, rows in table.groupby("movie", sort=False)
+    }
+
+
+def _checked(frame: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Rows by onset; UserError if they overlap."""
+    frame = frame.sort_values("onset", kind="stable").reset_index(drop=True)
     ends = (frame["onset"] + frame["duration"]).to_numpy()
     overlap = ends[:-1] > frame["onset"].to_numpy()[1:] + TOLERANCE
     if overlap.any():
         row = int(overlap.argmax())
         raise UserError(
-            f"{path}: the row at {frame['onset'][row]} s ends at {ends[row]} s, after the next begins; "
+            f"{where}: the row at {frame['onset'][row]} s ends at {ends[row]} s, after the next begins; "
             "correct onset or duration"
         )
     return frame

@@ -7,6 +7,7 @@ BLIP). A frame that several clips share is captioned once. Attributes stay empty
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,44 +36,55 @@ def key_frames(row: dict[str, Any], frame_rate: float, onsets: np.ndarray) -> li
     return [int(part[len(part) // 2]) for part in parts]
 
 
-def describe(
-    rows: list[dict[str, Any]],
-    frames: np.ndarray,
-    frame_rate: float,
-    shots: pd.DataFrame,
-    model: str,
-) -> None:
-    """Add caption (by the model) and attributes ({}) to the rows of one movie's clips.
+class Captioner:
+    """An image-to-text model, a folder or hub id, that is loaded once, when the first frame needs it."""
 
-    Parameters
-    ----------
-    frames : uint8 (n, h, w, 3)
-    model : folder or hub id of an image-to-text model
-    """
-    onsets = shots["onset"].to_numpy()
-    keys = [key_frames(row, frame_rate, onsets) for row in rows]
-    wanted = sorted({frame for frames_of in keys for frame in frames_of})
-    texts = dict(zip(wanted, caption_frames(frames, wanted, model), strict=True))
-    for row, frames_of in zip(rows, keys, strict=True):
-        row["caption"] = annotation_table.join_captions([texts[frame] for frame in frames_of])
-        row["attributes"] = "{}"
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self._held = ExitStack()
+        self._parts: tuple[Any, ...] | None = None
 
+    def __enter__(self) -> Captioner:
+        return self
 
-def caption_frames(frames: np.ndarray, wanted: list[int], model: str) -> list[str]:
-    """One caption per wanted frame."""
-    import torch
+    def __exit__(self, *error: object) -> None:
+        self._held.close()
+        self._parts = None
 
-    from boldreel.base_models import frozen
+    def describe(
+        self, rows: list[dict[str, Any]], frames: np.ndarray, frame_rate: float, shots: pd.DataFrame
+    ) -> None:
+        """Add caption (by the model) and attributes ({}) to the rows of one movie's clips.
 
-    captions: list[str] = []
-    with device.lease() as where, torch.inference_mode():
-        parts = frozen.load_captioner(model, where)
-        progress = Progress(len(wanted), "caption frames")
-        for low in range(0, len(wanted), _BATCH):
-            batch = [np.asarray(frames[frame]) for frame in wanted[low : low + _BATCH]]
-            captions += caption_batch(batch, *parts, where)
-            progress.update(len(batch))
-    return captions
+        Parameters
+        ----------
+        frames : uint8 (n, h, w, 3)
+        """
+        onsets = shots["onset"].to_numpy()
+        keys = [key_frames(row, frame_rate, onsets) for row in rows]
+        wanted = sorted({frame for frames_of in keys for frame in frames_of})
+        texts = dict(zip(wanted, self.caption(frames, wanted), strict=True))
+        for row, frames_of in zip(rows, keys, strict=True):
+            row["caption"] = annotation_table.join_captions([texts[frame] for frame in frames_of])
+            row["attributes"] = "{}"
+
+    def caption(self, frames: np.ndarray, wanted: list[int]) -> list[str]:
+        """One caption per wanted frame."""
+        import torch
+
+        from boldreel.base_models import frozen
+
+        if self._parts is None:
+            where = self._held.enter_context(device.lease())
+            self._parts = (*frozen.load_captioner(self.model, where), where)
+        captions: list[str] = []
+        with torch.inference_mode():
+            progress = Progress(len(wanted), "caption frames")
+            for low in range(0, len(wanted), _BATCH):
+                batch = [np.asarray(frames[frame]) for frame in wanted[low : low + _BATCH]]
+                captions += caption_batch(batch, *self._parts)
+                progress.update(len(batch))
+        return captions
 
 
 def caption_batch(

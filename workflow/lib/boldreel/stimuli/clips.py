@@ -1,14 +1,16 @@
 """Cut movies into clips: the units that are decoded, reconstructed and scored.
 
-Reads the decoded movies (frames.npy, shots.tsv) and their annotations; writes clips.parquet, one row
-per clip of clip_duration s in movie order. A clip belongs to the shot shown at its centre, its
-caption names every shot that one of its frames shows, and ``cuts`` counts the changes of shot between
-its frames. Movies without annotations are captioned by a model, where the config names one.
+Reads the decoded movies or batches of movies (frames.npy, shots.tsv) and their annotations; writes
+clips.parquet, one row per clip of clip_duration s in movie order. A clip belongs to the shot shown at its
+centre, its caption names every shot that one of its frames shows, and ``cuts`` counts the changes of shot
+between its frames. Movies without annotations are captioned by a model, where the config names one.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boldreel import step
-from boldreel.data import arrays, bids, provenance, tables
+from boldreel.data import arrays, batches, bids, provenance, tables
 from boldreel.errors import UserError
 from boldreel.settings import read
-from boldreel.stimuli import annotation_table
+from boldreel.stimuli import annotation_table, captions
 from boldreel.stimuli.settings import StimuliSettings
+from boldreel.training.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,26 +102,52 @@ def describe(rows: list[dict[str, Any]], frame_rate: float, table: pd.DataFrame)
         row["attributes"] = annotation_table.attributes(table, row["start"] + row["duration"] / 2)
 
 
-def _movie_rows(
-    folder: Path, tables_of: dict[str, Path], duration: float, caption_model: str | None
-) -> list[dict[str, Any]]:
+class _Tables:
+    """Annotations of movies, from a table for each or from one for all; what names whose was said by decode.
+
+    each : tables that belong to the movie of their name, unless a batch says otherwise
+    """
+
+    def __init__(self, each: Sequence[Path], of_all: Path | None, said: Mapping[str, str]) -> None:
+        self.said = said
+        claimed = set(said.values())
+        self.each = {path.stem: path for path in each if str(path) not in claimed}
+        self.of_all = annotation_table.read_all(of_all) if of_all else None
+
+    def of(self, movie: str) -> pd.DataFrame | None:
+        """The annotations of a movie, None without any."""
+        if self.of_all is not None:
+            return self.of_all.get(self.said.get(movie, ""))
+        path = self.said.get(movie) or self.each.get(movie)
+        return annotation_table.read(path) if path else None
+
+
+def _batch_rows(
+    folder: Path, annotations: _Tables, duration: float, captioner: captions.Captioner | None
+) -> Iterator[list[dict[str, Any]]]:
+    """The clips of each movie of a batch, which may be one movie."""
     frames, meta = arrays.load(folder / "frames.npy", kind="frames")
     rate = float(meta["frame_rate"])
     shots = tables.read(folder / "shots.tsv", "shots")
-    rows = cut_movie(folder.name, len(frames), rate, shots, duration)
-    if folder.name in tables_of:
-        describe(rows, rate, annotation_table.read(tables_of[folder.name]))
-    elif caption_model:
-        from boldreel.stimuli import captions
-
-        captions.describe(rows, frames, rate, shots, caption_model)
-    else:
-        raise UserError(
-            f"{folder.name}: no annotations and no captioning model; put {folder.name}.tsv (onset, "
-            "duration, shot, caption) next to the movie, or set models.caption, for example to "
-            "Salesforce/blip-image-captioning-large or a folder"
-        )
-    return rows
+    of_movie = dict(iter(shots.groupby("movie", sort=False))) if "movie" in shots else {}
+    for movie, part in batches.parts(meta, folder.name, len(frames)).items():
+        found = of_movie.get(movie, shots)
+        rows = cut_movie(movie, part.stop - part.start, rate, found, duration)
+        table = annotations.of(movie)
+        if table is not None:
+            describe(rows, rate, table)
+        elif captioner is not None:
+            captioner.describe(rows, frames[part], rate, found)
+        else:
+            raise UserError(
+                f"{movie}: no annotations and no captioning model; put {movie}.tsv (onset, "
+                "duration, shot, caption) next to the movie, or set models.caption, for example to "
+                "Salesforce/blip-image-captioning-large or a folder"
+            )
+        if "movies" in meta:
+            for row in rows:
+                row["batch"] = folder.name
+        yield rows
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -127,20 +156,31 @@ def main(argv: list[str] | None = None) -> None:
     arguments = step.parser(__doc__)
     arguments.add_argument("--stimuli", type=Path, nargs="+", required=True, metavar="DIR")
     arguments.add_argument("--annotations", type=Path, nargs="*", default=[], metavar="TSV")
+    arguments.add_argument("--annotation-table", type=Path, help="one table for all movies")
     arguments.add_argument("--caption-model", help="folder or hub id; default: config key caption")
     arguments.add_argument("--output", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
-    tables_of = {path.stem: path for path in args.annotations}
     settings = read(StimuliSettings, args.config, "stimuli")
     model = args.caption_model or settings.caption
-    rows: list[dict[str, Any]] = []
-    for folder in sorted(args.stimuli, key=lambda folder: bids.natural(folder.name)):
-        rows += _movie_rows(folder, tables_of, settings.clip_duration, model)
-    tables.write(args.output, pd.DataFrame(rows), "clips")
+    said: dict[str, str] = {}
+    for folder in args.stimuli:
+        said |= arrays.load(folder / "frames.npy", kind="frames")[1].get("annotations", {})
+    annotations = _Tables(args.annotations, args.annotation_table, said)
+    found: list[list[dict[str, Any]]] = []
+    progress = Progress(len(args.stimuli), "cut clips", unit="folders")
+    with captions.Captioner(model) if model else nullcontext() as captioner:
+        for folder in args.stimuli:
+            found += _batch_rows(folder, annotations, settings.clip_duration, captioner)
+            progress.update()
+    found.sort(key=lambda rows: bids.natural(rows[0]["movie"]))
+    table = pd.DataFrame([row for rows in found for row in rows])
+    tables.write(args.output, table, "clips")
+    one = args.annotation_table
+    given = [one] if one else list(dict.fromkeys([*args.annotations, *map(Path, said.values())]))
     provenance.record(
         args.output,
-        inputs=[*(folder / "shots.tsv" for folder in args.stimuli), *args.annotations],
+        inputs=[*(folder / "shots.tsv" for folder in args.stimuli), *given],
         config=asdict(settings),
         started=started,
     )

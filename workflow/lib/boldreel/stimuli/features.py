@@ -1,6 +1,7 @@
 """Frozen features of movies: what brain responses are aligned with.
 
-Reads the movies' frames and clips and two base models; writes in a folder for each movie image.npy
+Reads the movies' frames and clips and two base models; writes in a folder for each movie, or batch of movies,
+image.npy
 (float32, frames x D, unit-norm CLIP image embeddings), text.npy (float32, clips x D, unit-norm CLIP
 text embeddings of the captions) and condition.npy (float32, clips x tokens x width, last hidden states
 of the diffusion model's own text encoder, padded to its full length: what its cross-attention was
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boldreel import step
-from boldreel.data import arrays, atomic, provenance, tables
+from boldreel.data import arrays, atomic, batches, provenance, tables
 from boldreel.errors import UserError
 from boldreel.settings import read
 from boldreel.stimuli import variants
@@ -108,11 +109,18 @@ def main(argv: list[str] | None = None) -> None:
     arguments = step.parser(__doc__)
     arguments.add_argument("--frames", type=Path, nargs="+", required=True)
     arguments.add_argument("--clips", type=Path, required=True)
-    arguments.add_argument("--movie", nargs="+", required=True, help="one for each --frames")
+    arguments.add_argument(
+        "--movie", nargs="+", required=True, help="or batch of movies, one for each --frames"
+    )
     arguments.add_argument("--clip-model", required=True, help="folder or hub id")
     arguments.add_argument("--diffusion-model", required=True, help="folder or hub id")
     arguments.add_argument("--output", type=Path, nargs="+", required=True, help="likewise")
-    arguments.add_argument("--training-movies", nargs="*", default=[], help="these get variants")
+    arguments.add_argument(
+        "--training-movies",
+        nargs="*",
+        default=[],
+        help="these, or movies of these batches, get variants",
+    )
     args = arguments.parse_args(argv)
     settings = read(StimuliSettings, args.config, "stimuli")
     if not len(args.frames) == len(args.movie) == len(args.output):
@@ -121,19 +129,22 @@ def main(argv: list[str] | None = None) -> None:
             f"{len(args.output)} of them; give one of each for a movie"
         )
     every = tables.read(args.clips, "clips")
-    for movie in args.movie:
-        if movie not in set(every["movie"]):
-            raise UserError(f"{args.clips}: no clips of movie {movie}; check --movie")
+    batch_of = batches.of_clips(every)
+    for batch in args.movie:
+        if batch not in set(batch_of):
+            raise UserError(f"{args.clips}: no clips of movie {batch}; check --movie")
     with device.lease() as where:
         pictures = frozen.load_clip(args.clip_model, where)
         words = frozen.load_text_encoder(args.diffusion_model, where)
         known: dict[str, str] = {}
         if settings.variants:
-            shown = every.loc[every["movie"].isin(args.training_movies), "caption"]
+            of_training = batches.movies_of(every, args.training_movies)
+            shown = every.loc[every["movie"].isin(of_training), "caption"]
             known = _synonyms(shown.to_list(), pictures)
-        for source, movie, target in zip(args.frames, args.movie, args.output, strict=True):
-            clips = every[every["movie"] == movie]
-            more = _variants(settings, known, pictures) if movie in args.training_movies else None
+        for source, batch, target in zip(args.frames, args.movie, args.output, strict=True):
+            clips = every[batch_of == batch]
+            varied = batches.among(batch, args.training_movies)
+            more = _variants(settings, known, pictures) if varied else None
             _write(args, source, clips, target, pictures, words, more)
 
 
@@ -179,25 +190,40 @@ def _write(
     words: Any,
     more: Variants | None,
 ) -> None:
-    """The features of one movie.
+    """The features of one movie or batch of movies.
 
     Parameters
     ----------
-    clips : the movie's rows of the clips table. pictures : (CLIP model, processor, tokenizer).
+    clips : their rows of the clips table. pictures : (CLIP model, processor, tokenizer).
     words : (text encoder, tokenizer). more : makes the variants of a training movie.
     """
     started = time.time()
     model, processor, tokenizer = pictures
     frames, meta = arrays.load(source, kind="frames")
+    whose: dict[str, Any] = {}
+    of_frames: dict[str, Any] = {}
+    if "movies" in meta:
+        order = list(meta["movies"])
+        clips = clips.assign(place=clips["movie"].map(order.index)).sort_values(["place", "index"])
+        starts = clips["movie"].map({name: first for name, (first, _) in meta["movies"].items()})
+        clips = clips.assign(first_frame=clips["first_frame"] + starts)
+        counts = clips["movie"].value_counts(sort=False)
+        whose = {"movies": batches.counted({name: int(counts.get(name, 0)) for name in order})}
+        of_frames = {"movies": meta["movies"]}
     captions = clips["caption"].to_list()
     image = embed_images(frames, model, processor)
     text = embed_texts(captions, model, tokenizer)
     condition = condition_states(captions, *words)
-    about = {"movie": clips["movie"].iloc[0], "model": str(args.clip_model)}
-    names = {"clips": clips["clip"].to_list(), **about}
+    about = {"movie": str(batches.of_clips(clips).iloc[0]), "model": str(args.clip_model)}
+    names = {"clips": clips["clip"].to_list(), **about, **whose}
     with atomic.folder(target) as out:
         arrays.save(
-            out / "image.npy", image, kind="image_features", frame_rate=meta["frame_rate"], **about
+            out / "image.npy",
+            image,
+            kind="image_features",
+            frame_rate=meta["frame_rate"],
+            **about,
+            **of_frames,
         )
         arrays.save(out / "text.npy", text, kind="text_features", **names)
         for name, values in (more(frames, clips) if more else {}).items():

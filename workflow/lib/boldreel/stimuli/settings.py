@@ -16,6 +16,12 @@ class StimuliSettings:
     folder: str | None = setting(
         None, "Folder of the movies; null means `stimuli/` in the data set."
     )
+    annotations: str | None = setting(
+        None,
+        "One table that annotates movies, with a column `movie` (its name, or its path below the folder) in "
+        "addition to those of `NAME.tsv`; movies that it does not name are captioned. Null means the tables "
+        "next to the movies.",
+    )
     frame_rate: float = setting(3.0, "Frames per second that are kept.", above=0)
     size: int = by_preset("Edge of the square frames, pixels.", minimum=8)
     clip_duration: float = setting(2.0, "Length of a clip, s.", above=0)

@@ -17,6 +17,7 @@ from typing import Any
 
 from boldreel import packaged
 from boldreel.base_models import resolve
+from boldreel.data import batches as naming
 from boldreel.layout import Layout
 from boldreel.study.study import Run, Study
 
@@ -37,6 +38,7 @@ class Inputs:
     existing : marks an input that no rule makes; it is called with the path, once for each use.
     made : whether a result exists already.
     stored : whether results are in remote storage, where a job gets only its declared inputs.
+    whenever : marks an input whose date does not matter.
     or_exit : calls a function of the study with arguments. A workflow's ends the run on a `UserError`.
 
     Raises
@@ -53,11 +55,13 @@ class Inputs:
         existing: Callable[[Any], str] = str,
         made: Callable[[str], bool] = os.path.exists,
         stored: bool = False,
+        whenever: Callable[[str], str] = str,
         or_exit: Callable[..., Any] = _call,
     ) -> None:
         self.study, self.layout = study, layout
         self._existing, self._made, self._or_exit = existing, made, or_exit
         self.stored = stored
+        self._whenever = whenever
         self._below = f"{study.results}/"
         self._responses = lru_cache(maxsize=None)(self._find_responses)
 
@@ -117,17 +121,74 @@ class Inputs:
         """Files of the movies shown in these splits."""
         return [self.source(path) for path in self._or_exit(self.study.movies, *splits).values()]
 
-    def movie_file(self, movie: str) -> str:
-        """The file of one movie."""
-        return self.source(self._or_exit(self.study.movies)[movie])
+    def batches(self, *splits: str) -> list[str]:
+        """Batches of the movies shown in these splits (default: all); a movie may be one by itself."""
+        return list(self._or_exit(self.study.batches, *splits))
+
+    def batches_named(self, *splits: str) -> list[str]:
+        """The same for a command line: the names of few, patterns of many, such as `train-*`."""
+        found = self._or_exit(self.study.batches, *splits)
+        if not self.study.batched:
+            return list(found)
+        return sorted({naming.pattern(batch.splits) for batch in found.values()})
+
+    def batch(self, name: str) -> dict[str, Any]:
+        """What a batch is decoded from: its movies, their annotations and, if they are many, their list.
+
+        The list is a subject's table. That it is younger is no reason to decode again: the batch's name
+        follows from its movies.
+        """
+        batch = self._or_exit(self.study.batches)[name]
+        files = self._or_exit(self.study.movies)
+        found = {
+            "movie": [self.source(files[movie]) for movie in batch.movies],
+            "annotations": self.annotations(*batch.movies),
+        }
+        if batch.subject:
+            found["presentations"] = [self._whenever(self.layout.presentations(batch.subject))]
+        return found
 
     def annotations(self, *names: str) -> list[str]:
-        """Existing annotation tables next to the movies (all, or those named)."""
+        """Existing annotation tables of the movies (all, or those named)."""
         return [self.source(path) for path in self._or_exit(self.study.annotations, names or None)]
+
+    def frames(self, *splits: str) -> list[str]:
+        """Frames of the movies' batches."""
+        return [self.layout.frames(batch) for batch in self.batches(*splits)]
+
+    def frames_sidecars(self, *splits: str) -> list[str]:
+        """JSON next to the frames, for results in remote storage."""
+        return self.staged([self.layout.frames_sidecar(batch) for batch in self.batches(*splits)])
+
+    def shots(self) -> list[str]:
+        """Tables of the movies' shots."""
+        return [self.layout.shots(batch) for batch in self.batches()]
 
     def features(self, *splits: str) -> list[str]:
         """Folders of the movies' features."""
-        return [self.layout.features(movie) for movie in self.movies(*splits)]
+        return [self.layout.features(batch) for batch in self.batches(*splits)]
+
+    def jointly(self, path: Callable[[str], str], *splits: str) -> list[str]:
+        """Outputs of a rule whose job makes one for each batch (of a method of `Layout`).
+
+        Where movies share batches, the pattern alone: a job for each of them.
+        """
+        if self.study.batched:
+            return [path("{batch}")]
+        return [path(batch) for batch in self.batches(*splits)]
+
+    def batches_of_job(self, wildcards: Any) -> list[str]:
+        """The batches that a job of such a rule makes something of, if they are of all splits."""
+        return [wildcards.batch] if self.study.batched else self.batches()
+
+    def latents(self) -> list[str]:
+        """Latents of the training movies."""
+        return [self.layout.latents(batch) for batch in self.batches("train", "validation")]
+
+    def latents_sidecars(self) -> list[str]:
+        """JSON next to the latents, for results in remote storage."""
+        found = self.batches("train", "validation")
+        return self.staged([self.layout.latents_sidecar(batch) for batch in found])
 
     # Simulated data
 

@@ -115,7 +115,7 @@ class Parameters:
     def captioning(self) -> dict[str, int]:
         """Resources of captioning: a GPU, unless all movies have annotations."""
         every = len(self.study.movies())
-        needed = "caption" in self.study.models and len(self.study.annotations()) < every
+        needed = "caption" in self.study.models and len(self.study.annotated()) < every
         return {"gpu": 1} if needed else {}
 
     def model(self, name: str) -> Callable[..., str]:
@@ -132,6 +132,26 @@ class Parameters:
     def file_labels(self, wildcards: Any) -> list[str]:
         """Labels of a subject's functional runs."""
         return [run.label for run in self.study.files_of(wildcards.subject)]
+
+    def batch(self, wildcards: Any, input: Any) -> list[str]:
+        """The movies of `Inputs.batch` and their annotations."""
+        batch = self.study.batches()[wildcards.batch]
+        words = ["--movie", *input.movie]
+        if batch.subject:
+            words = ["--presentations", *input.presentations, "--rows", batch.rows]
+        if batch.subject or self.study.annotation_table:
+            words += ["--stimuli", self.study.stimuli]
+        return [*words, *self.annotations(wildcards, input)]
+
+    def annotations(self, wildcards: Any, input: Any) -> list[str]:
+        """The annotations of movies: one table of all, or of few movies a table each.
+
+        Those of many are found by the movies' files.
+        """
+        if not input.annotations or (self.study.batched and not self.study.annotation_table):
+            return []
+        option = "--annotation-table" if self.study.annotation_table else "--annotations"
+        return [option, *input.annotations]
 
     def several(self) -> list[str]:
         """Movies that several splits show; no words without any."""
@@ -177,9 +197,10 @@ class Parameters:
     def control_runs(self, wildcards: Any, input: Any) -> list[str]:
         """The runs of `Inputs.control_runs`."""
         runs = self.study.runs_of(wildcards.subject, "train", "test")
-        words = ["--bold", *input.bold]
         if self.study.adopted(wildcards.subject):
             words = ["--runs", input.runs, "--labels", *(run.whole.label for run in runs)]
+        else:
+            words = ["--bold", *input.bold]
         stretches = [
             None
             if (run.file, run.begin, run.end) == ((run.segment, run.repeat), None, None)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from boldreel import configuration, forgotten
-from boldreel.data import bids, derivatives, event_files, movie_files
+from boldreel.data import bids, derivatives, event_files, movie_annotations, movie_files
 from boldreel.data.presentations import Presentation
 from boldreel.data.splits import SPLITS, check_enough
 from boldreel.errors import UserError
@@ -22,7 +22,8 @@ from boldreel.insilico import design
 from boldreel.insilico.settings import InsilicoSettings
 from boldreel.roi.settings import RoiSettings
 from boldreel.settings import read
-from boldreel.study import bids_filter, selection, selectors, subjects
+from boldreel.study import batches, bids_filter, selection, selectors, subjects
+from boldreel.study.batches import Batch
 from boldreel.study.presentations import RunSpec, entities_of
 from boldreel.study.settings import PresentationsSettings
 from boldreel.study.shown import Shown, StudyPresentations
@@ -119,6 +120,9 @@ class Study:
         )
         self.stimuli = located(config["stimuli"]["folder"] or f"{self.bids}/stimuli")
         self._movies = lru_cache(maxsize=None)(self._find_movies)
+        self._file_of = lru_cache(maxsize=None)(self._find_file)
+        named = config["stimuli"]["annotations"]
+        self.annotation_table = located(named) if named else None
         table = config["presentations"]["table"]
         self.presentations = StudyPresentations(
             read(PresentationsSettings, config["presentations"], "presentations"),
@@ -453,7 +457,7 @@ class Study:
         if self.insilico is not None:
             return list(self.movies().values())
         shown = {row.stimulus for run in self.presentations.used(subject) for row in run.rows}
-        return sorted({movie_files.file_of(self.stimuli, each) for each in shown})
+        return sorted({self._file_of(each) for each in shown})
 
     def movies(self, *splits: str) -> dict[str, str]:
         """{movie: its file} of everything shown in these splits (default: all).
@@ -470,24 +474,82 @@ class Study:
                 for name in design.segments(self.insilico)
                 if any(split in splits for split in self._split_of(name))
             }
-        shown = {
-            row.stimulus
+        rows = {
+            row.stimulus: row
             for subject in self.subjects
             for one in self.presentations.used(subject)
             for row in one.of(*splits)
         }
         names, _ = self.presentations.named_movies
-        files = {names[each]: movie_files.file_of(self.stimuli, each) for each in shown}
-        for path in files.values():
-            bids.check_source(path)
+        files = {}
+        for stimulus in sorted(rows):
+            path = self._file_of(stimulus)
+            movie_files.check_film(path, rows[stimulus].origin)
+            files[names[stimulus]] = path
         return dict(sorted(files.items()))
 
-    def annotations(self, names: Iterable[str] | None = None) -> list[str]:
-        """Existing annotation tables next to the movies (all, or those named)."""
+    def _find_file(self, stimulus: str) -> str:
+        path = movie_files.file_of(self.stimuli, stimulus)
+        bids.check_source(path)
+        return path
+
+    def batches(self, *splits: str) -> dict[str, Batch]:
+        """{name: movies that are decoded together} of everything shown in these splits (default: all).
+
+        Movies of one batch are shown in the same splits. Where few are shown, each is a batch of its name.
+        """
+        wanted = set(splits or SPLITS)
+        return {name: each for name, each in self._batches.items() if wanted & set(each.splits)}
+
+    @cached_property
+    def _batches(self) -> dict[str, Batch]:
+        if self.insilico is not None:
+            return {name: Batch((name,), self._split_of(name)) for name in self.movies()}
+        names, _ = self.presentations.named_movies
+        return batches.of(
+            {
+                subject: batches.seen_in(self.presentations.used(subject), names)
+                for subject in sorted(self.subjects, key=bids.natural)
+            }
+        )
+
+    @property
+    def batched(self) -> bool:
+        """Whether movies share jobs and folders."""
+        return any(each.subject for each in self._batches.values())
+
+    @cached_property
+    def _annotated(self) -> dict[str, str]:
         files = self.movies()
-        chosen = files if names is None else names
-        tables = [Path(files[name]).with_suffix(".tsv") for name in chosen]
-        return [str(path) for path in tables if self.embedded or path.is_symlink() or path.exists()]
+        if self.annotation_table is None:
+            return {
+                name: str(Path(path).with_suffix(".tsv"))
+                for name, path in files.items()
+                if self.embedded or movie_annotations.beside(path)
+            }
+        known = movie_annotations.movies_in(self.annotation_table)
+        found = {
+            name: self.annotation_table
+            for name, path in files.items()
+            if movie_annotations.name_in(known, name, path, self.stimuli)
+        }
+        if not found:
+            raise UserError(
+                f"{self.annotation_table}: names none of the movies that were shown, such as "
+                f"{next(iter(files))}; its column movie must have their names, or their paths below "
+                f"{self.stimuli}"
+            )
+        return found
+
+    def annotated(self, names: Iterable[str] | None = None) -> dict[str, str]:
+        """{movie: the table that annotates it} of those movies (all, or those named) that have one."""
+        if names is None:
+            return self._annotated
+        return {name: self._annotated[name] for name in names if name in self._annotated}
+
+    def annotations(self, names: Iterable[str] | None = None) -> list[str]:
+        """Existing annotation tables of the movies (all, or those named), each once."""
+        return list(dict.fromkeys(self.annotated(names).values()))
 
     def t1w(self, subject: str) -> str:
         """A subject's T1w image; UserError if there is none."""

@@ -13,15 +13,15 @@ import json
 import re
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from boldreel import step
-from boldreel.data import arrays, documents, provenance, tables
+from boldreel.data import arrays, batches, documents, provenance, tables
 from boldreel.data.bids import natural
 from boldreel.settings import read
 from boldreel.windows.settings import WindowsSettings
@@ -122,67 +122,82 @@ def attribute_report(
     return report
 
 
+@dataclass(frozen=True)
+class Looks:
+    """What the frames of some movies look like, one movie after the other.
+
+    image : float32 (n, D), CLIP embeddings of unit norm; pixels : (n, P), thumbnails of unit norm
+    movies : the movie of each frame; numbers : which frame of it, (n,)
+    """
+
+    image: np.ndarray
+    pixels: np.ndarray
+    movies: np.ndarray
+    numbers: np.ndarray
+
+
+class _Found:
+    """What has been found of up to _CHUNK frames of test movies, after some of the training movies."""
+
+    def __init__(self, looks: Looks, rows: slice) -> None:
+        self.looks, self.rows = looks, rows
+        self.image, self.pixels = looks.image[rows], looks.pixels[rows]
+        self.in_clip = np.zeros(len(self.image), bool)
+        self.in_pixels, self.in_both = self.in_clip.copy(), self.in_clip.copy()
+        self.top_clip = np.full(len(self.in_clip), -1.0, np.float32)
+        self.top_pixels = self.top_clip.copy()
+        self.examples: list[dict[str, Any]] = []
+
+    def compare(self, train: Looks, clip_threshold: float, pixel_threshold: float) -> None:
+        cosine = self.image @ train.image.T
+        correlation = self.pixels @ train.pixels.T
+        both = (cosine >= clip_threshold) & (correlation >= pixel_threshold)
+        self.in_clip |= (cosine >= clip_threshold).any(axis=1)
+        self.in_pixels |= (correlation >= pixel_threshold).any(axis=1)
+        fresh = both.any(axis=1) & ~self.in_both
+        self.in_both |= fresh
+        self.top_clip = np.maximum(self.top_clip, cosine.max(axis=1))
+        self.top_pixels = np.maximum(self.top_pixels, correlation.max(axis=1))
+        for row in np.flatnonzero(fresh)[: _EXAMPLES - len(self.examples)]:
+            own, other = self.rows.start + row, both[row].argmax()
+            self.examples.append(
+                {
+                    "test": str(self.looks.movies[own]),
+                    "test_frame": int(self.looks.numbers[own]),
+                    "training": str(train.movies[other]),
+                    "training_frame": int(train.numbers[other]),
+                }
+            )
+
+
 def frame_report(
-    test: dict[str, tuple[np.ndarray, np.ndarray]],
-    train: dict[str, tuple[np.ndarray, np.ndarray]],
-    clip_threshold: float,
-    pixel_threshold: float,
+    test: Iterable[Looks], train: Iterable[Looks], clip_threshold: float, pixel_threshold: float
 ) -> dict[str, Any]:
     """How many test frames have a training frame that looks alike, to CLIP, in pixels, and to both.
 
-    Parameters
-    ----------
-    test, train : movie -> (CLIP embeddings (n, D) of unit norm, thumbnails (n, P) of unit norm)
+    Training movies are gone through once, those of one batch in memory at a time.
     """
-    features = {movie: rows for movie, (rows, _) in train.items()}
-    pixels = {movie: rows for movie, (_, rows) in train.items()}
-    counts = {"clip": 0, "pixels": 0, "both": 0}
-    examples: list[dict[str, Any]] = []
-    frames = 0
-    highest_clip, highest_pixels = [], []
-    for movie, (embedded, small) in test.items():
-        for low in range(0, len(embedded), _CHUNK):
-            rows = slice(low, low + _CHUNK)
-            in_clip = np.zeros(len(embedded[rows]), bool)
-            in_pixels, in_both = in_clip.copy(), in_clip.copy()
-            top_clip = np.full(len(in_clip), -1.0, np.float32)
-            top_pixels = top_clip.copy()
-            for other in train:
-                cosine = embedded[rows] @ features[other].T
-                correlation = small[rows] @ pixels[other].T
-                both = (cosine >= clip_threshold) & (correlation >= pixel_threshold)
-                in_clip |= (cosine >= clip_threshold).any(axis=1)
-                in_pixels |= (correlation >= pixel_threshold).any(axis=1)
-                fresh = both.any(axis=1) & ~in_both
-                in_both |= fresh
-                top_clip = np.maximum(top_clip, cosine.max(axis=1))
-                top_pixels = np.maximum(top_pixels, correlation.max(axis=1))
-                for row in np.flatnonzero(fresh)[: _EXAMPLES - len(examples)]:
-                    examples.append(
-                        {
-                            "test": movie,
-                            "test_frame": int(low + row),
-                            "training": other,
-                            "training_frame": int(both[row].argmax()),
-                        }
-                    )
-            frames += len(in_clip)
-            counts["clip"] += int(in_clip.sum())
-            counts["pixels"] += int(in_pixels.sum())
-            counts["both"] += int(in_both.sum())
-            highest_clip.append(top_clip)
-            highest_pixels.append(top_pixels)
+    found = [
+        _Found(looks, slice(low, low + _CHUNK))
+        for looks in test
+        for low in range(0, len(looks.image), _CHUNK)
+    ]
+    for looks in train:
+        for each in found:
+            each.compare(looks, clip_threshold, pixel_threshold)
+    frames = sum(len(each.in_clip) for each in found)
+    duplicates = sum(int(each.in_both.sum()) for each in found)
     return {
         "test": frames,
         "clip_threshold": clip_threshold,
         "pixel_threshold": pixel_threshold,
-        "near_duplicates": counts["both"],
-        "near_duplicates_clip": counts["clip"],
-        "near_duplicates_pixels": counts["pixels"],
-        "share": counts["both"] / max(frames, 1),
-        "highest_cosine_median": _median(highest_clip),
-        "highest_correlation_median": _median(highest_pixels),
-        "examples": examples,
+        "near_duplicates": duplicates,
+        "near_duplicates_clip": sum(int(each.in_clip.sum()) for each in found),
+        "near_duplicates_pixels": sum(int(each.in_pixels.sum()) for each in found),
+        "share": duplicates / max(frames, 1),
+        "highest_cosine_median": _median([each.top_clip for each in found]),
+        "highest_correlation_median": _median([each.top_pixels for each in found]),
+        "examples": [one for each in found for one in each.examples][:_EXAMPLES],
     }
 
 
@@ -216,15 +231,22 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(re.findall(r"\w+", text.lower()))
 
 
-def _frames_of(
-    movies: set[str], folders: dict[str, Path]
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    found = {}
-    for movie in sorted(movies & set(folders), key=natural):
-        frames, _ = arrays.load(folders[movie] / "frames.npy", kind="frames")
-        image, _ = arrays.load(folders[movie] / "features" / "image.npy", kind="image_features")
-        found[movie] = (np.asarray(image), thumbnails(frames))
-    return found
+def _looks_of(clips: pd.DataFrame, folders: Mapping[str, Path]) -> Iterator[Looks]:
+    """What the movies of these clips look like, batch by batch; a movie may be a batch of its own."""
+    batch_of = batches.of_clips(clips)
+    for batch in sorted(set(batch_of) & set(folders), key=natural):
+        path = folders[batch] / "frames.npy"
+        frames, meta = arrays.load(path, kind="frames")
+        image, _ = arrays.load(folders[batch] / "features" / "image.npy", kind="image_features")
+        parts = batches.parts(meta, batch, len(frames))
+        shown = sorted(set(clips.loc[batch_of == batch, "movie"]), key=natural)
+        rows = [np.arange(parts[movie].start, parts[movie].stop) for movie in shown]
+        yield Looks(
+            np.concatenate([image[each] for each in rows]),
+            np.concatenate([thumbnails(frames[part]) for part in map(parts.get, shown)]),
+            np.repeat(shown, [len(each) for each in rows]),
+            np.concatenate([np.arange(len(each)) for each in rows]),
+        )
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -251,8 +273,8 @@ def main(argv: list[str] | None = None) -> None:
             test["caption"].to_list(), train["caption"].to_list(), settings.near_duplicate_caption
         ),
         "frames": frame_report(
-            _frames_of(set(test["movie"]), folders),
-            _frames_of(set(train["movie"]), folders),
+            _looks_of(test, folders),
+            _looks_of(train, folders),
             settings.near_duplicate_clip,
             settings.near_duplicate_pixels,
         ),

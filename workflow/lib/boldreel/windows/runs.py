@@ -144,7 +144,7 @@ def clip_features(
 
     Parameters
     ----------
-    folders : features folders, R/stimuli/{movie}/features; those of other movies are not opened
+    folders : features folders, R/stimuli/{batch}/features; those of other movies are not opened
 
     Returns
     -------
@@ -155,10 +155,12 @@ def clip_features(
     UserError : a movie without features, or features that do not fit the clips table.
     """
     values: np.ndarray | None = None
+    opened = features.FeatureFolders(folders)
+    places = clips.groupby("movie", sort=False).indices
     for movie in sorted(movies, key=bids.natural):
-        at = np.flatnonzero((clips["movie"] == movie).to_numpy())
+        at = places[movie]
         rows = clips.iloc[at]
-        found = features.of_movie(features.folder_of(folders, movie), rows, "image", "text")
+        found = opened.of_movie(rows, "image", "text")
         means = [
             features.mean_image(found["image"], first, count)
             for first, count in zip(rows["first_frame"], rows["n_frames"], strict=True)

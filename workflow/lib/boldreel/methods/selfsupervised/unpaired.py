@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from boldreel.data import arrays, tables
-from boldreel.data.frames import load_movie
+from boldreel.data import arrays, batches, tables
+from boldreel.data.frames import Movies
 from boldreel.data.responses import series_files, window_volumes
 from boldreel.methods.video_decoder import squares
 
@@ -61,8 +61,9 @@ def every_frame(windows: Path, clips_table: Path, stimuli: Path, length: int, si
     shown = set(table.loc[table["split"] == "train", "clip"])
     clips = tables.read(clips_table, "clips")
     parts, starts, before = [], [], 0
+    decoded = Movies([stimuli])
     for movie, rows in clips[clips["clip"].isin(shown)].groupby("movie", sort=True):
-        frames, _ = load_movie([stimuli], str(movie))
+        frames, _ = decoded.frames(str(movie), str(batches.of_clips(rows).iloc[0]))
         covered = np.zeros(len(frames), bool)
         for row in rows.itertuples():
             covered[row.first_frame : row.first_frame + row.n_frames] = True
