@@ -35,7 +35,7 @@ from boldreel.training.share import Share
 class Material:
     """What the decoders of a subject, or of several pooled, are fitted on.
 
-    everything : all trials; training, validation : its two parts, split by segment.
+    everything : all trials; training, validation : its two parts, split by clip.
     used : bool (V,), the positions that are read.
     """
 
@@ -50,13 +50,13 @@ class Material:
     def of(
         cls,
         everything: Trials,
-        validation_segments: set[str],
+        validation_clips: set[str],
         used: np.ndarray,
         settings: AlignSettings,
         device: torch.device,
     ) -> Material:
         """Split the trials, see `training_and_validation`."""
-        training, validation = training_and_validation(everything, validation_segments)
+        training, validation = training_and_validation(everything, validation_clips)
         return cls(everything, training, validation, used, settings, device)
 
 

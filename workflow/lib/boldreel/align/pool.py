@@ -105,6 +105,7 @@ def pooled_trials(
                 clip=np.arange(count),
                 segment=trials.segment[first],
                 repeat=np.ones(count, dtype=np.int64),
+                onset=trials.onset[first],
             )
         )
         presence.append(data.used_positions(of, which))
@@ -132,7 +133,7 @@ def main(argv: list[str] | None = None) -> None:
 
     import pandas as pd
 
-    from boldreel.align.data import validation_segments
+    from boldreel.align.data import validation_clips
     from boldreel.align.fit import Material, fit
     from boldreel.data.responses import series_files
     from boldreel.training import device, fingerprint, loop
@@ -146,7 +147,7 @@ def main(argv: list[str] | None = None) -> None:
         settings.voxels,
         common_window(args.windows),
     )
-    held_out = set().union(*(validation_segments(table) for table in args.windows))
+    held_out = set().union(*(validation_clips(table) for table in args.windows))
     series = [
         path
         for table, folder in zip(args.windows, args.series_dir, strict=True)

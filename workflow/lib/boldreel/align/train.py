@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     import pandas as pd
 
     from boldreel.align import pool
-    from boldreel.align.data import load_trials, used_positions, validation_segments
+    from boldreel.align.data import load_trials, used_positions, validation_clips
     from boldreel.align.fit import Fitted, Material, fit
     from boldreel.training import device, fingerprint, loop
 
@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
     window = None if start is None else start.encoder.config.window
     splits = ("train", "validation")
     everything = load_trials(*trial_files(args), splits, window)
-    held_out = validation_segments(args.windows)
+    held_out = validation_clips(args.windows)
     inputs = [
         *read_files(args, splits),
         args.pretrained,

@@ -121,6 +121,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "segment": TEXT,
         "run": TEXT,
         "repeat": INT,
+        "onset": FLOAT,  # of the clip, s from the start of the run
         "first_volume": INT,
         "window": INT,
         "lag": FLOAT,
