@@ -80,7 +80,10 @@ rule evaluate_score:
             if len(study.shards()) > 1
         ],
         upper=[layout.upper_bound(shard) for shard in study.shards()],
-        controls=[layout.control(control=control) for control in study.controls()],
+        controls=lambda wildcards: [
+            layout.control(wildcards.subject, control)
+            for control in study.controls(wildcards.subject)
+        ],
         frames=[layout.frames(movie) for movie in inputs.movies()],
         frames_sidecars=inputs.staged(
             [layout.frames_sidecar(movie) for movie in inputs.movies()]

@@ -136,6 +136,15 @@ TABLES: dict[str, dict[str, Column]] = {
         "ceiling_mean": FLOAT_OR_MISSING,
         "split": TEXT,  # whose clips: test or train
     },
+    # of a subject's response to test clips with the mean of the others'
+    "intersubject": {
+        "subject": TEXT,
+        "position": INT,
+        "correlation": FLOAT_OR_MISSING,
+        "p": FLOAT_OR_MISSING,
+        "clips": INT,
+        "permutations": INT,
+    },
     "corpus": {
         "shard": TEXT,
         "row": INT,
@@ -407,5 +416,6 @@ DOCUMENTS: dict[str, dict[str, Key]] = {
         "attributes": Key((dict,), optional=True),
         "cuts": Key((dict,), optional=True),
         "repeats": Key((dict,), optional=True),
+        "overlap": Key((dict,), optional=True),
     },
 }

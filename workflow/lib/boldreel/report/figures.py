@@ -138,7 +138,8 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
             example = results.table(path, "masked_example")
             if positions is not None and example is not None:
                 save("masked", *brain.masked(positions, example))
-        shown = _own(results, layout.repeats, "repeats")
+        counted = _own(results, layout.repeats, "repeats")
+        shown = {s: t for s, t in counted.items() if t["repeats"].max() > 1}
         if shown:
             save("repeats", *plots.repeats(shown))
         shown = _own(results, layout.scaling, "minutes")
