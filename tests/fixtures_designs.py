@@ -30,7 +30,10 @@ Rows = Sequence[tuple[float, str, int]]  # onset (s), movie, number of the clip 
 
 @dataclass
 class DataSet:
-    """A data set on disk. duration : of a clip, s. share : of a trial's variance that clips explain, by subject."""
+    """A data set on disk.
+
+    duration : of a clip, s. share : of a trial's variance that clips explain, by subject.
+    """
 
     root: Path
     duration: float
@@ -158,7 +161,7 @@ def _jittered(clips: Sequence[tuple[str, int]], rng: np.random.Generator) -> Row
 
 
 def film_in_parts(root: Path) -> DataSet:
-    """One film in parts, each seen once, as in StudyForrest; a run of subject 01 too many, and one of rest."""
+    """One film in parts, each seen once, as in StudyForrest; 01 has a run too many and an aborted one."""
     made = DataSet(root, 2.0, {"01": 0.5, "02": 0.0})
     for part in range(1, 7):
         made.movie(f"seg{part}", 30)
@@ -166,5 +169,5 @@ def film_in_parts(root: Path) -> DataSet:
         for part in range(1, 7):
             made.run(subject, "movie", part, [(2.0 * k, f"seg{part}", k) for k in range(30)], 68)
     made.run("01", "movie", 7, [(2.0 * k, "seg1", k) for k in range(30)], 68)
-    made.run("01", "rest", 1, [], 68)
+    made.run("01", "aborted", 1, [], 10)
     return made

@@ -95,7 +95,7 @@ def film(tmp_path_factory) -> Done:
     exclude = [{"subject": "01", "run": 7, "task": "movie", "reason": "starts late"}]
     asked = {
         "segments": {
-            "train": ["movie_run-[1-4]"],
+            "train": ["movie_run-[1-4]", "movie_run-7"],
             "validation": ["movie_run-5"],
             "test": ["movie_run-6"],
         },
@@ -164,4 +164,6 @@ def test_a_film_that_was_seen_once(film):
 
 def test_runs_that_were_not_used_are_listed(film):
     assert "<td>sub-01</td><td>task-movie_run-7</td><td>starts late</td>" in film.page
-    assert "sub-01: 1 run ignored, not named in segments: task-rest run 1" in film.page
+    assert (
+        "sub-01: 1 run ignored, not named in segments, 5 volumes: task-aborted run 1" in film.page
+    )

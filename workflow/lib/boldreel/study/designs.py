@@ -96,8 +96,8 @@ def check_clips(
             longest = max(rows, key=lambda row: row.stimulus_end - row.stimulus_onset)
             lasts = longest.stimulus_end - longest.stimulus_onset
             raise UserError(
-                f"{longest.origin}: {whose} is shown no whole clip of {duration:g} s in {split} (of movies "
-                f"at most {lasts:g} s at once); set stimuli.clip_duration to that or less"
+                f"{longest.origin}: {whose} is shown no whole clip of {duration:g} s in {split}: at most "
+                f"{lasts:g} s of a movie without a break; set stimuli.clip_duration to that or less"
             )
 
 
