@@ -100,6 +100,7 @@ def _windows(path: Path, clips: pd.DataFrame) -> None:
             "segment": row.movie,
             "run": f"task-{row.movie}_run-{repeat}",
             "repeat": repeat,
+            "onset": 2.0 * row.index_,
             "first_volume": row.index_ + 2,
             "window": 2,
             "lag": 4.0,

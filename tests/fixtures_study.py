@@ -145,6 +145,7 @@ def write_study(
                         "segment": name,
                         "run": run,
                         "repeat": repeat,
+                        "onset": 2.0 * k,
                         "first_volume": min(k + LAG_VOLUMES, clips - 1),
                         "window": 2,
                         "lag": 2.0 * LAG_VOLUMES,

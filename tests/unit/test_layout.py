@@ -64,6 +64,7 @@ FILES = {
     "choice": "results/demo/sub-01/choice.json",
     "windows": "results/demo/sub-01/windows.parquet",
     "noise_ceiling": "results/demo/sub-01/noise_ceiling.parquet",
+    "intersubject": "results/demo/intersubject.parquet",
     "audit": "results/demo/audit.json",
     "corpus": "results/demo/corpus",
     "pretrained": "results/demo/pretrain/rest",

@@ -90,7 +90,7 @@ ASKED = config
 config = or_exit(configuration.complete, ASKED)
 study = or_exit(Study, config, ROOT, located, placed)
 if snakemake_internals.is_main_process(workflow):
-    for line in study.ignored():
+    for line in [*study.ignored(), *study.left_out()]:
         print(line, file=sys.stderr)
 
 

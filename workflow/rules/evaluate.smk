@@ -78,7 +78,10 @@ rule evaluate_score:
             if len(study.shards()) > 1
         ],
         upper=[layout.upper_bound(shard) for shard in study.shards()],
-        controls=[layout.control(control=control) for control in study.controls()],
+        controls=lambda wildcards: [
+            layout.control(wildcards.subject, control)
+            for control in study.controls(wildcards.subject)
+        ],
         frames=inputs.frames(),
         frames_sidecars=inputs.frames_sidecars(),
         clips=layout.clips(),

@@ -135,6 +135,8 @@ if "other" in study.controls():
             layout.log("reconstruct", "other-{subject}"),
         benchmark:
             layout.benchmark("reconstruct", "other-{subject}")
+        wildcard_constraints:
+            subject=one_of(s for s in SUBJECTS if study.other_of(s)),
         priority: 20
         conda:
             "../../envs/reconstruct.yaml"

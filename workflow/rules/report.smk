@@ -87,8 +87,12 @@ rule report_page:
                 layout.windows(),
                 layout.alignment_history(),
                 layout.choice(),
+                layout.presentations(),
+                layout.noise_ceiling(),
+                layout.repeats(),
             ]
         ],
+        intersubject=[layout.intersubject()] if study.shares_test() else [],
         clips=layout.clips(),
         # of the nearest training clips too
         frames=inputs.frames(),
@@ -98,11 +102,11 @@ rule report_page:
             subject=SUBJECTS,
             shard=study.shards(),
         ),
-        controls=expand(
-            layout.control(),
-            subject=SUBJECTS,
-            control=study.controls(),
-        ),
+        controls=[
+            layout.control(subject, control)
+            for subject in SUBJECTS
+            for control in study.controls(subject)
+        ],
         upper=[layout.upper_bound(shard) for shard in study.shards()],
         between=expand(layout.between(), subject=SUBJECTS if OTHERS else []),
         audit=layout.audit(),
@@ -137,6 +141,8 @@ rule report_page:
             atlas=config["roi"]["atlas"],
             cohort=config["pretrain"]["cohort"],
             repeats=config["reconstruct"]["repeats"],
+            without_other=study.without_other(),
+            ignored=study.ignored(listed=False),
         ),
         code=code("report.page"),
         results=folder_of("metrics", 2),

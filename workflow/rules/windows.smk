@@ -161,6 +161,40 @@ rule windows_ceiling:
         "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
+rule windows_intersubject:
+    """What subjects who saw the same test clips share: the correlation of each with the mean of the others."""
+    input:
+        windows=expand(layout.windows(), subject=SUBJECTS),
+        series=lambda wildcards: [
+            path for subject in SUBJECTS for path in inputs.responses(subject, "test")
+        ],
+        sidecars=lambda wildcards: [
+            path
+            for subject in SUBJECTS
+            for path in inputs.sidecars(inputs.responses(subject, "test"))
+        ],
+    output:
+        layout.intersubject(),
+    log:
+        layout.log("windows", "intersubject"),
+    benchmark:
+        layout.benchmark("windows", "intersubject")
+    conda:
+        "../../envs/windows.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=120,
+    params:
+        cfg=section("windows", keep=["permutations", "min_shift"]),
+        code=code("windows.intersubject"),
+        subjects=SUBJECTS,
+        series=folders_of("series"),
+    shell:
+        "python -m boldreel.windows.intersubject --subjects {params.subjects:q} --windows {input.windows:q} "
+        "--series-dir {params.series:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
 rule windows_audit:
     """What of the test could have leaked into training, counted."""
     input:

@@ -32,6 +32,7 @@ def subject(tmp_path: Path) -> Path:
                         "segment": segment,
                         "run": run,
                         "repeat": repeat,
+                        "onset": 2.0 * first,
                         "first_volume": first,
                         "window": WINDOW,
                         "lag": 4.0,

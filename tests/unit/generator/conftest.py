@@ -110,6 +110,7 @@ def _window_rows(movie: str, run: int) -> list[dict]:
             "segment": movie,
             "run": f"task-{movie}_run-{run}",
             "repeat": run,
+            "onset": 2.0 * row["index"],
             "first_volume": row["index"] + 1,
             "window": 2,
             "lag": 4.0,

@@ -130,6 +130,7 @@ def make_study(tmp_path_factory) -> Callable[..., Study]:  # type: ignore[no-unt
                         "segment": movie,
                         "run": f"task-{movie}_run-{run}",
                         "repeat": run,
+                        "onset": 2.0 * k,
                         "first_volume": k + 1,
                         "window": 2,
                         "lag": 2.0,

@@ -21,6 +21,7 @@ def _trials(clips: int, shown: int, seed: int) -> Responses:
         repeats=repeat,
         shots=[f"s{k:02d}" for k in clip],
         segments=["test"] * len(order),
+        onsets=2.0 * clip,
     )
 
 

@@ -21,6 +21,7 @@ SHOTS = np.array([f"{segment}-{k // 3}" for k, segment in enumerate(SEGMENTS)])
 GROUPS = np.unique(SHOTS, return_inverse=True)[1]
 SETTINGS = InferenceSettings(permutations=199, resamples=500)
 EVERYONE = np.ones(60, dtype=bool)
+ONSETS = 2.0 * np.tile(np.arange(30), 2)
 
 
 def unit(n: int, width: int = 16) -> np.ndarray:
@@ -29,7 +30,7 @@ def unit(n: int, width: int = 16) -> np.ndarray:
 
 
 def pool() -> significance.Pool:
-    return significance.Pool(SEGMENTS, SHOTS, SETTINGS)
+    return significance.Pool(SEGMENTS, SHOTS, ONSETS, SETTINGS)
 
 
 def test_rows_of_retrieval_and_of_reconstruction_agree() -> None:
@@ -50,7 +51,7 @@ def test_rows_of_retrieval_and_of_reconstruction_agree() -> None:
             measures.append(Measure("two_way", "", "higher", 0.5, values))
         seen = np.arange(60) % 7 < 4
         rows = Summary(runs, SHOTS, seen, settings).rows(measures, tested=True)
-        scored = significance.Pool(SEGMENTS, SHOTS, settings, 2.0)
+        scored = significance.Pool(SEGMENTS, SHOTS, ONSETS, settings)
         for name, chosen in (("all", EVERYONE), ("seen", seen), ("unseen", ~seen)):
             found = significance.summarise(outcome, chosen, scored)
             model, shuffled = (row for row in rows if row["segment"] == name)
@@ -87,10 +88,22 @@ def test_shifts_stay_in_segments_and_leave_shots() -> None:
 
 def test_the_shortest_shift_is_set_in_seconds() -> None:
     settings = InferenceSettings(min_shift=10.0)
-    for step, least in ((2.0, 5), (3.0, 4), (1.0, 10), (20.0, 3), (0.0, 3)):
-        (i, j), _ = significance.Pool(SEGMENTS, SHOTS, settings, step).pairings
+    for step, least in ((2.0, 5), (3.0, 4), (1.0, 10), (20.0, 3)):
+        (i, j), _ = significance.Pool(SEGMENTS, SHOTS, step / 2 * ONSETS, settings).pairings
         apart = (i - j)[1:] % 30
         assert np.minimum(apart, 30 - apart).min() >= least and len(i) == 30 // least
+
+
+def test_clips_are_shifted_in_the_order_in_which_they_were_shown() -> None:
+    """Short clips in random order: the table is in the order of their names, the shifts are not."""
+    onsets = 4.0 * np.random.default_rng(1).permutation(20)
+    names = np.arange(20).astype(str)
+    scored = significance.Pool(np.array(["a"] * 20), names, onsets, SETTINGS)
+    ((i, j),) = scored.pairings
+    for predictions, truths in zip(i, j, strict=True):
+        apart = (onsets[predictions] - onsets[truths]) % 80
+        assert len(set(apart)) == 1, "all of a run's clips move by the same time"
+        assert (onsets[truths] == np.sort(onsets)).all()
 
 
 def test_p_is_calibrated_without_signal() -> None:
@@ -111,7 +124,7 @@ def test_interval_resamples_shots_within_segments() -> None:
         matrix = np.zeros((60, 60))
         np.fill_diagonal(matrix, values)
         outcome = identify.Outcome(matrix, np.full(60, 0.1))
-        scored = significance.Pool(SEGMENTS, shots, SETTINGS)
+        scored = significance.Pool(SEGMENTS, shots, ONSETS, SETTINGS)
         found = significance.summarise(outcome, EVERYONE, scored)
         return found.ci_high - found.ci_low
 
@@ -138,7 +151,8 @@ def test_unknown_labels_are_left_out() -> None:
 def test_few_shifts_are_all_given_once() -> None:
     """20 clips in shots of 2 have 10 shifts: asking for 999 gives those, and p is at least 1 / 10."""
     segments, shots = np.array(["a"] * 20), np.repeat(np.arange(10), 2)
-    scored = significance.Pool(segments, shots, InferenceSettings(permutations=999))
+    settings = InferenceSettings(permutations=999)
+    scored = significance.Pool(segments, shots, 2.0 * np.arange(20), settings)
     outcome = identify.Outcome(np.eye(20), np.full(20, 0.05))
     score = significance.summarise(outcome, np.ones(20, bool), scored)
     assert score.value == 1.0 and score.p == pytest.approx(1 / 10) and score.permutations == 9
@@ -147,7 +161,7 @@ def test_few_shifts_are_all_given_once() -> None:
 def test_segments_of_one_shot_give_neither_interval_nor_p() -> None:
     """There is no shift that takes a clip out of its shot, and few shots make no interval."""
     segments = np.repeat(["a", "b", "c"], 4)
-    scored = significance.Pool(segments, segments, SETTINGS)
+    scored = significance.Pool(segments, segments, 2.0 * np.arange(12), SETTINGS)
     score = significance.summarise(
         identify.Outcome(np.eye(12), np.full(12, 0.1)), np.ones(12, bool), scored
     )
@@ -156,7 +170,7 @@ def test_segments_of_one_shot_give_neither_interval_nor_p() -> None:
     assert np.isnan(significance.reliability_ceiling(unit(12), unit(12), scored))
     # next to one that can be shifted, such a segment stays as it is
     segments, shots = np.repeat(["a", "b"], 8), np.array([0] * 8 + list(range(1, 9)))
-    scored = significance.Pool(segments, shots, SETTINGS)
+    scored = significance.Pool(segments, shots, 2.0 * np.arange(16), SETTINGS)
     assert [len(i) for i, _ in scored.pairings] == [1, 8]
     outcome = identify.Outcome(np.eye(16), np.full(16, 0.1))
     assert significance.summarise(outcome, np.ones(16, bool), scored).p == pytest.approx(1 / 8)
@@ -177,7 +191,8 @@ def test_the_ceiling_of_known_reliability_is_found() -> None:
     rng = np.random.default_rng(3)
     true = rng.standard_normal((4000, 6))
     halves = [true + rng.standard_normal(true.shape) * 1.5 for _ in range(2)]
-    scored = significance.Pool(np.repeat(list("abcd"), 1000), np.arange(4000), SETTINGS)
+    every = np.arange(4000)
+    scored = significance.Pool(np.repeat(list("abcd"), 1000), every, 2.0 * every, SETTINGS)
     ceiling = significance.reliability_ceiling(*halves, scored)
     assert ceiling == pytest.approx(np.sqrt(1 / (1 + 1.5**2 / 2)), abs=0.01)
     reached = np.diag(identify.correlation((halves[0] + halves[1]) / 2, true).matrix).mean()

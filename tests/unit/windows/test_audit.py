@@ -136,3 +136,37 @@ def test_movies_of_a_batch_are_found_in_it(tmp_path: Path) -> None:
     assert found.numbers.tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3]
     (one,) = audit._looks_of(table[table["movie"] == "b"], {"train-1": folder})
     np.testing.assert_array_equal(one.pixels, audit.thumbnails(frames[:4]))
+
+
+def windows_of(*rows: tuple[str, str, str, float, int], window: int = 2) -> pd.DataFrame:
+    """(run, clip, split, onset, first volume) of each window."""
+    names = ["run", "clip", "split", "onset", "first_volume"]
+    return pd.DataFrame(rows, columns=names).assign(window=window, segment=[row[0] for row in rows])
+
+
+def test_windows_that_overlap_are_counted() -> None:
+    """Volumes 3-4, 4-5, 6-7 and 7-8 of a run, and a run of its own for the last."""
+    shown = windows_of(
+        ("r1", "a", "train", 0.0, 3),
+        ("r1", "b", "test", 2.1, 4),
+        ("r1", "c", "validation", 6.0, 6),
+        ("r1", "d", "train", 8.3, 7),
+        ("r2", "e", "test", 0.0, 3),
+    )
+    report = audit.overlap_report(shown)
+    assert report == {"neighbours": round(1 / 3, 4), "test": 1, "validation": 1}
+    assert audit.overlap_report(shown.assign(window=1)) == {
+        **{"neighbours": 0.0, "test": 0, "validation": 0}
+    }
+    # of three volumes also the clip after the next one may share some
+    assert audit.overlap_report(shown.assign(window=3))["test"] == 1
+    assert audit.overlap_report(shown[shown["run"] == "r2"])["neighbours"] is None
+
+
+def test_repeats_are_counted_by_clip_over_segments() -> None:
+    """A clip of two segments was shown twice, whatever the order of their clips."""
+    shown = windows_of(
+        *((run, clip, "test", 2.0 * k, k) for run in ("r1", "r2") for k, clip in enumerate("abc")),
+        ("r3", "d", "train", 0.0, 0),
+    )
+    assert audit.repeat_report(shown) == {"r1": 2, "r2": 2, "r3": 1}

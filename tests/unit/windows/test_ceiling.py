@@ -118,10 +118,102 @@ def test_repeats_are_of_clips_not_of_tasks(tmp_path: Path) -> None:
         arrays.save(tmp_path / f"{run}.npy", noisy.astype("f4"), kind="series", **meta)
         for first, clip in enumerate(f"{film}{k}" for film in shown for k in range(20)):
             row = {"clip": clip, "segment": segment, "run": run, "repeat": repeat, "shot": clip}
-            rows.append({**row, "first_volume": first, "window": 1, "lag": 5.0, "split": "train"})
+            rows.append(
+                {
+                    **row,
+                    "onset": 2.0 * first,
+                    "first_volume": first,
+                    "window": 1,
+                    "lag": 5.0,
+                    "split": "train",
+                }
+            )
     tables.write(tmp_path / "windows.parquet", pd.DataFrame(rows), "windows")
     found = ceiling.repeat_blocks(tmp_path / "windows.parquet", tmp_path, "train")
     assert [block.shape for block in found] == [(20, 3, 30), (20, 2, 30)]
     for block, film in zip(found, films.values(), strict=True):
         for k in range(block.shape[1]):
             assert np.corrcoef(block[:, k].ravel(), film.ravel())[0, 1] > 0.3
+
+
+def shown_in_runs(
+    folder: Path, orders: list[list[int]], share: float, positions: int = 300, seed: int = 0
+) -> Path:
+    """Windows and series of runs of their own segments, each with its clips in the given order.
+
+    A clip's n-th showing is the same response wherever it is; `share` of its variance is the clip's.
+    """
+    rng = np.random.default_rng(seed)
+    clips = max(max(order) for order in orders) + 1
+    signal = rng.standard_normal((clips, positions))
+    trials = rng.standard_normal((clips, len(orders), positions))
+    trials = np.sqrt(share) * signal[:, None] + np.sqrt(1 - share) * trials
+    count, rows = np.zeros(clips, int), []
+    for number, order in enumerate(orders):
+        segment = f"r{number}"
+        run = f"task-{segment}_run-1"
+        values = trials[order, count[order]]
+        count[order] += 1
+        meta = {"run": run, "segment": segment, "repeat": 1, "t_r": 2.0, "start_time": 0.0}
+        arrays.save(folder / f"{run}.npy", values.astype("f4"), kind="series", **meta)
+        for place, clip in enumerate(order):
+            shown = {"clip": f"c{clip:03d}", "shot": f"c{clip:03d}", "onset": 2.0 * place}
+            where = {"segment": segment, "run": run, "repeat": 1, "split": "test"}
+            rows.append({**shown, **where, "first_volume": place, "window": 1, "lag": 5.0})
+    tables.write(folder / "windows.parquet", pd.DataFrame(rows), "windows")
+    return folder / "windows.parquet"
+
+
+def found_in(windows: Path) -> tuple[np.ndarray, ...]:
+    blocks = ceiling.repeat_blocks(windows, windows.parent, "test")
+    return (*ceiling.variance_components(blocks), ceiling.split_half(blocks))
+
+
+def test_the_order_of_clips_within_runs_changes_nothing(tmp_path: Path) -> None:
+    """Ten runs of one order, and ten of ten orders: segments of their own with the same trials."""
+    rng = np.random.default_rng(2)
+    ordered = shown_in_runs(tmp_path / "a", [list(range(60))] * 10, 0.2)
+    shuffled = shown_in_runs(tmp_path / "b", [list(rng.permutation(60)) for _ in range(10)], 0.2)
+    for first, second in zip(found_in(ordered), found_in(shuffled), strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_repeats_that_are_scattered_over_runs_have_the_known_ceiling(
+    tmp_path: Path, share: float
+) -> None:
+    """Each clip three times, in runs that no other clip shares with it all: BOLD Moments' training."""
+    rng = np.random.default_rng(4)
+    shown = np.concatenate([rng.permutation(120) for _ in range(3)])
+    orders = [list(part) for part in shown.reshape(24, 15)]
+    windows = shown_in_runs(tmp_path, orders, share, positions=800)
+    blocks = ceiling.repeat_blocks(windows, tmp_path, "test")
+    assert any(isinstance(block, ceiling.Scattered) for block in blocks)
+    signal, noise, repeats = ceiling.variance_components(blocks)
+    assert repeats == pytest.approx(3)
+    assert signal.mean() == pytest.approx(share, abs=4 * signal.std() / np.sqrt(800))
+    assert noise.mean() == pytest.approx(1 - share, abs=4 * noise.std() / np.sqrt(800))
+    _, single, mean = ceiling.ceilings(signal, noise, repeats)
+    if share:
+        assert np.median(single) == pytest.approx(np.sqrt(share), abs=0.03)
+        reliability = share / (share + (1 - share) / 3)
+        assert np.median(mean) == pytest.approx(np.sqrt(reliability), abs=0.03)
+        # halves of three showings are one showing each
+        assert np.median(ceiling.split_half(blocks)) == pytest.approx(
+            2 * share / (1 + share), abs=0.05
+        )
+
+
+def test_runs_that_differ_in_their_mean_are_no_signal_and_no_noise() -> None:
+    """Where numbers are equal the general way gives what blocks give."""
+    (block,) = blocks(np.full(50, 0.3), [4], samples=80)
+    samples, repeats, positions = block.shape
+    scattered = ceiling.without_runs(
+        block.reshape(-1, positions),
+        np.repeat(np.arange(samples), repeats),
+        np.tile(np.arange(repeats), samples),
+    )
+    for first, second in zip(
+        ceiling.variance_components([block]), ceiling.variance_components([scattered]), strict=True
+    ):
+        np.testing.assert_allclose(first, second)

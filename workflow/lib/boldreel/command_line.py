@@ -160,6 +160,7 @@ def _check(args: argparse.Namespace) -> None:
     for line in (
         *resolved.summary(given, complete, study.subjects, study.counted()),
         *study.ignored(),
+        *study.left_out(),
     ):
         print(line)
     absent = models_check.check_named(study.models)

@@ -269,6 +269,10 @@ class Layout:
         """Table of the noise ceiling of every voxel."""
         return f"{self.root}/sub-{subject}/noise_ceiling.parquet"
 
+    def intersubject(self) -> str:
+        """Table of how much of each subject's responses the others' tell."""
+        return f"{self.root}/intersubject.parquet"
+
     def audit(self) -> str:
         """What of the test could have leaked into training."""
         return f"{self.root}/audit.json"

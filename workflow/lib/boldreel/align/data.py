@@ -23,6 +23,7 @@ class Trials:
 
     x : float32 (rows, w, V); clip : int (rows,), row of `features`; segment : names (rows,)
     repeat : int (rows,), which showing of its segment a row comes from
+    onset : (rows,), s from the start of the run
     present : bool (clips, V), positions of the subject who saw a clip, where there are several subjects
     """
 
@@ -31,6 +32,7 @@ class Trials:
     segment: np.ndarray
     features: ClipFeatures
     repeat: np.ndarray
+    onset: np.ndarray
     present: np.ndarray | None = None
 
     @property
@@ -42,15 +44,33 @@ class Trials:
 
     @property
     def segments(self) -> np.ndarray:
-        """The segment of each clip (clips,)."""
+        """The segment of each clip (clips,), of several the first that shows it."""
         return np.array([self.segment[rows[0]] for rows in self.rows_of])
+
+    @property
+    def onsets(self) -> np.ndarray:
+        """When each clip came on in the first run that shows it, s (clips,)."""
+        return np.array([self.onset[rows[0]] for rows in self.rows_of])
+
+    @property
+    def folds(self) -> np.ndarray:
+        """For each row (rows,) the segment that it is left out with: that of the clip's first showing.
+
+        Clips in random order are repeated in other segments, and no clip may be on both sides.
+        """
+        first: dict[str, str] = {}
+        of_clip = [
+            first.setdefault(name, segment)
+            for name, segment in zip(self.features.clips, self.segments, strict=True)
+        ]
+        return np.array(of_clip)[self.clip]
 
     def averaged(self) -> np.ndarray:
         """Mean over the showings of each clip, float32 (clips, w, V)."""
         return np.stack([self.x[rows].mean(0) for rows in self.rows_of])
 
     def take(self, chosen: np.ndarray) -> Trials:
-        """The trials of segments `chosen` (bool, per row), clips renumbered."""
+        """The trials `chosen` (bool, per row), clips renumbered."""
         clips, clip = np.unique(self.clip[chosen], return_inverse=True)
         return Trials(
             self.x[chosen],
@@ -58,6 +78,7 @@ class Trials:
             self.segment[chosen],
             self.features.take(clips),
             self.repeat[chosen],
+            self.onset[chosen],
             None if self.present is None else self.present[clips],
         )
 
@@ -78,6 +99,7 @@ def pooled(trials: list[Trials], used: list[np.ndarray]) -> Trials:
         segment=np.concatenate([part.segment for part in trials]),
         features=join([part.features for part in trials]),
         repeat=np.concatenate([part.repeat for part in trials]),
+        onset=np.concatenate([part.onset for part in trials]),
         present=np.concatenate(
             [
                 np.broadcast_to(own, (len(part.features.clips), len(own)))
@@ -108,6 +130,7 @@ def load_trials(
         segment=np.array(responses.segments),
         features=load_features(clips, folders, names),
         repeat=responses.repeats,
+        onset=responses.onsets,
     )
 
 
@@ -118,18 +141,19 @@ def validation_clips(windows: Path) -> set[str]:
 
 
 def training_and_validation(trials: Trials, validation: set[str]) -> tuple[Trials, Trials]:
-    """Split by clips: a segment may hold clips of both. Without any, the last segment serves for validation.
+    """Split by clips, since a run may show clips of both. Without any, the clips of the last segment serve.
 
     validation : names of the clips that are held out
 
     Raises UserError unless two segments are left for training: penalties are chosen across them.
     """
-    names = list(dict.fromkeys(trials.segment))
+    folds = trials.folds
+    names = list(dict.fromkeys(folds))
     held = np.isin(np.array(trials.features.clips)[trials.clip], list(validation))
     if not held.any():
-        held = trials.segment == names[-1]
-    if len(set(trials.segment[~held])) < 2:
-        chosen = dict.fromkeys(trials.segment[held])
+        held = folds == names[-1]
+    chosen = list(dict.fromkeys(folds[held]))
+    if len(set(folds[~held])) < 2:
         raise UserError(
             f"segments: training has {', '.join(names)} with {', '.join(chosen)} for validation; "
             "alignment needs two training segments next to the validation segment"

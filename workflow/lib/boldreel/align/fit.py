@@ -35,7 +35,7 @@ from boldreel.training.share import Share
 class Material:
     """What the decoders of a subject, or of several pooled, are fitted on.
 
-    everything : all trials; training, validation : its two parts, split by segment.
+    everything : all trials; training, validation : its two parts, split by clip.
     used : bool (V,), the positions that are read.
     """
 

@@ -105,6 +105,7 @@ def pooled_trials(
                 clip=np.arange(count),
                 segment=trials.segment[first],
                 repeat=np.ones(count, dtype=np.int64),
+                onset=trials.onset[first],
             )
         )
         presence.append(data.used_positions(of, which))

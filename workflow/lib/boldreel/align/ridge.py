@@ -142,9 +142,9 @@ class RidgeFit:
 
 
 def folds(trials: Trials) -> np.ndarray:
-    """What is left out together, for each row: its segment; of a lone segment, its quarters in time."""
-    if len(set(trials.segment)) > 1:
-        return trials.segment
+    """What is left out together, for each row: its clip's segment; of a lone one, its quarters in time."""
+    if len(set(of_rows := trials.folds)) > 1:
+        return of_rows
     quarter = np.array_split(np.unique(trials.clip), 4)
     return np.array([next(k for k, part in enumerate(quarter) if c in part) for c in trials.clip])
 

@@ -22,8 +22,9 @@ class Responses:
     """Windows of BOLD, one row per clip (averaged) or per clip and run (each).
 
     x : float32 (n, window, positions), z units, absent positions 0
-    clips, shots, segments : n names
+    clips, shots, segments : n names; of a clip that several segments show, the segment is the first
     repeats : int (n,), how many runs a row is the mean of; with "each" the repeat it comes from
+    onsets : float (n,), s from the start of the (first) run that shows it: the order of a run's clips
     """
 
     x: np.ndarray
@@ -31,6 +32,7 @@ class Responses:
     repeats: np.ndarray
     shots: list[str]
     segments: list[str]
+    onsets: np.ndarray
 
 
 def series_files(
@@ -120,6 +122,7 @@ def load_responses(
         repeats=table["repeat"].to_numpy(np.int64) if repeats == "each" else counts,
         shots=list(shown["shot"]),
         segments=list(shown["segment"]),
+        onsets=shown["onset"].to_numpy(np.float64),
     )
 
 

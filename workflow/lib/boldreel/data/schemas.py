@@ -134,6 +134,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "segment": TEXT,
         "run": TEXT,
         "repeat": INT,
+        "onset": FLOAT,  # of the clip, s from the start of the run
         "first_volume": INT,
         "window": INT,
         "lag": FLOAT,
@@ -147,6 +148,15 @@ TABLES: dict[str, dict[str, Column]] = {
         "ceiling_single": FLOAT_OR_MISSING,
         "ceiling_mean": FLOAT_OR_MISSING,
         "split": TEXT,  # whose clips: test or train
+    },
+    # of a subject's response to test clips with the mean of the others'
+    "intersubject": {
+        "subject": TEXT,
+        "position": INT,
+        "correlation": FLOAT_OR_MISSING,
+        "p": FLOAT_OR_MISSING,
+        "clips": INT,
+        "permutations": INT,
     },
     "corpus": {
         "shard": TEXT,
@@ -419,5 +429,6 @@ DOCUMENTS: dict[str, dict[str, Key]] = {
         "attributes": Key((dict,), optional=True),
         "cuts": Key((dict,), optional=True),
         "repeats": Key((dict,), optional=True),
+        "overlap": Key((dict,), optional=True),
     },
 }

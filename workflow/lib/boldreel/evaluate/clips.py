@@ -68,11 +68,16 @@ def attributes(table: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def segments(rows: pd.DataFrame) -> list[Segment]:
-    """Runs of the clips (columns segment, movie, index, one row per clip), each in time order."""
+    """Runs of the clips, each in the order in which it showed them.
+
+    rows : a clip each, with the columns segment and onset (s from the start of the run), or movie and index
+        where videos are scored without runs
+    """
+    by = ["onset"] if "onset" in rows else ["movie", "index"]
     out = []
     for name in sorted(rows["segment"].unique()):
         inside = np.flatnonzero((rows["segment"] == name).to_numpy())
-        order = rows.iloc[inside].reset_index(drop=True).sort_values(["movie", "index"]).index
+        order = rows.iloc[inside].reset_index(drop=True).sort_values(by, kind="stable").index
         out.append(Segment(name, inside[order.to_numpy()]))
     return out
 

@@ -73,7 +73,7 @@ class Material:
 
     Parameters
     ----------
-    test : clips table of the reconstructed test clips with the column segment.
+    test : clips table of the reconstructed test clips with the columns segment and onset.
     training : clips table of the training clips.
     random : clips table of a training clip drawn for each test clip, or of none.
     nearest : row of `training` for each test clip, or None.
@@ -163,7 +163,7 @@ def score(
         truth = Videos(frames, judges.described(judged, frames, _captions(test, rows)))
         collected.add("truth", rows, truth.readings.video)
         own = [attributes[row] for row in rows]
-        by = shifts_of_run(shots[rows], settings, _step(test))
+        by = shifts_of_run(shots[rows], settings, _step(test.iloc[rows]))
         for condition in material.conditions(rows):
             what = f"{condition.name} of {segment.name}"
             if condition.at is not None:
@@ -186,9 +186,9 @@ def score(
     return out, collected
 
 
-def _step(test: pd.DataFrame) -> float:
-    """Typical time (s) from one clip to the next: their duration; 0 if the table does not say."""
-    return float(test["duration"].median()) if "duration" in test else 0.0
+def _step(run: pd.DataFrame) -> float:
+    """Typical time (s) from one clip of a run to the next; 0 if the table does not say."""
+    return shifts.spacing(run["onset"].to_numpy()) if "onset" in run else 0.0
 
 
 def _captions(test: pd.DataFrame, rows: np.ndarray) -> list[str] | None:
@@ -217,8 +217,8 @@ def _of_some(
 
 
 def split_clips(table: pd.DataFrame, windows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(test clips with their segment, training clips) of the clips table, by the windows' split."""
-    shown = windows.drop_duplicates("clip").set_index("clip")[["segment", "split"]]
+    """(test clips with segment and onset, training clips) of the clips table, by the windows' split."""
+    shown = windows.drop_duplicates("clip").set_index("clip")[["segment", "onset", "split"]]
     joined = table.join(shown, on="clip", how="inner")
     test = joined[joined["split"] == "test"].reset_index(drop=True)
     # A clip that is also shown in a training run is no training clip: nothing may leak.

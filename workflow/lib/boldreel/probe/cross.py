@@ -20,7 +20,7 @@ from boldreel.data.features import load_features
 from boldreel.data.responses import load_responses, series_files
 from boldreel.errors import UserError
 from boldreel.probe import significance
-from boldreel.probe.retrieve import clip_step, outcomes, predict
+from boldreel.probe.retrieve import outcomes, predict
 from boldreel.probe.settings import RetrievalSettings
 from boldreel.settings import read
 from boldreel.step import parser, run
@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
         test = load_features(args.clips, args.features, [responses.clips[k] for k in order])
         shots, every = np.asarray(test.shots), np.arange(len(order))
         segments = np.asarray(responses.segments)[order]
-        pool = significance.Pool(segments, shots, settings, clip_step(args.clips))
+        pool = significance.Pool(segments, shots, responses.onsets[order], settings)
         encoder = SpatioTemporalEncoder.from_pretrained(args.align[number] / "model")
         predicted = predict(encoder, responses.x[order])
         for metric, definition, outcome in outcomes(encoder, predicted, test, None, every):

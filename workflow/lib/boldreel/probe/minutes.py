@@ -95,7 +95,7 @@ def main(argv: list[str] | None = None) -> None:
     loop.set_threads()
     for length, condition, decoder in decoders():
         scores = retrieve.summaries(
-            decoder, x, test.features, segments, retrieve.METRICS, settings.seed
+            decoder, x, test.features, segments, test.onsets, retrieve.METRICS, settings.seed
         )
         rows += [
             {"subject": args.subject, "minutes": length, "condition": condition, **score}

@@ -22,7 +22,6 @@ from boldreel.probe import significance
 from boldreel.probe.retrieve import (
     METRICS,
     arguments,
-    clip_step,
     load_decoders,
     outcomes,
     predict,
@@ -90,7 +89,8 @@ def main(argv: list[str] | None = None) -> None:
     test = load_features(args.clips, args.features, names)
     segments = np.asarray([trials.segments[own[0]] for own in rows])
     shots = np.asarray(test.shots)
-    pool = significance.Pool(segments, shots, settings, clip_step(args.clips))
+    onsets = np.asarray([trials.onsets[own[0]] for own in rows])
+    pool = significance.Pool(segments, shots, onsets, settings)
     decoders = load_decoders(args.align)
     subject = args.subject or subject_of(args.output)
     found: list[dict[str, Any]] = []

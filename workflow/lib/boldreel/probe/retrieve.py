@@ -169,6 +169,7 @@ def summaries(
     x: np.ndarray,
     test: ClipFeatures,
     segments: np.ndarray,
+    onsets: np.ndarray,
     metrics: tuple[str, ...],
     seed: int,
 ) -> list[dict[str, Any]]:
@@ -177,10 +178,11 @@ def summaries(
 
     Parameters
     ----------
-    x : (clips, w, V), averaged responses. segments : (clips,), whose clips are shifted for p.
+    x : (clips, w, V), averaged responses. segments, onsets : (clips,), segments whose clips are shifted in
+        their order for p.
     """
     shots, every = np.asarray(test.shots), np.arange(len(test.clips))
-    pool = significance.Pool(segments, shots, replace(PARTS, seed=seed))
+    pool = significance.Pool(segments, shots, onsets, replace(PARTS, seed=seed))
     found = {}
     for metric, _, outcome in outcomes(decoder, predict(decoder, x), test, None, every):
         if metric in metrics:
@@ -200,17 +202,17 @@ def score(
     x: np.ndarray,
     test: ClipFeatures,
     segments: np.ndarray,
+    onsets: np.ndarray,
     training: ClipFeatures,
     settings: RetrievalSettings,
     subject: str,
     halves: tuple[np.ndarray, np.ndarray] | None = None,
-    step: float = 0.0,
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """The table of scores, and the predictions of the decoder called "model".
 
+    onsets : (clips,), s from the start of the run that shows them.
     halves : windows like `x` of one half of the repeats of each clip and of the other, which give the
         noise ceiling; None if a clip was shown once.
-    step : s from one clip to the next.
 
     Each score is given over all test segments and for each segment with a pool of its own; over all,
     also for clips whose combination of attributes was seen in training and for the others.
@@ -233,7 +235,7 @@ def score(
             None if halves is None else (predict(decoder, halves[0]), predict(decoder, halves[1]))
         )
         for segment, pool in scopes.items():
-            scored = significance.Pool(segments[pool], shots[pool], settings, step)
+            scored = significance.Pool(segments[pool], shots[pool], onsets[pool], settings)
             subsets = {"": np.ones(len(pool), dtype=bool)}
             if segment == "all" and novel.any() and not novel.all():
                 subsets |= {"_seen": ~novel, "_unseen": novel}
@@ -280,11 +282,6 @@ def score(
                             }
                         )
     return pd.DataFrame(rows), kept
-
-
-def clip_step(clips: Path) -> float:
-    """Typical time (s) from one clip to the next: their duration in the clips table."""
-    return float(tables.read(clips, "clips")["duration"].median())
 
 
 def split_halves(trials: Responses, clips: list[str]) -> tuple[np.ndarray, np.ndarray] | None:
@@ -348,11 +345,11 @@ def main(argv: list[str] | None = None) -> None:
         responses.x[order],
         load_features(args.clips, args.features, clips),
         np.asarray(responses.segments)[order],
+        responses.onsets[order],
         load_features(args.clips, args.features, list(dict.fromkeys(shown))),
         settings,
         args.subject or subject_of(args.output),
         split_halves(trials, clips),
-        clip_step(args.clips),
     )
     with atomic.folder(args.align / "test") as aside:
         for name in ("image", "text"):

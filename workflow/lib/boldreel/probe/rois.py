@@ -93,6 +93,7 @@ def main(argv: list[str] | None = None) -> None:
             test.averaged(),
             test.features,
             test.segments,
+            test.onsets,
             retrieve.METRICS,
             settings.seed,
         )

@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
         linear, _ = fit_ridge(part, used, settings, torch.device("cpu"))
         length = minutes(part, args.clips)
         found = retrieve.summaries(
-            linear, x, test.features, segments, retrieve.METRICS, settings.seed
+            linear, x, test.features, segments, test.onsets, retrieve.METRICS, settings.seed
         )
         rows += [
             {"subject": args.subject, "minutes": length, "condition": "alone", **score}

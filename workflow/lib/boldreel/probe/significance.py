@@ -23,24 +23,26 @@ class Pool:
 
     Parameters
     ----------
-    segments, shots : (n,), of clips in their order in time
-    step : s from one clip to the next
+    segments, shots : (n,), of clips in any order
+    onsets : (n,), s from the start of the run: a segment's clips are shifted in this order, in which they
+        were shown
     """
 
     def __init__(
         self,
         segments: np.ndarray,
         shots: np.ndarray,
+        onsets: np.ndarray,
         settings: InferenceSettings,
-        step: float = 0.0,
     ) -> None:
         names = sorted(set(segments.tolist()))
         runs = [np.flatnonzero(segments == name) for name in names]
+        runs = [rows[np.argsort(onsets[rows], kind="stable")] for rows in runs]
         self.size = len(shots)
         self.inference = Inference(runs, names, shots, settings)
         self.pairings = []
         for rows in runs:
-            by = shifts_of_run(shots[rows], settings, step)
+            by = shifts_of_run(shots[rows], settings, shifts.spacing(onsets[rows]))
             i, j = shifts.shifted(len(rows), by)
             self.pairings.append((rows[i], rows[j]))
 

@@ -88,9 +88,13 @@ def draw_sample(clips: pd.DataFrame, names: Sequence[str], count: int, seed: int
 
 
 def shared(reconstructions: Iterable[Reconstruction]) -> list[str]:
-    """Names of the clips that all reconstructions have, in the order of the first one."""
+    """Names of the clips that all reconstructions have, in the order of the first one.
+
+    Where subjects saw no test clip in common, those that anybody has.
+    """
     first, *others = reconstructions
-    return [name for name in first.names if all(name in other for other in others)]
+    common = [name for name in first.names if all(name in other for other in others)]
+    return common or list(dict.fromkeys(name for one in (first, *others) for name in one.names))
 
 
 def score_of(per_clip: Mapping[str, pd.DataFrame]) -> tuple[str, str] | None:
@@ -148,14 +152,18 @@ def read(results: Results, names: Sequence[str], combination: Sequence[str]) -> 
     own = {subject: results.reconstruction(subject) for subject in results.subjects}
     upper = results.upper_bound()
     table = results.clips()
-    windows = results.table(results.layout.windows(results.subjects[0]), "windows")
     segments: dict[str, str] = {}
     seen: dict[str, bool] = {}
-    if windows is not None:
+    for subject in results.subjects:
+        windows = results.table(results.layout.windows(subject), "windows")
+        if windows is None:
+            continue
         one = windows.drop_duplicates("clip")
-        segments = dict(zip(one["clip"], one["segment"], strict=True))
+        segments = dict(zip(one["clip"], one["segment"], strict=True)) | segments
         training = windows.loc[windows["split"] != "test", "clip"].unique()
-        seen = seen_pairs(table, names, training, combination)
+        tested = set(windows.loc[windows["split"] == "test", "clip"])
+        own_names = [name for name in names if name in tested]
+        seen = seen_pairs(table, own_names, training, combination) | seen
     context = contexts(results, names)
     for row in table.set_index("clip", drop=False).loc[list(names)].itertuples():
         name = str(row.clip)

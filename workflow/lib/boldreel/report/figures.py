@@ -59,15 +59,17 @@ def best_subject(results: Results) -> str:
 def _samples(folder: Path, results: Results, settings: FiguresSettings) -> None:
     own = {subject: results.reconstruction(subject) for subject in results.subjects}
     upper = results.upper_bound()
-    first = own[results.subjects[0]]
+    frames = own[results.subjects[0]].shape[0]
     names = shared(own.values())
     table = results.clips()
     drawn = draw_sample(table, names, settings.sheet_clips, settings.seed)
     rows = []
     for row in drawn.itertuples():
-        frames = len(first[row.clip])
         kinds = {"truth": results.truth(row, frames)}
-        kinds |= {labels.who(subject): clips[row.clip] for subject, clips in own.items()}
+        kinds |= {
+            labels.who(subject): clips[row.clip] if row.clip in clips else None
+            for subject, clips in own.items()
+        }
         if upper is not None and row.clip in upper:
             kinds["upper bound"] = upper[row.clip]
         rows.append((f"{row.clip}: {row.caption}", kinds))
@@ -77,6 +79,7 @@ def _samples(folder: Path, results: Results, settings: FiguresSettings) -> None:
     figure_style.save_data(folder, "sample_sheet", drawn[["clip", "shot", "caption"]])
 
     best = own[best_subject(results)]
+    names = [name for name in names if name in best]
     drawn = draw_sample(table, names, settings.strip_clips, settings.seed)
     pairs = [
         (results.truth(row, len(best[row.clip])), best[row.clip]) for row in drawn.itertuples()
@@ -138,7 +141,8 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
             example = results.table(path, "masked_example")
             if positions is not None and example is not None:
                 save("masked", *brain.masked(positions, example))
-        shown = _own(results, layout.repeats, "repeats")
+        counted = _own(results, layout.repeats, "repeats")
+        shown = {s: t for s, t in counted.items() if t["repeats"].max() > 1}
         if shown:
             save("repeats", *plots.repeats(shown))
         shown = _own(results, layout.scaling, "minutes")

@@ -144,18 +144,22 @@ def _font(size: int):  # type: ignore[no-untyped-def]
 
 
 def sheet(
-    rows: Sequence[tuple[str, Mapping[str, np.ndarray]]], side: int = 56, captions: bool = True
+    rows: Sequence[tuple[str, Mapping[str, np.ndarray | None]]],
+    side: int = 56,
+    captions: bool = True,
 ) -> Image:
     """One row per clip, one column per kind (truth, subjects, upper bound), all frames of each.
 
     Parameters
     ----------
-    rows : (caption, {kind: clip (F, h, w, 3)}); every row has the same kinds.
+    rows : (caption, {kind: clip (F, h, w, 3)}); every row has the same kinds, None for a clip that
+        there is not.
     """
     from PIL import Image, ImageDraw
 
     kinds = list(rows[0][1])
-    strip = filmstrip(rows[0][1][kinds[0]], side).shape[1]
+    known = [clip for clip in rows[0][1].values() if clip is not None]
+    strip = filmstrip(known[0], side).shape[1]
     line = side + (18 if captions else 0) + ROW_GAP
     width, top = len(kinds) * (strip + 16) + 16, 34
     picture = Image.new("RGB", (width, top + line * len(rows) + 4), PAPER)
@@ -168,7 +172,9 @@ def sheet(
             pen.text((16, y), caption[: max(20, width // 7)], fill=FAINT, font=_font(12))
             y += 18
         for column, kind in enumerate(kinds):
-            strip_image = Image.fromarray(filmstrip(of_kind[kind], side))
+            if (clip := of_kind[kind]) is None:
+                continue
+            strip_image = Image.fromarray(filmstrip(clip, side))
             picture.paste(strip_image, (16 + column * (strip + 16), y))
     return picture
 

@@ -20,6 +20,7 @@ from boldreel.data import atomic, provenance, tables
 from boldreel.report import (
     cost,
     labels,
+    markup,
     media,
     method_comparison,
     scoretable,
@@ -90,6 +91,7 @@ def render(
     dataset = settings.dataset or str(table["dataset"].iloc[0] if len(table) else "")
     by = {verdict.subject: verdict for verdict in judged}
     simulated = settings.simulated
+    once, no_ceiling = _without_repeats(results), _without_ceiling(results)
     body = [
         f'<header class="top"><h1>From BOLD to reel: {esc(dataset)}</h1>'
         f"{texts.SIMULATED if simulated else ''}"
@@ -104,11 +106,12 @@ def render(
             '<p class="lede">Over all test clips. Every score stands next to its chance, the same '
             "reconstructions shifted against the truth, a gray frame, the truth’s mean colour, and the "
             "generator fed the true features. All scores, below, have further controls: the generator "
-            "fed the mean response, noise and another subject’s responses, and training clips.</p>",
+            "fed the mean response, noise and another subject’s responses, and training clips. "
+            f"{esc(texts.without_other(settings.without_other))}</p>",
             scoretable.legend(table),
             scoretable.headline(table, subjects, method, by),
             sections.figure(figures, "scores", caption("scores")),
-            sections.figure(figures, "repeats", caption("repeats")),
+            _figure_or(figures, "repeats", texts.without_repeats(once)),
             sections.figure(figures, "scaling", caption("scaling")),
             "<h3>All scores</h3>",
             scoretable.explorer(table, method),
@@ -130,8 +133,11 @@ def render(
             "brain",
             "Brain",
             sections.figure(figures, "roi", caption("roi")),
-            sections.figure(figures, "noise_ceiling", caption("noise_ceiling")),
-            sections.figure(figures, "ceiling_map", caption("ceiling_map")),
+            _figure_or(figures, "noise_ceiling", texts.without_ceiling(no_ceiling)),
+            sections.figure(figures, "ceiling_map", caption("ceiling_map"))
+            if (figures / "ceiling_map.svg").exists() or not no_ceiling
+            else "",
+            _intersubject(results),
             sections.figure(figures, "attention", caption("attention")),
             sections.figure(figures, "attention_regions", caption("attention_regions")),
             sections.figure(figures, "rois", caption("rois")),
@@ -152,11 +158,15 @@ def render(
         ),
         sections.audit(results.document(results.layout.audit(), "audit")),
         "" if published is None else sections.published(published),
-        _ran(results, figures, jobs),
+        _ran(results, figures, jobs, settings.ignored),
         sections.section(
             "methods",
             "Methods and responsible use",
-            texts.methods(_choices(results), _tests(table, method), settings),
+            texts.methods(
+                _choices(results),
+                _tests(table, method) | {"once": len(once) == len(subjects)},
+                settings,
+            ),
             "<h3>Responsible use</h3>",
             texts.responsible(dataset, subjects, simulated),
             "<h3>Citation</h3>",
@@ -165,6 +175,42 @@ def render(
         "</main>",
     ]
     return document(f"boldreel: {dataset}", "".join(body)), table, judged
+
+
+def _without_repeats(results: Results) -> list[str]:
+    """Subjects who saw no test clip in two runs, if that is known."""
+    found = {s: results.table(results.layout.repeats(s), "repeats") for s in results.subjects}
+    return [s for s, table in found.items() if table is not None and table["repeats"].max() < 2]
+
+
+def _without_ceiling(results: Results) -> list[str]:
+    """Subjects who saw no clip in two runs, if that is known."""
+    found = {
+        s: results.table(results.layout.noise_ceiling(s), "noise_ceiling") for s in results.subjects
+    }
+    return [s for s, table in found.items() if table is not None and not len(table)]
+
+
+def _figure_or(figures: Path, name: str, why: str) -> str:
+    """A figure, and why it leaves somebody or everybody out."""
+    shown = (figures / f"{name}.svg").exists()
+    note = markup.note(why) if why else ""
+    return (sections.figure(figures, name, caption(name)) if shown or not why else "") + note
+
+
+def _intersubject(results: Results) -> str:
+    path = results.layout.intersubject()
+    return texts.intersubject(results.table(path, "intersubject")) if Path(path).exists() else ""
+
+
+def _excluded(results: Results) -> list[tuple[str, str, str]]:
+    """(subject, run, reason) of the runs that a table of presentations excludes."""
+    return [
+        (labels.who(subject), run.label, run.excluded)
+        for subject in results.subjects
+        for run in results.presentations(subject)
+        if run.excluded
+    ]
 
 
 _OF_CLIPS = ("model", "shuffled", "gray", "nearest_training", "true_features")
@@ -249,7 +295,7 @@ def _tests(table: pd.DataFrame, method: str) -> dict[str, Any]:
     return out
 
 
-def _ran(results: Results, figures: Path, jobs: pd.DataFrame) -> str:
+def _ran(results: Results, figures: Path, jobs: pd.DataFrame, ignored: Sequence[str]) -> str:
     quality: list[Sequence[str]] = []
     for subject in results.subjects:
         table = results.table(results.layout.quality(subject), "qc")
@@ -261,7 +307,7 @@ def _ran(results: Results, figures: Path, jobs: pd.DataFrame) -> str:
                 + [str(row.outliers), labels.number(float(row.median_tsnr))]
             )
     plot = sections.figure(figures, "timing", caption("timing")) if len(jobs) else ""
-    return sections.ran(jobs, plot, quality, results.missing)
+    return sections.ran(jobs, plot, quality, _excluded(results), ignored, results.missing)
 
 
 def row_name(metric: str, definition: str) -> str:
@@ -276,8 +322,12 @@ def spoken(
     judged: Sequence[verdicts.Verdict],
     method: str,
     simulated: bool = False,
+    left_out: Sequence[str] = (),
 ) -> str:
-    """The lines that `make demo` ends with: where the page is, and the headline with its chance."""
+    """The lines that `make demo` ends with: where the page is, and the headline with its chance.
+
+    left_out : sentences on what could not be had.
+    """
     subjects = [verdict.subject for verdict in judged]
     whole = table[(table["segment"] == "all") & (table["method"] == method)]
     rows = verdicts.primary(whole[whole["condition"].isin(["model", "ridge"])])
@@ -304,7 +354,7 @@ def spoken(
     told = [f"{verdict.headline} {verdict.beside}".strip() for verdict in judged]
     if simulated:
         told.insert(0, "These data are simulated: nobody was scanned.")
-    return "\n".join([*shown, *told, f"report: {path}"])
+    return "\n".join([*shown, *told, *filter(None, left_out), f"report: {path}"])
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -329,7 +379,11 @@ def main(argv: list[str] | None = None) -> None:
     provenance.record(
         args.output, inputs=inputs, config=asdict(settings), seed=settings.seed, started=started
     )
-    print(spoken(args.output, table, judged, results.method, settings.simulated))
+    left_out = [
+        texts.without_repeats(_without_repeats(results)),
+        texts.without_other(settings.without_other),
+    ]
+    print(spoken(args.output, table, judged, results.method, settings.simulated, left_out))
 
 
 if __name__ == "__main__":

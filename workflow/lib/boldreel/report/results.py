@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boldreel.data import documents, tables
+from boldreel.data import documents, presentations, tables
 from boldreel.data.frames import Movies, cut_clip
+from boldreel.data.presentations import ShownRun
 from boldreel.data.reconstructions import Reconstruction
 from boldreel.errors import UserError
 from boldreel.layout import Layout
@@ -62,6 +63,11 @@ class Results:
             self._note(path)
             return None
         return tables.read(self._use(path), schema)
+
+    def presentations(self, label: str) -> list[ShownRun]:
+        """What a subject's runs showed, excluded runs too; optional, without a note."""
+        path = self.layout.presentations(label)
+        return presentations.read(self._use(path)) if Path(path).exists() else []
 
     def history(self, path: str) -> pd.DataFrame | None:
         """An optional history.tsv of a training: one row an epoch, 0 is before the first step."""

@@ -346,7 +346,26 @@ def audited(value: Mapping[str, Any] | None) -> str:
         found.append(
             f"{frames['near_duplicates']} of {frames['test']} test frames have a near duplicate there"
         )
+    found += _overlaps(value.get("overlap", {}))
     return f'<p class="note"><a href="#audit">Leakage audit</a>: {"; ".join(found)}.</p>'
+
+
+def _overlaps(subjects: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """How much windows overlap, of neighbours and of splits; nothing where they do not."""
+    found = []
+    shares = [one["neighbours"] for one in subjects.values() if one["neighbours"] is not None]
+    if any(shares):
+        low, high = (f"{100 * end(shares):.0f}" for end in (min, max))
+        between = f"{low} %" if low == high else f"{low} to {high} % (by subject)"
+        found.append(f"{between} of a window’s volumes are in the next clip’s window too")
+    for split, others in (("test", "other splits"), ("validation", "training")):
+        count = sum(one[split] for one in subjects.values())
+        if count:
+            found.append(
+                f"<b>windows of {count} {split} clips share volumes with windows of {others} in the same "
+                "run</b>"
+            )
+    return found
 
 
 def audit(value: Mapping[str, Any] | None) -> str:
@@ -365,9 +384,17 @@ def audit(value: Mapping[str, Any] | None) -> str:
 
 
 def ran(
-    jobs: pd.DataFrame, plot: str, quality: Sequence[Sequence[str]], missing: Sequence[str]
+    jobs: pd.DataFrame,
+    plot: str,
+    quality: Sequence[Sequence[str]],
+    unused: Sequence[Sequence[str]],
+    ignored: Sequence[str],
+    missing: Sequence[str],
 ) -> str:
-    """What was run and for how long; quality of the runs; what is missing."""
+    """What was run and for how long; quality of the runs; which runs were not used; what is missing.
+
+    unused : subject, run and reason of excluded runs. ignored : lines about other runs.
+    """
     parts = []
     if len(jobs):
         stages = cost.by_stage(jobs)
@@ -394,6 +421,13 @@ def ran(
         head = ["Subject", "Run", "Volumes", "Mean motion (mm)", "Largest (mm)", "Outliers", "tSNR"]
         table = markup.table(head, quality, "Quality of the runs")
         parts.append(f"<details><summary>Quality of {len(quality)} runs</summary>{table}</details>")
+    if unused or ignored:
+        parts.append("<h3>Runs that were not used</h3>")
+        if unused:
+            cells = [[esc(cell) for cell in row] for row in unused]
+            parts.append(markup.table(["Subject", "Run", "Reason"], cells, "Excluded runs"))
+        if ignored:
+            parts.append(f"<ul>{''.join(f'<li>{esc(line)}</li>' for line in ignored)}</ul>")
     if missing:
         items = "".join(f"<li><code>{esc(path)}</code></li>" for path in missing)
         parts.append(f"<h3>Not shown, since it was not there</h3><ul>{items}</ul>")

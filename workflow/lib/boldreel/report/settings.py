@@ -34,6 +34,10 @@ class PageSettings:
     atlas: str = from_workflow("–")
     cohort: str = from_workflow("–")
     repeats: int | str = from_workflow("average")
+    without_other: tuple[str, ...] = from_workflow(
+        ()
+    )  # subjects whose control `other` cannot be had
+    ignored: tuple[str, ...] = from_workflow(())  # lines about runs that are not used
     page_clips: int = setting(12, "Clips of a subject that play on the page.", minimum=1)
     level: float = setting(0.05, "Level of significance, after Holm.", minimum=0, maximum=1)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from boldreel.report import labels
 from boldreel.report.markup import esc
+from boldreel.report.markup import table as table_of
 from boldreel.report.settings import PageSettings
 
 if TYPE_CHECKING:
@@ -39,6 +40,69 @@ def overview(judged: Sequence[Verdict], simulated: bool) -> str:
         f"Video reconstructed from {kind}fMRI of {count} {kind}subject{'' if count == 1 else 's'}, beside "
         "what was really seen, with chance, baselines and intervals. "
         f"{above} of {count} {'is' if above == 1 else 'are'} above chance{than}."
+    )
+
+
+def without_repeats(subjects: Sequence[str]) -> str:
+    """What cannot be had of subjects who saw no test clip in two runs; empty for none."""
+    if not subjects:
+        return ""
+    return (
+        f"No test clip was shown to {_named(subjects)} in two runs, so there is no noise ceiling of the test "
+        "and no curve of repeats."
+    )
+
+
+def without_ceiling(subjects: Sequence[str]) -> str:
+    """Whose noise ceiling cannot be had at all; empty for none."""
+    if not subjects:
+        return ""
+    return f"No clip was shown to {_named(subjects)} in two runs, so there is no noise ceiling."
+
+
+def without_other(subjects: Sequence[str]) -> str:
+    """Whose control by another subject cannot be had; empty for none."""
+    if not subjects:
+        return ""
+    return (
+        f"Nobody else saw one of the test clips of {_named(subjects)}, so another subject’s responses to "
+        "them could not be a control."
+    )
+
+
+def _named(subjects: Sequence[str]) -> str:
+    return ", ".join(labels.who(subject) for subject in subjects)
+
+
+def intersubject(table: pd.DataFrame | None) -> str:
+    """A paragraph and a table on what subjects share; empty where too few saw the same.
+
+    Parameters
+    ----------
+    table : "intersubject"
+    """
+    if table is None or not len(table):
+        return ""
+    rows = []
+    for subject, own in table.groupby("subject", sort=False):
+        known, p = own["correlation"].dropna(), own["p"].dropna()
+        above = f"{100 * (p <= 0.05).mean():.0f} %" if len(p) else "n/a"
+        rows.append(
+            [
+                esc(labels.who(str(subject))),
+                str(int(own["clips"].iloc[0])),
+                labels.number(float(known.median())),
+                labels.number(float(known.quantile(0.95))),
+                above,
+            ]
+        )
+    head = ["Subject", "Test clips", "Median voxel", "95th percentile", "Voxels with p ≤ 0.05"]
+    return (
+        "<h3>Inter-subject correlation</h3><p>How well the mean response of the others who saw the same test "
+        "clips tells a subject’s response (correlation, leave-one-out). It is no noise ceiling: it "
+        "counts only what brains share, and a decoder of what is a subject’s own may exceed it. p comes from "
+        "shifting the subject’s clips in a circle within each run; 5 % of voxels are expected below 0.05 "
+        "by chance.</p>" + table_of(head, rows, "Inter-subject correlation")
     )
 
 
@@ -154,7 +218,7 @@ def methods(
 
     Parameters
     ----------
-    choices : {subject: {"lag", "window", "hrf"}}. tests : keys clips, runs, permutations.
+    choices : {subject: {"lag", "window", "hrf"}}. tests : keys clips, runs, permutations, once.
     made : what the page was told of the run.
     """
     chosen = "; ".join(
@@ -162,7 +226,9 @@ def methods(
         for s, c in choices.items()
     )
     averaged = (
-        "averaged over all repeats"
+        "of clips that were shown once"
+        if tests.get("once")
+        else "averaged over all repeats"
         if made.repeats == "average"
         else "taken from one repeat"
         if made.repeats == 1

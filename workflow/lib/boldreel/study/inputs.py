@@ -350,6 +350,7 @@ class Inputs:
     def other_subject(self, subject: str) -> dict[str, Any]:
         """Another subject's responses to the test clips, as a control."""
         other = self.study.other_of(subject)
+        assert other is not None  # rules ask for those who have one
         found = self.responses(other, "test")
         return {
             "other_windows": self.layout.windows(other),
@@ -359,7 +360,7 @@ class Inputs:
 
     def method_controls(self, subject: str) -> dict[str, Any]:
         """What the controls of another method need in addition to what its reconstructions need."""
-        names = self.study.controls()
+        names = self.study.controls(*self.study.subjects)
         found: dict[str, Any] = {}
         if "mean" in names:
             fitted = self.responses(subject, "train", "validation")
@@ -371,11 +372,12 @@ class Inputs:
     def method_control_folders(self, method: str) -> list[str]:
         """Folders of the controls of another method; outputs of its rule.
 
-        Captions and further seeds are controls of the main method only.
+        Captions and further seeds are controls of the main method only, and `other` is left out unless every
+        subject has one, since a rule has the same outputs for all.
         """
         return [
             self.layout.method_control(method=method, control=control)
-            for control in self.study.controls()
+            for control in self.study.controls(*self.study.subjects)
             if control != "caption" and not control.startswith("seed-")
         ]
 

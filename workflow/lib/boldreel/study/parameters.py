@@ -219,6 +219,6 @@ class Parameters:
         if not output.controls:
             return []
         words = ["--control-clips", self.config["reconstruct"]["control_clips"]]
-        if "other" in self.study.controls():
+        if "other" in self.study.controls(*self.study.subjects):
             words += self.other_subject(wildcards, input)
         return [*words, "--controls", *output.controls]

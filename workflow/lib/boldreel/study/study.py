@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 
 from boldreel import configuration, forgotten
 from boldreel.data import bids, derivatives, event_files, movie_annotations, movie_files
-from boldreel.data.presentations import Presentation
+from boldreel.data.presentations import Presentation, ShownRun
 from boldreel.data.splits import SPLITS, check_enough
 from boldreel.errors import UserError
 from boldreel.insilico import design
 from boldreel.insilico.settings import InsilicoSettings
 from boldreel.roi.settings import RoiSettings
 from boldreel.settings import read
-from boldreel.study import batches, bids_filter, selection, selectors, subjects
+from boldreel.study import batches, bids_filter, designs, selection, selectors, subjects
 from boldreel.study.batches import Batch
 from boldreel.study.presentations import RunSpec, entities_of
 from boldreel.study.settings import PresentationsSettings
@@ -144,6 +144,9 @@ class Study:
         """UserError if a split has too few segments, or a member of the cohort has no run to pretrain on."""
         for subject in self.subjects:
             check_enough(self.segments_of(subject), f"sub-{subject}")
+            designs.check_clips(f"sub-{subject}", self._shown(subject), self.clip_duration, SPLITS)
+            if self.roi.selection == "reliability":
+                designs.check_reliability(f"sub-{subject}", self._shown(subject))
         for subject in self.cohort:
             selection.check_left(f"sub-{subject}", self.untested(subject))
 
@@ -172,9 +175,48 @@ class Study:
         """Whether subjects share an encoder."""
         return self.config["align"]["subjects"] == "pooled"
 
-    def ignored(self) -> list[str]:
-        """Lines about ignored runs, and why they are ignored."""
-        return selection.told({name: chosen.ignored for name, chosen in self.selected.items()})
+    @property
+    def clip_duration(self) -> float:
+        """s."""
+        return float(self.config["stimuli"]["clip_duration"])
+
+    def ignored(self, listed: bool = True) -> list[str]:
+        """Lines about ignored runs, and why they are ignored.
+
+        listed : also about those that a table of presentations lists as excluded
+        """
+        subjects = [] if listed else list(self.presentations.runs)
+        in_tables = {spec.path for each in subjects for spec in self.specs(each) if spec.excluded}
+        return selection.told(
+            {
+                name: [each for each in chosen.ignored if str(each[0].path) not in in_tables]
+                for name, chosen in self.selected.items()
+            }
+        )
+
+    def left_out(self) -> list[str]:
+        """Lines about what the design cannot give and what is therefore left out."""
+        lines = []
+        once = [s for s in self.subjects if not self.repeated(s)]
+        if once:
+            lines.append(
+                f"{designs.listed(once)}: no test clip is shown in two runs, so there is no noise ceiling of "
+                "the test and no curve of repeats"
+            )
+        alone = self.without_other()
+        if alone:
+            lines.append(
+                f"{designs.listed(alone)}: nobody else saw one of the same test clips, so there is no "
+                "control `other`"
+            )
+        for subject in self.subjects:
+            short, every = designs.too_short(self._shown(subject), self.clip_duration)
+            if short:
+                lines.append(
+                    f"sub-{subject}: {short} of {every} presentations show no whole clip of "
+                    f"{self.clip_duration:g} s (stimuli.clip_duration) and are not used"
+                )
+        return lines
 
     def foreign(self, subject: str) -> bool:
         """Whether a subject comes from the cohort's separate derivatives, without raw data."""
@@ -571,19 +613,69 @@ class Study:
             return self.config["align"]["pool"] or self.subjects
         return [subject for subject in self.subjects if pool != f"without-{subject}"]
 
-    def other_of(self, subject: str) -> str:
-        """The subject whose responses are this subject's control: the first, or the second for the first.
+    def _shown(self, subject: str) -> list[ShownRun]:
+        """What a subject's runs, or stretches of them, show; in the demo a movie by segment."""
+        if self.insilico is None:
+            return self.presentations.used(subject)
+        length = self.insilico.volumes * self.insilico.t_r - self.insilico.movie_onset
+        return [
+            ShownRun(
+                *(run.label, run.label, {}, None, None),
+                tuple(
+                    Presentation(0.0, length, run.segment, movie=run.segment, split=split)
+                    for split in run.splits
+                ),
+            )
+            for run in self.runs_of(subject, *SPLITS)
+        ]
 
-        A new subject with a later label then changes nobody else's control.
+    @cached_property
+    def _test_clips(self) -> dict[str, set[designs.Clip]]:
+        """Whole test clips of each subject."""
+        return {
+            subject: designs.clips_in(
+                (row for run in self._shown(subject) for row in run.of("test")), self.clip_duration
+            )
+            for subject in self.subjects
+        }
+
+    def repeated(self, subject: str, split: str = "test") -> bool:
+        """Whether a clip of a split is shown in two of a subject's runs."""
+        return designs.repeated(self._shown(subject), self.clip_duration, split)
+
+    def shares_test(self, subjects: int = 3) -> bool:
+        """Whether so many subjects saw one test clip."""
+        return designs.shared_by(self._test_clips.values(), subjects)
+
+    def other_of(self, subject: str) -> str | None:
+        """The subject whose responses are this subject's control: the first who saw one of its test clips.
+
+        None if nobody did.
         """
-        first, second = sorted(self.subjects)[:2]
-        return second if subject == first else first
+        if subject not in self._others:
+            self._others[subject] = designs.first_sharing(subject, self._test_clips)
+        return self._others[subject]
 
-    def controls(self) -> list[str]:
-        """Drawn in addition to a subject's reconstruction: controls and further seeds of the noise."""
+    @cached_property
+    def _others(self) -> dict[str, str | None]:
+        return {}
+
+    def without_other(self) -> list[str]:
+        """Subjects whose control `other` is asked for and cannot be had."""
+        if "other" not in self.config["reconstruct"]["controls"] or len(self.subjects) < 2:
+            return []
+        return [subject for subject in self.subjects if self.other_of(subject) is None]
+
+    def controls(self, *subjects: str) -> list[str]:
+        """Drawn in addition to reconstructions: controls and further seeds of the noise.
+
+        Those that all these subjects can have; without any named, those that somebody can have.
+        """
         section = self.config["reconstruct"]
         seeds = 1 if section["continuous"] else int(section["seeds"])
-        kept = [name for name in section["controls"] if name != "other" or len(self.subjects) > 1]
+        had = [self.other_of(subject) is not None for subject in subjects or self.subjects]
+        other = all(had) if subjects else any(had)
+        kept = [name for name in section["controls"] if name != "other" or other]
         return [*kept, *(f"seed-{number}" for number in range(1, seeds))]
 
     def own_controls(self) -> list[str]:

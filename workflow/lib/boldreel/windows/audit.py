@@ -3,7 +3,8 @@
 Reads clips, the windows of all subjects and the decoded movies; writes audit.json: whether splits
 share segments, movies, clips or shots; test captions that occur in training; test frames that look
 like a training frame; combinations of attributes that only test clips have (seen and unseen clips);
-clips that hold a cut; how often each segment was shown. Validation counts as training here.
+clips that hold a cut; how often each segment was shown; how much windows of neighbouring clips overlap, and
+how many windows of one split hold volumes of another's. Validation counts as training here.
 """
 
 from __future__ import annotations
@@ -201,6 +202,43 @@ def frame_report(
     }
 
 
+def overlap_report(windows: pd.DataFrame) -> dict[str, Any]:
+    """How much windows of one subject overlap within its runs.
+
+    Returns
+    -------
+    neighbours : mean share of a window's volumes that the next clip's window holds too; None without a next
+    test, validation : number of clips of the split whose window shares a volume of a run with a window of an
+        earlier split (validation or training; training)
+    """
+    shares: list[np.ndarray] = []
+    mixed: dict[str, set[str]] = {"test": set(), "validation": set()}
+    earlier = {"test": ("train", "validation"), "validation": ("train",)}
+    for _, rows in windows.groupby("run", sort=False):
+        rows = rows.sort_values("onset", kind="stable")
+        first, width = rows["first_volume"].to_numpy(), int(rows["window"].iloc[0])
+        shares.append(np.clip(width - np.diff(first), 0, width) / width)
+        split, clips = rows["split"].to_numpy(), rows["clip"].to_numpy()
+        for name, others in earlier.items():
+            own, beside = split == name, np.isin(split, others)
+            meets = np.abs(first[own][:, None] - first[beside][None]) < width
+            mixed[name] |= set(clips[own][meets.any(axis=1)])
+    every = np.concatenate(shares)
+    return {
+        "neighbours": round(float(every.mean()), 4) if len(every) else None,
+        **{name: len(clips) for name, clips in mixed.items()},
+    }
+
+
+def repeat_report(windows: pd.DataFrame) -> dict[str, int]:
+    """For each segment of a subject the median number of runs, of any segment, that show one of its clips."""
+    shown = windows.groupby("clip")["run"].nunique()
+    return {
+        str(segment): int(shown[rows["clip"].unique()].median())
+        for segment, rows in windows.groupby("segment", sort=True)
+    }
+
+
 def thumbnails(frames: np.ndarray) -> np.ndarray:
     """Grey block means of frames uint8 (n, h, w, 3), centred, unit norm, (n, up to 256)."""
     n, height, width = frames.shape[:3]
@@ -283,14 +321,8 @@ def main(argv: list[str] | None = None) -> None:
             name: {"clips": len(rows), "with_cut": int((rows["cuts"] > 0).sum())}
             for name, rows in (("test", test), ("train", train))
         },
-        "repeats": {
-            subject: {
-                # Runs of a segment may show different films, which are no repeats.
-                segment: int(rows.groupby("clip")["run"].nunique().median())
-                for segment, rows in frame.groupby("segment", sort=True)
-            }
-            for subject, frame in by_subject.items()
-        },
+        "repeats": {subject: repeat_report(frame) for subject, frame in by_subject.items()},
+        "overlap": {subject: overlap_report(frame) for subject, frame in by_subject.items()},
     }
     documents.write(args.output, report, "audit")
     if not report["splits"]["disjoint"]:

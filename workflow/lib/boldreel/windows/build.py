@@ -51,7 +51,8 @@ def build(
         first = run.first(lag)
         inside = clock.inside(first, len(run.values))
         outside += int((~inside).sum())
-        for row, volume in zip(run.shown.rows[inside], first[inside], strict=True):
+        kept = zip(run.shown.rows[inside], run.shown.onsets[inside], first[inside], strict=True)
+        for row, onset, volume in kept:
             clip = names[row]
             before = split_of.setdefault(clip, (run.split, run.segment))
             if before[0] != run.split:
@@ -65,6 +66,7 @@ def build(
                     "segment": run.segment,
                     "run": run.label,
                     "repeat": run.repeat,
+                    "onset": float(onset),
                     "first_volume": int(volume),
                     "window": window,
                     "lag": lag,

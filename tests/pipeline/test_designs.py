@@ -1,0 +1,169 @@
+"""Designs of published data sets, from preprocessed runs with known responses to the page."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from tests import fixtures_designs
+
+from boldreel import presets
+from boldreel.data import tables
+from boldreel.windows import response
+
+from .workflow import Workspace, copy_of_repository
+
+pytestmark = pytest.mark.pipeline
+
+TINY = "tests/pipeline/tiny.yaml"
+SIZES = ("pretrain", "align", "generator", "cotrain", "reconstruct", "evaluate")
+COMMON = {
+    "bold": {"engine": "derivatives"},
+    "roi": {"atlas": "whole-cortex", "groups": ["cortex"], "confounds": "none"},
+    "pretrain": {"cohort": "own", "subjects": ["01", "02"]},
+    "windows": {"permutations": 100},
+    "evaluate": {"shifts": 40},
+}
+
+
+@dataclass
+class Done:
+    """A finished run: its results, what it printed, and its page."""
+
+    results: Path
+    log: str
+
+    @property
+    def page(self) -> str:
+        return (self.results / "report.html").read_text()
+
+    def choice(self, subject: str) -> dict:
+        return json.loads((self.results / f"sub-{subject}" / "choice.json").read_text())
+
+    def retrieval(self, subject: str) -> pd.Series:
+        path = self.results / f"sub-{subject}" / "align" / "retrieval.tsv"
+        table = tables.read(path, "metrics")
+        rows = table[(table["segment"] == "all") & (table["condition"] == "model")]
+        return rows.set_index("metric").loc["two_way_text"]
+
+
+def finished(workspace: Workspace, data: fixtures_designs.DataSet, name: str, asked: dict) -> Done:
+    """The whole workflow on a data set, with the smallest sizes and the demo's models by another path."""
+    sizes = presets.load("demo")
+    tiny = yaml.safe_load((workspace.root / TINY).read_text())
+    shutil.copytree(workspace.root / "resources" / "insilico", workspace.root / "base_models")
+    models = {k: v and f"base_models/{Path(v).name}" for k, v in sizes["models"].items()}
+    chosen = {**sizes, "models": models, "preset": "base", "dataset": name, "bids": str(data.bids)}
+    for part in ({key: tiny[key] for key in SIZES}, COMMON, asked):
+        for key, value in part.items():
+            known = chosen.get(key)
+            chosen[key] = {**known, **value} if isinstance(known, dict) else value
+    chosen["bold"] = {"engine": "derivatives", "derivatives": str(data.tree)}
+    (workspace.root / "own.yaml").write_text(yaml.safe_dump(chosen))
+    workspace.configuration = "own.yaml"
+    done = workspace.run()
+    log = done.stdout + done.stderr
+    assert done.returncode == 0, log[-5000:]
+    return Done(workspace.root / "results" / name, log)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory) -> Done:
+    root = tmp_path_factory.mktemp("clips")
+    data = fixtures_designs.short_clips(root / "data")
+    asked = {
+        "segments": {
+            "train": [{"task": "train"}],
+            "validation": [{"task": "train", "stimulus": "val.mp4"}],
+            "test": [{"task": "test"}],
+        },
+        "stimuli": {"clip_duration": 3},
+        "reconstruct": {"controls": ["mean", "other"], "continuous": None},
+    }
+    return finished(copy_of_repository(root / "work"), data, "clips", asked)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory) -> Done:
+    root = tmp_path_factory.mktemp("film")
+    data = fixtures_designs.film_in_parts(root / "data")
+    exclude = [{"subject": "01", "run": 7, "task": "movie", "reason": "starts late"}]
+    asked = {
+        "segments": {
+            "train": ["movie_run-[1-4]", "movie_run-7"],
+            "validation": ["movie_run-5"],
+            "test": ["movie_run-6"],
+        },
+        "presentations": {"exclude": exclude},
+        "reconstruct": {"controls": ["mean", "other"], "continuous": None},
+    }
+    return finished(copy_of_repository(root / "work"), data, "film", asked)
+
+
+def signal_is_found_where_it_is(done: Done, duration: float) -> None:
+    """The known lag and clips above chance for subject 01, and nothing for subject 02."""
+    choice = done.choice("01")
+    assert choice["source"] == "sweep"
+    assert choice["lag_estimate"] == pytest.approx(response.peak_time(duration), abs=1.0)
+    found, none = done.retrieval("01"), done.retrieval("02")
+    assert found["value"] > 0.75 and found["p"] < 0.05 and found["permutations"] >= 20
+    assert none["value"] < 0.65 and none["p"] > 0.05
+
+
+def test_short_clips_in_random_order(clips):
+    signal_is_found_where_it_is(clips, 3.0)
+    ceiling = tables.read(clips.results / "sub-01" / "noise_ceiling.parquet", "noise_ceiling")
+    of = ceiling.groupby("split")
+    # as it was simulated, but for the series' cleaning and the volumes between clips
+    assert of["ceiling_single"].median()["test"] > 0.5 and set(of.groups) == {"test", "train"}
+    assert of["repeats"].max().to_dict() == {"test": 3, "train": 2}
+    repeats = tables.read(clips.results / "sub-01" / "align" / "repeats.tsv", "repeats")
+    model = repeats[(repeats["condition"] == "model") & (repeats["metric"] == "two_way_text")]
+    assert model["repeats"].tolist() == [1, 2, 3]
+    audit = json.loads((clips.results / "audit.json").read_text())
+    assert audit["splits"]["disjoint"] and audit["repeats"]["01"]["testrun1"] == 3
+    overlap = audit["overlap"]["01"]
+    assert overlap["test"] == 0
+    window = clips.choice("01")["window"]
+    # clips come on every 4 s, two volumes apart, for training and for validation alike
+    assert (overlap["neighbours"] > 0) == (overlap["validation"] > 0) == (window > 1)
+
+
+def test_a_control_that_nobody_can_have_is_left_out(clips):
+    line = (
+        "sub-01, sub-02: nobody else saw one of the same test clips, so there is no control `other`"
+    )
+    assert line in clips.log and "rule reconstruct_other" not in clips.log
+    assert "Nobody else saw one of the test clips of sub-01, sub-02" in clips.page
+    scores = tables.read(clips.results / "sub-01" / "scores.tsv", "metrics")
+    assert "mean_fmri" in set(scores["condition"])
+    assert "other_subject" not in set(scores["condition"])
+
+
+def test_a_film_that_was_seen_once(film):
+    signal_is_found_where_it_is(film, 2.0)
+    ceiling = tables.read(film.results / "sub-01" / "noise_ceiling.parquet", "noise_ceiling")
+    assert not len(ceiling)
+    assert "no test clip is shown in two runs" in film.log.split("Building DAG")[0]
+    page = film.page
+    assert "No clip was shown to sub-01, sub-02 in two runs, so there is no noise ceiling." in page
+    assert "and no curve of repeats." in page and "of clips that were shown once" in page
+    assert (
+        "No test clip was shown to sub-01, sub-02 in two runs"
+        in film.log.split("rule report_page")[-1]
+    )
+    assert "No figure" not in page
+    scores = tables.read(film.results / "sub-01" / "scores.tsv", "metrics")
+    assert "other_subject" in set(scores["condition"])
+
+
+def test_runs_that_were_not_used_are_listed(film):
+    assert "<td>sub-01</td><td>task-movie_run-7</td><td>starts late</td>" in film.page
+    assert (
+        "sub-01: 1 run ignored, not named in segments, 5 volumes: task-aborted run 1" in film.page
+    )
