@@ -79,7 +79,7 @@ def many(tmp_path):
             events = (
                 tree / f"sub-{subject}" / "func" / f"sub-{subject}_task-{segment}_run-1_events.tsv"
             )
-            rows = [f"{2 * k}\t1\t{runs[segment]}/{number}.mp4" for k, number in enumerate(numbers)]
+            rows = [f"{2.5 * k}\t2\t{runs[segment]}/{number}.mp4" for k, number in enumerate(numbers)]
             events.write_text("\n".join(["onset\tduration\tstim_file", *rows]) + "\n")
             for number in numbers:
                 path = tree / "stimuli" / runs[segment] / f"{number}.mp4"
@@ -163,7 +163,7 @@ def test_movies_of_one_name_have_annotations_of_their_own(many):
         (many / "stimuli" / folder / f"{number}.tsv").write_text("")
     for subject in ("01", "02"):
         path = many / f"sub-{subject}/func/sub-{subject}_task-probe_run-1_events.tsv"
-        path.write_text(path.read_text() + "90\t1\tprobe/100.mp4\n")
+        path.write_text(path.read_text() + "120\t2\tprobe/100.mp4\n")
     (many / "stimuli" / "probe" / "100.mp4").write_bytes(b"")
     found = study(many, segments=SEGMENTS)
     assert found.annotated() == {
