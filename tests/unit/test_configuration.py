@@ -70,7 +70,7 @@ MINIMAL = {
     "mindvideo": {**OWN, "preset": "mindvideo"},
     **{
         name: yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
-        for name in ("bids", "cc2017")
+        for name in ("bids", "datasets/cc2017")
     },
 }
 
