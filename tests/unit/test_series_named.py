@@ -126,7 +126,7 @@ def command(name: str, study: Any, pretrained: Path, root: Path) -> list[str]:  
         case "probe.minutes":
             return [*fit, "--subject", "01", "--pool", str(root / "boldreel.align.pool")]
         case "probe.ablate":
-            return [*fit, *state, "--subject", "01", "--condition", "ridge", "--seed", "1"]
+            return [*fit, *state, "--subject", "01", "--ablation", "ridge", "--seed", "1"]
         case "probe.rois" | "probe.scaling":
             return [*fit, "--subject", "01"]
         case "probe.retrieve" | "probe.repeats":
@@ -136,6 +136,10 @@ def command(name: str, study: Any, pretrained: Path, root: Path) -> list[str]:  
             two = ["--windows", *[str(study.windows)] * 2, "--series-dir", *[str(study.series)] * 2]
             given = ["--subjects", "01", "02", "--align", *twice, *two, *clips, *output]
             return [*given, "--config", json.dumps(RETRIEVAL)]
+        case "windows.intersubject":
+            three = [str(study.windows)] * 3, [str(study.series)] * 3
+            given = ["--subjects", "01", "02", "03", "--windows", *three[0]]
+            return [*given, "--series-dir", *three[1], *output, "--config", "{}"]
         case "windows.ceiling":
             return [*series, *output, "--config", "{}"]
     raise AssertionError(f"{name} takes --series-dir: add its command line here, or to LONG")
