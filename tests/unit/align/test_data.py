@@ -1,54 +1,95 @@
-"""Training and validation are split by clips, whatever segments they are in."""
+"""Trials of clips that come back in other segments, and of runs that show several splits."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from boldreel.align import data
+from boldreel.align import data, ridge
 from boldreel.data import tables
+from boldreel.data.features import ClipFeatures
 from boldreel.errors import UserError
 
+# Three runs of a segment each; c1 and c3 come back, in another order.
+SHOWN = {"r1": ["c0", "c1", "c2", "c3"], "r2": ["c4", "c3", "c5", "c1"], "r3": ["c6", "c7", "c8"]}
 
-@pytest.fixture
-def mixed(study_writer, tmp_path):
-    """Every run of train01 to train03 shows clips of validation, and train04 is trained on."""
-    study = study_writer(tmp_path, clips=20, patches=2)
-    windows = tables.read(study.windows, "windows")
-    late = windows["clip"].str[-4:].astype(int) >= 12
-    windows.loc[windows["split"] != "test", "split"] = "train"
-    windows.loc[windows["segment"].isin(["train01", "train02", "train03"]) & late, "split"] = (
-        "validation"
+
+def features(names: list[str]) -> ClipFeatures:
+    values = np.eye(len(names), 4, dtype=np.float32)
+    empty = np.zeros((len(names), 1, 2), np.float32)
+    return ClipFeatures(
+        clips=names,
+        captions=names,
+        shots=names,
+        image=values,
+        text=values,
+        condition=empty,
+        attributes=[{} for _ in names],
     )
-    tables.write(study.windows, windows, "windows")
-    return study
 
 
-def load(study, *splits):
-    return data.load_trials(study.windows, study.series, study.clips, study.features, splits)
-
-
-def test_segments_may_hold_clips_of_both(mixed):
-    everything = load(mixed, "train", "validation")
-    training, validation = data.training_and_validation(
-        everything, data.validation_clips(mixed.windows)
+def trials() -> data.Trials:
+    rows = [(segment, clip, k) for segment, clips in SHOWN.items() for k, clip in enumerate(clips)]
+    names = list(dict.fromkeys(clip for _, clip, _ in rows))
+    return data.Trials(
+        x=np.arange(len(rows), dtype=np.float32)[:, None, None],
+        clip=np.array([names.index(clip) for _, clip, _ in rows]),
+        segment=np.array([segment for segment, _, _ in rows]),
+        features=features(names),
+        repeat=np.ones(len(rows), int),
+        onset=np.array([3.0 * k for _, _, k in rows]),
     )
-    for own, split in ((training, "train"), (validation, "validation")):
-        expected = load(mixed, split)
-        assert own.features.clips == expected.features.clips
-        np.testing.assert_array_equal(own.x, expected.x)
-        np.testing.assert_array_equal(own.segment, expected.segment)
-    assert set(training.segment) & set(validation.segment) == {"train01", "train02", "train03"}
 
 
-def test_without_validation_the_last_segment_serves(mixed):
-    everything = load(mixed, "train", "validation")
-    training, validation = data.training_and_validation(everything, set())
-    assert set(validation.segment) == {"train04"} and "train04" not in set(training.segment)
+def test_no_clip_is_in_two_folds() -> None:
+    """Penalties are chosen on clips that the fit has not seen, whatever runs repeat them."""
+    made = trials()
+    assert ridge.folds(made).tolist() == ["r1"] * 4 + ["r2", "r1", "r2", "r1"] + ["r3"] * 3
+    # of another subject who saw the same clips in other segments too
+    other = made.take(np.ones(len(made.clip), bool))
+    other = data.Trials(
+        other.x,
+        other.clip,
+        np.char.replace(other.segment, "r", "q"),
+        other.features,
+        other.repeat,
+        other.onset,
+    )
+    both = data.pooled([made, other], [np.array([True])] * 2)
+    found = ridge.folds(both)
+    assert found[: len(made.clip)].tolist() == found[len(made.clip) :].tolist()
 
 
-def test_two_segments_are_left_for_training(mixed):
-    few = load(mixed, "train", "validation")
-    few = few.take(few.segment == "train04")
-    with pytest.raises(UserError, match="training has train04 with train04 for validation"):
-        data.training_and_validation(few, set())
+def test_repeats_are_averaged_by_clip() -> None:
+    made = trials()
+    row = made.features.clips.index("c3")
+    assert made.averaged()[row].item() == (3 + 5) / 2 and made.segments[row] == "r1"
+    assert made.onsets[row] == 9.0
+
+
+def test_validation_alternates_with_training_within_runs(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        [
+            {"clip": clip, "segment": segment, "run": segment, "repeat": 1, "onset": 3.0 * k}
+            | {"first_volume": k, "window": 1, "lag": 5.0, "shot": clip}
+            | {"split": "validation" if clip in ("c1", "c6") else "train"}
+            for segment, clips in SHOWN.items()
+            for k, clip in enumerate(clips)
+        ]
+    )
+    tables.write(tmp_path / "windows.parquet", table, "windows")
+    held_out = data.validation_clips(tmp_path / "windows.parquet")
+    assert held_out == {"c1", "c6"}
+    training, validation = data.training_and_validation(trials(), held_out)
+    assert set(validation.features.clips) == held_out and len(validation.clip) == 3
+    assert not held_out & set(training.features.clips) and len(training.clip) == 8
+
+
+def test_without_validation_the_clips_of_the_last_segment_are_held_out() -> None:
+    training, validation = data.training_and_validation(trials(), set())
+    assert set(validation.features.clips) == {"c6", "c7", "c8"} and len(training.clip) == 8
+    with pytest.raises(UserError, match="two training segments next to the validation"):
+        data.training_and_validation(trials(), {"c4", "c5", "c6", "c7", "c8"})

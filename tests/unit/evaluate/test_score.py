@@ -401,3 +401,19 @@ def test_nearest_training_response_is_that_of_the_highest_correlation():
     np.testing.assert_allclose(alike, naive.max(axis=1), atol=1e-6)
     assert best[2] == 4 and alike[2] == pytest.approx(1)
     assert list(best) == list(naive.argmax(axis=1))
+
+
+def test_runs_are_in_the_order_in_which_they_showed_their_clips():
+    """Short clips in random order: by onset, not by movie; without runs by movie and index."""
+    table = pd.DataFrame(
+        {
+            "segment": ["t", "t", "u", "t"],
+            "movie": ["a", "b", "a", "c"],
+            "index": [0, 0, 1, 0],
+            "onset": [8.0, 0.0, 3.0, 4.0],
+        }
+    )
+    first, second = clips.segments(table)
+    assert (first.name, first.rows.tolist()) == ("t", [1, 3, 0])
+    assert second.rows.tolist() == [2]
+    assert clips.segments(table.drop(columns="onset"))[0].rows.tolist() == [0, 1, 3]

@@ -8,9 +8,12 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from tests.fixtures_presentations import row as shown_row
+from tests.fixtures_presentations import shown_run
 
 from boldreel import packaged
-from boldreel.data import tables
+from boldreel.data import documents, presentations, tables
+from boldreel.data.schemas import TABLES
 from boldreel.errors import UserError
 from boldreel.report import labels, markup, page, texts
 from boldreel.report.settings import PageSettings
@@ -232,3 +235,56 @@ def test_markup_is_safe():
     assert markup.nested({"a_b": [1, 2], "c": {}, "d": True}) == (
         "<dl><dt>a b</dt><dd>1, 2</dd><dt>c</dt><dd>none</dd><dt>d</dt><dd>yes</dd></dl>"
     )
+
+
+def test_what_a_design_cannot_give_is_said_where_it_would_stand(tree, figures, tmp_path, capsys):
+    """Nothing repeated, nobody to compare with, runs that were left out: sentences, and none missing."""
+    copy = tmp_path / "demo"
+    shutil.copytree(tree, copy)
+    for subject in ("01", "02", "03"):
+        home = copy / f"sub-{subject}"
+        repeats = tables.read(home / "align" / "repeats.tsv", "repeats")
+        tables.write(home / "align" / "repeats.tsv", repeats[repeats["repeats"] == 1], "repeats")
+        nothing = pd.DataFrame(columns=list(TABLES["noise_ceiling"]))
+        tables.write(home / "noise_ceiling.parquet", nothing, "noise_ceiling")
+    ceiling = [
+        {"subject": "01", "position": k, "correlation": 0.1 * k, "p": 0.01, "clips": 40}
+        | {"permutations": 99}
+        for k in range(5)
+    ]
+    tables.write(copy / "intersubject.parquet", pd.DataFrame(ceiling), "intersubject")
+    overlap = {"sub-01": {"neighbours": 0.5, "test": 3, "validation": 0}}
+    audit = json.loads((copy / "audit.json").read_text()) | {"overlap": overlap}
+    documents.write(copy / "audit.json", audit, "audit")
+    left = shown_run(
+        "task-train01_run-9", [shown_row(0, 60, "train01.mp4")], "train", excluded="<slept>"
+    )
+    presentations.write(copy / "sub-01" / "presentations.tsv", "01", [left])
+    few = tmp_path / "figures"
+    shutil.copytree(figures, few)
+    for name in ("repeats", "noise_ceiling", "ceiling_map"):
+        (few / f"{name}.svg").unlink(missing_ok=True)
+    config = {"dataset": "demo", "without_other": ["02"], "ignored": ["sub-01: 1 run ignored, x"]}
+    line = ["--results", str(copy), "--subjects", "01", "02", "03", "--figures", str(few)]
+    page.main([*line, "--output", str(copy / "report.html"), "--config", json.dumps(config)])
+    text = (copy / "report.html").read_text()
+    everybody = "sub-01, sub-02, sub-03"
+    sentence = f"No test clip was shown to {everybody} in two runs, so there is no noise ceiling of the test"
+    other = "Nobody else saw one of the test clips of sub-02"
+    told = capsys.readouterr().out
+    for words in (sentence, other):
+        assert words in text and words in told
+    assert f"No clip was shown to {everybody} in two runs" in text
+    assert "of clips that were shown once" in text
+    assert "<td>sub-01</td><td>task-train01_run-9</td><td>&lt;slept&gt;</td>" in text
+    assert "<li>sub-01: 1 run ignored, x</li>" in text
+    for name in ("repeats", "noise_ceiling", "ceiling_map"):
+        assert f"No figure &#x27;{name}&#x27;" not in text
+    assert "50 % of a window’s volumes are in the next clip’s window too" in text
+    assert "windows of 3 test clips share volumes" in text
+    assert "<h3>Inter-subject correlation</h3>" in text and "<td>0.200</td>" in text
+
+
+def test_a_design_that_gives_everything_needs_no_sentence(page):
+    for words in ("Nobody else saw", "in two runs", "Runs that were not used", "Inter-subject"):
+        assert words not in page

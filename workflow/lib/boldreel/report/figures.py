@@ -27,6 +27,7 @@ from boldreel.step import parser, run
 from boldreel.training.progress import Progress
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 _CHARTS = 12
@@ -65,11 +66,9 @@ def _samples(folder: Path, results: Results, settings: FiguresSettings) -> None:
     drawn = draw_sample(table, names, settings.sheet_clips, settings.seed)
     rows = []
     for row in drawn.itertuples():
-        kinds = {"truth": results.truth(row, frames)}
-        kinds |= {
-            labels.who(subject): clips[row.clip] if row.clip in clips else None
-            for subject, clips in own.items()
-        }
+        kinds: dict[str, np.ndarray | None] = {"truth": results.truth(row, frames)}
+        kinds |= dict.fromkeys(map(labels.who, own))
+        kinds |= {labels.who(s): clips[row.clip] for s, clips in own.items() if row.clip in clips}
         if upper is not None and row.clip in upper:
             kinds["upper bound"] = upper[row.clip]
         rows.append((f"{row.clip}: {row.caption}", kinds))

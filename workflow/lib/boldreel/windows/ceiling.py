@@ -193,7 +193,8 @@ def split_half(blocks: Sequence[Block], seed: int = 0, splits: int = SPLIT_HALVE
     ]
     total = np.zeros(_positions(blocks[0]))
     for _ in range(splits):
-        left, right = [], []
+        left: list[np.ndarray] = []
+        right: list[np.ndarray] = []
         for block in values:
             if isinstance(block, Scattered):
                 for side, half_means in zip((left, right), block.halves(rng), strict=True):
