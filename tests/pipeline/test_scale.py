@@ -89,7 +89,9 @@ def test_hundreds_of_movies_are_decoded_in_a_few_jobs(movies, tmp_path):
     assert (found.jobs["stimuli_decode"], found.jobs["stimuli_features"]) == (4, 4)
     assert found.jobs["generator_latents"] == 3
     printed = (tmp_path / "printed").read_text()
-    commands = [line for line in printed.splitlines() if line.endswith(".log") and "| tee logs/" in line]
+    commands = [
+        line for line in printed.splitlines() if line.endswith(".log") and "| tee logs/" in line
+    ]
     assert len(commands) == found.jobs["total"] - 1
     assert not [line for line in commands if ".mp4" in line]
     assert max(map(len, commands)) < 100_000
