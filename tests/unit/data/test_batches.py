@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldreel.data import arrays, batches, frames
+from boldreel.data import arrays, batches, frames, tables
 from boldreel.data.features import FeatureFolders
 from boldreel.errors import UserError
 
@@ -138,3 +138,40 @@ def test_features_of_a_movie_are_its_rows_of_the_batch(tmp_path):
         FeatureFolders([folder]).of_movie(rows[:2], "text")
     with pytest.raises(UserError, match="give train-1/features"):
         FeatureFolders([]).of_movie(rows, "text")
+
+
+def clips_of(lengths: dict[str, int], batch: str) -> pd.DataFrame:
+    """Clips of two frames of these movies."""
+    rows = [
+        {
+            "clip": f"{movie}-{k:04d}",
+            "movie": movie,
+            "index": k,
+            "start": k * 2 / 3,
+            "duration": 2 / 3,
+            "first_frame": 2 * k,
+            "n_frames": 2,
+            "shot": movie,
+            "cuts": 0,
+            "caption": "a cup",
+            "attributes": "{}",
+            "batch": batch,
+        }
+        for movie, count in lengths.items()
+        for k in range(count // 2)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_methods_and_scores_read_the_frames_of_batches(tmp_path):
+    from boldreel.evaluate.clips import mean_frame
+
+    lengths = {"a": 4, "b": 6}
+    values = stored(tmp_path / "train-1", lengths)
+    table = clips_of(lengths, "train-1")
+    tables.write(tmp_path / "clips.parquet", table, "clips")
+    found = frames.load_clips(tmp_path / "clips.parquet", tmp_path, ["b"])
+    assert list(found.views) == ["b-0000", "b-0001", "b-0002"]
+    np.testing.assert_array_equal(found.take(["b-0001"])[0], values[6:8])
+    of_b = mean_frame(table[table["movie"] == "b"], [tmp_path], (4, 4))
+    assert of_b[0, 0, 0] == round(np.mean([4, 5, 6, 7, 8, 9]))

@@ -31,6 +31,19 @@ def test_latents_are_scaled_means(dataset, base_folder: Path, tmp_path: Path) ->
     assert target.with_name("train01.npy.provenance.json").exists()
 
 
+def test_latents_of_a_batch_say_whose_they_are(dataset, base_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    frames, _ = arrays.load(dataset.frames("train01"), kind="frames")
+    whose = {"b": [0, 3], "a": [3, len(frames) - 3]}
+    source, target = tmp_path / "train-1" / "frames.npy", tmp_path / "train-1.npy"
+    arrays.save(source, frames, kind="frames", frame_rate=1.5, movies=whose)
+    latents.main(
+        ["--frames", str(source), "--diffusion-model", str(base_folder)]
+        + ["--output", str(target), "--config", '{"latents_batch": 5}']
+    )
+    coded, meta = arrays.load(target, kind="latents")
+    assert len(coded) == len(frames) and meta["movies"] == whose
+
+
 def test_encode_and_decode_undo_each_others_scale(base_folder: Path) -> None:
     vae = diffusion.load_vae(base_folder)
     pictures = torch.rand(1, 3, 8, 8) * 2 - 1

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from boldreel.data import tables
@@ -118,3 +119,22 @@ def test_errors(make_study: Callable, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no run task-train1_run-2"):
         run(study, tmp_path)
     assert not (tmp_path / "choice.json").exists()
+
+
+def test_movies_that_others_saw_change_nothing(make_study: Callable, tmp_path: Path) -> None:
+    """Nor do their features have to be there."""
+    study = make_study(clips=40, positions=60, seed=6)
+    run(study, tmp_path / "few", windows=[1])
+    table = tables.read(study.clips, "clips")
+    others = [
+        table.assign(
+            clip=table["clip"] + f"-of-{k}", movie=f"other{k}", shot=table["shot"] + f"-{k}"
+        )
+        for k in range(3)
+    ]
+    every = pd.concat([others[0], table, *others[1:]], ignore_index=True)
+    tables.write(study.clips, every, "clips")
+    run(study, tmp_path / "many", windows=[1])
+    for name in ("sweep.tsv", "choice.json"):
+        few, many = (tmp_path / folder / name for folder in ("few", "many"))
+        assert few.read_bytes() == many.read_bytes()

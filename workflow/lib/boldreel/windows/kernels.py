@@ -344,7 +344,7 @@ def _learn_from(
         raise UserError(
             "windows.hrf.mode is kernel; give --series, --presentations, --clips, --features"
         )
-    clips = tables.read(args.clips, "clips")
+    clips = runs.clips_of(tables.read(args.clips, "clips"), args.presentations)
     shown = runs.load_runs(args.series, args.presentations, clips, splits=("train",))
     runs.check_positions(shown, len(voxels), args.voxels)
     movies = {movie for run in shown for movie in run.movies}

@@ -56,6 +56,12 @@ class ShownRun:
         return clock.first_volumes(self.shown.onsets, lag, self.t_r, self.start_time)
 
 
+def clips_of(clips: pd.DataFrame, presentations: Path) -> pd.DataFrame:
+    """The clips of the movies that a subject's table names: of thousands, others saw the rest."""
+    movies = presentation_table.movies_of(presentation_table.read(presentations))
+    return clips[clips["movie"].isin(list(movies))].reset_index(drop=True)
+
+
 def load_runs(
     series: Sequence[Path],
     presentations: Path,

@@ -343,7 +343,8 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments.parse_args(argv)
     started = time.time()
     settings = read(WindowsSettings, args.config, "windows")
-    clips = tables.read(args.clips, "clips")
+    every = tables.read(args.clips, "clips")
+    clips = runs.clips_of(every, args.presentations)
     shown = runs.load_runs(args.series, args.presentations, clips, splits=("train", "validation"))
     voxels = tables.read(args.voxels, "voxels")
     columns = np.flatnonzero((voxels["selected"] & voxels["present"]).to_numpy())
@@ -362,7 +363,7 @@ def main(argv: list[str] | None = None) -> None:
         lags,
         sorted(settings.windows),
         settings.ridge_alphas,
-        float(np.median(clips["duration"])),
+        float(np.median(every["duration"])),
         settings.permutations,
         settings.seed,
         round((lags[-1] - lags[0]) / t_r) + 1 if mode == "fir" else None,
