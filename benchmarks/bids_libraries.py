@@ -78,6 +78,53 @@ def lay_out(root: Path, subjects: int) -> Answers:
     return right
 
 
+# Cases of the inheritance principle (BIDS 1.11): RepetitionTime of each sidecar, then events files, and runs
+# with the right answer to each.
+SIDECARS = {
+    "task-near_bold.json": 5.0,
+    "sub-02/sub-02_task-near_bold.json": 4.0,
+    "sub-02/ses-1/sub-02_ses-1_task-near_bold.json": 3.0,
+    "dir-AP_bold.json": 1.3,
+    "dir-PA_bold.json": 8.0,
+    "task-echo_bold.json": 1.4,
+    "sub-01/func/sub-01_task-part_bold.json": 1.6,
+    "sub-03/sub-03_bold.json": 1.7,
+    "task-pad_run-1_bold.json": 1.1,
+    "task-plus_bold.json": 1.2,
+    "sub-01/sub-01_acq-6p_bold.json": 9.0,
+}
+EVENTS = {
+    "near": "sub-02/ses-1/sub-02_ses-1_task-near_events.tsv",
+    "echo": "sub-01/func/sub-01_task-echo_events.tsv",
+    "part": "sub-01/func/sub-01_task-part_events.tsv",
+    "pad": "task-pad_run-1_events.tsv",
+    "plus": "task-plus_events.tsv",
+}
+CASES = {
+    "sub-02/ses-1/func/sub-02_ses-1_task-near_bold.nii.gz": Answer(EVENTS["near"], 3.0),
+    "sub-01/func/sub-01_task-way_dir-AP_bold.nii.gz": Answer(None, 1.3),
+    "sub-01/func/sub-01_task-echo_echo-1_bold.nii.gz": Answer(EVENTS["echo"], 1.4),
+    "sub-01/func/sub-01_task-echo_echo-2_bold.nii.gz": Answer(EVENTS["echo"], 1.4),
+    "sub-01/func/sub-01_task-part_part-mag_bold.nii.gz": Answer(EVENTS["part"], 1.6),
+    "sub-03/func/sub-03_task-any_bold.nii.gz": Answer(None, 1.7),
+    # An index may have leading zeros; a plus joins labels, and half of such a value is another value.
+    "sub-01/func/sub-01_task-pad_run-01_bold.nii.gz": Answer(EVENTS["pad"], 1.1),
+    "sub-01/func/sub-01_task-plus_acq-6p+s2_bold.nii.gz": Answer(EVENTS["plus"], 1.2),
+}
+
+
+def lay_out_cases(root: Path) -> Answers:
+    """Write a small tree in which each run is a case of the inheritance principle; returns the answers."""
+    write(root / "dataset_description.json", '{"Name": "cases", "BIDSVersion": "1.11.1"}')
+    for name, seconds in SIDECARS.items():
+        write(root / name, json.dumps({"RepetitionTime": seconds}))
+    for name in ("task-near_events.tsv", *EVENTS.values()):
+        write(root / name, "onset\tduration\n0\t480\n")
+    for name in CASES:
+        write(root / name)
+    return CASES
+
+
 def mirror(tree: Path, root: Path) -> None:
     """Copy a tree's JSON files and tables; all other files are there, and empty."""
     for folder, _, names in os.walk(tree):
@@ -273,6 +320,9 @@ def main() -> None:
             root = Path(folder).resolve()
             right = lay_out(root, subjects)
             compare(f"{subjects:,} subjects", root, right, libraries, args.limit)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder).resolve()
+        compare("cases", root, lay_out_cases(root), libraries, args.limit)
     for tree in args.trees:
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder).resolve() / tree.name
