@@ -35,7 +35,7 @@ _KEPT = (".json", ".tsv")
 
 
 class Answer(NamedTuple):
-    """What a library says of one run: path of its events in the tree (None: none there), RepetitionTime (s)."""
+    """What a library says of one run: the path of its events in the tree, if any, and RepetitionTime (s)."""
 
     events: str | None
     repetition_time: float | None
@@ -163,7 +163,7 @@ def by_boldreel(root: Path) -> Answers:
 
 
 def by_pybids(root: Path) -> Answers:
-    """BIDSLayout in memory; events by get_nearest, which with all_=False ends at the first folder with any."""
+    """BIDSLayout in memory; get_nearest with all_, since otherwise it ends at the first folder with events."""
     from bids import BIDSLayout
 
     derivative = '"derivative"' in (root / "dataset_description.json").read_text()

@@ -1,4 +1,4 @@
-"""benchmarks/bids_libraries.py: boldreel's own part finds what BIDS' inheritance says, and differences show."""
+"""benchmarks/bids_libraries.py: boldreel finds what BIDS' inheritance says, and differences show."""
 
 from __future__ import annotations
 

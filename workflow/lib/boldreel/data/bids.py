@@ -436,7 +436,7 @@ def inherited(path: Path) -> dict[str, Any]:
 def _applying(folder: Path, path: Path, ending: str) -> list[Path]:
     """Files of a folder whose entities a data file has, by how many these are, then by name."""
     entities = _comparable(path.name)
-    stated = _stated(str(folder))
+    stated = _stated(folder)
     applying = [
         name
         for name, own in stated.items()
@@ -445,30 +445,30 @@ def _applying(folder: Path, path: Path, ending: str) -> list[Path]:
     return [folder / name for name in sorted(applying, key=lambda name: (len(stated[name]), name))]
 
 
-def _stated(folder: str) -> Mapping[str, dict[str, str]]:
+def _stated(folder: Path) -> Mapping[str, dict[str, str]]:
     """{name: entities} of the JSON and events files of a folder; empty if it cannot be read.
 
     Each run asks for the root, where every subject has a folder. So what it holds is remembered, unless the
     folder changed just now: the date of a second change could be the same.
     """
     try:
-        changed = os.stat(folder).st_mtime_ns
+        changed = folder.stat().st_mtime_ns
         settled = time.time_ns() - changed > _SETTLED
         return _remembered(folder, changed) if settled else _listed(folder)
     except OSError:
         return {}
 
 
-def _listed(folder: str) -> dict[str, dict[str, str]]:
+def _listed(folder: Path) -> dict[str, dict[str, str]]:
     return {
         name: _comparable(name)
-        for name in os.listdir(folder)
+        for name in (path.name for path in folder.iterdir())
         if name.endswith((".json", "_events.tsv")) and not name.startswith(".")
     }
 
 
 @lru_cache(maxsize=16)
-def _remembered(folder: str, changed: int) -> dict[str, dict[str, str]]:
+def _remembered(folder: Path, changed: int) -> dict[str, dict[str, str]]:
     return _listed(folder)
 
 
