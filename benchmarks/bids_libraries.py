@@ -163,7 +163,7 @@ def by_boldreel(root: Path) -> Answers:
 
 
 def by_pybids(root: Path) -> Answers:
-    """BIDSLayout in memory; get_nearest with all_, since otherwise it ends at the first folder with events."""
+    """BIDSLayout in memory; get_nearest with all_, without which it ends at the first folder that has any."""
     from bids import BIDSLayout
 
     derivative = '"derivative"' in (root / "dataset_description.json").read_text()
@@ -274,7 +274,9 @@ def differences(name: str, found: Answers, right: Answers) -> list[str]:
     return [f"{name}: {kind}, {len(each)} runs: {each[0]}" for kind, each in kinds.items()]
 
 
-def compare(name: str, root: Path, right: Answers | None, libraries: list[str], limit: float) -> None:
+def compare(
+    name: str, root: Path, right: Answers | None, libraries: list[str], limit: float
+) -> None:
     """Print a row for each library, then where their answers differ.
 
     They are compared with `right`, or with boldreel's answers where that is None.
@@ -314,7 +316,9 @@ def main() -> None:
     # boldreel first: all ratios are to its seconds.
     wanted = dict.fromkeys(["boldreel", *args.libraries])
     libraries = [name for name in wanted if find_spec(HOW[name][0])]
-    print("| tree | library | seconds | times boldreel | peak (MB) | runs |\n|---|---|---|---|---|---|")
+    print(
+        "| tree | library | seconds | times boldreel | peak (MB) | runs |\n|---|---|---|---|---|---|"
+    )
     for subjects in args.subjects:
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder).resolve()
