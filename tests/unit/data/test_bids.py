@@ -1,6 +1,8 @@
 """Runs, events and sidecars of a BIDS tree; one clear line for each mistake."""
 
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,46 @@ def test_sidecars_inherit(tmp_path: Path) -> None:
         bids.read_sidecar(tmp_path / f"{name}.json")
 
 
+def test_zeros_in_front_of_an_index_do_not_matter(tmp_path: Path) -> None:
+    """run-01 inherits from run-1, as BIDS' index is a number; labels are text: ses-01 is not ses-1."""
+    bold = tmp_path / "sub-01/ses-01/func/sub-01_ses-01_task-a_run-01_bold.nii.gz"
+    tree(tmp_path, str(bold.relative_to(tmp_path)), "task-a_run-1_events.tsv")
+    (tmp_path / "task-a_run-1_bold.json").write_text(json.dumps({"RepetitionTime": 1.1}))
+    (tmp_path / "ses-1_task-a_run-1_bold.json").write_text(json.dumps({"RepetitionTime": 9}))
+    (tmp_path / "task-a_run-10_bold.json").write_text(json.dumps({"RepetitionTime": 9}))
+    assert bids.read_sidecar(bold) == {"RepetitionTime": 1.1}
+    assert bids.events_of(bold) == tmp_path / "task-a_run-1_events.tsv"
+
+
+def test_a_folder_that_changed_is_read_again(tmp_path: Path) -> None:
+    """Whether what was remembered of it is old or from this moment."""
+    bold = tmp_path / "sub-01/func/sub-01_task-a_bold.nii.gz"
+    tree(tmp_path, str(bold.relative_to(tmp_path)), "task-a_events.tsv")
+    for ago in (3600, 0):
+        run = bold.with_name(f"sub-01_task-a_acq-{ago}_bold.nii.gz")
+        then = time.time() - ago
+        os.utime(tmp_path, (then, then))
+        assert bids.events_of(run) == tmp_path / "task-a_events.tsv"
+        further = tmp_path / f"task-a_acq-{ago}_events.tsv"
+        further.touch()
+        assert bids.events_of(run) == further
+
+
+def test_a_plus_joins_labels(tmp_path: Path) -> None:
+    """Half of such a value is another value (BIDS 1.11), in sidecars, events and keys of runs."""
+    func = "sub-01/func/sub-01_task-a_acq-6p"
+    tree(tmp_path, f"{func}_bold.nii.gz", f"{func}+s2_bold.nii.gz", "task-a_acq-6p_events.tsv")
+    (tmp_path / "acq-6p_bold.json").write_text(json.dumps({"RepetitionTime": 9}))
+    (tmp_path / "sub-01/sub-01_task-a_bold.json").write_text(json.dumps({"EchoTime": 0.03}))
+    second, first = bids.find_runs(tmp_path, "01")
+    assert (first.fault, second.fault) == ("", "")
+    assert second.key == ("a", "", 1, "acq-6p+s2")
+    assert bids.read_sidecar(first.path) == {"RepetitionTime": 9, "EchoTime": 0.03}
+    assert bids.read_sidecar(second.path) == {"EchoTime": 0.03}
+    assert first.events == tmp_path / "task-a_acq-6p_events.tsv"
+    assert not second.events.exists()
+
+
 def test_repeats_are_counted_through_sessions(tmp_path):
     """And events are paired with runs by what their names state, whatever the count."""
     func = "sub-01/ses-{0}/func/sub-01_ses-{0}_task-a"
@@ -153,9 +195,9 @@ def test_echoes_are_one_run(tmp_path: Path) -> None:
     assert [(run.segment, run.repeat, run.fault) for run in runs] == [("a", 1, ""), ("a", 2, "")]
     assert [parsed(run.path) for run in runs] == ["1", "1"]
     assert [list(map(parsed, run.echoes)) for run in runs] == [["2", "10"]] * 2
-    (tmp_path / "sub-01/func/sub-01_task-a_run-1_events.tsv").touch()
-    assert bids.find_events(tmp_path, "01").keys() == {bids.run_key(runs[0].path)}
     assert runs[0].events.name == "sub-01_task-a_run-01_echo-1_events.tsv"
+    (tmp_path / "sub-01/func/sub-01_task-a_run-1_events.tsv").touch()
+    assert bids.find_events(tmp_path, "01") == {bids.run_key(runs[0].path): runs[0].events}
     (tmp_path / "dataset_description.json").write_text("{}")
     (tmp_path / "task-a_events.tsv").touch()
     assert runs[1].events.name == "task-a_events.tsv"

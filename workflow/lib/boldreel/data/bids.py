@@ -12,9 +12,10 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -27,7 +28,9 @@ Key = tuple[str, str, int, *tuple[str, ...]]
 _BOLD = (".nii", ".nii.gz")
 _FUNC = ("func", "ses-*/func")
 _CLOCK_TOLERANCE = 60.0  # s by which clocks may differ
+_SETTLED = 2_000_000_000  # ns, the coarsest dates of files that are in use
 _TELLING = ("acq", "ce", "dir", "rec")  # entities that tell two runs of one task apart
+_INDICES = ("run", "echo", "flip", "inv", "split", "chunk")  # numbers: run-01 is run-1
 _NO_MAGNITUDE = ("phase", "real", "imag")  # of a complex image
 # Numbers of a sidecar that converters and scripts have written as text.
 _NUMBERS = ("RepetitionTime", "StartTime", "DelayTime", "EchoTime", "SliceTiming")
@@ -117,8 +120,11 @@ def parse_label(name: Path | str) -> tuple[str, int]:
 
 
 def parse_entities(name: str) -> dict[str, str]:
-    """BIDS entities of a file name, for example {"sub": "01", "task": "train01", "run": "1"}."""
-    return dict(re.findall(r"(?:^|_)([a-zA-Z0-9]+)-([a-zA-Z0-9]+)", name.split(".")[0]))
+    """BIDS entities of a file name, for example {"sub": "01", "task": "train01", "run": "1"}.
+
+    A plus joins labels, and the whole is one value: "acq-6p+s2" is not "acq-6p".
+    """
+    return dict(re.findall(r"(?:^|_)([a-zA-Z0-9]+)-([a-zA-Z0-9+]+)", name.split(".")[0]))
 
 
 def find_runs(bids_root: Path | str, subject: str) -> list[Run]:
@@ -232,24 +238,17 @@ def events_of(bold: Path | str) -> Path:
     """The events file of a raw run, there or not: next to it, else the nearest further up that applies.
 
     BIDS' inheritance: one whose entities the run has; of several in a folder the one with most. A template
-    that
-    nobody filled in (heudiconv writes one next to each run) says nothing, and gives way to one further up.
+    that nobody filled in (heudiconv writes one next to each run) says nothing, and gives way to one further
+    up.
     """
     path = Path(bold)
-    entities = parse_entities(path.name)
     beside = path.with_name(_stem(path).removesuffix("_bold") + "_events.tsv")
     if beside.exists() and not event_files.is_template(beside):
         return beside
     for folder in _folders_above(path):
-        applying = [
-            candidate
-            for candidate in folder.glob("*_events.tsv")
-            if not candidate.name.startswith(".")
-            and parse_entities(candidate.name).items() <= entities.items()
-            and candidate != beside
-        ]
+        applying = [each for each in _applying(folder, path, "_events.tsv") if each != beside]
         if applying:
-            return max(applying, key=lambda candidate: len(parse_entities(candidate.name)))
+            return applying[-1]
     return beside
 
 
@@ -425,20 +424,60 @@ def inherited(path: Path) -> dict[str, Any]:
     ------
     UserError : a JSON that is not a JSON object.
     """
-    entities = parse_entities(path.name)
     suffix = _stem(path).rsplit("_", 1)[-1]
     merged: dict[str, Any] = {}
     for folder in reversed(_folders_above(path)):
-        applying = [
-            candidate
-            for candidate in folder.glob("*.json")
-            if not candidate.name.startswith(".")
-            and _stem(candidate).rsplit("_", 1)[-1] == suffix
-            and parse_entities(candidate.name).items() <= entities.items()
-        ]
-        for candidate in sorted(applying, key=lambda c: len(parse_entities(c.name))):
-            merged |= _read_json(candidate)
+        for candidate in _applying(folder, path, ".json"):
+            if _stem(candidate).rsplit("_", 1)[-1] == suffix:
+                merged |= _read_json(candidate)
     return merged
+
+
+def _applying(folder: Path, path: Path, ending: str) -> list[Path]:
+    """Files of a folder whose entities a data file has, by how many these are, then by name."""
+    entities = _comparable(path.name)
+    stated = _stated(folder)
+    applying = [
+        name
+        for name, own in stated.items()
+        if name.endswith(ending) and own.items() <= entities.items()
+    ]
+    return [folder / name for name in sorted(applying, key=lambda name: (len(stated[name]), name))]
+
+
+def _stated(folder: Path) -> Mapping[str, dict[str, str]]:
+    """{name: entities} of the JSON and events files of a folder; empty if it cannot be read.
+
+    Each run asks for the root, where every subject has a folder. So what it holds is remembered, unless the
+    folder changed just now: the date of a second change could be the same.
+    """
+    try:
+        changed = folder.stat().st_mtime_ns
+        settled = time.time_ns() - changed > _SETTLED
+        return _remembered(folder, changed) if settled else _listed(folder)
+    except OSError:
+        return {}
+
+
+def _listed(folder: Path) -> dict[str, dict[str, str]]:
+    return {
+        name: _comparable(name)
+        for name in (path.name for path in folder.iterdir())
+        if name.endswith((".json", "_events.tsv")) and not name.startswith(".")
+    }
+
+
+@lru_cache(maxsize=16)
+def _remembered(folder: Path, changed: int) -> dict[str, dict[str, str]]:
+    return _listed(folder)
+
+
+def _comparable(name: str) -> dict[str, str]:
+    """Entities of a file name, indices without leading zeros."""
+    return {
+        entity: value.lstrip("0") or "0" if entity in _INDICES else value
+        for entity, value in parse_entities(name).items()
+    }
 
 
 def _folders_above(path: Path) -> list[Path]:

@@ -319,7 +319,7 @@ def content(rows: Iterable[Presentation]) -> Shown:
 
 
 def segment_name(entities: Mapping[str, str], by: Iterable[str]) -> str:
-    """A segment's name from its task and further entities: letters and digits, as BIDS' labels are."""
+    """A segment's name from its task and further entities: letters, digits and plus, as BIDS' labels are."""
     rest = "".join(f"{ENTITIES[name]}{entities[name]}" for name in by if name in entities)
     return f"{entities.get('task', '')}{rest}"
 
