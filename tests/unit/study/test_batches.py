@@ -79,7 +79,9 @@ def many(tmp_path):
             events = (
                 tree / f"sub-{subject}" / "func" / f"sub-{subject}_task-{segment}_run-1_events.tsv"
             )
-            rows = [f"{2.5 * k}\t2\t{runs[segment]}/{number}.mp4" for k, number in enumerate(numbers)]
+            rows = [
+                f"{2.5 * k}\t2\t{runs[segment]}/{number}.mp4" for k, number in enumerate(numbers)
+            ]
             events.write_text("\n".join(["onset\tduration\tstim_file", *rows]) + "\n")
             for number in numbers:
                 path = tree / "stimuli" / runs[segment] / f"{number}.mp4"
