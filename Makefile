@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: help env demo ablate test test-conda test-slurm test-kubernetes test-storage lint base-models envs config-page report forget clean
+.PHONY: help env demo ablate test test-conda test-slurm test-kubernetes test-datasets test-storage lint base-models envs config-page report forget clean
 
 help:
 	@echo "make demo         environment, then the pipeline on the embedded data set (results/demo)"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-conda   a tiny run with one environment per stage, by a stand-in for conda"
 	@echo "make test-slurm   on a SLURM cluster that is started on this machine (root, Debian)"
 	@echo "make test-kubernetes  planned for Kubernetes, and first stages run in a stand-in for its pods"
+	@echo "make test-datasets  public data sets as far as windows, on their names and events (if they are there)"
 	@echo "make test-storage  a tiny run with its results in S3, by a server that is fetched for it"
 	@echo "make lint         ruff, snakefmt, snakemake --lint and types"
 	@echo "make base-models  train the demo's tiny base models anew (about two hours on two cores)"
@@ -47,7 +48,7 @@ ablate: demo
 
 test: env lint
 	$(BIN)/python -m pytest --numprocesses 2 --ignore tests/pipeline
-	$(BIN)/python -m pytest tests/pipeline -m "not conda and not slurm and not kubernetes and not storage"
+	$(BIN)/python -m pytest tests/pipeline -m "not conda and not slurm and not kubernetes and not storage and not datasets"
 
 test-conda: env
 	$(BIN)/python -m pytest tests/pipeline -m conda
@@ -57,6 +58,9 @@ test-slurm: env
 
 test-kubernetes: env
 	$(BIN)/python -m pytest tests/pipeline -m kubernetes -rs
+
+test-datasets: env
+	$(BIN)/python -m pytest tests/pipeline -m datasets -rs
 
 test-storage: env
 	$(BIN)/python -m pytest tests/pipeline -m storage -rs

@@ -1,21 +1,15 @@
 """Configurations of public data sets, planned on real names, sidecars and events of two or three subjects.
 
-The trees are not in the repository. They are looked for in the folder that BOLDREEL_DATASETS names, and in
-``shared/datasets`` next to the checkout; without them these tests are skipped and say so. Images are headers
-alone and movies are empty: a plan reads no more.
+The trees are not in the repository (tests/fixtures_trees.py); without them these tests are skipped. Images are headers alone and movies are empty: a plan reads no more.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-import os
-import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
+from tests.fixtures_trees import ROOT, TREES, WHY_NOT, laid_out
 
 from boldreel import configuration
 from boldreel.settings import read
@@ -23,12 +17,7 @@ from boldreel.study import table
 from boldreel.study.settings import PresentationsSettings
 from boldreel.study.study import Study
 
-ROOT = Path(__file__).parents[3]
-TREES = Path(os.environ.get("BOLDREEL_DATASETS", ROOT.parent / "shared/datasets"))
-
-pytestmark = pytest.mark.skipif(
-    not TREES.is_dir(), reason=f"no trees of public data sets in {TREES.name} (BOLDREEL_DATASETS)"
-)
+pytestmark = pytest.mark.skipif(not TREES.is_dir(), reason=WHY_NOT)
 
 # Runs of each split of all subjects, movies, and presentations of the first subject's splits.
 PLANS = {
@@ -41,39 +30,6 @@ PLANS = {
     "nndb": ((6, 3, 6), 3, (2, 1, 2)),
     "ds000233": ((12, 4, 4), 40, (196, 23, 89)),
 }
-
-
-def write_header(path: Path, shape: str) -> None:
-    """A NIfTI-1 header of a shape, such as 16x18x12x453, and nothing behind it."""
-    sizes = [int(size) for size in shape.split("x")]
-    header = np.zeros(352, np.uint8)
-    header[:4] = np.array([348], "<i4").view(np.uint8)
-    dim = [len(sizes), *sizes, *[1] * (7 - len(sizes))]
-    header[40:56] = np.array(dim, "<i2").view(np.uint8)
-    header[70:74] = np.array([16, 32], "<i2").view(np.uint8)
-    header[344:348] = np.frombuffer(b"n+1\0", np.uint8)
-    with gzip.open(path, "wb") as image:
-        image.write(header.tobytes())
-
-
-def laid_out(name: str, root: Path) -> Path:
-    """A copy of a tree with images and movies where its files.tsv says that they lie."""
-    shutil.copytree(TREES / name, root, ignore=shutil.ignore_patterns("files.tsv"))
-    with open(TREES / name / "files.tsv", newline="", encoding="utf-8") as lines:
-        for row in csv.DictReader(lines, delimiter="\t"):
-            path = root / row["path"]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if row["kind"] == "movie":
-                path.touch()
-            elif row["kind"] == "dangling":
-                path.symlink_to("../nowhere/.git/annex/objects/absent")
-            else:
-                write_header(path, row["shape"])
-    if name == "nndb":  # films are not distributed
-        (root / "stimuli").mkdir(exist_ok=True)
-        for film in ("500daysofsummer", "citizenfour", "theusualsuspects"):
-            (root / "stimuli" / f"{film}.mp4").touch()
-    return root
 
 
 def configured(name: str, root: Path, **more) -> dict:
