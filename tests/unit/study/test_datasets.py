@@ -1,4 +1,4 @@
-"""Configurations of public data sets, planned on real names, sidecars and events of two or three subjects.
+"""Configurations of public data sets, planned on the real names, sidecars and events of a few subjects.
 
 The trees are not in the repository (tests/fixtures_trees.py); without them these tests are skipped. Images are
 headers alone and movies are empty: a plan reads no more.
