@@ -208,10 +208,10 @@ def _excluded(results: Results) -> list[tuple[str, str, str]]:
     """(subject, run by its BIDS entities, reason) of the runs that a table of presentations excludes."""
     found = []
     for subject in results.subjects:
-        for run in results.presentations(subject):
-            words = [f"{ENTITIES[name]}-{word}" for name, word in run.entities.items()]
-            if run.excluded:
-                found.append((labels.who(subject), "_".join(words) or run.label, run.excluded))
+        for one in results.presentations(subject):
+            words = [f"{ENTITIES[name]}-{word}" for name, word in one.entities.items()]
+            if one.excluded:
+                found.append((labels.who(subject), "_".join(words) or one.label, one.excluded))
     return list(dict.fromkeys(found))
 
 
