@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import boldreel
 from boldreel import packaged
 from boldreel.data import atomic, provenance, tables
+from boldreel.data.presentations import ENTITIES
 from boldreel.report import (
     cost,
     labels,
@@ -204,13 +205,14 @@ def _intersubject(results: Results) -> str:
 
 
 def _excluded(results: Results) -> list[tuple[str, str, str]]:
-    """(subject, run, reason) of the runs that a table of presentations excludes."""
-    return [
-        (labels.who(subject), run.label, run.excluded)
-        for subject in results.subjects
-        for run in results.presentations(subject)
-        if run.excluded
-    ]
+    """(subject, run by its BIDS entities, reason) of the runs that a table of presentations excludes."""
+    found = []
+    for subject in results.subjects:
+        for one in results.presentations(subject):
+            words = [f"{ENTITIES[name]}-{word}" for name, word in one.entities.items()]
+            if one.excluded:
+                found.append((labels.who(subject), "_".join(words) or one.label, one.excluded))
+    return list(dict.fromkeys(found))
 
 
 _OF_CLIPS = ("model", "shuffled", "gray", "nearest_training", "true_features")
