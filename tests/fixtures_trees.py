@@ -55,7 +55,8 @@ def _listed(name: str) -> Iterator[dict[str, str]]:
 def laid_out(name: str, root: Path, movies: bool = False) -> Path:
     """A copy of a tree; images are headers alone.
 
-    movies : whether movies can be read; else they are empty files
+    movies : whether movies can be read; then raw images are missing, as where only derivatives were fetched.
+        Else movies are empty files.
     """
     shutil.copytree(TREES / name, root, ignore=shutil.ignore_patterns("files.tsv"))
     for row in _listed(name):
@@ -67,7 +68,7 @@ def laid_out(name: str, root: Path, movies: bool = False) -> Path:
             path.touch()
         elif row["kind"] == "dangling":
             path.symlink_to("../nowhere/.git/annex/objects/absent")
-        else:
+        elif not movies:
             write_header(path, row["shape"])
     return root
 

@@ -1,7 +1,7 @@
 """Configurations of public data sets, planned on the real names, sidecars and events of a few subjects.
 
-The trees are not in the repository (tests/fixtures_trees.py); without them these tests are skipped. Images are
-headers alone and movies are empty: a plan reads no more.
+The trees are not in the repository (tests/fixtures_trees.py); without them these tests are skipped. Images
+are headers alone and movies are empty: a plan reads no more.
 """
 
 from __future__ import annotations
