@@ -93,3 +93,22 @@ def test_without_validation_the_clips_of_the_last_segment_are_held_out() -> None
     assert set(validation.features.clips) == {"c6", "c7", "c8"} and len(training.clip) == 8
     with pytest.raises(UserError, match="two training segments next to the validation"):
         data.training_and_validation(trials(), {"c4", "c5", "c6", "c7", "c8"})
+
+
+def test_clips_that_every_run_shows_are_split_by_clip() -> None:
+    """Three runs of the same clips: no run can be left out, but clips can."""
+    rows = [(f"r{run}", f"c{k}") for run in range(3) for k in range(8)]
+    names = [f"c{k}" for k in range(8)]
+    made = data.Trials(
+        x=np.zeros((24, 1, 1), np.float32),
+        clip=np.array([names.index(clip) for _, clip in rows]),
+        segment=np.array([segment for segment, _ in rows]),
+        features=features(names),
+        repeat=np.ones(24, int),
+        onset=np.tile(3.0 * np.arange(8), 3),
+    )
+    training, validation = data.training_and_validation(made, {"c6", "c7"})
+    assert set(validation.features.clips) == {"c6", "c7"} and len(training.clip) == 18
+    found = ridge.folds(training)
+    assert len(set(found)) > 1
+    assert all(len(set(found[training.clip == clip])) == 1 for clip in set(training.clip))

@@ -153,7 +153,8 @@ def training_and_validation(trials: Trials, validation: set[str]) -> tuple[Trial
     if not held.any():
         held = folds == names[-1]
     chosen = list(dict.fromkeys(folds[held]))
-    if len(set(folds[~held])) < 2:
+    # Where every run shows the same clips, these are one fold, which is split by clip (ridge.folds).
+    if len(set(trials.segment[~held])) < 2:
         raise UserError(
             f"segments: training has {', '.join(names)} with {', '.join(chosen)} for validation; "
             "alignment needs two training segments next to the validation segment"
