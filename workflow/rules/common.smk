@@ -169,7 +169,7 @@ def prefix():
 
 
 def outputs_of(method, stage, subject, kind=None):
-    """Outputs of the rule `{method}_{stage}` for a subject: all of them, or those of one name.
+    """Outputs of the rule `{method}_{stage}` for a subject, all of them or those of one name.
 
     None if there is no such rule: a method need not be fitted or have controls.
     """

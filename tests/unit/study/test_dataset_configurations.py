@@ -21,6 +21,7 @@ def test_the_page_counts_the_lines_that_a_user_writes(path):
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     page = (ROOT / "docs" / "datasets.md").read_text()
     (row,) = [line for line in page.splitlines() if f"config/datasets/{path.name})" in line]
+    assert (ROOT / "docs" / "datasets" / f"{path.stem}.md").is_file()
     assert re.split(r"\s*\|\s*", row)[4].split(",")[0] == str(len(lines))
     assert configuration.complete(yaml.safe_load(path.read_text()))["preset"] in (
         "base",
