@@ -1,4 +1,4 @@
-# What the rule files share: the configuration and its study, `layout` (paths of results), `inputs` (files that a
+# What rule files share. The configuration and its study, `layout` (paths of results), `inputs` (files that a
 # job reads) and `parameters`. They are made here from the library, with the few functions that need Snakemake's
 # objects; checks before the first job follow.
 import gc
