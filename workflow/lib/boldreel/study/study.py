@@ -282,7 +282,6 @@ class Study:
         shown = self.presentations.runs[subject]
         if not raw:
             self._check_confounds([one.found for one in shown if one.named])
-        if not raw:
             keys = [one.found.key for one in shown if not one.found.fault]
             of_raw = bids.run_keys(self.bids, subject)
             selection.check_preprocessed(
