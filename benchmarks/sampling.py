@@ -65,12 +65,12 @@ def network(size: str, variant: str, device: torch.device) -> Any:
     """An inflated network of this size."""
     from diffusers import UNet2DConditionModel
 
-    from boldreel.generator import base
+    from boldreel.base_models import diffusion
     from boldreel.models import published_video_unet as published
     from boldreel.models.video_unet import Inflation, VideoUNet
 
     torch.manual_seed(0)
-    unet = base.load_unet(BASE) if size == "demo" else UNet2DConditionModel(**published.SIZES)
+    unet = diffusion.load_unet(BASE) if size == "demo" else UNet2DConditionModel(**published.SIZES)
     default = Inflation(noise_correlation=1.0, image_above=400)
     made = VideoUNet(unet, default if variant == "default" else Inflation.published()).eval()
     if variant == "published":
@@ -105,7 +105,8 @@ def plain(made: Any, scheduler: Any, noise: Tensor, condition: Tensor, negative:
 
 def draw(variant: str, size: str, clips: int, batch: int, steps: int | None = None) -> list[Tensor]:
     """Latents of the clips, and the seconds that drawing them took as the last entry."""
-    from boldreel.generator import base, sampling
+    from boldreel.base_models import diffusion
+    from boldreel.generator import sampling
     from boldreel.generator.noise import clip_noise
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -114,7 +115,7 @@ def draw(variant: str, size: str, clips: int, batch: int, steps: int | None = No
     generators = [sampling.clip_generator(0, str(k)) for k in range(clips)]
     as_published = variant.startswith("published")
     name, options = ("PNDM", PUBLISHED_SCHEDULER) if as_published else ("DPMSolverMultistep", {})
-    scheduler = base.load_scheduler(BASE, name, options)
+    scheduler = diffusion.load_scheduler(BASE, name, options)
     steps = steps or (PUBLISHED_STEPS if as_published else STEPS)
     drawn = []
     started = time.perf_counter()
