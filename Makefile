@@ -18,7 +18,7 @@ help:
 	@echo "make test-conda   a tiny run with one environment per stage, by a stand-in for conda"
 	@echo "make test-slurm   on a SLURM cluster that is started on this machine (root, Debian)"
 	@echo "make test-kubernetes  planned for Kubernetes, and first stages run in a stand-in for its pods"
-	@echo "make test-datasets  public data sets as far as windows, on their names and events (if they are there)"
+	@echo "make test-datasets  designs of public data sets to the page, and their trees, if they are there, to windows"
 	@echo "make test-storage  a tiny run with its results in S3, by a server that is fetched for it"
 	@echo "make lint         ruff, snakefmt, snakemake --lint and types"
 	@echo "make base-models  train the demo's tiny base models anew (about two hours on two cores)"

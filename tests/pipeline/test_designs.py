@@ -13,7 +13,7 @@ from boldreel.windows import response
 from .small_studies import Done, finished
 from .workflow import copy_of_repository
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.datasets]
 
 
 @pytest.fixture(scope="module")
