@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: help env demo ablate test test-conda test-slurm test-kubernetes test-datasets test-storage lint base-models envs config-page report forget clean
+.PHONY: help env demo ablate test test-unit test-workflow test-conda test-slurm test-kubernetes test-datasets test-storage lint base-models envs config-page report forget clean
 
 help:
 	@echo "make demo         environment, then the pipeline on the embedded data set (results/demo)"
@@ -46,8 +46,12 @@ ablate: demo
 	$(SNAKEMAKE) ablation
 	$(SNAKEMAKE)
 
-test: env lint
+test: test-unit test-workflow
+
+test-unit: env lint
 	$(BIN)/python -m pytest --numprocesses 2 --ignore tests/pipeline
+
+test-workflow: env
 	$(BIN)/python -m pytest tests/pipeline -m "not conda and not slurm and not kubernetes and not storage and not datasets"
 
 test-conda: env
