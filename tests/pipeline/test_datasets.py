@@ -1,6 +1,6 @@
 """Public data sets on their real names, sidecars and events, with images and movies that are made here.
 
-One goes to the page; the others, as far as windows, are run by hand (`make test-datasets`).
+One runs to the page. The others run to the windows, by hand (`make test-datasets`).
 """
 
 from __future__ import annotations

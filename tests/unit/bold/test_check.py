@@ -77,7 +77,7 @@ def test_missing(tmp_path):
 
 
 def test_repetition_time_contradicts_the_header(bold):
-    """BIDS gives the sidecar precedence; events that then do not fit are told with the reason."""
+    """BIDS gives the sidecar precedence; the reason is reported with events that then do not fit."""
     amend(bold, RepetitionTime=2.5)
     doubt = "the header says TR 2 s, its sidecar 2.5 s; the sidecar's is taken (BIDS)"
     assert check_run(bold) == [doubt]
