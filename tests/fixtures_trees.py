@@ -59,6 +59,8 @@ def laid_out(name: str, root: Path, movies: bool = False) -> Path:
         Else movies are empty files.
     """
     shutil.copytree(TREES / name, root, ignore=shutil.ignore_patterns("files.tsv"))
+    for folder in (root, *(path for path in root.rglob("*") if path.is_dir())):
+        folder.chmod(0o755)  # what is shared may be read-only
     for row in _listed(name):
         path = root / row["path"]
         path.parent.mkdir(parents=True, exist_ok=True)
