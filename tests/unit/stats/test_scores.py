@@ -23,7 +23,7 @@ def test_joint_shifts_are_all_but_the_identity_or_drawn():
     assert (every < [3, 1, 4]).all()
     drawn = shifts.joint([3, 1, 4], 10, rng)
     assert drawn.shape == (10, 3) and (drawn < [3, 1, 4]).all()
-    many = shifts.joint([2, 2001], 4000, rng)  # the identity would be among so many
+    many = shifts.joint([2, 2001], 4000, rng)  # with this many draws, the identity would occur
     assert len(many) == 4000 and many.any(axis=1).all()
     for counts in ([1, 1], [1], []):
         assert shifts.joint(counts, 50, rng).shape == (0, len(counts))

@@ -339,7 +339,9 @@ def count_repeats(paths: Sequence[Path]) -> list[Counted]:
     return [counted[path] for path in paths]
 
 
-class _Labelled(Protocol):
+class Labelled(Protocol):
+    """A run of any kind: what it is labelled as, where it lies, and why it cannot be used, if so."""
+
     @property
     def segment(self) -> str: ...
     @property
@@ -350,7 +352,7 @@ class _Labelled(Protocol):
     def fault(self) -> str: ...
 
 
-def same_label(runs: Iterable[_Labelled]) -> dict[Path, str]:
+def same_label(runs: Iterable[Labelled]) -> dict[Path, str]:
     """{path: fault} of those runs that differ in other entities than task, session and run alone.
 
     Each of them can be used, but not together, since their results would have the same name.

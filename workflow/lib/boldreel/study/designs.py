@@ -54,7 +54,7 @@ def first_sharing(subject: str, clips: dict[str, set[Clip]]) -> str | None:
 
 
 def shared_by(clips: Iterable[set[Clip]], subjects: int) -> bool:
-    """Whether so many subjects saw one clip."""
+    """Whether at least this many subjects saw one clip."""
     counted: Counter[Clip] = Counter()
     for each in clips:
         counted.update(each)

@@ -26,17 +26,9 @@ from boldreel.study.settings import PresentationsSettings, Rule
 _VERSIONS = ("acquisition", "ceagent", "reconstruction")
 
 
-class Found(Protocol):
+class Found(bids.Labelled, Protocol):
     """A raw run (bids.Run) or a preprocessed one (derivatives.Found)."""
 
-    @property
-    def segment(self) -> str: ...
-    @property
-    def repeat(self) -> int: ...
-    @property
-    def path(self) -> Path: ...
-    @property
-    def fault(self) -> str: ...
     @property
     def key(self) -> bids.Key: ...
 

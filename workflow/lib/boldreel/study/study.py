@@ -643,7 +643,7 @@ class Study:
         return designs.repeated(self._shown(subject), self.clip_duration, split)
 
     def shares_test(self, subjects: int = 3) -> bool:
-        """Whether so many subjects saw one test clip."""
+        """Whether at least this many subjects saw one test clip."""
         return designs.shared_by(self._test_clips.values(), subjects)
 
     def other_of(self, subject: str) -> str | None:
