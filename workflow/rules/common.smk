@@ -129,6 +129,7 @@ memory, model = parameters.memory, parameters.model
 # In the logs of rules with one job where few movies are shown, and one for each batch where many are.
 OF_BATCH = "-{batch}" if or_exit(study.batches) and study.batched else ""
 PRETRAINED = layout.pretrained(config["pretrain"]["cohort"])
+NOISE = layout.noise(config["pretrain"]["cohort"])
 
 
 def responses(*splits):

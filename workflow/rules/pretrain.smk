@@ -32,6 +32,29 @@ rule pretrain_corpus:
         "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
+rule pretrain_noise:
+    """How noise of different positions is correlated in the cohort, for whitening."""
+    input:
+        corpus=layout.corpus(),
+    output:
+        directory(NOISE),
+    log:
+        layout.log("pretrain", "noise"),
+    benchmark:
+        layout.benchmark("pretrain", "noise")
+    priority: 50
+    conda:
+        "../../envs/pretrain.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=120,
+    params:
+        code=code("pretrain.noise"),
+    shell:
+        "python -m boldreel.pretrain.noise --corpus {input.corpus:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
 rule pretrain_train:
     """Train the masked autoencoder; score it on held-out subjects against trivial predictors."""
     input:

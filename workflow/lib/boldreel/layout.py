@@ -283,6 +283,10 @@ class Layout:
         """Folder of the pretraining cohort's series, in shards."""
         return f"{self.root}/corpus"
 
+    def noise(self, cohort: str = "{cohort}") -> str:
+        """Folder of the cohort's noise model."""
+        return f"{self.root}/noise/{cohort}"
+
     def pretrained(self, cohort: str = "{cohort}") -> str:
         """Folder of the masked autoencoder, with its history and scores."""
         return f"{self.root}/pretrain/{cohort}"

@@ -394,6 +394,7 @@ ARRAYS: dict[str, ArrayKind] = {
     "series": ArrayKind(2, ("float32",), ("t_r", "start_time", "run", "segment", "repeat")),
     "corpus": ArrayKind(2, ("float32",)),  # (volumes, V)
     "presence": ArrayKind(2, ("bool",)),  # (runs of the corpus, V)
+    "correlation": ArrayKind(2, ("float32",)),  # (V, V), of noise
     "latents": ArrayKind(4, ("float16", "float32")),  # (frames, channels, height, width)
     "reconstruction": ArrayKind(5, ("uint8",), ("clips", "frame_rate", "seed")),
     # (clips, samples, frames, height, width, 3), the first sample is the reconstruction
@@ -411,6 +412,12 @@ ARRAYS: dict[str, ArrayKind] = {
 
 _NUMBER = (int, float)
 DOCUMENTS: dict[str, dict[str, Key]] = {
+    "noise": {
+        "weight": Key(_NUMBER),  # of the curve, against the sample correlation
+        "volumes": Key((int,)),
+        "subjects": Key((list,)),
+        "curve": Key((dict,)),  # fields of models.noise.DistanceCurve
+    },
     "choice": {
         "lag": Key(_NUMBER),  # s
         "window": Key((int,)),  # volumes

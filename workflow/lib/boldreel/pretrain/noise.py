@@ -1,0 +1,56 @@
+"""Step: the spatial noise model of the cohort, which every subject's windows are whitened with.
+
+Reads the corpus folder; writes `correlation.npy` (V, V) and `noise.json`: correlations of all pairs of
+positions, shrunk towards a curve over their distance.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from boldreel.data import cohort_noise, provenance
+from boldreel.models import noise
+from boldreel.pretrain.corpus import Corpus
+from boldreel.step import parser, run
+from boldreel.training.progress import Progress
+
+
+def estimate(corpus: Corpus) -> cohort_noise.CohortNoise:
+    """The noise of all rows of a corpus, run by run."""
+    sample = noise.sample_correlation(_runs(corpus))
+    xyz = corpus.positions[["x", "y", "z"]].to_numpy(np.float64)
+    curve = noise.distance_curve(sample, xyz)
+    mixed, weight = noise.shrunk(sample, curve.matrix(xyz))
+    subjects = tuple(dict.fromkeys(map(str, corpus.subjects)))
+    return cohort_noise.CohortNoise(mixed.astype(np.float32), curve, weight, len(corpus), subjects)
+
+
+def _runs(corpus: Corpus) -> Iterator[np.ndarray]:
+    numbers = np.unique(corpus.runs)
+    progress = Progress(len(numbers), "noise model", unit="runs")
+    for number in numbers:
+        yield corpus.read(np.flatnonzero(corpus.runs == number))[0]
+        progress.update()
+
+
+def main(argv: list[str] | None = None) -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--corpus", type=Path, required=True)
+    arguments.add_argument("--output", type=Path, required=True)
+    args = arguments.parse_args(argv)
+    started = time.time()
+    made = estimate(Corpus.open(args.corpus))
+    cohort_noise.write(args.output, made)
+    provenance.record(args.output, inputs=[args.corpus], config={}, started=started)
+    print(
+        f"{made.volumes} volumes of {len(made.subjects)} subjects; correlation {made.curve.at(4.0):.2f} "
+        f"at 4 mm, {made.curve.at(40.0):.2f} at 40 mm; weight of the curve {made.weight:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    run(main)
