@@ -184,6 +184,9 @@ def _write_features(
         values = values / np.linalg.norm(values, axis=1, keepdims=True)
         arrays.save(folder / f"{key}.npy", values.astype(np.float32), kind=f"{key}_features")
     arrays.save(folder / "condition.npy", condition.astype(np.float32), kind="condition")
+    # what moves follows from the first label, so that responses carry it
+    motion = np.eye(6, dtype=np.float32)[[row[0] % 6 for row in index]]
+    arrays.save(folder / "motion.npy", motion, kind="motion", columns=list("abcdef"))
 
 
 def _signal(shown: list[dict[str, str]], mixing: np.ndarray) -> np.ndarray:

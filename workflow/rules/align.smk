@@ -5,6 +5,7 @@ rule align_pool:
     """Train one encoder on the training windows of several subjects."""
     input:
         pretrained=PRETRAINED,
+        noise=NOISE,
         windows=lambda wildcards: expand(
             layout.windows(), subject=study.members(wildcards.pool)
         ),
@@ -48,7 +49,7 @@ rule align_pool:
         series=folders_of("series"),
     shell:
         "python -m boldreel.training.launch {resources.gpu} -m boldreel.align.pool "
-        "--pretrained {input.pretrained:q}/model --subjects {params.subjects:q} "
+        "--pretrained {input.pretrained:q}/model --noise {input.noise:q} --subjects {params.subjects:q} "
         "--windows {input.windows:q} --series-dir {params.series:q} --voxels {input.voxels:q} "
         "--clips {input.clips:q} --features {input.features:q} --output {output:q} "
         "--state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
@@ -59,6 +60,7 @@ rule align_train:
     input:
         unpack(responses("train", "validation")),
         pretrained=PRETRAINED,
+        noise=NOISE,
         windows=layout.windows(),
         voxels=layout.voxels(),
         clips=layout.clips(),
@@ -89,7 +91,7 @@ rule align_train:
         pool=lambda wildcards, input: ["--pool", *input.pool] if input.pool else [],
     shell:
         "python -m boldreel.training.launch {resources.gpu} -m boldreel.align.train "
-        "--pretrained {input.pretrained:q}/model --windows {input.windows:q} "
+        "--pretrained {input.pretrained:q}/model --noise {input.noise:q} --windows {input.windows:q} "
         "--series-dir {params.series:q} --voxels {input.voxels:q} --clips {input.clips:q} "
         "--features {input.features:q} {params.pool:q} --subject {wildcards.subject} "
         "--output {params.folder:q} --state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldreel.align import data, ridge
+from boldreel.align import data, linear
 from boldreel.data import tables
 from boldreel.data.features import ClipFeatures
 from boldreel.errors import UserError
@@ -27,6 +27,7 @@ def features(names: list[str]) -> ClipFeatures:
         image=values,
         text=values,
         condition=empty,
+        motion=np.zeros((len(names), 1), np.float32),
         attributes=[{} for _ in names],
     )
 
@@ -41,13 +42,16 @@ def trials() -> data.Trials:
         features=features(names),
         repeat=np.ones(len(rows), int),
         onset=np.array([3.0 * k for _, _, k in rows]),
+        run=np.array([segment for segment, _, _ in rows]),
+        times=np.array([[3.0 * k + 4] for _, _, k in rows]),
+        duration=np.full(len(names), 3.0),
     )
 
 
 def test_no_clip_is_in_two_folds() -> None:
     """Penalties are chosen on clips that the fit has not seen, whatever runs repeat them."""
     made = trials()
-    assert ridge.folds(made).tolist() == ["r1"] * 4 + ["r2", "r1", "r2", "r1"] + ["r3"] * 3
+    assert linear.folds(made).tolist() == ["r1"] * 4 + ["r2", "r1", "r2", "r1"] + ["r3"] * 3
     # of another subject who saw the same clips in other segments too
     other = made.take(np.ones(len(made.clip), bool))
     other = data.Trials(
@@ -57,9 +61,12 @@ def test_no_clip_is_in_two_folds() -> None:
         other.features,
         other.repeat,
         other.onset,
+        other.run,
+        other.times,
+        other.duration,
     )
     both = data.pooled([made, other], [np.array([True])] * 2)
-    found = ridge.folds(both)
+    found = linear.folds(both)
     assert found[: len(made.clip)].tolist() == found[len(made.clip) :].tolist()
 
 
@@ -106,9 +113,12 @@ def test_clips_that_every_run_shows_are_split_by_clip() -> None:
         features=features(names),
         repeat=np.ones(24, int),
         onset=np.tile(3.0 * np.arange(8), 3),
+        run=np.array([segment for segment, _ in rows]),
+        times=np.tile(3.0 * np.arange(8) + 4, 3)[:, None],
+        duration=np.full(8, 3.0),
     )
     training, validation = data.training_and_validation(made, {"c6", "c7"})
     assert set(validation.features.clips) == {"c6", "c7"} and len(training.clip) == 18
-    found = ridge.folds(training)
+    found = linear.folds(training)
     assert len(set(found)) > 1
     assert all(len(set(found[training.clip == clip])) == 1 for clip in set(training.clip))

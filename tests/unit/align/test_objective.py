@@ -29,6 +29,7 @@ def features() -> ClipFeatures:
         image=unit(rng.normal(size=(40, 6))),
         text=unit(rng.normal(size=(40, 6))),
         condition=rng.normal(size=(40, 3, 4)).astype(np.float32),
+        motion=np.zeros((40, 1), np.float32),
         clips=names,
         captions=names,
         shots=names,

@@ -166,7 +166,8 @@ def test_without_signal_everything_is_at_chance(
         assert row["p"] > 0.05
         assert row["ci_low"] < row["chance"] + 0.02
     curve = run_repeats(study, tmp_path / "align").loc["model", "two_way_text"]
-    assert (curve["p"] > 0.05).all() and (abs(curve["value"] - 0.5) < 0.1).all()
+    # one of several numbers of repeats may well be below .05
+    assert (curve["p"] > 0.05 / len(curve)).all() and (abs(curve["value"] - 0.5) < 0.1).all()
 
 
 def test_nothing_fitted_sees_test_runs(
@@ -277,7 +278,7 @@ def test_processes_must_part_the_batch_evenly(study: Any, pretrained: Path, tmp_
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    assert done.returncode == 2 and len(errors) == 1
+    assert done.returncode == 2 and len(set(errors)) == 1  # each process may say it
     assert "align.batch_size is 31; it must be a multiple of the 2 processes" in errors[0]
     assert "Traceback" not in done.stderr and not (tmp_path / "align").exists()
 

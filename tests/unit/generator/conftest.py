@@ -177,7 +177,9 @@ class LinearEncoder(torch.nn.Module):
         x = x.flatten(1)
         condition = self.map(x).reshape(-1, LENGTH, WIDTH)
         image, text = self.image_map(x), self.text_map(x)
-        return Encoding(condition, image, text, Deviations(image, text, condition))
+        motion = x.new_zeros(len(x), 0)
+        own = Deviations(image, text, condition, motion)
+        return Encoding(condition, image, text, motion, own)
 
     def save_pretrained(self, folder: Path) -> None:
         """Writes weights."""

@@ -29,13 +29,18 @@ def linear_decoder(sharpness: float = 20.0) -> LinearDecoder:
             bank=9,
             sharpness=sharpness,
             rank=4,
+            motion_dim=3,
         )
     )
     with torch.no_grad():
         decoder.readout.weight.normal_(std=0.1)
         decoder.readout.basis.normal_()
     decoder.calibration.measure(
-        torch.randn(20, 8), torch.randn(20, 7), torch.randn(20, 5, 6), torch.arange(9)
+        torch.randn(20, 8),
+        torch.randn(20, 7),
+        torch.randn(20, 5, 6),
+        torch.randn(20, 3),
+        torch.arange(9),
     )
     decoder.present[60:] = False
     return decoder.eval()
@@ -135,7 +140,7 @@ def test_linear_outputs_can_be_given() -> None:
     seen = torch.where(made.present, x, 0.0)
     given = made(x, linear=made.readout.outputs(seen))
     assert torch.allclose(given.condition, made(x).condition, atol=1e-5)
-    assert not torch.allclose(made(x, linear=torch.randn(3, 19)).text, made(x).text, atol=1e-2)
+    assert not torch.allclose(made(x, linear=torch.randn(3, 22)).text, made(x).text, atol=1e-2)
 
 
 def test_pretrained_blocks_are_taken_where_they_fit() -> None:

@@ -22,6 +22,8 @@ def _trials(clips: int, shown: int, seed: int) -> Responses:
         shots=[f"s{k:02d}" for k in clip],
         segments=["test"] * len(order),
         onsets=2.0 * clip,
+        runs=["run"] * len(order),
+        times=2.0 * clip[:, None],
     )
 
 

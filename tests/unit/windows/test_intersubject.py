@@ -27,6 +27,8 @@ def responses(values: np.ndarray, first: int = 0) -> Responses:
         names,
         ["test"] * len(names),
         2.0 * np.arange(len(names)),
+        ["run"] * len(names),
+        2.0 * np.arange(len(names))[:, None],
     )
 
 
@@ -80,6 +82,8 @@ def test_only_common_clips_count() -> None:
         three.shots[20:],
         ["x"] * 40,
         three.onsets[20:],
+        three.runs[20:],
+        three.times[20:],
     )
     found, _, clips, _ = intersubject.intersubject(one, [two, part], SETTINGS)
     assert clips == 40 and found.mean() > 0.85

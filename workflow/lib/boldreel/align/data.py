@@ -24,6 +24,8 @@ class Trials:
     x : float32 (rows, w, V); clip : int (rows,), row of `features`; segment : names (rows,)
     repeat : int (rows,), which showing of its segment a row comes from
     onset : (rows,), s from the start of the run
+    run : names (rows,); times : (rows, w), s from the run's start to each volume of the window
+    duration : (clips,), s
     present : bool (clips, V), positions of the subject who saw a clip, where there are several subjects
     """
 
@@ -33,6 +35,9 @@ class Trials:
     features: ClipFeatures
     repeat: np.ndarray
     onset: np.ndarray
+    run: np.ndarray
+    times: np.ndarray
+    duration: np.ndarray
     present: np.ndarray | None = None
 
     @property
@@ -79,6 +84,9 @@ class Trials:
             self.features.take(clips),
             self.repeat[chosen],
             self.onset[chosen],
+            self.run[chosen],
+            self.times[chosen],
+            self.duration[clips],
             None if self.present is None else self.present[clips],
         )
 
@@ -100,6 +108,12 @@ def pooled(trials: list[Trials], used: list[np.ndarray]) -> Trials:
         features=join([part.features for part in trials]),
         repeat=np.concatenate([part.repeat for part in trials]),
         onset=np.concatenate([part.onset for part in trials]),
+        # a run of each subject is a run of its own
+        run=np.concatenate(
+            [np.array([f"{k}/{name}" for name in part.run]) for k, part in enumerate(trials)]
+        ),
+        times=np.concatenate([part.times for part in trials]),
+        duration=np.concatenate([part.duration for part in trials]),
         present=np.concatenate(
             [
                 np.broadcast_to(own, (len(part.features.clips), len(own)))
@@ -124,6 +138,7 @@ def load_trials(
     responses = load_responses(windows, series_dir, split, repeats="each", window=window)
     names = list(dict.fromkeys(responses.clips))
     number = {name: k for k, name in enumerate(names)}
+    durations = tables.read(clips, "clips").set_index("clip")["duration"]
     return Trials(
         x=responses.x,
         clip=np.array([number[name] for name in responses.clips]),
@@ -131,6 +146,9 @@ def load_trials(
         features=load_features(clips, folders, names),
         repeat=responses.repeats,
         onset=responses.onsets,
+        run=np.array(responses.runs),
+        times=responses.times,
+        duration=durations.loc[names].to_numpy(np.float64),
     )
 
 
@@ -176,3 +194,8 @@ def used_positions(voxels: Path, which: str) -> np.ndarray:
     if not used.any():
         raise UserError(f"{voxels}: no {which} position; choose another set with align.voxels")
     return used
+
+
+def coordinates(voxels: Path) -> np.ndarray:
+    """Coordinates (V, 3) in mm of the positions of a voxel table; NaN where there is none."""
+    return tables.read(voxels, "voxels")[["x", "y", "z"]].to_numpy(np.float64)

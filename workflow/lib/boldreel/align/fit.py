@@ -1,12 +1,12 @@
-"""Decoders fitted on trials: the ridge, and the encoder that stands on it.
+"""Decoders fitted on trials: the encoder on its linear path, and the ridge next to it.
 
 Takes the trials of one subject, or of several pooled; returns both decoders, the history of the training
-and what was chosen. Epochs are judged on the validation segments, and the start, which equals the ridge,
-counts as one: a later epoch is taken only if it is better by more than the standard error over shots, so
-that the encoder does not end below the ridge by luck. At the end the ridge is fitted again on training and
-validation segments together (`refit`), everything else fixed. An encoder of other subjects may be the
-start: its transformer goes on from there, and the ridge adds to its linear path what that leaves of this
-subject's responses.
+and what was chosen. Epochs are judged on the validation segments, and the start, which equals the linear
+path, counts as one: a later epoch is taken only if it is better by more than the standard error over shots,
+so that the encoder does not end below its start by luck. At the end the linear path is fitted again on
+training and validation segments together (`refit`), everything else fixed. An encoder of other subjects may
+be the start: its transformer goes on from there, and a ridge adds to its linear path what that leaves of
+this subject's responses.
 """
 
 from __future__ import annotations
@@ -14,17 +14,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from boldreel.align.data import Trials, training_and_validation
+from boldreel.align.inversion import Inversion
+from boldreel.align.linear import LinearPath
 from boldreel.align.objective import Objective, best_scale, decoded, judge
-from boldreel.align.ridge import RidgeFit
+from boldreel.align.ridge import Ridge
 from boldreel.align.settings import AlignSettings
+from boldreel.align.whitening import CANDIDATES, Candidates, candidates
+from boldreel.data.cohort_noise import CohortNoise
 from boldreel.models.autoencoder import MaskedAutoencoder
-from boldreel.models.decoder import Decoder, Deviations, LinearDecoder
+from boldreel.models.decoder import Decoder, Deviations, LinearDecoder, LinearReadout
 from boldreel.models.encoder import SpatioTemporalEncoder, encoder_config
 from boldreel.training import loop, schedule
 from boldreel.training.optimizer import adamw
@@ -36,15 +39,18 @@ class Material:
     """What the decoders of a subject, or of several pooled, are fitted on.
 
     everything : all trials; training, validation : its two parts, split by clip.
-    used : bool (V,), the positions that are read.
+    used : bool (V,), the positions that are read; xyz : (V, 3) mm.
+    noise : the cohort's noise model, if there is one.
     """
 
     everything: Trials
     training: Trials
     validation: Trials
     used: np.ndarray
+    xyz: np.ndarray
     settings: AlignSettings
     device: torch.device
+    noise: CohortNoise | None = None
 
     @classmethod
     def of(
@@ -52,24 +58,33 @@ class Material:
         everything: Trials,
         validation_clips: set[str],
         used: np.ndarray,
+        xyz: np.ndarray,
         settings: AlignSettings,
         device: torch.device,
+        noise: CohortNoise | None = None,
     ) -> Material:
         """Split the trials, see `training_and_validation`."""
         training, validation = training_and_validation(everything, validation_clips)
-        return cls(everything, training, validation, used, settings, device)
+        return cls(everything, training, validation, used, xyz, settings, device, noise)
+
+    @property
+    def candidates(self) -> Candidates:
+        """Noise models for whitening, from training trials and the cohort."""
+        return candidates(self.training, self.used, self.xyz, self.noise)
 
 
 @dataclass(frozen=True)
 class Fitted:
     """encoder and ridge; history, one row an epoch; loaded: names of tensors from pretraining;
-    penalties: {target: (alpha, left-out cosine)}."""
+    chosen: what was chosen for the linear path. left_out: float32 (clips, K), what the linear path makes of
+    each training clip's averaged response without having seen its segment; None without a linear path."""
 
     encoder: SpatioTemporalEncoder
     ridge: LinearDecoder
     history: list[dict[str, float]]
     loaded: list[str]
-    penalties: dict[str, tuple[float, float]]
+    chosen: dict[str, object]
+    left_out: np.ndarray | None = None
 
     @property
     def best(self) -> dict[str, float]:
@@ -90,8 +105,8 @@ def fit(
     """
     training, validation, settings = material.training, material.validation, material.settings
     readout = None if start is None else start.readout
-    linear, ridge = fit_ridge(training, material.used, settings, material.device, readout)
-    beside = None if readout is None else own_ridge(material)
+    path = linear_path(material, readout)
+    linear = path.decoder(training).to(material.device)
     loaded: list[str] = []
     if start is None:
         encoder, loaded = build(linear, pretrained, settings)
@@ -100,7 +115,7 @@ def fit(
     encoder = encoder.to(material.device)
     left_out = None
     if encoder.readout is not None:
-        left_out = ridge.left_out(training)
+        left_out = path.left_out(training)
         start_temperature(encoder, training, left_out)
     history = train(encoder, linear, material, left_out, state)
     if Share.current().rank:
@@ -108,9 +123,34 @@ def fit(
     measure_floors(encoder, validation)
     measure_floors(linear, validation)
     if settings.refit:
-        linear = refit(linear, ridge, material.everything)
+        linear = refit(linear, path, material.everything)
         encoder = encoder.on(linear)
-    return Fitted(encoder, beside or linear, history, loaded, ridge.penalties)
+    plain = isinstance(path, Ridge) and readout is None
+    averaged = None
+    if left_out is not None:
+        averaged = np.stack([left_out[rows].mean(0) for rows in training.rows_of])
+    ridge = linear if plain else own_ridge(material)
+    return Fitted(encoder, ridge, history, loaded, path.chosen, averaged)
+
+
+def linear_path(material: Material, readout: LinearReadout | None = None) -> LinearPath:
+    """The linear path as the settings say, chosen on training segments.
+
+    readout : that of an encoder of other subjects; a ridge then adds what it leaves.
+    """
+    training, used, settings = material.training, material.used, material.settings
+    if readout is not None or settings.linear_path != "inversion":
+        ridge = Ridge.choose(training, used, settings, readout)
+        for group, (alpha, score) in ridge.penalties.items():
+            print(f"ridge, {group}: penalty {alpha:.3g}, left-out cosine {score:.3f}")
+        return ridge
+    path = Inversion.choose(training, used, settings, material.candidates)
+    choice = path.choice
+    peak = "no response function" if choice.peak is None else f"peak at {choice.peak:g} s"
+    print(f"inversion: {peak}, whitened by {CANDIDATES[choice.noise]}")
+    for group, score in choice.scores.items():
+        print(f"inversion, {group}: left-out cosine {score:.3f}")
+    return path
 
 
 def own_ridge(material: Material) -> LinearDecoder:
@@ -126,18 +166,16 @@ def fit_ridge(
     used: np.ndarray,
     settings: AlignSettings,
     device: torch.device,
-    readout: Any = None,
-) -> tuple[LinearDecoder, RidgeFit]:
+    readout: LinearReadout | None = None,
+) -> tuple[LinearDecoder, Ridge]:
     """The ridge decoder of training trials, and how it was fitted: penalties are chosen across segments."""
-    ridge = RidgeFit.choose(training, used, settings, readout)
-    for group, (alpha, score) in ridge.penalties.items():
-        print(f"ridge, {group}: penalty {alpha:.3g}, left-out cosine {score:.3f}")
+    ridge = Ridge.choose(training, used, settings, readout)
     return ridge.decoder(training).to(device), ridge
 
 
-def refit(linear: LinearDecoder, ridge: RidgeFit, everything: Trials) -> LinearDecoder:
-    """The same ridge on more trials; floors, measured on trials that it had not seen, stay."""
-    again = ridge.decoder(everything).to(linear.present.device)
+def refit(linear: LinearDecoder, path: LinearPath, everything: Trials) -> LinearDecoder:
+    """The same linear path on more trials; floors, measured on trials that it had not seen, stay."""
+    again = path.decoder(everything).to(linear.present.device)
     again.calibration.floors.copy_(linear.calibration.floors)
     return again
 
@@ -168,7 +206,7 @@ def build(
 def start_temperature(
     encoder: SpatioTemporalEncoder, training: Trials, left_out: np.ndarray
 ) -> None:
-    """Start the learned temperature where the ridge's own predictions of unseen rows contrast best.
+    """Start the learned temperature where the linear path's own predictions of unseen rows contrast best.
 
     1 / 0.07, where CLIP's starts, is far too sure of predictions from noisy data.
     """
@@ -240,7 +278,7 @@ def train(
         scale = encoder.logit_scale.exp().clamp(max=100)
         return objective(encoding, clips, scale, generator, share)
 
-    # what the transformer must beat: the ridge, or itself at the start
+    # what the transformer must beat: the linear path, or itself at the start
     reference = linear if encoder.readout is not None else encoder
     baseline = judge(reference, validation, settings)
 

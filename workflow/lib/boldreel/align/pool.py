@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boldreel.align.settings import AlignSettings
-from boldreel.data import atomic, provenance, tables
+from boldreel.data import atomic, cohort_noise, provenance, tables
 from boldreel.errors import UserError
 from boldreel.settings import read
 from boldreel.step import parser, run
@@ -106,6 +106,8 @@ def pooled_trials(
                 segment=trials.segment[first],
                 repeat=np.ones(count, dtype=np.int64),
                 onset=trials.onset[first],
+                run=trials.run[first],
+                times=trials.times[first],
             )
         )
         presence.append(data.used_positions(of, which))
@@ -115,6 +117,7 @@ def pooled_trials(
 def main(argv: list[str] | None = None) -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--pretrained", type=Path, required=True)
+    arguments.add_argument("--noise", type=Path, help="folder of the cohort's noise model")
     arguments.add_argument("--subjects", nargs="+", required=True, help="labels")
     for name in ("windows", "series-dir", "voxels"):
         arguments.add_argument(f"--{name}", type=Path, nargs="+", required=True, help="for each")
@@ -133,7 +136,7 @@ def main(argv: list[str] | None = None) -> None:
 
     import pandas as pd
 
-    from boldreel.align.data import validation_clips
+    from boldreel.align.data import coordinates, validation_clips
     from boldreel.align.fit import Material, fit
     from boldreel.data.responses import series_files
     from boldreel.training import device, fingerprint, loop
@@ -160,13 +163,16 @@ def main(argv: list[str] | None = None) -> None:
         *series,
         *args.features,
         args.pretrained,
+        *([] if args.noise is None else [args.noise]),
     ]
     state = fingerprint.state_folder(
         args.state, module="boldreel.align.pool", config=asdict(settings), inputs=inputs
     )
     with device.lease() as where:
         loop.set_threads()
-        material = Material.of(trials, held_out, used, settings, where)
+        noise = None if args.noise is None else cohort_noise.read(args.noise)
+        where_is = coordinates(args.voxels[0])  # positions are the same in all subjects
+        material = Material.of(trials, held_out, used, where_is, settings, where, noise)
         made = fit(material, args.pretrained, state)
         if made is None:
             return

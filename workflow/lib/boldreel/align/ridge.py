@@ -1,43 +1,34 @@
-"""Ridge regression from windows of BOLD to alignment targets, and the decoder that it makes.
+"""Ridge regression from windows of BOLD to alignment targets.
 
-Takes trials; returns a LinearDecoder. Every showing of a clip is a row of its own: the noise it
-brings regularises along the directions in which this subject's data are noisy, and in trials this
-was at least as good as fitting averages. Solved in the dual (rows, not voxels). Cross-validation leaves
-out whole segments: trials of one segment never stand on both sides.
+Takes trials; returns the weights of a linear read-out. Every showing of a clip is a row of its own: the noise
+it brings regularises along the directions in which this subject's data are noisy, and in trials this was at
+least as good as fitting averages. Solved in the dual (rows, not voxels). Cross-validation leaves out whole
+segments: trials of one segment never stand on both sides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from boldreel.align.data import Trials
+from boldreel.align.linear import Groups, LinearPath, Targets, folds
 from boldreel.align.settings import AlignSettings
-from boldreel.models.decoder import DecoderConfig, LinearDecoder, LinearReadout
+from boldreel.models.decoder import LinearReadout
 
 ALPHAS = tuple(float(10.0**power) for power in np.arange(1.0, 6.51, 0.5))
-Groups = dict[str, slice]
 
 
 @dataclass(frozen=True)
-class RidgeFit:
-    """How the ridge of a subject is fitted, as it was chosen on training trials.
+class Ridge(LinearPath):
+    """The ridge of a subject.
 
-    used : bool (V,), the positions that are read.
-    basis : (rank, tokens * width), along which the condition's deviations are targets.
-    groups : columns of image and text deviations and of the condition along `basis`.
     penalties : {group: (alpha, left-out cosine)}.
     prior : (w * V, K), weights from other subjects, to which the ridge adds what they leave; None to
         begin at nothing.
     """
 
-    used: np.ndarray
-    settings: AlignSettings
-    basis: np.ndarray
-    groups: Groups
     penalties: dict[str, tuple[float, float]]
     prior: np.ndarray | None = None
 
@@ -48,28 +39,26 @@ class RidgeFit:
         used: np.ndarray,
         settings: AlignSettings,
         readout: LinearReadout | None = None,
-    ) -> RidgeFit:
+    ) -> Ridge:
         """Choose the condition's basis, or go on from another read-out, and the penalties; folds are
         segments."""
         features = training.features
         prior = None
         if readout is None:
-            condition = features.condition.reshape(len(features.clips), -1)
-            basis = principal_axes(condition, settings.rank, settings.variance)
+            targets = Targets.of(features, settings)
         else:
-            basis = readout.basis.cpu().numpy().astype(np.float64)
+            targets = Targets(readout.basis.cpu().numpy().astype(np.float64))
             prior = readout.weight.detach().cpu().numpy().astype(np.float64)
             prior = prior.reshape(-1, prior.shape[2])
-        image, text = features.image.shape[1], features.text.shape[1]
-        groups = {
-            "image": slice(0, image),
-            "text": slice(image, image + text),
-            "condition": slice(image + text, image + text + len(basis)),
-        }
-        unpenalised = cls(used, settings, basis, groups, {}, prior)
+        unpenalised = cls(used, settings, targets, {}, prior)
         x, y, known = unpenalised.rows(training)
+        groups = targets.groups(features)
         penalties = choose_alphas(x, y, folds(training), training.clip, groups, known=known)
         return replace(unpenalised, penalties=penalties)
+
+    @property
+    def chosen(self) -> dict[str, object]:
+        return {group: list(pair) for group, pair in self.penalties.items()}
 
     @property
     def alphas(self) -> dict[str, float]:
@@ -79,82 +68,22 @@ class RidgeFit:
     def rows(self, trials: Trials) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Responses (rows, w * V), zero where a position is not used; targets float64 (rows, K),
         deviations from the mean over clips; and what the prior makes of the responses."""
-        features = trials.features
-        condition = features.condition.reshape(len(features.clips), -1)
-        clips = np.concatenate(
-            [
-                features.image - features.image.mean(0),
-                features.text - features.text.mean(0),
-                (condition - condition.mean(0)) @ self.basis.T,
-            ],
-            axis=1,
-        )
         x = np.where(self.used, trials.x, 0).reshape(len(trials.x), -1)
         known = None if self.prior is None else x @ self.prior
-        return x, clips[trials.clip].astype(np.float64), known
+        return x, self.targets.values(trials.features)[trials.clip], known
 
-    def decoder(self, trials: Trials) -> LinearDecoder:
-        """Fit the ridge on trials and calibrate it on the same clips, as the settings say.
-
-        At most `settings.bank` captions are kept for the projection of tokens (none without projection).
-        """
-        settings, features = self.settings, trials.features
-        sharpness = settings.sharpness if settings.condition == "projected" else 0.0
-        window, voxels = trials.x.shape[1:]
-        bank = settings.bank if sharpness > 0 else 0
-        captions = _one_of_each(features.captions, bank, settings.seed)
-        config = DecoderConfig(
-            num_voxels=voxels,
-            window=window,
-            tokens=features.condition.shape[1],
-            token_width=features.condition.shape[2],
-            image_dim=features.image.shape[1],
-            text_dim=features.text.shape[1],
-            bank=len(captions),
-            sharpness=sharpness,
-            rank=len(self.basis),
-        )
+    def solve(self, trials: Trials) -> tuple[np.ndarray, np.ndarray]:
         x, y, known = self.rows(trials)
-        weight, bias = fit(x, y if known is None else y - known, self.alphas, self.groups)
-        if self.prior is not None:
-            weight = weight + self.prior
-        decoder = LinearDecoder(config)
-        with torch.no_grad():
-            decoder.readout.weight.copy_(torch.from_numpy(weight).view(window, voxels, -1))
-            decoder.readout.bias.copy_(torch.from_numpy(bias))
-            decoder.readout.basis.copy_(torch.from_numpy(self.basis))
-            decoder.present.copy_(torch.tensor(self.used))
-            decoder.mean_window.copy_(torch.from_numpy(np.where(self.used, trials.x.mean(0), 0)))
-        decoder.calibration.measure(
-            torch.from_numpy(features.image),
-            torch.from_numpy(features.text),
-            torch.from_numpy(features.condition),
-            torch.from_numpy(captions),
-        )
-        return decoder.eval()
+        groups = self.targets.groups(trials.features)
+        weight, bias = fit(x, y if known is None else y - known, self.alphas, groups)
+        return (weight if self.prior is None else weight + self.prior), bias
 
     def left_out(self, trials: Trials) -> np.ndarray:
-        """Outputs float32 (rows, K) of ridge fits that did not see the row's segment."""
         x, y, known = self.rows(trials)
         left = y if known is None else y - known
-        own = left_out(x, left, folds(trials), self.alphas, self.groups)
+        groups = self.targets.groups(trials.features)
+        own = left_out(x, left, folds(trials), self.alphas, groups)
         return (own if known is None else own + known).astype(np.float32)
-
-
-def folds(trials: Trials) -> np.ndarray:
-    """What is left out together, for each row: its clip's segment; of a lone one, its quarters in time."""
-    if len(set(of_rows := trials.folds)) > 1:
-        return of_rows
-    quarter = np.array_split(np.unique(trials.clip), 4)
-    return np.array([next(k for k, part in enumerate(quarter) if c in part) for c in trials.clip])
-
-
-def _one_of_each(captions: list[str], at_most: int, seed: int) -> np.ndarray:
-    """Row numbers of one clip per caption; a random choice if there are too many."""
-    _, first = np.unique(np.asarray(captions), return_index=True)
-    if len(first) > at_most:
-        first = np.random.default_rng(seed).choice(first, at_most, replace=False)
-    return np.sort(first)
 
 
 def fit(
@@ -170,8 +99,8 @@ def fit(
     centred = x - mean_x
     kernel = centred @ centred.T
     dual = np.empty(y.shape)
-    for group, columns in groups.items():
-        penalised = kernel + alphas[group] * np.eye(len(kernel))
+    for alpha, columns in _by_alpha(alphas, groups):
+        penalised = kernel + alpha * np.eye(len(kernel))
         factor = cho_factor(penalised, overwrite_a=True, check_finite=False)
         dual[:, columns] = cho_solve(factor, y[:, columns] - mean_y[columns], check_finite=False)
     weight = centred.T @ dual
@@ -182,11 +111,10 @@ def left_out(
     x: np.ndarray, y: np.ndarray, folds: np.ndarray, alphas: dict[str, float], groups: Groups
 ) -> np.ndarray:
     """Predictions (rows, targets) of every row by a fit that never saw the row's fold."""
+    decomposed = _Decomposed.of(x, y)
     out = np.empty(y.shape)
-    for name in np.unique(folds):
-        test = folds == name
-        weight, bias = fit(x[~test], y[~test], alphas, groups)
-        out[test] = x[test] @ weight + bias
+    for alpha, columns in _by_alpha(alphas, groups):
+        out[:, columns] = decomposed.left_out(alpha, folds, columns)
     return out
 
 
@@ -215,13 +143,16 @@ def choose_alphas(
     training mean, over all left-out clips and all targets of the group: blind to overall size,
     which the calibration sets afterwards.
     """
-    sums = {group: np.zeros((len(alphas), 3)) for group in groups}
     before = np.zeros_like(y) if known is None else known
-    for projected, values, rotated, truth, given in _spectra(x, y, folds, items, before):
-        for k, alpha in enumerate(alphas):
-            guess = given + (projected / (values + alpha)) @ rotated
+    decomposed = _Decomposed.of(x, y - before)
+    parts = [_Fold.of(folds == name, y, before, items) for name in np.unique(folds)]
+    sums = {group: np.zeros((len(alphas), 3)) for group in groups}
+    for k, alpha in enumerate(alphas):
+        added = decomposed.left_out(alpha, folds, slice(None))
+        for part in parts:
+            guess = part.given + part.average @ (added[part.rows] - part.mean)
             for group, columns in groups.items():
-                p, t = guess[:, columns], truth[:, columns]
+                p, t = guess[:, columns], part.truth[:, columns]
                 sums[group][k] += [(p * t).sum(), (p**2).sum(), (t**2).sum()]
     best = {}
     for group, products in sums.items():
@@ -232,48 +163,78 @@ def choose_alphas(
     return best
 
 
-def _spectra(
-    x: np.ndarray, y: np.ndarray, folds: np.ndarray, items: np.ndarray, known: np.ndarray
-) -> Iterator[tuple[np.ndarray, ...]]:
-    """For each fold left out: its rows in the training kernel's eigenvectors (averaged by item),
-    the eigenvalues, the rotated training targets, the true targets, and what was known of them; the
-    last two as deviations from the training mean.
+def _by_alpha(alphas: dict[str, float], groups: Groups) -> list[tuple[float, np.ndarray]]:
+    """(penalty, columns) with all columns of the groups that share it."""
+    of: dict[float, list[np.ndarray]] = {}
+    for group, columns in groups.items():
+        numbers = np.arange(columns.start, columns.stop)
+        of.setdefault(alphas[group], []).append(numbers)
+    return [(alpha, np.concatenate(columns)) for alpha, columns in of.items()]
 
-    One eigendecomposition serves all penalties and targets.
+
+@dataclass(frozen=True)
+class _Fold:
+    """What the predictions of one fold are scored against.
+
+    rows : bool, its rows; average : (clips, its rows), means over the showings of a clip.
+    truth, given : (clips, K), true and known deviations from the mean of the other rows; mean : (K,), of
+    what is fitted there.
     """
-    from scipy.linalg import eigh
 
-    wide = x.astype(np.float64)
-    kernel = wide @ wide.T
-    for name in np.unique(folds):
-        test, train = folds == name, folds != name
-        inner, cross = kernel[np.ix_(train, train)], kernel[np.ix_(test, train)]
-        means = inner.mean(0)
-        inner = inner - means[:, None] - means[None] + means.mean()
-        cross = cross - cross.mean(1, keepdims=True) - means[None] + means.mean()
-        values, vectors = eigh(inner, overwrite_a=True, check_finite=False)
-        left = y[train] - known[train]
-        _, item = np.unique(items[test], return_inverse=True)
+    rows: np.ndarray
+    average: np.ndarray
+    truth: np.ndarray
+    given: np.ndarray
+    mean: np.ndarray
+
+    @classmethod
+    def of(cls, rows: np.ndarray, y: np.ndarray, known: np.ndarray, items: np.ndarray) -> _Fold:
+        _, item = np.unique(items[rows], return_inverse=True)
         average = np.zeros((item.max() + 1, len(item)))
         average[item, np.arange(len(item))] = 1
         average /= average.sum(1, keepdims=True)
-        yield (
-            average @ cross @ vectors,
-            np.maximum(values, 0),
-            vectors.T @ (left - left.mean(0)),
-            average @ (y[test] - y[train].mean(0)),
-            average @ (known[test] - known[train].mean(0)),
+        return cls(
+            rows,
+            average,
+            average @ (y[rows] - y[~rows].mean(0)),
+            average @ (known[rows] - known[~rows].mean(0)),
+            (y - known)[~rows].mean(0),
         )
 
 
-def principal_axes(values: np.ndarray, at_most: int, variance: float) -> np.ndarray:
-    """Axes (rank, width), orthonormal, that hold a share `variance` of the centred rows' variance,
-    but no more than `at_most`; at least one."""
-    centred = values.astype(np.float64) - values.mean(0)
-    eigenvalues, vectors = np.linalg.eigh(centred @ centred.T)
-    order = np.argsort(eigenvalues)[::-1]
-    kept = np.maximum(eigenvalues[order], 0)
-    shares = np.cumsum(kept) / max(kept.sum(), 1e-30)
-    rank = max(1, min(at_most, int(np.searchsorted(shares, variance)) + 1, len(values) - 1))
-    axes = vectors[:, order[:rank]].T @ centred
-    return axes / np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), 1e-12)
+@dataclass(frozen=True)
+class _Decomposed:
+    """The kernel of all rows, decomposed once for all penalties and folds.
+
+    values (n,), vectors (n, n) : of the centred kernel; turned : vectors' @ centred targets; y : (n, K).
+
+    With M = I - H what a ridge leaves of its own rows, predictions of a block of rows by the fit without
+    them follow from the fit with them: that leaves M_bb^-1 (M y)_b of the block. This holds for every
+    penalised least-squares fit whose penalty does not depend on the rows (Cook and Weisberg 1982, Residuals
+    and Influence in Regression, section 2.2, for ordinary least squares).
+    """
+
+    values: np.ndarray
+    vectors: np.ndarray
+    turned: np.ndarray
+    y: np.ndarray
+
+    @classmethod
+    def of(cls, x: np.ndarray, y: np.ndarray) -> _Decomposed:
+        from scipy.linalg import eigh
+
+        centred = x - x.mean(0, dtype=np.float64)
+        values, vectors = eigh(centred @ centred.T, overwrite_a=True, check_finite=False)
+        return cls(np.maximum(values, 0), vectors, vectors.T @ (y - y.mean(0)), y)
+
+    def left_out(self, alpha: float, folds: np.ndarray, columns: slice | np.ndarray) -> np.ndarray:
+        """Predictions (n, K) of every row by a fit that did not see the row's fold."""
+        shrunk = alpha / (self.values + alpha)
+        rest = self.vectors @ (shrunk[:, None] * self.turned[:, columns])
+        out = np.empty(rest.shape)
+        for name in np.unique(folds):
+            rows = folds == name
+            own = self.vectors[rows]
+            block = (own * shrunk) @ own.T - 1 / len(folds)
+            out[rows] = self.y[rows][:, columns] - np.linalg.solve(block, rest[rows])
+        return out

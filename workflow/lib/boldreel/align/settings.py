@@ -16,10 +16,17 @@ class AlignSettings:
     pretraining: bool = setting(True, "Start from the pretrained encoder.")
     depth: int | None = by_preset("Blocks; null means the depth of the pretrained model.")
     linear_path: str = setting(
-        "ridge",
-        "Linear read-out that starts at the ridge solution, with the transformer as a residual;"
-        " none is as published.",
-        choices=("ridge", "none"),
+        "inversion",
+        "Linear read-out that the transformer adds to: an inverted encoding model on whitened "
+        "responses, or ridge regression; none is as published.",
+        choices=("inversion", "ridge", "none"),
+    )
+    latent_variance: float = setting(
+        0.97,
+        "With inversion: share of the variance of CLIP embeddings in the components that the "
+        "encoding model predicts responses from.",
+        above=0,
+        maximum=1,
     )
     window_attention: bool = setting(
         True, "Volumes of a window attend to each other at every patch."

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from boldreel.align.inputs import ask, read_files, trial_files
 from boldreel.align.settings import AlignSettings
-from boldreel.data import provenance, tables
+from boldreel.data import cohort_noise, provenance, tables
 from boldreel.settings import read
 from boldreel.step import parser, run
 
@@ -23,6 +23,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--pretrained", type=Path, required=True)
     ask(arguments)
+    arguments.add_argument("--noise", type=Path, help="folder of the cohort's noise model")
     arguments.add_argument("--pool", type=Path, help="folder of the pooled encoder")
     arguments.add_argument("--subject", default="", help="label, with --pool")
     arguments.add_argument("--output", type=Path, required=True)
@@ -34,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     import pandas as pd
 
     from boldreel.align import pool
-    from boldreel.align.data import load_trials, used_positions, validation_clips
+    from boldreel.align.data import coordinates, load_trials, used_positions, validation_clips
     from boldreel.align.fit import Fitted, Material, fit
     from boldreel.training import device, fingerprint, loop
 
@@ -47,6 +48,7 @@ def main(argv: list[str] | None = None) -> None:
     inputs = [
         *read_files(args, splits),
         args.pretrained,
+        *([] if args.noise is None else [args.noise]),
         *([] if args.pool is None else [args.pool]),
     ]
     state = fingerprint.state_folder(
@@ -54,7 +56,10 @@ def main(argv: list[str] | None = None) -> None:
     )
     with device.lease() as where:
         loop.set_threads()
-        material = Material.of(everything, held_out, used, settings, where)
+        noise = None if args.noise is None else cohort_noise.read(args.noise)
+        material = Material.of(
+            everything, held_out, used, coordinates(args.voxels), settings, where, noise
+        )
         if start is not None and args.subject in start.subjects:
             made: Fitted | None = pool.member(start, material)
         else:
@@ -74,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
         extra={
             "from_pretraining": made.loaded,
             "best_epoch": made.best["epoch"],
-            "ridge": {group: list(pair) for group, pair in made.penalties.items()},
+            "linear_path": made.chosen,
         },
     )
     print(

@@ -24,6 +24,7 @@ _KINDS = {
     "image": "image_features",
     "text": "text_features",
     "condition": "condition",
+    "motion": "motion",
     "image_variants": "variants",
     "text_variants": "variants",
 }
@@ -35,6 +36,7 @@ class ClipFeatures:
 
     image, text : float32 (n, D), unit norm; an image embedding is the mean over the clip's frames
     condition : float32 (n, tokens, width), hidden states of the diffusion model's text encoder
+    motion : float32 (n, M), motion code (`stimuli.motion`)
     clips, captions, shots : n names; attributes : n dictionaries, empty if a clip has no labels
     image_variants, text_variants : float32 (n, K, D), unit norm: other pictures and sentences of the clip;
         None unless every clip has them
@@ -43,6 +45,7 @@ class ClipFeatures:
     image: np.ndarray
     text: np.ndarray
     condition: np.ndarray
+    motion: np.ndarray
     clips: list[str]
     captions: list[str]
     shots: list[str]
@@ -56,6 +59,7 @@ class ClipFeatures:
             image=self.image[rows],
             text=self.text[rows],
             condition=self.condition[rows],
+            motion=self.motion[rows],
             clips=[self.clips[row] for row in rows],
             captions=[self.captions[row] for row in rows],
             shots=[self.shots[row] for row in rows],
@@ -83,6 +87,7 @@ def join(parts: list[ClipFeatures]) -> ClipFeatures:
         image=np.concatenate([part.image for part in parts]),
         text=np.concatenate([part.text for part in parts]),
         condition=np.concatenate([part.condition for part in parts]),
+        motion=np.concatenate([part.motion for part in parts]),
         clips=names("clips"),
         captions=names("captions"),
         shots=names("shots"),
@@ -124,7 +129,8 @@ class FeatureFolders:
     def of_movie(self, rows: pd.DataFrame, *names: str) -> dict[str, np.ndarray]:
         """Memory-mapped arrays of one movie by name.
 
-        image (frames, D), text (clips, D), condition (clips, tokens, width), variants (clips, K, D).
+        image (frames, D), text (clips, D), condition (clips, tokens, width), motion (clips, M),
+        variants (clips, K, D).
 
         Parameters
         ----------

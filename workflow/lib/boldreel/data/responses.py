@@ -25,6 +25,7 @@ class Responses:
     clips, shots, segments : n names; of a clip that several segments show, the segment is the first
     repeats : int (n,), how many runs a row is the mean of; with "each" the repeat it comes from
     onsets : float (n,), s from the start of the (first) run that shows it: the order of a run's clips
+    runs : n names of that run; times : float (n, window), s from its start to the window's volumes
     """
 
     x: np.ndarray
@@ -33,6 +34,8 @@ class Responses:
     shots: list[str]
     segments: list[str]
     onsets: np.ndarray
+    runs: list[str]
+    times: np.ndarray
 
 
 def series_files(
@@ -97,10 +100,12 @@ def load_responses(
     x: np.ndarray | None = None
     runs = table["run"].to_numpy()
     first = table["first_volume"].to_numpy()
+    times = np.zeros((len(table), width))
     for run in dict.fromkeys(runs):
-        series, _ = arrays.load(Path(series_dir) / f"{run}.npy", kind="series")
+        series, meta = arrays.load(Path(series_dir) / f"{run}.npy", kind="series")
         rows = np.flatnonzero(runs == run)
         volumes = window_volumes(first[rows], width, len(series), f"{windows}: {run}")
+        times[rows] = meta["start_time"] + volumes * meta["t_r"]
         if x is None:
             x = np.zeros((len(counts), width, series.shape[1]), np.float32)
         elif x.shape[2] != series.shape[1]:
@@ -115,7 +120,10 @@ def load_responses(
     if repeats != "each":
         x /= counts[:, None, None].astype(np.float32)
     np.nan_to_num(x, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-    shown = table if repeats == "each" else table.drop_duplicates("clip")
+    kept = (
+        np.ones(len(table), bool) if repeats == "each" else ~table["clip"].duplicated().to_numpy()
+    )
+    shown = table[kept]
     return Responses(
         x=x,
         clips=list(shown["clip"]),
@@ -123,6 +131,8 @@ def load_responses(
         shots=list(shown["shot"]),
         segments=list(shown["segment"]),
         onsets=shown["onset"].to_numpy(np.float64),
+        runs=list(shown["run"]),
+        times=times[kept],
     )
 
 

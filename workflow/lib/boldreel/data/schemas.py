@@ -389,6 +389,7 @@ ARRAYS: dict[str, ArrayKind] = {
     "text_features": ArrayKind(2, ("float32",)),  # (clips, D), unit norm
     "variants": ArrayKind(3, ("float32",)),  # (clips, variants, D), unit norm
     "condition": ArrayKind(3, ("float32",)),  # (clips, tokens, width)
+    "motion": ArrayKind(2, ("float32",), ("columns",)),  # (clips, columns), stimuli.motion
     # (features, samples), the embedded data set's stimulus time courses; interval in s
     "drive": ArrayKind(2, ("float32",), ("movie", "interval", "blocks")),
     "series": ArrayKind(2, ("float32",), ("t_r", "start_time", "run", "segment", "repeat")),

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from boldreel.data.frames import frame_index
-from boldreel.evaluate import alexnet, captions, flow, layers
+from boldreel.evaluate import alexnet, captions, layers
 from boldreel.evaluate.lpips import Lpips
+from boldreel.models import optical_flow
 from boldreel.training.progress import Progress
 
 
@@ -26,7 +27,7 @@ class Readings:
 
     image : float32 (n, F, classes) logits; video : float32 (n, classes) logits;
     embedding : float32 (n, F, D), unit norm; flow : float16 (n, F - 1, 2, side, side), see
-    `boldreel.evaluate.flow`, which needs no model; early, late : float16 (n, F, D), unit norm, see
+    `boldreel.models.optical_flow`, which needs no model; early, late : float16 (n, F, D), unit norm, see
     `boldreel.evaluate.layers`; caption : text (n,); sentence : float32 (n, D), its embedding, unit norm.
     """
 
@@ -196,7 +197,7 @@ class Judges:
 
     def _of_batch(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         n, frames = batch.shape[:2]
-        found: dict[str, np.ndarray] = {"flow": flow.flows(batch)}
+        found: dict[str, np.ndarray] = {"flow": optical_flow.flows(batch)}
 
         def by_clip(rows: np.ndarray) -> np.ndarray:
             return rows.reshape(n, frames, -1)

@@ -22,37 +22,42 @@ from boldreel.models.checkpoint import Pretrained
 
 @dataclass(frozen=True)
 class Targets:
-    """Shapes of what is predicted: tokens x token_width condition tokens, two embeddings."""
+    """Shapes of what is predicted: tokens x token_width condition tokens, two embeddings, and a motion
+    code where there is a linear path."""
 
     tokens: int
     token_width: int
     image_dim: int
     text_dim: int
+    motion_dim: int = 0
 
 
 class Deviations(NamedTuple):
     """Predicted minus training mean, in whatever size came out: image (batch, image_dim), text
-    (batch, text_dim), condition (batch, tokens, token_width)."""
+    (batch, text_dim), condition (batch, tokens, token_width), motion (batch, motion_dim)."""
 
     image: torch.Tensor
     text: torch.Tensor
     condition: torch.Tensor
+    motion: torch.Tensor
 
 
 class Encoding(NamedTuple):
     """condition (batch, tokens, token_width), a drop-in for the text encoder's last hidden states;
-    image, text (batch, D) unit-norm CLIP embeddings; deviations as predicted."""
+    image, text (batch, D) unit-norm CLIP embeddings; motion (batch, M), the motion code as predicted, near
+    the training mean where little is known; deviations as predicted."""
 
     condition: torch.Tensor
     image: torch.Tensor
     text: torch.Tensor
+    motion: torch.Tensor
     deviations: Deviations
 
 
 class Calibration(nn.Module):
     """Deviations to an Encoding.
 
-    Buffers: mean and typical (root mean square) size of the training targets; `floors`, sizes of
+    Buffers: means, and typical (root mean square) sizes of the training targets; `floors`, sizes of
     predicted deviations below which they are no more scaled up; `bank` (captions, tokens,
     token_width), the deviations of training captions' tokens. With `sharpness` s each token
     becomes the mean of the bank's tokens at the same place, weighted by exp(s cosine): rare
@@ -66,19 +71,26 @@ class Calibration(nn.Module):
         self.register_buffer("image_mean", torch.zeros(targets.image_dim))
         self.register_buffer("text_mean", torch.zeros(targets.text_dim))
         self.register_buffer("condition_mean", torch.zeros(targets.tokens, targets.token_width))
+        self.register_buffer("motion_mean", torch.zeros(targets.motion_dim))
         self.register_buffer("sizes", torch.ones(3))
         self.register_buffer("floors", torch.zeros(3))
         self.register_buffer("bank", torch.zeros(bank, targets.tokens, targets.token_width))
         self.image_mean: torch.Tensor
         self.text_mean: torch.Tensor
         self.condition_mean: torch.Tensor
+        self.motion_mean: torch.Tensor
         self.sizes: torch.Tensor
         self.floors: torch.Tensor
         self.bank: torch.Tensor
 
     @torch.no_grad()
     def measure(
-        self, image: torch.Tensor, text: torch.Tensor, condition: torch.Tensor, bank: torch.Tensor
+        self,
+        image: torch.Tensor,
+        text: torch.Tensor,
+        condition: torch.Tensor,
+        motion: torch.Tensor,
+        bank: torch.Tensor,
     ) -> None:
         """Set means and sizes from the training targets, and the bank from rows of `condition`."""
         for k, (name, values) in enumerate(
@@ -87,6 +99,8 @@ class Calibration(nn.Module):
             mean = values.mean(0)
             getattr(self, f"{name}_mean").copy_(mean)
             self.sizes[k] = (values - mean).flatten(1).square().sum(1).mean().sqrt()
+        if len(self.motion_mean):
+            self.motion_mean.copy_(motion.mean(0))
         self.bank.copy_(condition[bank] - self.condition_mean)
 
     @torch.no_grad()
@@ -94,7 +108,7 @@ class Calibration(nn.Module):
         """Set the floors to a quarter of the typical size of `predicted`, which must come from
         responses that were not fitted. Averages of many trials give smaller deviations than those
         of one trial, by less than this."""
-        for k, values in enumerate(predicted):
+        for k, values in enumerate(predicted[:3]):
             self.floors[k] = values.flatten(1).square().sum(1).mean().sqrt() / 4
 
     def centred_image(self, image: torch.Tensor) -> torch.Tensor:
@@ -106,13 +120,14 @@ class Calibration(nn.Module):
         return functional.normalize(text - self.text_mean, dim=1)
 
     def forward(self, deviations: Deviations) -> Encoding:
-        image, text, condition = (self._scaled(part, k) for k, part in enumerate(deviations))
+        image, text, condition = (self._scaled(part, k) for k, part in enumerate(deviations[:3]))
         if self.sharpness > 0:
             condition = self._project(condition)
         return Encoding(
             condition=self.condition_mean + condition,
             image=functional.normalize(self.image_mean + image, dim=1),
             text=functional.normalize(self.text_mean + text, dim=1),
+            motion=self.motion_mean + deviations.motion,
             deviations=deviations,
         )
 
@@ -132,7 +147,7 @@ class Calibration(nn.Module):
 
 class LinearReadout(nn.Module):
     """A window to deviations, linear: `weight` (window, V, K), K = image + text + `rank` dimensions
-    of the condition, which `basis` (rank, tokens * token_width) spans.
+    of the condition, which `basis` (rank, tokens * token_width) spans, + motion.
 
     A shorter window uses the weights of the lags it has, a longer one those that were fitted.
     """
@@ -140,7 +155,7 @@ class LinearReadout(nn.Module):
     def __init__(self, num_voxels: int, window: int, targets: Targets, rank: int):
         super().__init__()
         self.targets = targets
-        outputs = targets.image_dim + targets.text_dim + rank
+        outputs = targets.image_dim + targets.text_dim + rank + targets.motion_dim
         self.weight = nn.Parameter(torch.zeros(window, num_voxels, outputs))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.register_buffer("basis", torch.zeros(rank, targets.tokens * targets.token_width))
@@ -153,10 +168,11 @@ class LinearReadout(nn.Module):
 
     def expand(self, outputs: torch.Tensor) -> Deviations:
         """Outputs (batch, K) to deviations."""
-        sizes = [self.targets.image_dim, self.targets.text_dim, len(self.basis)]
-        image, text, scores = outputs.split(sizes, dim=1)
-        condition = (scores @ self.basis).unflatten(1, (self.targets.tokens, -1))
-        return Deviations(image, text, condition)
+        targets = self.targets
+        sizes = [targets.image_dim, targets.text_dim, len(self.basis), targets.motion_dim]
+        image, text, scores, motion = outputs.split(sizes, dim=1)
+        condition = (scores @ self.basis).unflatten(1, (targets.tokens, -1))
+        return Deviations(image, text, condition, motion)
 
 
 @dataclass(frozen=True)
@@ -172,10 +188,13 @@ class DecoderConfig:
     bank: int
     sharpness: float
     rank: int
+    motion_dim: int = 0
 
     @property
     def targets(self) -> Targets:
-        return Targets(self.tokens, self.token_width, self.image_dim, self.text_dim)
+        return Targets(
+            self.tokens, self.token_width, self.image_dim, self.text_dim, self.motion_dim
+        )
 
 
 class Decoder(Pretrained, ABC):
@@ -212,7 +231,7 @@ class Decoder(Pretrained, ABC):
 
 
 class LinearDecoder(Decoder):
-    """Ridge regression alone: the baseline next to the encoder, and the encoder's linear path."""
+    """A linear read-out alone: the ridge that is the encoder's baseline, or the encoder's linear path."""
 
     config_class = DecoderConfig
     config: DecoderConfig

@@ -3,9 +3,9 @@
 Takes windows of BOLD (batch, w, V); returns condition tokens and CLIP embeddings. Departures from
 the publication (Chen et al., MinD-Video, NeurIPS 2023): window attention starts at zero output and
 knows the lag, any w can be given, absent positions have no influence, and the transformer may stand
-on a linear path (`linear_path: ridge`), whose start is the ridge solution and to which it adds a
-residual that starts at zero. The publication has no linear path; with hours, not days, of noisy
-data per subject a transformer alone stays below ridge regression.
+on a linear path (`linear_path: inversion` or `ridge`), to which it adds a residual that starts at zero.
+The publication has no linear path; with hours, not days, of noisy data per subject a transformer alone
+stays below ridge regression.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from boldreel.models.decoder import (
 from boldreel.models.layers import initialise
 from boldreel.models.trunk import ConditionHead, TokenMixer, Trunk
 
-LINEAR_PATHS = ("ridge", "none")
+LINEAR_PATHS = ("inversion", "ridge", "none")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class SpatioTemporalEncoderConfig(DecoderConfig):
     num_heads: int = 16
     mlp_ratio: float = 1.0
     pooled: int = 8
-    linear_path: str = "ridge"
+    linear_path: str = "inversion"
     window_attention: bool = True
 
     def __post_init__(self) -> None:
@@ -97,9 +97,9 @@ class SpatioTemporalEncoder(Decoder):
             if name.endswith("attn_temp.proj.weight"):
                 nn.init.zeros_(parameter)
         self.readout: LinearReadout | None = None
-        if config.linear_path == "ridge":
+        if config.linear_path != "none":
             self.readout = LinearReadout(config.num_voxels, window, config.targets, config.rank)
-            # a residual: nothing is added to the ridge solution at first
+            # a residual: nothing is added to the linear path at first
             for head in (self.condition_head, self.image_head, self.text_head):
                 nn.init.zeros_(head.projection.weight)
 
@@ -113,13 +113,16 @@ class SpatioTemporalEncoder(Decoder):
         Where training left it as it began, adding nothing, it is not run: but for gradients, which it needs
         in order to ever add something.
         """
+        sizes = self.config.targets
+        # the motion code is the linear path's alone
+        still = x.new_zeros(len(x), sizes.motion_dim)
         if not torch.is_grad_enabled() and self._adds_nothing():
-            sizes = self.config.targets
             shapes = (sizes.image_dim,), (sizes.text_dim,), (sizes.tokens, sizes.token_width)
-            return Deviations(*(x.new_zeros(len(x), *shape) for shape in shapes))
+            image, text, condition = (x.new_zeros(len(x), *shape) for shape in shapes)
+            return Deviations(image, text, condition, still)
         tokens = self.trunk.tokens(x, present)
         return Deviations(
-            self.image_head(tokens), self.text_head(tokens), self.condition_head(tokens)
+            self.image_head(tokens), self.text_head(tokens), self.condition_head(tokens), still
         )
 
     def _adds_nothing(self) -> bool:
@@ -142,7 +145,7 @@ class SpatioTemporalEncoder(Decoder):
 
         present : bool (V,) or (batch, V), for subjects other than the one trained on
         linear : (batch, K) outputs that stand in for those of the linear path. Training gives it
-            predictions by ridge fits that did not see the row: on rows that were fitted the linear
+            predictions by linear fits that did not see the row: on rows that were fitted the linear
             path is too good to leave the transformer anything that holds elsewhere.
         """
         if linear is None:
@@ -153,7 +156,7 @@ class SpatioTemporalEncoder(Decoder):
 
     @torch.no_grad()
     def start_from(self, pretrained: MaskedAutoencoder | None, linear: LinearDecoder) -> list[str]:
-        """Take over the pretrained trunk and the ridge solution; return the names of tensors that
+        """Take over the pretrained trunk and the linear path; return the names of tensors that
         were loaded from `pretrained`.
 
         Only tensors whose name and shape agree are taken: with fewer blocks than were pretrained,
@@ -170,7 +173,7 @@ class SpatioTemporalEncoder(Decoder):
         return loaded
 
     def on(self, linear: LinearDecoder) -> SpatioTemporalEncoder:
-        """A new encoder: this transformer on another ridge solution, with the other's calibration
+        """A new encoder: this transformer on another linear path, with the other's calibration
         but for the floors, which are sizes of this encoder's own predictions."""
         shared = {field.name: getattr(linear.config, field.name) for field in fields(DecoderConfig)}
         moved = SpatioTemporalEncoder(replace(self.config, **shared)).to(self.present.device)

@@ -44,11 +44,12 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments.parse_args(argv)
     started = time.time()
     made = estimate(Corpus.open(args.corpus))
+    near, far = made.curve.at(np.array([4.0, 40.0]))
     cohort_noise.write(args.output, made)
     provenance.record(args.output, inputs=[args.corpus], config={}, started=started)
     print(
-        f"{made.volumes} volumes of {len(made.subjects)} subjects; correlation {made.curve.at(4.0):.2f} "
-        f"at 4 mm, {made.curve.at(40.0):.2f} at 40 mm; weight of the curve {made.weight:.2f}"
+        f"{made.volumes} volumes of {len(made.subjects)} subjects; correlation {near:.2f} "
+        f"at 4 mm, {far:.2f} at 40 mm; weight of the curve {made.weight:.2f}"
     )
 
 

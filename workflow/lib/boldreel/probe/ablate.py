@@ -92,7 +92,7 @@ def main(argv: list[str] | None = None) -> None:
     given = {"linear_path": "none", **args.config, **changes, "seed": args.seed}
     settings = read(AlignSettings, given, "align")
 
-    from boldreel.align.data import load_trials, used_positions, validation_clips
+    from boldreel.align.data import coordinates, load_trials, used_positions, validation_clips
     from boldreel.align.fit import Material, fit
     from boldreel.training import device, fingerprint, loop
 
@@ -114,7 +114,9 @@ def main(argv: list[str] | None = None) -> None:
     with device.lease() as where:
         loop.set_threads()
         held_out = validation_clips(args.windows)
-        material = Material.of(everything, held_out, used, settings, where)
+        material = Material.of(
+            everything, held_out, used, coordinates(args.voxels), settings, where
+        )
         made = fit(material, args.pretrained, state)
     assert made is not None
     decoder = made.ridge if args.ablation == "ridge" else made.encoder

@@ -1,0 +1,237 @@
+"""The inverted encoding model: against Bayes' rule written out, and on simulated brains."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.fixtures_settings import settings
+
+from boldreel.align import haemodynamics, inversion, whitening
+from boldreel.align.data import Trials
+from boldreel.align.inversion import Inversion
+from boldreel.align.latent import Latent
+from boldreel.align.ridge import Ridge
+from boldreel.data.cohort_noise import CohortNoise
+from boldreel.data.features import ClipFeatures
+from boldreel.models import noise
+
+T_R, DURATION, WINDOW, LAG = 2.0, 2.0, 2, 4.0
+POSITIONS, CLIPS = 60, 60
+XYZ = np.stack(np.unravel_index(np.arange(POSITIONS), (5, 4, 3)), axis=1) * 4.0
+
+
+def features(names: list[str], rng: np.random.Generator) -> ClipFeatures:
+    """Smooth in time, as films are; what moves is independent of what is shown."""
+    n = len(names)
+    hidden = rng.standard_normal((n + 2, 6))
+    hidden = (hidden[:-2] + hidden[1:-1] + hidden[2:]) / np.sqrt(3)
+    motion = rng.standard_normal((n, 2))
+    mixing = np.random.default_rng(99).standard_normal((6, 20))
+    wide = hidden @ mixing
+    text, image = wide[:, :8], wide[:, 8:]
+    return ClipFeatures(
+        image=(image / 10).astype(np.float32),
+        text=(text / 10).astype(np.float32),
+        condition=wide[:, None, :5].astype(np.float32),
+        motion=motion.astype(np.float32),
+        clips=names,
+        captions=names,
+        shots=names,
+        attributes=[{} for _ in names],
+    )
+
+
+def brain(
+    seed: int, segments: int = 4, share: float = 0.1, peak: float = 5.0, repeats: int = 2
+) -> tuple[Trials, np.ndarray]:
+    """Trials of a simulated subject, and the true covariance of its noise."""
+    rng = np.random.default_rng(seed)
+    curve = noise.DistanceCurve(
+        tuple(0.8 if length == 8.0 else 0.0 for length in noise.LENGTHS),
+        (0.0,) * len(noise.LENGTHS),
+        0.1,
+        0.1,
+    )
+    covariance = curve.matrix(XYZ)
+    root = np.linalg.cholesky(covariance)
+    weights = np.random.default_rng(5).standard_normal((22, POSITIONS))
+    names = [f"s{s}-{k:03d}" for s in range(segments) for k in range(CLIPS)]
+    shown = features(names, rng)
+    values = np.concatenate([shown.image, shown.text, shown.motion / 4], axis=1)
+    values = (values - values.mean(0)) / values.std()
+    rows = []
+    for s in range(segments):
+        own = slice(s * CLIPS, (s + 1) * CLIPS)
+        onsets = DURATION * np.arange(CLIPS)
+        volumes = T_R * np.arange(CLIPS) + 1.0
+        course = haemodynamics.sustained(volumes[:, None] - onsets, np.full(CLIPS, DURATION), peak)
+        signal = course @ values[own] @ weights
+        signal = (signal - signal.mean(0)) / signal.std(0)
+        for repeat in range(repeats):
+            z = np.sqrt(share) * signal
+            z = z + np.sqrt(1 - share) * rng.standard_normal(signal.shape) @ root.T
+            for k in range(CLIPS):
+                first = round((onsets[k] + LAG) / T_R)
+                window = np.minimum(first + np.arange(WINDOW), CLIPS - 1)
+                if first < CLIPS:
+                    rows.append((z[window], own.start + k, s, repeat, onsets[k], volumes[window]))
+    x, clip, segment, repeat_of, onset, times = map(np.array, zip(*rows, strict=True))
+    kept, clip = np.unique(clip, return_inverse=True)
+    trials = Trials(
+        x=x.astype(np.float32),
+        clip=clip,
+        segment=np.array([f"s{k}" for k in segment]),
+        features=shown.take(kept),
+        repeat=repeat_of,
+        onset=onset,
+        run=np.array([f"s{s}-{r}" for s, r in zip(segment, repeat_of, strict=True)]),
+        times=times,
+        duration=np.full(len(kept), DURATION),
+    )
+    return trials, covariance
+
+
+def cohort(covariance: np.ndarray) -> CohortNoise:
+    rng = np.random.default_rng(11)
+    runs = [rng.standard_normal((200, POSITIONS)) @ np.linalg.cholesky(covariance).T for _ in "ab"]
+    sample = noise.sample_correlation(runs)
+    curve = noise.distance_curve(sample, XYZ)
+    mixed, weight = noise.shrunk(sample, curve.matrix(XYZ))
+    return CohortNoise(mixed.astype(np.float32), curve, weight, 400, ("a", "b"))
+
+
+USED = np.ones(POSITIONS, bool)
+SETTINGS = settings("align")
+
+
+def chosen(trials: Trials, covariance: np.ndarray) -> Inversion:
+    found = whitening.candidates(trials, USED, XYZ, cohort(covariance))
+    return Inversion.choose(trials, USED, SETTINGS, found)
+
+
+def decoding(path: Inversion | Ridge, test: Trials) -> float:
+    """Cosine between decoded and true deviations of the embeddings."""
+    weight, bias = path.solve(decoding.training)  # type: ignore[attr-defined]
+    guess = test.averaged().reshape(len(test.features.clips), -1) @ weight + bias
+    truth = path.targets.values(test.features)
+    width = 20
+    g, t = guess[:, :width], truth[:, :width]
+    return float((g * t).sum() / np.sqrt((g**2).sum() * (t**2).sum()))
+
+
+def test_weights_are_bayes_rule_written_out() -> None:
+    """The posterior mean of scores, from the joint covariance of scores and window as one matrix."""
+    rng = np.random.default_rng(0)
+    n, d, w = 9, 3, 2
+    b = rng.standard_normal((d, n))
+    prior = np.cov(rng.standard_normal((d, 20)))
+    covariance = np.cov(rng.standard_normal((n, 40)))
+    over = np.array([[1.3, 0.4], [0.4, 1.1]])
+    between, own = np.array([[0.9, 0.5], [0.5, 0.8]]), np.array([0.7, 0.6])
+    signal = np.kron(between, b.T @ prior @ b)
+    whole = signal + np.kron(over, covariance)
+    expected = np.concatenate([k * prior @ b for k in own], axis=1) @ np.linalg.inv(whole)
+
+    class Known(inversion.Whitened):
+        def __init__(self) -> None:
+            # with no penalty, fitted weights are those given
+            self.aa = np.eye(d)
+            self.y = np.linalg.solve(covariance, b.T)
+            self.g = b @ self.y
+
+    model = Known()
+    inverse = inversion.invert(model, np.zeros(d), prior)
+    around = haemodynamics.Surroundings(between, own)
+    gain = inversion.gains(inverse, around, over)
+    reading = model.y @ inverse.reading
+    found = np.einsum("nc,cw,cd->dwn", reading, gain, inverse.back).reshape(d, w * n)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_inversion_beats_ridge_and_reads_the_right_response(seed: int) -> None:
+    every, covariance = brain(seed, segments=5)
+    training = every.take(every.segment != "s4")
+    test = every.take(every.segment == "s4")
+    decoding.training = training  # type: ignore[attr-defined]
+    path = chosen(training, covariance)
+    assert path.choice.noise != "none"
+    ridge = Ridge.choose(training, USED, SETTINGS)
+    own, other = decoding(path, test), decoding(ridge, test)
+    assert own > other + 0.02, (own, other)
+
+
+def test_without_signal_nothing_is_decoded() -> None:
+    cosines = []
+    for seed in range(4):
+        every, covariance = brain(seed, segments=4, share=0.0)
+        decoding.training = every.take(every.segment != "s3")  # type: ignore[attr-defined]
+        path = chosen(decoding.training, covariance)  # type: ignore[attr-defined]
+        cosines.append(decoding(path, every.take(every.segment == "s3")))
+    assert abs(np.mean(cosines)) < 3 * np.std(cosines) / np.sqrt(len(cosines)) + 0.02
+
+
+def test_left_out_predictions_never_saw_their_segment() -> None:
+    trials, covariance = brain(4)
+    path = chosen(trials, covariance)
+    before = path.left_out(trials)
+    held = trials.segment == "s1"
+    changed = trials.x.copy()
+    changed[held] += np.random.default_rng(0).standard_normal(changed[held].shape)
+    other = Trials(**{**vars(trials), "x": changed.astype(np.float32)})
+    weight, bias = path.solve(trials.take(~held))
+    after = path.left_out(other)
+    expected = changed[held].reshape(int(held.sum()), -1) @ weight + bias
+    # the fit that read them did not see them: it is the one without them, whatever they are
+    np.testing.assert_allclose(after[held], expected, atol=0.05 * np.abs(expected).max())
+    assert not np.allclose(before[~held], after[~held])
+
+
+def test_a_sustained_stimulus_reaches_one_and_delays_with_the_peak() -> None:
+    elapsed = np.arange(0, 80, 0.5)
+    for peak in (4.0, 6.0):
+        course = haemodynamics.sustained(elapsed, np.array(1e6), peak)
+        assert course[-1] == pytest.approx(1) and course[0] == 0
+        brief = haemodynamics.sustained(elapsed, np.array(0.5), peak)
+        assert elapsed[brief.argmax()] == pytest.approx(peak, abs=0.8)
+
+
+def test_neighbours_count_as_far_as_films_are_smooth() -> None:
+    trials, _ = brain(3)
+    latent = Latent.of(trials.features, 0.99, 50)
+    scores = latent.scores(trials.features)
+    apart, alike = haemodynamics.resemblance(trials, scores[:, latent.bands == 0])
+    assert alike[0] == 1
+    at = dict(zip(apart, alike, strict=True))
+    # a moving sum of three: 2/3 and 1/3, then nothing
+    assert at[2.0] == pytest.approx(2 / 3, abs=0.12) and at[4.0] == pytest.approx(1 / 3, abs=0.12)
+    assert at[10.0] < 0.2
+
+
+def test_motion_has_a_band_of_its_own() -> None:
+    trials, _ = brain(2)
+    latent = Latent.of(trials.features, 0.97, 50)
+    scores = latent.scores(trials.features)
+    assert (latent.bands == 1).sum() == 2
+    np.testing.assert_allclose(scores.mean(0), 0, atol=1e-6)
+    assert scores.std(0).max() == pytest.approx(1, abs=1e-6)
+    still = ClipFeatures(**{**vars(trials.features), "motion": np.zeros((len(scores), 2))})
+    assert (Latent.of(still, 0.97, 50).bands == 0).all()
+
+
+def test_whitening_without_repeats_or_cohort_is_none() -> None:
+    trials, covariance = brain(1, repeats=1)
+    assert list(whitening.candidates(trials, USED, XYZ, None)) == ["none"]
+    assert list(whitening.candidates(trials, USED, XYZ, cohort(covariance))) == [
+        "cohort",
+        "distance",
+        "none",
+    ]
+
+
+def test_repeat_differences_have_the_noise_of_one_showing() -> None:
+    trials, covariance = brain(6, share=0.5, repeats=3)
+    rows = np.concatenate(list(whitening.repeat_differences(trials, USED)))
+    assert (rows**2).mean() == pytest.approx(0.5, rel=0.1)
+    near = np.corrcoef(rows.T)[0, 1]
+    assert near == pytest.approx(covariance[0, 1], abs=0.12)

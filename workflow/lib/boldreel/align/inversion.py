@@ -1,0 +1,407 @@
+"""Inversion of an encoding model: the linear path that the transformer stands on.
+
+Takes trials; returns the weights of a linear read-out. Features of clips (`latent`), convolved with a
+haemodynamic response, predict every position by ridge regression. The decoder follows from that model by
+Bayes' rule (Nishimoto et al. 2011, Curr. Biol. 21, 1641-1646, with a Gaussian prior in place of a library
+of clips): with features f of a clip, its neighbours in time correlated with it, and noise of covariance S
+over positions and T over volumes,
+
+    E[f | window] = sum over components c of  u_c  g_c . (window S^-1 B' u_c / s_c),
+    g_c = s_c (s_c^2 H + T)^-1 h,
+
+where B maps features of unit covariance to positions, u_c and s_c^2 are eigenvectors and eigenvalues of
+B S^-1 B', H is the covariance of the convolved features at two volumes of the window and h that with the
+clip's own. It reads no volume outside the window. Every step works with moments of the size of the features,
+so that rows and positions cost little; only a factor of S is as large as the positions.
+
+What is chosen (time to peak, noise model, penalty of each band, size of T) is chosen by how well left-out
+segments are decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from boldreel.align import haemodynamics
+from boldreel.align.data import Trials
+from boldreel.align.haemodynamics import Surroundings
+from boldreel.align.latent import BANDS, Latent
+from boldreel.align.linear import LinearPath, Targets, folds
+from boldreel.align.settings import AlignSettings
+from boldreel.align.whitening import Candidates
+
+# Penalties in units of the features' mean power over all rows.
+ALPHAS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+# Noise over volumes, times what left-out residuals show.
+NOISE = (0.5, 1.0, 2.0, 4.0, 8.0)
+FOLDS = 10  # at most: of more segments, neighbours are left out together
+_SMALLEST = 1e-5  # of the largest singular value: below, a component carries nothing
+Solve = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen on left-out segments, and the cosines of what was decoded there with the truth."""
+
+    peak: float | None
+    noise: str
+    alphas: tuple[float, ...]
+    noise_scale: float
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Sums over rows and volumes of scores a (D,) and responses z (n,) and of their products."""
+
+    count: int
+    a: np.ndarray
+    z: np.ndarray
+    aa: np.ndarray
+    az: np.ndarray
+
+    @classmethod
+    def of(cls, course: np.ndarray, z: np.ndarray) -> Moments:
+        """course (rows, w, D), z (rows, w, n)."""
+        flat = course.reshape(-1, course.shape[2])
+        wide = z.reshape(len(flat), -1)
+        return cls(
+            len(flat),
+            flat.sum(0),
+            wide.sum(0, dtype=np.float64),
+            flat.T @ flat,
+            (flat.astype(np.float32).T @ wide).astype(np.float64),
+        )
+
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(
+            self.count + other.count,
+            self.a + other.a,
+            self.z + other.z,
+            self.aa + other.aa,
+            self.az + other.az,
+        )
+
+    def __sub__(self, other: Moments) -> Moments:
+        return Moments(
+            self.count - other.count,
+            self.a - other.a,
+            self.z - other.z,
+            self.aa - other.aa,
+            self.az - other.az,
+        )
+
+
+class Whitened:
+    """An encoding model before its penalty is known: all that depends on responses, whitened.
+
+    Attributes: mean_a (D,), mean_z (n,); aa (D, D), centred; y (n, D), S^-1 times the centred products;
+    g (D, D), the products' covariance in whitened positions.
+    """
+
+    def __init__(self, moments: Moments, solve: Solve):
+        self.mean_a, self.mean_z = moments.a / moments.count, moments.z / moments.count
+        self.aa = moments.aa - moments.count * np.outer(self.mean_a, self.mean_a)
+        products = moments.az - np.outer(moments.a, self.mean_z)
+        self.y = solve(products.T)
+        self.g = products @ self.y
+
+
+@dataclass(frozen=True)
+class Inverse:
+    """The model with its penalty, in components.
+
+    reading : (D, C), takes responses that went through `Whitened.y` to components of unit noise.
+    gain : (C,), s of each. source : (D, C), scores of unit covariance to components, before s.
+    back : (C, D), components to scores.
+    """
+
+    reading: np.ndarray
+    gain: np.ndarray
+    source: np.ndarray
+    back: np.ndarray
+
+
+def invert(whitened: Whitened, penalty: np.ndarray, prior: np.ndarray) -> Inverse:
+    """Of penalties (D,), one for each score, and the prior covariance of scores (D, D)."""
+    root = np.linalg.cholesky(prior + 1e-8 * np.trace(prior) / len(prior) * np.eye(len(prior)))
+    fitted = np.linalg.inv(whitened.aa + np.diag(penalty))
+    half = fitted @ root
+    values, vectors = np.linalg.eigh(half.T @ whitened.g @ half)
+    order = np.argsort(values)[::-1]
+    gain = np.sqrt(np.maximum(values[order], 0))
+    kept = gain > _SMALLEST * max(gain[0], 1e-300)
+    order, gain = order[kept], gain[kept]
+    turned = vectors[:, order]
+    return Inverse(
+        reading=half @ turned / gain,
+        gain=gain,
+        source=np.linalg.solve(root.T, turned),
+        back=(root @ turned).T,
+    )
+
+
+def gains(inverse: Inverse, around: Surroundings, noise: np.ndarray) -> np.ndarray:
+    """Weight of each volume for each component, (C, w), for noise of covariance (w, w)."""
+    out = np.empty((len(inverse.gain), len(around.own)))
+    for c, s in enumerate(inverse.gain):
+        out[c] = s * np.linalg.solve(s**2 * around.between + noise, around.own)
+    return out
+
+
+@dataclass(frozen=True)
+class Inversion(LinearPath):
+    """The inversion of one subject's encoding model.
+
+    latent : features to scores. choice : see `Choice`. over_volumes : (w, w), covariance of the noise of one
+    showing. candidates : noise models by name.
+    """
+
+    latent: Latent
+    choice: Choice
+    over_volumes: np.ndarray
+    candidates: Candidates
+
+    @classmethod
+    def choose(
+        cls, training: Trials, used: np.ndarray, settings: AlignSettings, candidates: Candidates
+    ) -> Inversion:
+        """Choose everything on left-out segments of the training trials."""
+        latent = Latent.of(training.features, settings.latent_variance, settings.rank)
+        targets = Targets.of(training.features, settings)
+        trial = _Trial.of(training, used, latent, targets)
+        choice, over_volumes = trial.choose(candidates)
+        return cls(used, settings, targets, latent, choice, over_volumes, candidates)
+
+    @property
+    def chosen(self) -> dict[str, object]:
+        choice = self.choice
+        return {
+            "peak": choice.peak,
+            "noise": choice.noise,
+            "penalty": dict(zip(BANDS, choice.alphas, strict=True)),
+            "noise_scale": choice.noise_scale,
+            "left_out_cosine": choice.scores,
+        }
+
+    def solve(self, trials: Trials) -> tuple[np.ndarray, np.ndarray]:
+        trial = _Trial.of(trials, self.used, self.latent, self.targets)
+        trial = trial.at(self.choice.peak)
+        whitened = Whitened(trial.moments(np.ones(len(trials.x), bool)), self._solver())
+        weight, bias = self._weights(trial, whitened, trials.clip)
+        return self._spread(weight, trials.x.shape), bias
+
+    def left_out(self, trials: Trials) -> np.ndarray:
+        trial = _Trial.of(trials, self.used, self.latent, self.targets).at(self.choice.peak)
+        solve = self._solver()
+        whole = trial.moments(np.ones(len(trials.x), bool))
+        out = np.empty((len(trials.x), trial.targets.shape[1]), np.float32)
+        for held in trial.folds:
+            whitened = Whitened(whole - trial.moments(held), solve)
+            weight, bias = self._weights(trial, whitened, trials.clip[~held])
+            out[held] = trial.z[held].reshape(int(held.sum()), -1) @ weight + bias
+        return out
+
+    def _solver(self) -> Solve:
+        return solver(self.candidates[self.choice.noise]())
+
+    def _weights(
+        self, trial: _Trial, whitened: Whitened, clips: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Weight (w * n, K) over the positions used, and bias.
+
+        clips : of the rows that were fitted, from which the prior of scores and their targets come
+        """
+        scores, values = trial.seen(clips)
+        inverse = invert(whitened, trial.penalty(whitened, self.choice.alphas), np.cov(scores.T))
+        around = haemodynamics.surroundings(trial.trials, trial.scores, self.choice.peak)
+        weight_of = gains(inverse, around, self.choice.noise_scale * self.over_volumes)
+        to_targets = inverse.back @ regression(scores, values)
+        reading = whitened.y @ inverse.reading
+        weight = np.einsum("nc,cw,ck->wnk", reading, weight_of, to_targets, optimize=True)
+        weight = weight.reshape(-1, to_targets.shape[1])
+        window = trial.z.shape[1]
+        return weight, values.mean(0) - np.tile(whitened.mean_z, window) @ weight
+
+    def _spread(self, weight: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Weights over the positions used, among zeros for all positions."""
+        _, window, positions = shape
+        out = np.zeros((window, positions, weight.shape[1]))
+        out[:, self.used] = weight.reshape(window, -1, weight.shape[1])
+        return out.reshape(window * positions, -1)
+
+
+def regression(scores: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Least squares from scores (clips, D) to target deviations (clips, K), (D, K)."""
+    centred = scores - scores.mean(0)
+    power = centred.T @ centred
+    power += 1e-4 * np.trace(power) / len(power) * np.eye(len(power))
+    return np.linalg.solve(power, centred.T @ (values - values.mean(0)))
+
+
+def solver(covariance: np.ndarray | None) -> Solve:
+    """What multiplies (n, D) by the inverse of a covariance (n, n); None for none."""
+    if covariance is None:
+        return lambda values: values
+    from scipy.linalg import cho_factor, cho_solve
+
+    factor = cho_factor(covariance, lower=True, overwrite_a=True, check_finite=False)
+    return lambda values: cho_solve(factor, values, check_finite=False)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """Trials in the shape that choosing needs.
+
+    z : float32 (rows, w, n), positions that are read. scores : (clips, D), mean zero; targets : (clips, K).
+    folds : bool (rows,) each, what is left out together. course : (rows, w, D), once a peak is chosen.
+    """
+
+    trials: Trials
+    z: np.ndarray
+    scores: np.ndarray
+    targets: np.ndarray
+    folds: list[np.ndarray]
+    columns: dict[str, slice]
+    bands: np.ndarray
+    course: np.ndarray
+    around: Surroundings | None = None
+
+    @classmethod
+    def of(cls, trials: Trials, used: np.ndarray, latent: Latent, targets: Targets) -> _Trial:
+        features = trials.features
+        names = folds(trials)
+        order = list(dict.fromkeys(names))
+        number = {name: k * min(len(order), FOLDS) // len(order) for k, name in enumerate(order)}
+        part = np.array([number[name] for name in names])
+        scores = latent.scores(features)
+        return cls(
+            trials,
+            np.ascontiguousarray(trials.x[:, :, used]),
+            scores - scores.mean(0),
+            targets.values(features),
+            [part == k for k in range(part.max() + 1)],
+            targets.groups(features),
+            latent.bands,
+            np.empty(0),
+        )
+
+    def at(self, peak: float | None) -> _Trial:
+        """With the courses of a haemodynamic response."""
+        course = haemodynamics.convolved(self.trials, self.scores, peak)
+        around = haemodynamics.surroundings(self.trials, self.scores, peak)
+        return replace(self, course=course, around=around)
+
+    def moments(self, rows: np.ndarray) -> Moments:
+        return Moments.of(self.course[rows], self.z[rows])
+
+    def seen(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and targets of the clips of these rows, each clip once."""
+        which = np.unique(clips)
+        return self.scores[which], self.targets[which]
+
+    def penalty(self, whitened: Whitened, alphas: tuple[float, ...]) -> np.ndarray:
+        power = np.trace(whitened.aa) / len(whitened.aa)
+        return np.array(alphas)[self.bands] * power
+
+    def choose(self, candidates: Candidates) -> tuple[Choice, np.ndarray]:
+        """The choice, one thing after the other, and the noise over volumes that goes with it."""
+        names = list(candidates)
+        solve = solver(candidates[names[0]]())
+        peaks = {}
+        for peak in haemodynamics.PEAKS:
+            folded = _Folded.of(self.at(peak), solve)
+            peaks[peak] = max((folded.score((a, a), 1.0)[0], a) for a in ALPHAS)
+        peak = max(peaks, key=lambda one: peaks[one][0])
+        here = self.at(peak)
+        noises = {}
+        for name in names:
+            folded = _Folded.of(here, solver(candidates[name]()))
+            noises[name] = max((folded.score((a, a), 1.0)[0], a) for a in ALPHAS)
+        name = max(noises, key=lambda one: noises[one][0])
+        alpha = noises[name][1]
+        folded = _Folded.of(here, solver(candidates[name]()))
+        scale = max(NOISE, key=lambda one: folded.score((alpha, alpha), one)[0])
+        # the motion code has a penalty of its own, if it varies at all
+        second = alpha
+        if (self.bands == BANDS.index("motion")).any():
+            second = max(ALPHAS, key=lambda a: folded.score((alpha, a), scale)[1]["motion"])
+        alphas = (alpha, second)
+        _, cosines = folded.score(alphas, scale)
+        return Choice(peak, name, alphas, scale, cosines), folded.over_volumes(alphas)
+
+
+@dataclass(frozen=True)
+class _Folded:
+    """Encoding models that each left one fold out, and what that fold's responses say through them.
+
+    read : for each fold (rows, w, D), its responses through `Whitened.y`.
+    """
+
+    trial: _Trial
+    models: list[Whitened]
+    read: list[np.ndarray]
+
+    @classmethod
+    def of(cls, trial: _Trial, solve: Solve) -> _Folded:
+        whole = trial.moments(np.ones(len(trial.z), bool))
+        models, read = [], []
+        for held in trial.folds:
+            model = Whitened(whole - trial.moments(held), solve)
+            models.append(model)
+            centred = trial.z[held] - model.mean_z.astype(np.float32)
+            read.append((centred @ model.y.astype(np.float32)).astype(np.float64))
+        return cls(trial, models, read)
+
+    def _inverses(self, alphas: tuple[float, ...]) -> list[Inverse]:
+        trial = self.trial
+        out = []
+        for held, model in zip(trial.folds, self.models, strict=True):
+            scores, _ = trial.seen(trial.trials.clip[~held])
+            out.append(invert(model, trial.penalty(model, alphas), np.cov(scores.T)))
+        return out
+
+    def over_volumes(self, alphas: tuple[float, ...]) -> np.ndarray:
+        """Covariance (w, w) over a window's volumes of what left-out responses hold beyond the model, the
+        mean over components; of one showing."""
+        trial = self.trial
+        total, count = 0.0, 0
+        for held, model, read, inverse in zip(
+            trial.folds, self.models, self.read, self._inverses(alphas), strict=True
+        ):
+            expected = (trial.course[held] - model.mean_a) @ inverse.source * inverse.gain
+            rest = read @ inverse.reading - expected
+            total = total + np.einsum("rwc,rvc->wv", rest, rest)
+            count += len(rest) * rest.shape[2]
+        noise = np.asarray(total / max(count, 1))
+        return noise + 1e-3 * np.trace(noise) / len(noise) * np.eye(len(noise))
+
+    def score(self, alphas: tuple[float, ...], scale: float) -> tuple[float, dict[str, float]]:
+        """Mean cosine of image and text, and the cosine of each group of targets, over left-out clips;
+        a clip's showings are averaged before they are scored, as they are at test."""
+        trial = self.trial
+        assert trial.around is not None
+        noise = scale * self.over_volumes(alphas)
+        products = np.zeros((len(trial.columns), 3))
+        for held, read, inverse in zip(trial.folds, self.read, self._inverses(alphas), strict=True):
+            clips, place = np.unique(trial.trials.clip[held], return_inverse=True)
+            weight_of = gains(inverse, trial.around, noise)
+            components = np.einsum("rwc,cw->rc", read @ inverse.reading, weight_of)
+            mean = np.zeros((len(clips), components.shape[1]))
+            np.add.at(mean, place, components)
+            mean /= np.bincount(place)[:, None]
+            scores, values = trial.seen(trial.trials.clip[~held])
+            guess = mean @ inverse.back @ regression(scores, values)
+            truth = trial.targets[clips] - values.mean(0)
+            for k, columns in enumerate(trial.columns.values()):
+                p, t = guess[:, columns], truth[:, columns]
+                products[k] += (p * t).sum(), (p**2).sum(), (t**2).sum()
+        scale_of = np.sqrt(products[:, 1] * products[:, 2])
+        cosine = np.divide(
+            products[:, 0], scale_of, out=np.zeros(len(scale_of)), where=scale_of > 0
+        )
+        found = dict(zip(trial.columns, map(float, cosine), strict=True))
+        return (found["image"] + found["text"]) / 2, found
