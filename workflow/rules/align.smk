@@ -1,5 +1,7 @@
 # Stage 6: a subject's windows into CLIP space.
 
+LEFT_OUT = layout.left_out_files(config["align"]["linear_path"], study.pooled)
+
 
 rule align_pool:
     """Train one encoder on the training windows of several subjects."""
@@ -70,6 +72,7 @@ rule align_train:
         model=directory(layout.encoder()),
         ridge=directory(layout.ridge()),
         history=layout.alignment_history(),
+        left_out=LEFT_OUT,
     log:
         layout.log("align", "train-{subject}"),
     benchmark:
@@ -89,9 +92,12 @@ rule align_train:
         series=folder_of("series"),
         folder=folder_of("history"),
         pool=lambda wildcards, input: ["--pool", *input.pool] if input.pool else [],
+        left_out=lambda wildcards, output: (
+            ["--left-out", output.left_out[0]] if LEFT_OUT else []
+        ),
     shell:
         "python -m boldreel.training.launch {resources.gpu} -m boldreel.align.train "
         "--pretrained {input.pretrained:q}/model --noise {input.noise:q} --windows {input.windows:q} "
         "--series-dir {params.series:q} --voxels {input.voxels:q} --clips {input.clips:q} "
-        "--features {input.features:q} {params.pool:q} --subject {wildcards.subject} "
+        "--features {input.features:q} {params.pool:q} {params.left_out:q} --subject {wildcards.subject} "
         "--output {params.folder:q} --state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

@@ -51,6 +51,49 @@ rule probe_retrieve:
         "| tee -a {log:q}"
 
 
+rule probe_attributes:
+    """Attributes read from what the encoder predicts, and from responses directly."""
+    input:
+        unpack(responses("train", "validation", "test")),
+        model=layout.encoder(),
+        left_out=LEFT_OUT,
+        windows=layout.windows(),
+        voxels=layout.voxels(),
+        clips=layout.clips(),
+        features=lambda wildcards: inputs.features(),
+    output:
+        layout.attributes(),
+    log:
+        layout.log("probe", "attributes-{subject}"),
+    benchmark:
+        layout.benchmark("probe", "attributes-{subject}")
+    conda:
+        "../../envs/probe.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=120,
+    params:
+        cfg=section(
+            "evaluate",
+            keep=[
+                "resamples",
+                "permutations",
+                "resample_runs",
+                "shifts",
+                "min_shift",
+            ],
+        ),
+        code=code("probe.attributes"),
+        series=folder_of("series"),
+        folder=folder_of("model"),
+    shell:
+        "python -m boldreel.probe.attributes --subject {wildcards.subject} --align {params.folder:q} "
+        "--left-out {input.left_out[0]:q} --windows {input.windows:q} --series-dir {params.series:q} "
+        "--voxels {input.voxels:q} --clips {input.clips:q} --features {input.features:q} "
+        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
 rule probe_parts:
     """Retrieval by ridge on parts of the data: groups of areas, areas of control, minutes of training."""
     input:

@@ -34,6 +34,7 @@ rule report_figures:
                 layout.repeats(),
                 layout.scaling(),
                 layout.rois(),
+                *([layout.attributes()] if LEFT_OUT else []),
                 layout.attention_regions(),
                 layout.attention(),
                 layout.cotrained(),

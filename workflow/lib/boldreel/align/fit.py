@@ -76,8 +76,8 @@ class Material:
 @dataclass(frozen=True)
 class Fitted:
     """encoder and ridge; history, one row an epoch; loaded: names of tensors from pretraining;
-    chosen: what was chosen for the linear path. left_out: float32 (clips, K), what the linear path makes of
-    each training clip's averaged response without having seen its segment; None without a linear path."""
+    chosen: what was chosen for the linear path. left_out: float32 (clips, K), what the encoder makes of each
+    training clip's averaged response, on a linear path that did not see its segment; None without one."""
 
     encoder: SpatioTemporalEncoder
     ridge: LinearDecoder
@@ -126,9 +126,7 @@ def fit(
         linear = refit(linear, path, material.everything)
         encoder = encoder.on(linear)
     plain = isinstance(path, Ridge) and readout is None
-    averaged = None
-    if left_out is not None:
-        averaged = np.stack([left_out[rows].mean(0) for rows in training.rows_of])
+    averaged = None if left_out is None else unseen(encoder, training, left_out)
     ridge = linear if plain else own_ridge(material)
     return Fitted(encoder, ridge, history, loaded, path.chosen, averaged)
 
@@ -201,6 +199,31 @@ def build(
         encoder_config(linear.config, linear_path=settings.linear_path, **sizes)
     )
     return encoder, encoder.start_from(source if settings.pretraining else None, linear)
+
+
+@torch.no_grad()
+def unseen(encoder: SpatioTemporalEncoder, training: Trials, left_out: np.ndarray) -> np.ndarray:
+    """Outputs of the encoder for averaged responses, float32 (clips, K), columns as of the read-out.
+
+    left_out : (rows, K), outputs of the linear path by fits that did not see the row
+    """
+    parts = []
+    for low in range(0, len(training.rows_of), 64):
+        rows = training.rows_of[low : low + 64]
+        linear = np.stack([left_out[own].mean(0) for own in rows])
+        x = np.stack([training.x[own].mean(0) for own in rows])
+        where = encoder.present.device
+        encoding = encoder(torch.from_numpy(x).to(where), linear=torch.from_numpy(linear).to(where))
+        parts.append(columns(encoder, encoding.deviations).cpu().numpy())
+    return np.concatenate(parts)
+
+
+def columns(decoder: Decoder, deviations: Deviations) -> torch.Tensor:
+    """Deviations as the columns of a read-out, (batch, K): the condition along its basis."""
+    assert isinstance(decoder, LinearDecoder | SpatioTemporalEncoder)
+    assert decoder.readout is not None
+    along = deviations.condition.flatten(1) @ decoder.readout.basis.T
+    return torch.cat([deviations.image, deviations.text, along, deviations.motion], dim=1)
 
 
 def start_temperature(

@@ -1,8 +1,9 @@
-"""The alignment of one subject: ridge first, then the encoder that stands on it.
+"""The alignment of one subject: the linear path first, then the encoder that stands on it.
 
-Reads the pretrained model, windows, series, voxels, clips and their features; writes `model/` (a
-SpatioTemporalEncoder), `ridge/` (a LinearDecoder, the baseline next to it) and `history.tsv`. Test
-windows are never read. With `--pool`, an encoder of several subjects (`align.pool`): a subject among
+Reads the pretrained model, the cohort's noise model, windows, series, voxels, clips and their features;
+writes `model/` (a SpatioTemporalEncoder), `ridge/` (a LinearDecoder, the baseline next to it), `history.tsv`
+and, with `--left-out`, what the encoder makes of training clips whose segment its linear path did not see.
+Test windows are never read. With `--pool`, an encoder of several subjects (`align.pool`): a subject among
 them takes it as it is, another one tunes it; the ridge next to it is the subject's own in any case.
 """
 
@@ -14,7 +15,8 @@ from pathlib import Path
 
 from boldreel.align.inputs import ask, read_files, trial_files
 from boldreel.align.settings import AlignSettings
-from boldreel.data import cohort_noise, provenance, tables
+from boldreel.data import arrays, cohort_noise, provenance, tables
+from boldreel.errors import UserError
 from boldreel.settings import read
 from boldreel.step import parser, run
 
@@ -26,6 +28,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--noise", type=Path, help="folder of the cohort's noise model")
     arguments.add_argument("--pool", type=Path, help="folder of the pooled encoder")
     arguments.add_argument("--subject", default="", help="label, with --pool")
+    arguments.add_argument("--left-out", type=Path, help="predictions of training clips")
     arguments.add_argument("--output", type=Path, required=True)
     arguments.add_argument("--state", type=Path, required=True)
     args = arguments.parse_args(argv)
@@ -69,6 +72,11 @@ def main(argv: list[str] | None = None) -> None:
             return
     made.ridge.save_pretrained(args.output / "ridge")
     made.encoder.save_pretrained(args.output / "model")
+    if args.left_out is not None:
+        if made.left_out is None:
+            raise UserError("--left-out: an encoder without a linear path of its own has none")
+        clips = material.training.features.clips
+        arrays.save(args.left_out, made.left_out, kind="left_out", clips=clips)
     tables.write(args.output / "history.tsv", pd.DataFrame(made.history), "history")
     provenance.record(
         args.output / "model",

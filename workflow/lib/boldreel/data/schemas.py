@@ -129,6 +129,21 @@ TABLES: dict[str, dict[str, Column]] = {
         "agreement": FLOAT_OR_MISSING,  # correlation of two halves, and its p; missing if not learnt
         "p": FLOAT_OR_MISSING,
     },
+    # how well attributes are read from what the encoder predicts, and from responses directly
+    "attributes": {
+        "subject": TEXT,
+        "attribute": TEXT,
+        "source": TEXT,  # encoder, ridge (its predictions) or responses
+        "value": FLOAT,
+        "ci_low": FLOAT_OR_MISSING,
+        "ci_high": FLOAT_OR_MISSING,
+        "chance": FLOAT,
+        "p": FLOAT_OR_MISSING,
+        "difference": FLOAT_OR_MISSING,  # to responses
+        "difference_low": FLOAT_OR_MISSING,
+        "difference_high": FLOAT_OR_MISSING,
+        "n": INT,
+    },
     "windows": {
         "clip": TEXT,
         "segment": TEXT,
@@ -409,6 +424,9 @@ ARRAYS: dict[str, ArrayKind] = {
         2, ("uint8",), ("clips",)
     ),  # (clips, bytes), UTF-8, zeros at the end
     "prediction": ArrayKind(2, ("float32",)),  # (clips, D)
+    "left_out": ArrayKind(
+        2, ("float32",), ("clips",)
+    ),  # (training clips, K), columns of a read-out
 }
 
 _NUMBER = (int, float)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-_CHARTS = 12
+_CHARTS = 13
 # What the other methods' trainings leave: (method, file in the folder of its fit).
 _TRAININGS = {
     "cvgan": ("cvgan", "history.tsv"),
@@ -150,6 +150,10 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
         parts = _own(results, layout.rois, "rois")
         if parts:
             save("rois", *plots.rois(parts))
+        found = _own(results, layout.attributes, "attributes", expected=False)
+        found = {subject: table for subject, table in found.items() if len(table)}
+        if found:
+            save("attributes", *plots.attributes(found))
         known = _own(results, layout.sweep, "sweep")
         if known:
             save("lag_sweep", *plots.sweep(known))

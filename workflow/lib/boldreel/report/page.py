@@ -113,6 +113,9 @@ def render(
             scoretable.headline(table, subjects, method, by),
             sections.figure(figures, "scores", caption("scores")),
             _figure_or(figures, "repeats", texts.without_repeats(once)),
+            sections.figure(figures, "attributes", caption("attributes"))
+            if (figures / "attributes.svg").exists()
+            else "",
             sections.figure(figures, "scaling", caption("scaling")),
             "<h3>All scores</h3>",
             scoretable.explorer(table, method),
@@ -151,7 +154,7 @@ def render(
             "training",
             "Training",
             sections.figure(figures, "training_curves", caption("training_curves")),
-            texts.beyond_ridge(_histories(results)),
+            texts.beyond_linear(_histories(results)),
             *_pretraining(results, figures),
             *_evidence(results, figures),
             f"<details><summary>Sample sheet, frame by frame</summary>"

@@ -363,6 +363,47 @@ def rois(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     return figure, pd.concat(list(tables.values()), ignore_index=True)
 
 
+def attributes(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
+    """How often each attribute is read right from the encoder's predictions and from responses.
+
+    Parameters
+    ----------
+    tables : {subject: table "attributes"}, none empty.
+    """
+    import pandas as pd
+
+    sources = {"encoder": "what the encoder predicts", "responses": "responses, directly"}
+    figure, axes = _panels(len(tables), 3.1, 2.6, 3)
+    for axis, (subject, table) in zip(axes, tables.items(), strict=True):
+        names = list(dict.fromkeys(table["attribute"]))
+        for number, (source, label) in enumerate(sources.items()):
+            own = table[table["source"] == source].set_index("attribute").loc[names]
+            low = (own["value"] - own["ci_low"]).clip(lower=0)
+            high = (own["ci_high"] - own["value"]).clip(lower=0)
+            axis.barh(
+                np.arange(len(names)) + 0.19 * (2 * number - 1),
+                own["value"],
+                xerr=np.stack([low, high]),
+                height=0.36,
+                color=figure_style.colour(number),
+                ecolor=figure_style.INK,
+                error_kw={"lw": 1},
+                label=label,
+            )
+            if not number:
+                for place, chance in enumerate(own["chance"]):
+                    line = [place - 0.42, place + 0.42]
+                    axis.plot([chance] * 2, line, color=figure_style.INK, lw=1.2)
+        axis.set_yticks(range(len(names)), names)
+        axis.invert_yaxis()
+        axis.set_xlim(0, 1)
+        axis.set_xlabel("share read right")
+        axis.set_title(labels.who(subject))
+        axis.grid(axis="x", lw=0.6)
+    axes[0].legend(fontsize="small")
+    return figure, pd.concat(list(tables.values()), ignore_index=True)
+
+
 def _part(group: str, part: str, positions: int) -> str:
     """What a bar stands for, with how many positions were read."""
     names = {"all": "all areas", "only": f"{group} alone", "without": f"all but {group}"}

@@ -114,32 +114,31 @@ MARGIN = (
 )
 
 
-def beyond_ridge(histories: Mapping[str, pd.DataFrame]) -> str:
-    """Which subjects' encoders learnt more than the ridge solution they start from.
+def beyond_linear(histories: Mapping[str, pd.DataFrame]) -> str:
+    """Which subjects' transformers learnt more than the linear path they start from.
 
     Parameters
     ----------
     histories : {subject: history of the alignment}. The epoch that was kept has the smallest
-        ``val_bound``, and epoch 0 is ridge alone.
+        ``val_bound``, and epoch 0 is the linear path alone.
     """
     kept = {
         subject: int(history.loc[history["val_bound"].idxmin(), "epoch"])
         for subject, history in histories.items()
         if "val_bound" in history.columns
     }
-    ridge = [esc(labels.who(subject)) for subject, epoch in kept.items() if epoch == 0]
+    linear = [esc(labels.who(subject)) for subject, epoch in kept.items() if epoch == 0]
     more = [f"{esc(labels.who(s))} (epoch {epoch})" for s, epoch in kept.items() if epoch > 0]
     out = ""
-    if ridge:
+    if linear:
         out += (
-            f"<p>The encoder of {', '.join(ridge)} is its ridge start: on held-out training movies no "
-            "epoch of the window attention was better by more than a standard error, so it adds "
-            "nothing there, and its scores equal those of ridge regression.</p>"
+            f"<p>The encoder of {', '.join(linear)} is its linear path alone: on held-out training movies "
+            "no epoch of the transformer was better by more than a standard error, so it adds nothing.</p>"
         )
     if more:
         out += (
-            f"<p>The window attention of {', '.join(more)} lowered the loss on held-out movies by more "
-            "than a standard error against the ridge solution it starts from. A lower loss can come from "
+            f"<p>The transformer of {', '.join(more)} lowered the loss on held-out movies by more "
+            "than a standard error against the linear path it starts from. A lower loss can come from "
             "predictions that are merely smaller: whether clips are told apart, the table says.</p>"
         )
     return out

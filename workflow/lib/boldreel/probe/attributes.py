@@ -1,0 +1,238 @@
+"""Step: how well attributes of clips are read from what the encoder predicts, and from responses directly.
+
+Reads the aligned encoder, its left-out predictions of training clips, windows, series, voxels, clips and
+features of one subject; writes a table with a row for each attribute and source. Both readings are the same
+linear classifier, fitted on training clips: ridge regression to the labels, whose penalty is chosen and whose
+scores are calibrated on left-out segments. What responses hold and the encoder's predictions do not was lost
+in the encoder. Test windows are scored and never fitted.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boldreel.align import identify
+from boldreel.align.inputs import ask, read_files, trial_files
+from boldreel.align.linear import Groups
+from boldreel.data import arrays, provenance, tables
+from boldreel.errors import UserError
+from boldreel.probe import significance
+from boldreel.probe.settings import RetrievalSettings
+from boldreel.settings import read
+from boldreel.step import parser, run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Penalties for readings of standardised predictions; responses have those of the alignment's ridge.
+ALPHAS = tuple(float(10.0**power) for power in np.arange(0.0, 5.01, 0.5))
+COLUMNS = ["subject", "attribute", "source", "value", "ci_low", "ci_high", "chance", "p"]
+COLUMNS += ["difference", "difference_low", "difference_high", "n"]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Attributes of clips as numbers.
+
+    names : of the attributes; values : of each, its values in training.
+    training, test : int (attributes, clips), -1 where the value is unknown.
+    """
+
+    names: list[str]
+    values: list[np.ndarray]
+    training: np.ndarray
+    test: np.ndarray
+
+    @classmethod
+    def of(cls, training: list[dict[str, str]], test: list[dict[str, str]]) -> Labels:
+        """The attributes that every training clip has, with two values or more, and any test clip."""
+        shown = dict.fromkeys(name for attributes in test for name in attributes)
+        names, values = [], []
+        numbers: tuple[list[list[int]], list[list[int]]] = ([], [])
+        for name in shown:
+            if not all(name in attributes for attributes in training):
+                continue
+            found = np.unique([str(attributes[name]) for attributes in training])
+            if len(found) < 2:
+                continue
+            number = {value: k for k, value in enumerate(found)}
+            names.append(name)
+            values.append(found)
+            for out, clips in zip(numbers, (training, test), strict=True):
+                out.append([number.get(str(attributes.get(name)), -1) for attributes in clips])
+        return cls(names, values, np.array(numbers[0]), np.array(numbers[1]))
+
+    @property
+    def groups(self) -> Groups:
+        """The columns of each attribute in `coded`."""
+        ends = np.cumsum([len(values) for values in self.values])
+        return {
+            name: slice(int(end) - len(values), int(end))
+            for name, values, end in zip(self.names, self.values, ends, strict=True)
+        }
+
+    @property
+    def coded(self) -> np.ndarray:
+        """Training labels, a column for each value, minus its frequency: (clips, columns)."""
+        parts = [
+            (row[:, None] == np.arange(len(values))).astype(np.float64)
+            for row, values in zip(self.training, self.values, strict=True)
+        ]
+        together = np.concatenate(parts, axis=1)
+        return together - together.mean(0)
+
+
+def scores(
+    x: np.ndarray,
+    clip: np.ndarray,
+    folds: np.ndarray,
+    test: np.ndarray,
+    labels: Labels,
+    alphas: tuple[float, ...],
+) -> dict[str, np.ndarray]:
+    """Scores (test clips, values) of each attribute; the largest is what was read.
+
+    Parameters
+    ----------
+    x : (rows, width), training rows of clips `clip` (rows,), left out together by `folds` (rows,)
+    test : (test clips, width)
+
+    A row's class scores are regressed on; the class is the one whose mean of left-out training scores is
+    nearest, in units of their spread within classes (linear discriminant analysis on the scores).
+    """
+    from boldreel.align import ridge
+
+    y = labels.coded[clip]
+    chosen = ridge.choose_alphas(x, y, folds, clip, labels.groups, alphas)
+    penalties = {name: alpha for name, (alpha, _) in chosen.items()}
+    rows = ridge.left_out(x, y, folds, penalties, labels.groups)
+    weight, bias = ridge.fit(x, y, penalties, labels.groups)
+    guess = test @ weight + bias
+    left = np.zeros((labels.training.shape[1], rows.shape[1]))
+    np.add.at(left, clip, rows)
+    left /= np.bincount(clip, minlength=len(left))[:, None]
+    found = {}
+    for name, truth in zip(labels.names, labels.training, strict=True):
+        columns = labels.groups[name]
+        found[name] = _nearest(left[:, columns], truth, guess[:, columns])
+    return found
+
+
+def _nearest(left: np.ndarray, truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
+    """Minus the squared Mahalanobis distance (n, classes) of `guess` to the mean of each class."""
+    classes = np.arange(left.shape[1])
+    means = np.stack([left[truth == k].mean(0) for k in classes])
+    rest = left - means[truth]
+    within = rest.T @ rest / len(rest)
+    # the columns add to nothing: one direction is empty
+    inverse = np.linalg.pinv(within, rcond=1e-6, hermitian=True)
+    apart = guess[:, None] - means
+    return -np.einsum("ncd,de,nce->nc", apart, inverse, apart)
+
+
+def compare(
+    read_from: dict[str, dict[str, np.ndarray]],
+    labels: Labels,
+    pool: significance.Pool,
+    subject: str,
+) -> pd.DataFrame:
+    """The table; differences are to the source "responses"."""
+    import pandas as pd
+
+    every = np.ones(pool.size, dtype=bool)
+    rows: list[dict[str, Any]] = []
+    for number, name in enumerate(labels.names):
+        truth = labels.test[number]
+        right = {}
+        for source, found in read_from.items():
+            outcome = identify.classification(found[name], truth)
+            right[source] = np.diag(outcome.matrix).copy()
+            result = significance.summarise(outcome, every, pool)
+            row: dict[str, Any] = {"subject": subject, "attribute": name, "source": source}
+            for key in ("value", "ci_low", "ci_high", "chance", "p", "n"):
+                row[key] = getattr(result, key)
+            rows.append(row)
+        for row in rows[-len(read_from) :]:
+            difference = right[row["source"]] - right["responses"]
+            low, high = pool.inference.interval(difference, every)
+            same = row["source"] == "responses"
+            row["difference"] = np.nan if same else float(np.nanmean(difference))
+            row["difference_low"] = np.nan if same else low
+            row["difference_high"] = np.nan if same else high
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def main(argv: list[str] | None = None) -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--subject", required=True)
+    arguments.add_argument("--align", type=Path, required=True)
+    arguments.add_argument("--left-out", type=Path, required=True)
+    ask(arguments)
+    arguments.add_argument("--output", type=Path, required=True)
+    args = arguments.parse_args(argv)
+    started = time.time()
+    settings = read(RetrievalSettings, args.config, "evaluate")
+
+    import torch
+
+    from boldreel.align import linear, ridge
+    from boldreel.align.data import load_trials
+    from boldreel.align.fit import columns
+    from boldreel.models.encoder import SpatioTemporalEncoder
+    from boldreel.training.loop import set_threads
+
+    set_threads()
+    encoder = SpatioTemporalEncoder.from_pretrained(args.align / "model")
+    predicted, meta = arrays.load(args.left_out, kind="left_out", mmap=False)
+    files = trial_files(args)
+    known = load_trials(*files, ("train", "validation"), encoder.config.window)
+    known = known.take(np.isin(np.array(known.features.clips)[known.clip], meta["clips"]))
+    if known.features.clips != list(meta["clips"]):
+        order = {name: k for k, name in enumerate(meta["clips"])}
+        if set(order) != set(known.features.clips):
+            raise UserError(f"{args.left_out}: other clips than in the windows; align again")
+        predicted = predicted[[order[name] for name in known.features.clips]]
+    test = load_trials(*files, "test", encoder.config.window)
+    labels = Labels.of(known.features.attributes, test.features.attributes)
+    shots = np.asarray(test.features.shots)
+    pool = significance.Pool(test.segments, shots, test.onsets, settings)
+    read_from: dict[str, dict[str, np.ndarray]] = {}
+    if labels.names:
+        with torch.no_grad():
+            windows = torch.from_numpy(test.averaged())
+            decoded = columns(encoder, encoder(windows).deviations).numpy()
+        size = np.maximum(predicted.std(0), 1e-9 * max(float(predicted.std()), 1e-30))
+        own = np.arange(len(predicted))
+        of_rows = linear.folds(known)
+        of_clips = np.array([of_rows[rows[0]] for rows in known.rows_of])
+        read_from["encoder"] = scores(
+            predicted / size, own, of_clips, decoded / size, labels, ALPHAS
+        )
+        used = encoder.present.numpy()
+        x = np.where(used, known.x, 0).reshape(len(known.x), -1)
+        far = np.where(used, test.averaged(), 0).reshape(len(test.features.clips), -1)
+        read_from["responses"] = scores(x, known.clip, of_rows, far, labels, ridge.ALPHAS)
+    table = compare(read_from, labels, pool, args.subject)
+    tables.write(args.output, table, "attributes")
+    provenance.record(
+        args.output,
+        inputs=[
+            args.align / "model",
+            args.left_out,
+            *read_files(args, ("train", "validation", "test")),
+        ],
+        config=asdict(settings),
+        seed=settings.seed,
+        started=started,
+    )
+    for row in table.itertuples():
+        print(f"{row.attribute} from {row.source}: {row.value:.3f} (chance {row.chance:.3f})")
+
+
+if __name__ == "__main__":
+    run(main)
