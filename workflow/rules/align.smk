@@ -1,6 +1,11 @@
 # Stage 6: a subject's windows into CLIP space.
 
-LEFT_OUT = layout.left_out_files(config["align"]["linear_path"], study.pooled)
+# The array and its sidecar.
+LEFT_OUT = (
+    [layout.left_out(), layout.left_out().replace(".npy", ".json")]
+    if parameters.leaves_predictions()
+    else []
+)
 
 
 rule align_pool:

@@ -40,6 +40,7 @@ def linear_decoder(sharpness: float = 20.0) -> LinearDecoder:
         torch.randn(20, 7),
         torch.randn(20, 5, 6),
         torch.randn(20, 3),
+        torch.ones(3),
         torch.arange(9),
     )
     decoder.present[60:] = False

@@ -71,9 +71,12 @@ def test_noise_is_read_at_chance() -> None:
     labels = Labels.of(training, test)
     folds, own = np.repeat(np.arange(4), 30), np.arange(120)
     x, far = rng.standard_normal((120, 20)), rng.standard_normal((600, 20))
-    scores = attributes.scores(x, own, folds, far, labels, attributes.ALPHAS)["object"]
-    right = (scores.argmax(1) == labels.test[0]).mean()
-    assert right == pytest.approx(1 / 3, abs=0.08)
+    for scores in (
+        attributes.of_responses(x, own, folds, far, labels),
+        attributes.of_predictions(x, far, labels),
+    ):
+        right = (scores["object"].argmax(1) == labels.test[0]).mean()
+        assert right == pytest.approx(1 / 3, abs=0.08)
 
 
 def test_a_rare_class_with_small_scores_is_still_read() -> None:
@@ -84,9 +87,7 @@ def test_a_rare_class_with_small_scores_is_still_read() -> None:
     names = [{"object": "rare" if one else "common"} for one in truth]
     labels = Labels.of(names[:300], names[300:])
     folds = np.repeat(np.arange(3), 100)
-    found = attributes.scores(x[:300], np.arange(300), folds, x[300:], labels, attributes.ALPHAS)[
-        "object"
-    ]
+    found = attributes.of_responses(x[:300], np.arange(300), folds, x[300:], labels)["object"]
     guess = found.argmax(1)
     rare = labels.test[0] == list(labels.values[0]).index("rare")
     assert (guess[rare] == labels.test[0][rare]).mean() > 0.6

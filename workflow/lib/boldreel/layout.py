@@ -317,12 +317,6 @@ class Layout:
         """Predictions of training clips by an encoder whose linear path did not see their segment."""
         return f"{self.root}/sub-{subject}/align/left_out.npy"
 
-    def left_out_files(self, linear_path: str, pooled: bool) -> list[str]:
-        """`left_out` and its sidecar, as patterns; nothing where no linear path is a subject's own."""
-        if pooled or linear_path == "none":
-            return []
-        return [self.left_out(), self.left_out().replace(".npy", ".json")]
-
     def attributes(self, subject: str = "{subject}") -> str:
         """Table of how well attributes are read from the encoder's predictions and from responses."""
         return f"{self.root}/sub-{subject}/align/attributes.tsv"

@@ -76,8 +76,9 @@ class Material:
 @dataclass(frozen=True)
 class Fitted:
     """encoder and ridge; history, one row an epoch; loaded: names of tensors from pretraining;
-    chosen: what was chosen for the linear path. left_out: float32 (clips, K), what the encoder makes of each
-    training clip's averaged response, on a linear path that did not see its segment; None without one."""
+    chosen: what was chosen for the linear path. left_out: float32 (clips, K), what the encoder makes of the
+    averaged response to each clip that it was fitted on, with a linear path that did not see the clip's
+    segment; None without one."""
 
     encoder: SpatioTemporalEncoder
     ridge: LinearDecoder
@@ -126,7 +127,10 @@ def fit(
         linear = refit(linear, path, material.everything)
         encoder = encoder.on(linear)
     plain = isinstance(path, Ridge) and readout is None
-    averaged = None if left_out is None else unseen(encoder, training, left_out)
+    averaged = None
+    if left_out is not None:
+        fitted = material.everything if settings.refit else training
+        averaged = unseen(encoder, fitted, path.left_out(fitted) if settings.refit else left_out)
     ridge = linear if plain else own_ridge(material)
     return Fitted(encoder, ridge, history, loaded, path.chosen, averaged)
 
@@ -202,16 +206,17 @@ def build(
 
 
 @torch.no_grad()
-def unseen(encoder: SpatioTemporalEncoder, training: Trials, left_out: np.ndarray) -> np.ndarray:
+def unseen(encoder: SpatioTemporalEncoder, trials: Trials, left_out: np.ndarray) -> np.ndarray:
     """Outputs of the encoder for averaged responses, float32 (clips, K), columns as of the read-out.
 
     left_out : (rows, K), outputs of the linear path by fits that did not see the row
     """
     parts = []
-    for low in range(0, len(training.rows_of), 64):
-        rows = training.rows_of[low : low + 64]
+    rows_of = trials.rows_of
+    for low in range(0, len(rows_of), 64):
+        rows = rows_of[low : low + 64]
         linear = np.stack([left_out[own].mean(0) for own in rows])
-        x = np.stack([training.x[own].mean(0) for own in rows])
+        x = np.stack([trials.x[own].mean(0) for own in rows])
         where = encoder.present.device
         encoding = encoder(torch.from_numpy(x).to(where), linear=torch.from_numpy(linear).to(where))
         parts.append(columns(encoder, encoding.deviations).cpu().numpy())

@@ -23,7 +23,7 @@ Groups = dict[str, slice]
 @dataclass(frozen=True)
 class Targets:
     """What is predicted, in columns: deviations of image and text embeddings, of the condition along
-    `basis` (rank, tokens * width), and of the motion code."""
+    `basis` (rank, tokens * width), and of the motion code in units of its spread."""
 
     basis: np.ndarray
 
@@ -55,7 +55,7 @@ class Targets:
                 features.image - features.image.mean(0),
                 features.text - features.text.mean(0),
                 (condition - condition.mean(0)) @ self.basis.T,
-                features.motion - features.motion.mean(0),
+                (features.motion - features.motion.mean(0)) / spread(features.motion),
             ],
             axis=1,
         ).astype(np.float64)
@@ -120,9 +120,16 @@ class LinearPath(ABC):
             torch.from_numpy(features.text),
             torch.from_numpy(features.condition),
             torch.from_numpy(features.motion),
+            torch.from_numpy(spread(features.motion)),
             torch.from_numpy(captions),
         )
         return decoder.eval()
+
+
+def spread(motion: np.ndarray) -> np.ndarray:
+    """Standard deviation of each column of motion codes (clips, M); 1 where nothing varies."""
+    size = motion.std(0)
+    return np.where(size > 1e-9, size, 1.0)
 
 
 def folds(trials: Trials) -> np.ndarray:

@@ -75,7 +75,8 @@ def main(argv: list[str] | None = None) -> None:
     if args.left_out is not None:
         if made.left_out is None:
             raise UserError("--left-out: an encoder without a linear path of its own has none")
-        clips = material.training.features.clips
+        fitted = material.everything if settings.refit else material.training
+        clips = fitted.features.clips
         arrays.save(args.left_out, made.left_out, kind="left_out", clips=clips)
     tables.write(args.output / "history.tsv", pd.DataFrame(made.history), "history")
     provenance.record(

@@ -34,7 +34,8 @@ class Targets:
 
 class Deviations(NamedTuple):
     """Predicted minus training mean, in whatever size came out: image (batch, image_dim), text
-    (batch, text_dim), condition (batch, tokens, token_width), motion (batch, motion_dim)."""
+    (batch, text_dim), condition (batch, tokens, token_width), motion (batch, motion_dim), each column of it
+    in units of its spread over training clips."""
 
     image: torch.Tensor
     text: torch.Tensor
@@ -72,6 +73,7 @@ class Calibration(nn.Module):
         self.register_buffer("text_mean", torch.zeros(targets.text_dim))
         self.register_buffer("condition_mean", torch.zeros(targets.tokens, targets.token_width))
         self.register_buffer("motion_mean", torch.zeros(targets.motion_dim))
+        self.register_buffer("motion_spread", torch.ones(targets.motion_dim))
         self.register_buffer("sizes", torch.ones(3))
         self.register_buffer("floors", torch.zeros(3))
         self.register_buffer("bank", torch.zeros(bank, targets.tokens, targets.token_width))
@@ -79,6 +81,7 @@ class Calibration(nn.Module):
         self.text_mean: torch.Tensor
         self.condition_mean: torch.Tensor
         self.motion_mean: torch.Tensor
+        self.motion_spread: torch.Tensor
         self.sizes: torch.Tensor
         self.floors: torch.Tensor
         self.bank: torch.Tensor
@@ -90,6 +93,7 @@ class Calibration(nn.Module):
         text: torch.Tensor,
         condition: torch.Tensor,
         motion: torch.Tensor,
+        motion_spread: torch.Tensor,
         bank: torch.Tensor,
     ) -> None:
         """Set means and sizes from the training targets, and the bank from rows of `condition`."""
@@ -101,6 +105,7 @@ class Calibration(nn.Module):
             self.sizes[k] = (values - mean).flatten(1).square().sum(1).mean().sqrt()
         if len(self.motion_mean):
             self.motion_mean.copy_(motion.mean(0))
+            self.motion_spread.copy_(motion_spread)
         self.bank.copy_(condition[bank] - self.condition_mean)
 
     @torch.no_grad()
@@ -127,7 +132,7 @@ class Calibration(nn.Module):
             condition=self.condition_mean + condition,
             image=functional.normalize(self.image_mean + image, dim=1),
             text=functional.normalize(self.text_mean + text, dim=1),
-            motion=self.motion_mean + deviations.motion,
+            motion=self.motion_mean + deviations.motion * self.motion_spread,
             deviations=deviations,
         )
 

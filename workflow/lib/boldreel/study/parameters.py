@@ -112,6 +112,10 @@ class Parameters:
         times = self.config["memory_factor"] if factor is None else factor
         return lambda wildcards, attempt: int(mb * times) * 2 ** (attempt - 1)
 
+    def leaves_predictions(self) -> bool:
+        """Whether alignment leaves its predictions of training clips: there is a linear path of the subject's."""
+        return not self.study.pooled and self.config["align"]["linear_path"] != "none"
+
     def captioning(self) -> dict[str, int]:
         """Resources of captioning: a GPU, unless all movies have annotations."""
         every = len(self.study.movies())
