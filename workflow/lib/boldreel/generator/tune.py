@@ -3,7 +3,7 @@
 Reads a Stable Diffusion folder, latents and features of training movies; writes `model/` (only what
 differs from the base), `history.tsv`, `strip.png` (held-out clips, truth over sample) and `strips/`, the
 same at each validation. Only attention is trained. Movies of the validation split give the held-out
-loss and the strips.
+loss and the strips; a movie of neither split is refused.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -51,8 +51,7 @@ def split_rows(
     ----------
     validation : movies that are held out as a whole
     several : movies that several splits show, and which stretches of them. Their clips are of the one split
-        that
-        shows them; a clip of which the test shows anything is of none.
+        that shows them; a clip of which the test shows anything is of none.
     times : begin and end of each clip in its movie, s
     """
     held, rest = [], []
@@ -71,6 +70,25 @@ def split_rows(
             f"{'train on' if held else 'validate on'}; give latents of both (segments.validation)"
         )
     return rest, held
+
+
+def check_splits(material: ClipMaterial, allowed: Collection[str]) -> None:
+    """Refuse movies that no split shows on which the generator may be fitted, such as the test's.
+
+    Parameters
+    ----------
+    allowed : movies of training and validation
+
+    Raises
+    ------
+    UserError : a movie with latents is none of them.
+    """
+    others = sorted(set(material.movies) - set(allowed))
+    if others:
+        raise UserError(
+            f"movie {others[0]}: neither in training nor in validation (--train, --validation), and the "
+            "generator must not be tuned on it; leave its latents out"
+        )
 
 
 def _split_of(places: Places, begin: float, end: float) -> str | None:
@@ -156,6 +174,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--latents", type=Path, nargs="+", required=True)
     parser.add_argument("--features", type=Path, nargs="+", required=True)
     parser.add_argument("--clips", type=Path, required=True)
+    parser.add_argument("--train", nargs="+", required=True, help="training movies or batches")
     parser.add_argument("--validation", nargs="+", required=True, help="held-out movies or batches")
     parser.add_argument(
         "--several",
@@ -176,6 +195,7 @@ def main(argv: list[str] | None = None) -> None:
     ends = clips["start"] + clips["duration"]
     times = dict(zip(clips["clip"], zip(clips["start"], ends, strict=True), strict=True))
     held = batches.movies_of(clips, args.validation)
+    check_splits(material, held | batches.movies_of(clips, args.train))
     rows = split_rows(material, sorted(held), args.several, times)
     negative = torch.from_numpy(mean_condition(material, rows[0]))
     inputs = [*diffusion.files(folder), args.clips, *args.latents, *args.features]
