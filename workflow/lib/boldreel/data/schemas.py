@@ -293,11 +293,11 @@ TABLES: dict[str, dict[str, Column]] = {
     "categories": {"clip": TEXT, "category": TEXT, "probability": FLOAT},
     "nearest": {"clip": TEXT, "nearest": TEXT, "correlation": FLOAT},
     "unpaired_videos": {"movie": TEXT, "clips": INT, "like_test": INT},
-    # retrieval of a new subject against minutes of its training data
+    # retrieval against minutes of a subject's training data; training: with others ("pooled") or "alone"
     "minutes": {
         "subject": TEXT,
         "minutes": FLOAT,
-        "condition": TEXT,
+        "training": TEXT,
         "metric": TEXT,
         "value": FLOAT,
         "ci_low": FLOAT_OR_MISSING,
