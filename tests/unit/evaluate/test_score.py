@@ -358,15 +358,6 @@ def test_the_mean_frame_is_of_the_clips_given_alone(tmp_path):
     assert (clips.mean_frame(table, [tmp_path], (4, 4)) == 10).all()
 
 
-def test_seen_combinations():
-    training = [{"object": "a", "colour": "x"}, {"object": "b", "colour": "y"}]
-    test = [{"object": "a", "colour": "x"}, {"object": "a", "colour": "y"}]
-    found = clips.seen(test, training, ["object", "colour"])
-    assert found is not None and found.tolist() == [True, False]
-    assert clips.seen([{}], training, ["object"]) is None
-    assert clips.seen(test, training, []) is None
-
-
 def test_bad_input(tree, tmp_path):
     def change(flag, value):
         line = arguments(tree, "01", tmp_path)

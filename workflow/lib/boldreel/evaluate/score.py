@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from boldreel.data import provenance, responses, tables
+from boldreel.data.attributes import all_seen, parse, parse_as_text
 from boldreel.data.frames import cut_clips
 from boldreel.data.reconstructions import Reconstruction
 from boldreel.errors import UserError
@@ -149,8 +150,8 @@ def score(
     from which sets of clips are compared."""
     test = material.test
     collected = Collected(len(test))
-    shots, attributes = test["shot"].to_numpy(), clips.attributes(test)
-    every = attributes + clips.attributes(material.training)
+    shots, attributes = test["shot"].to_numpy(), parse_as_text(test["attributes"])
+    every = attributes + parse_as_text(material.training["attributes"])
     factors = {which: judge.factors(judges.labels(which), every) for which in ("image", "video")}
     panel = Panel(factors, judges.layers, judges.sentences_name, judges.lpips)
     out: dict[str, list[list[Measure]]] = {}
@@ -329,7 +330,8 @@ def main(argv: list[str] | None = None) -> None:
         known = Stored(folders, judges.parts)
         measured, collected = score(material, runs, judges, known, settings)
 
-    seen = clips.seen(clips.attributes(test), clips.attributes(training), settings.combination)
+    labels = (parse(part["attributes"]) for part in (test, training))
+    seen = all_seen(*labels, settings.combination)
     summary = Summary(runs, test["shot"].to_numpy(), seen, settings)
     rows, by_clip = tabulate(measured, collected, summary, test, runs, args.method)
     rows.insert(0, "subject", args.subject)

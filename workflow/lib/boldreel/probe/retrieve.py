@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boldreel.align import identify
-from boldreel.data import arrays, atomic, provenance, tables
+from boldreel.data import arrays, atomic, attributes, provenance, tables
 from boldreel.data.features import ClipFeatures, load_features
 from boldreel.data.responses import Responses, load_responses, series_files, subject_of
 from boldreel.probe import significance
@@ -50,25 +50,6 @@ def predict(decoder: Decoder, x: np.ndarray) -> dict[str, np.ndarray]:
         name: torch.cat([getattr(part, name) for part in parts]).numpy()
         for name in ("image", "text", "condition")
     }
-
-
-def unseen(
-    attributes: list[dict[str, str]],
-    training: list[dict[str, str]],
-    combination: Sequence[str],
-) -> np.ndarray:
-    """Bool (n,): clips whose values of the attributes in `combination` no training clip combines.
-
-    Clips without those attributes count as seen; so do all where `combination` is empty.
-    """
-
-    def combined(labels: dict[str, str]) -> set[frozenset[tuple[str, str]]]:
-        if not all(name in labels for name in combination):
-            return set()
-        return {frozenset((name, labels[name]) for name in combination)}
-
-    known: set[frozenset[tuple[str, str]]] = set().union(*map(combined, training))
-    return np.array([bool(combined(labels) - known) for labels in attributes], dtype=bool)
 
 
 def spaces(decoder: Decoder) -> dict[str, Any]:
@@ -147,7 +128,7 @@ def _attributes(
     import torch
 
     text = decoder.calibration.centred_text(torch.from_numpy(training.text)).numpy()
-    shown = dict.fromkeys(name for attributes in test.attributes for name in attributes)
+    shown = dict.fromkeys(name for labels in test.attributes for name in labels)
     names = [name for name in shown if all(name in a for a in training.attributes)]
     for name in names:
         labels = np.array([str(a[name]) for a in training.attributes])
@@ -220,7 +201,7 @@ def score(
     import pandas as pd
 
     shots = np.asarray(test.shots)
-    novel = unseen(test.attributes, training.attributes, settings.combination)
+    seen = attributes.all_seen(test.attributes, training.attributes, settings.combination)
     scopes = {"all": np.arange(len(shots))}
     names = np.unique(segments)
     if len(names) > 1:
@@ -237,8 +218,8 @@ def score(
         for segment, pool in scopes.items():
             scored = significance.Pool(segments[pool], shots[pool], onsets[pool], settings)
             subsets = {"": np.ones(len(pool), dtype=bool)}
-            if segment == "all" and novel.any() and not novel.all():
-                subsets |= {"_seen": ~novel, "_unseen": novel}
+            if segment == "all" and seen is not None and seen.any() and not seen.all():
+                subsets |= {"_seen": seen, "_unseen": ~seen}
             most = {} if parts is None else ceilings(decoder, parts, pool, scored)
             for metric, definition, outcome in outcomes(decoder, predicted, test, training, pool):
                 ceiling = most.get(definition, np.nan) if metric == CORRELATION else np.nan
