@@ -202,10 +202,6 @@ def score(
 
     shots = np.asarray(test.shots)
     seen = attributes.all_seen(test.attributes, training.attributes, settings.combination)
-    scopes = {"all": np.arange(len(shots))}
-    names = np.unique(segments)
-    if len(names) > 1:
-        scopes |= {str(name): np.flatnonzero(segments == name) for name in names}
     rows: list[dict[str, Any]] = []
     kept: dict[str, np.ndarray] = {}
     for condition, decoder in decoders.items():
@@ -215,16 +211,13 @@ def score(
         parts = (
             None if halves is None else (predict(decoder, halves[0]), predict(decoder, halves[1]))
         )
-        for segment, pool in scopes.items():
+        for segment, pool in pools(segments).items():
             scored = significance.Pool(segments[pool], shots[pool], onsets[pool], settings)
-            subsets = {"": np.ones(len(pool), dtype=bool)}
-            if segment == "all" and seen is not None and seen.any() and not seen.all():
-                subsets |= {"_seen": seen, "_unseen": ~seen}
             most = {} if parts is None else ceilings(decoder, parts, pool, scored)
+            chosen = subsets(len(pool), seen if segment == "all" else None)
             for metric, definition, outcome in outcomes(decoder, predicted, test, training, pool):
                 ceiling = most.get(definition, np.nan) if metric == CORRELATION else np.nan
-                for suffix, chosen in subsets.items():
-                    result = significance.summarise(outcome, chosen, scored)
+                for suffix, clips in chosen.items():
                     shared = {
                         "dataset": settings.dataset,
                         "subject": subject,
@@ -232,37 +225,65 @@ def score(
                         "method": settings.method,
                         "metric": metric + suffix,
                         "definition": definition,
-                        "chance": result.chance,
-                        "n": result.n,
                     }
-                    rows.append(
-                        {
-                            **shared,
-                            "condition": condition,
-                            "value": result.value,
-                            "ci_low": result.ci_low,
-                            "ci_high": result.ci_high,
-                            "p": result.p,
-                            "p_low": result.p_low,
-                            "p_high": result.p_high,
-                            "permutations": result.permutations,
-                            # of some clips of a pool there is no ceiling of their own
-                            "ceiling": np.nan if suffix else ceiling,
-                            "normalised": np.nan if suffix else result.value / ceiling,
-                        }
-                    )
+                    result = significance.summarise(outcome, clips, scored)
+                    # of some clips of a pool there is no ceiling of their own
+                    rows.append(_row(shared, condition, result, np.nan if suffix else ceiling))
                     if condition == "model":
-                        rows.append(
-                            {
-                                **shared,
-                                "condition": "shuffled",
-                                "value": result.null,
-                                "ci_low": result.null_low,
-                                "ci_high": result.null_high,
-                                "p": np.nan,
-                            }
-                        )
+                        rows.append(_shuffled_row(shared, result))
     return pd.DataFrame(rows), kept
+
+
+def pools(segments: np.ndarray) -> dict[str, np.ndarray]:
+    """Row numbers of the clips that are searched: all, and each segment's where there are several."""
+    found = {"all": np.arange(len(segments))}
+    names = np.unique(segments)
+    if len(names) > 1:
+        found |= {str(name): np.flatnonzero(segments == name) for name in names}
+    return found
+
+
+def subsets(count: int, seen: np.ndarray | None) -> dict[str, np.ndarray]:
+    """{suffix of a metric: clips that are scored, bool (count,)}: all; seen and unseen where both occur."""
+    found = {"": np.ones(count, dtype=bool)}
+    if seen is not None and seen.any() and not seen.all():
+        found |= {"_seen": seen, "_unseen": ~seen}
+    return found
+
+
+def _row(
+    shared: dict[str, Any], condition: str, result: significance.Score, ceiling: float
+) -> dict[str, Any]:
+    """A row of the table, for a decoder."""
+    return {
+        **shared,
+        "chance": result.chance,
+        "n": result.n,
+        "condition": condition,
+        "value": result.value,
+        "ci_low": result.ci_low,
+        "ci_high": result.ci_high,
+        "p": result.p,
+        "p_low": result.p_low,
+        "p_high": result.p_high,
+        "permutations": result.permutations,
+        "ceiling": ceiling,
+        "normalised": result.value / ceiling,
+    }
+
+
+def _shuffled_row(shared: dict[str, Any], result: significance.Score) -> dict[str, Any]:
+    """The row of shuffled pairs under a decoder's, without a test of its own."""
+    return {
+        **shared,
+        "chance": result.chance,
+        "n": result.n,
+        "condition": "shuffled",
+        "value": result.null,
+        "ci_low": result.null_low,
+        "ci_high": result.null_high,
+        "p": np.nan,
+    }
 
 
 def split_halves(trials: Responses, clips: list[str]) -> tuple[np.ndarray, np.ndarray] | None:
