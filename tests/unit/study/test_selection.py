@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.fixtures_cifti import write_dense
 
-from boldreel.data import bids, headers, nifti
+from boldreel.data import bids, bids_inheritance, headers, nifti
 from boldreel.errors import UserError
 from boldreel.study import selection, shown
 from boldreel.study.settings import PresentationsSettings
@@ -26,7 +26,7 @@ def write(root: Path, name: str, volumes: int = 30, ending: str = "nii.gz") -> P
 
 
 def events_of(subject: str, run: bids.Run) -> Path | None:
-    path = bids.events_of(run.path)
+    path = bids_inheritance.events_of(run.path)
     return path if path.exists() else None
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from boldreel import step
 from boldreel.bold import adopt
 from boldreel.bold.settings import FmriprepSettings
-from boldreel.data import bids, bold_runs, derivatives, provenance
+from boldreel.data import bids_names, bold_runs, derivatives, provenance
 from boldreel.errors import UserError
 from boldreel.settings import read
 from boldreel.study import bids_filter
@@ -251,8 +251,8 @@ def main(argv: list[str] | None = None) -> None:
     if filtered:
         bids_filter.write(own_filter, arguments.filter)
     call(words)
-    labels = map(bids.parse_label, arguments.labels)
-    wanted = dict(zip(map(bids.run_key, arguments.bold), labels, strict=True))
+    labels = map(bids_names.parse_label, arguments.labels)
+    wanted = dict(zip(map(bids_names.run_key, arguments.bold), labels, strict=True))
     runs = adopt.find(job.output, job.subject, space, job.bids, wanted, start_time=start_time)
     bold_runs.write(arguments.output, runs)
     provenance.record(

@@ -21,8 +21,8 @@ from boldreel.bold.intensity import WHITE_MATTER
 from boldreel.bold.naming import BOLD_ENDING, AnatomyFiles, RunFiles
 from boldreel.bold.settings import BoldSettings
 from boldreel.data import atomic, bold_runs, nifti, provenance, tables
-from boldreel.data.bids import natural
 from boldreel.errors import UserError
+from boldreel.names import natural
 from boldreel.settings import read
 from boldreel.training.progress import Progress
 

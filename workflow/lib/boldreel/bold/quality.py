@@ -15,7 +15,7 @@ import numpy as np
 from boldreel.bold import content, coregistration, template
 from boldreel.bold.confounds import framewise_displacement
 from boldreel.bold.naming import RunFiles
-from boldreel.data import bids, cifti, confounds, nifti
+from boldreel.data import bids_names, cifti, confounds, nifti
 from boldreel.data.bold_runs import Run
 from boldreel.errors import UserError
 
@@ -102,7 +102,7 @@ def measure(bold: Path, raw: Path | None = None) -> RunQuality:
     if digest is None and raw is not None:
         digest = content.hash_of(raw)
     return RunQuality(
-        bids.run_label(*bids.parse_label(bold)),
+        bids_names.run_label(*bids_names.parse_label(bold)),
         np.stack([columns[name] for name in _MOTION], axis=1),
         columns["framewise_displacement"],
         _marked(columns),
@@ -163,7 +163,7 @@ def measure_adopted(run: Run) -> RunQuality:
         motion[:, 3:] = np.deg2rad(motion[:, 3:])
         displacement = framewise_displacement(motion)
     return RunQuality(
-        bids.run_label(run.segment, run.repeat),
+        bids_names.run_label(run.segment, run.repeat),
         motion,
         displacement,
         _marked(columns),

@@ -27,7 +27,7 @@ from boldreel.bold import (
 )
 from boldreel.bold.naming import AnatomyFiles, RunFiles
 from boldreel.bold.settings import BoldSettings
-from boldreel.data import atomic, bids, nifti, provenance
+from boldreel.data import atomic, bids_inheritance, nifti, provenance
 from boldreel.errors import UserError
 from boldreel.settings import read
 
@@ -205,7 +205,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     settings = read(BoldSettings, arguments.config, "bold")
     files = RunFiles(arguments.output_bold)
-    sidecar = bids.read_sidecar(arguments.bold)
+    sidecar = bids_inheritance.read_sidecar(arguments.bold)
     t_r = check.repetition_time(arguments.bold, sidecar)
     volumes, affine = content.read_volumes(arguments.bold)
     slices = None

@@ -330,8 +330,8 @@ def main(argv: list[str] | None = None) -> None:
         known = Stored(folders, judges.parts)
         measured, collected = score(material, runs, judges, known, settings)
 
-    labels = (parse(part["attributes"]) for part in (test, training))
-    seen = all_seen(*labels, settings.combination)
+    own, others = (parse(part["attributes"]) for part in (test, training))
+    seen = all_seen(own, others, settings.combination)
     summary = Summary(runs, test["shot"].to_numpy(), seen, settings)
     rows, by_clip = tabulate(measured, collected, summary, test, runs, args.method)
     rows.insert(0, "subject", args.subject)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from boldreel.data import bids, event_files, headers, presentations
+from boldreel.data import bids_inheritance, bids_names, event_files, headers, presentations
 from boldreel.data.presentations import ENTITIES, Presentation
 from boldreel.errors import UserError
 from boldreel.study import selectors
@@ -50,7 +50,7 @@ class Candidate(NamedTuple):
 
 def entities_of(subject: str, name: str) -> dict[str, str]:
     """The entities of a run in a file's name, run numbers without zeros in front."""
-    found = bids.parse_entities(name)
+    found = bids_names.parse_entities(name)
     named = {long: found[short] for long, short in ENTITIES.items() if short in found}
     if named.get("run", "").isdigit():
         named["run"] = str(int(named["run"]))
@@ -265,7 +265,7 @@ def length_of(run: Candidate) -> float:
     if run.length is not None:
         return run.length
     path = run.path
-    sidecar = bids.read_sidecar(path)
+    sidecar = bids_inheritance.read_sidecar(path)
     try:
         t_r = float(sidecar["RepetitionTime"])
     except (KeyError, TypeError, ValueError):
@@ -407,7 +407,7 @@ def stretches_of(
     candidate = spec.candidate
     names = [spec.segment, *candidate.names]
     named, cut = selectors.assign(chosen, names, spec.entities, rows, guard)
-    file = bids.run_label(spec.segment, spec.repeat)
+    file = bids_names.run_label(spec.segment, spec.repeat)
     made = []
     for number, stretch in enumerate(cut):
         whole = len(cut) == 1 and stretch.begin is None
@@ -416,7 +416,7 @@ def stretches_of(
         segment = spec.segment if whole else f"{spec.segment}part{number + 1}"
         made.append(
             presentations.ShownRun(
-                bids.run_label(segment, spec.repeat),
+                bids_names.run_label(segment, spec.repeat),
                 file,
                 {name: word for name, word in spec.entities.items() if name != "subject"},
                 max(begin, default=None),

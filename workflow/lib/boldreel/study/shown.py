@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, Protocol
 
-from boldreel.data import bids, presentations
+from boldreel.data import bids_names, presentations
 from boldreel.data.presentations import Presentation, ShownRun
 from boldreel.errors import UserError
-from boldreel.names import fault_of
+from boldreel.names import fault_of, natural
 from boldreel.study import presentations as shown
 from boldreel.study import selectors
 from boldreel.study.presentations import RunSpec
@@ -26,11 +26,11 @@ from boldreel.study.settings import PresentationsSettings, Rule
 _VERSIONS = ("acquisition", "ceagent", "reconstruction")
 
 
-class Found(bids.Labelled, Protocol):
+class Found(bids_names.Labelled, Protocol):
     """A raw run (bids.Run) or a preprocessed one (derivatives.Found)."""
 
     @property
-    def key(self) -> bids.Key: ...
+    def key(self) -> bids_names.Key: ...
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class StudyPresentations:
         """The runs in their order; those that the filter keeps count as if there were no others."""
         kept = [run for run in runs if selectors.matches(self._filter, entities_of(subject, run))]
         others = [run for run in runs if run not in kept]
-        counted = bids.recounted(kept) if others else kept
+        counted = bids_names.recounted(kept) if others else kept
         return sorted([*counted, *others], key=lambda each: (each.segment, each.repeat))
 
     def _concerns(self, spec: RunSpec) -> bool:
@@ -202,7 +202,7 @@ class StudyPresentations:
     ) -> Iterable[tuple[Found, RunSpec, list[Presentation]]]:
         """The same with the segment and repeat that each run is labelled as."""
         counts: dict[str, int] = {}
-        order = sorted(each, key=lambda one: bids.natural("_".join(one[1].entities.values())))
+        order = sorted(each, key=lambda one: natural("_".join(one[1].entities.values())))
         labels: dict[int, tuple[str, int]] = {}
         for run, spec, rows in order:
             by = naming.get(run.segment, ()) if rows else ()

@@ -14,12 +14,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from boldreel import configuration, forgotten
-from boldreel.data import bids, derivatives, event_files, movie_annotations, movie_files
+from boldreel.data import (
+    bids,
+    bids_inheritance,
+    bids_names,
+    derivatives,
+    event_files,
+    files,
+    movie_annotations,
+    movie_files,
+)
 from boldreel.data.presentations import Presentation, ShownRun
 from boldreel.data.splits import SPLITS, check_enough
 from boldreel.errors import UserError
 from boldreel.insilico import design
 from boldreel.insilico.settings import InsilicoSettings
+from boldreel.names import natural
 from boldreel.roi.settings import RoiSettings
 from boldreel.settings import read
 from boldreel.study import batches, bids_filter, designs, selection, selectors, subjects
@@ -53,7 +63,7 @@ class Run(NamedTuple):
     @property
     def label(self) -> str:
         """`task-SEGMENT_run-REPEAT`, as files of the results are named."""
-        return bids.run_label(self.segment, self.repeat)
+        return bids_names.run_label(self.segment, self.repeat)
 
     @property
     def whole(self) -> Run:
@@ -235,20 +245,20 @@ class Study:
         assert self.tree is not None  # check_engine: derivatives are named
         found = derivatives.find(self.tree, subject, self.space, self.desc)
         known = bids.find_events(self.bids, subject)
-        paired = bids.pair([run.key for run in found if not run.fault], known)
+        paired = bids_names.pair([run.key for run in found if not run.fault], known)
         self._known_events[subject] = {key: known[other] for key, other in paired.items()}
         return list(found)
 
     def _find_events(self, subject: str, run: Any) -> Path | None:
         """The events file of a run: next to its raw BOLD, or further up in the raw data set."""
         if self.engine != "derivatives":
-            found = bids.events_of(run.path)
+            found = bids_inheritance.events_of(run.path)
         else:
             beside = None if run.fault else self._known_events[subject].get(run.key)
             if beside and event_files.is_template(beside):
-                beside = bids.events_of(beside)
-            found = beside or bids.events_of(bids.raw_name(run.path, self.bids))
-        bids.check_source(found)
+                beside = bids_inheritance.events_of(beside)
+            found = beside or bids_inheritance.events_of(bids.raw_name(run.path, self.bids))
+        files.check_source(found)
         return found if found.exists() else None
 
     def _with_echoes(self, run: bids.Run) -> bids.Run:
@@ -271,7 +281,7 @@ class Study:
     def _select(self) -> None:
         """Find the runs of everybody in the data set, what they show, and which of them are used."""
         own = [subject for subject in self.everybody if not self.foreign(subject)]
-        self._known_events: dict[str, dict[bids.Key, Path]] = {}
+        self._known_events: dict[str, dict[bids_names.Key, Path]] = {}
         self.presentations.read({subject: self._find(subject) for subject in own})
         for subject in own:
             self.selected[subject] = self._select_own(subject)
@@ -297,8 +307,8 @@ class Study:
             lambda run: bids_filter.left_out(self._filter, run.path),
         )
 
-    def _names_raw(self, subject: str, key: bids.Key) -> bool:
-        """Whether `segments` names a raw run (bids.run_key) as a whole, and nothing excludes it."""
+    def _names_raw(self, subject: str, key: bids_names.Key) -> bool:
+        """Whether `segments` names a raw run (bids_names.run_key) as a whole, and nothing excludes it."""
         task, session, number, *further = key
         name = "_".join(
             [f"task-{task}", f"run-{number}", *further, *([f"ses-{session}"] if session else [])]
@@ -313,7 +323,7 @@ class Study:
             if run.fault:
                 continue
             if run.confounds is not None:
-                bids.check_source(run.confounds)
+                files.check_source(run.confounds)
             else:
                 raise UserError(
                     f"{run.path}: no confounds table next to it, which roi.confounds {self.roi.confounds} "
@@ -337,9 +347,9 @@ class Study:
             runs = []
             for one in self.selected[subject].runs:
                 for path in (one.found.path, *getattr(one.found, "echoes", ())):
-                    bids.check_source(path)
+                    files.check_source(path)
                 runs += _runs_of(one)
-            return sorted(runs, key=lambda run: (bids.natural(run.segment), run.repeat))
+            return sorted(runs, key=lambda run: (natural(run.segment), run.repeat))
         assert self.insilico is not None
         return [
             Run(
@@ -531,7 +541,7 @@ class Study:
 
     def _find_file(self, stimulus: str) -> str:
         path = movie_files.file_of(self.stimuli, stimulus)
-        bids.check_source(path)
+        files.check_source(path)
         return path
 
     def batches(self, *splits: str) -> dict[str, Batch]:
@@ -550,7 +560,7 @@ class Study:
         return batches.of(
             {
                 subject: batches.seen_in(self.presentations.used(subject), names)
-                for subject in sorted(self.subjects, key=bids.natural)
+                for subject in sorted(self.subjects, key=natural)
             }
         )
 
@@ -601,7 +611,7 @@ class Study:
             raise UserError(
                 f"{self.bids}/sub-{subject}: no anat/*_T1w.nii.gz; bold.engine embedded needs one"
             )
-        bids.check_source(found[0])
+        files.check_source(found[0])
         return str(found[0])
 
     # Pools and controls
@@ -693,7 +703,7 @@ def _runs_of(one: Shown) -> list[Run]:
         return [Run(*file, str(one.found.path), (), file)]
     return [
         Run(
-            *bids.parse_label(each.label),
+            *bids_names.parse_label(each.label),
             str(one.found.path),
             tuple(split for split in SPLITS if each.of(split)),
             file,

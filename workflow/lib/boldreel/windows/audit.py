@@ -22,7 +22,7 @@ import numpy as np
 
 from boldreel import step
 from boldreel.data import arrays, attributes, batches, documents, provenance, tables
-from boldreel.data.bids import natural
+from boldreel.names import natural
 from boldreel.settings import read
 from boldreel.windows.settings import WindowsSettings
 
