@@ -55,7 +55,7 @@ def test_shared_rooms_import_settings_of_stages_alone():
     """The study reads the simulated data set's design too; its preflight calls checks of raw data."""
     taken = [(a, b) for a, b in edges() if not stage(a) and not b.endswith(".settings")]
     assert set(taken) == {
-        ("boldreel.study.study", "boldreel.insilico.design"),
+        ("boldreel.study.simulated", "boldreel.insilico.design"),
         ("boldreel.study.preflight", "boldreel.bold.check"),
         ("boldreel.study.preflight", "boldreel.bold.fmriprep"),
     }

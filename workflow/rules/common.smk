@@ -127,7 +127,7 @@ section, method_options = parameters.section, parameters.method_options
 memory, model = parameters.memory, parameters.model
 
 # In the logs of rules with one job where few movies are shown, and one for each batch where many are.
-OF_BATCH = "-{batch}" if or_exit(study.batches) and study.batched else ""
+OF_BATCH = "-{batch}" if or_exit(study.movies.batches) and study.movies.batched else ""
 PRETRAINED = layout.pretrained(config["pretrain"]["cohort"])
 NOISE = layout.noise(config["pretrain"]["cohort"])
 

@@ -80,7 +80,7 @@ rule evaluate_score:
         upper=[layout.upper_bound(shard) for shard in study.shards()],
         controls=lambda wildcards: [
             layout.control(wildcards.subject, control)
-            for control in study.controls(wildcards.subject)
+            for control in study.controls.names(wildcards.subject)
         ],
         frames=inputs.frames(),
         frames_sidecars=inputs.frames_sidecars(),
