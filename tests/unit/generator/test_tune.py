@@ -18,7 +18,7 @@ from boldreel.base_models import diffusion
 from boldreel.data import arrays
 from boldreel.errors import UserError
 from boldreel.generator import saving, tune, tuning
-from boldreel.generator.material import load_material
+from boldreel.generator.clip_latents import load_material
 from boldreel.models.video_unet import Inflation, VideoUNet
 
 CONFIG = section(

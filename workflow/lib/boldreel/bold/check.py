@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from boldreel import step
-from boldreel.bold.content import check_duplicates
+from boldreel.bold.content_hash import check_duplicates
 from boldreel.bold.settings import BoldSettings
 from boldreel.data import atomic, bids_inheritance, movie_files, nifti, presentations
 from boldreel.data.presentations import SPEED_SLACK, Presentation

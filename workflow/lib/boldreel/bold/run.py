@@ -18,7 +18,7 @@ from boldreel import step
 from boldreel.bold import (
     check,
     confounds,
-    content,
+    content_hash,
     coregistration,
     motion,
     resample,
@@ -207,7 +207,7 @@ def main(argv: list[str] | None = None) -> None:
     files = RunFiles(arguments.output_bold)
     sidecar = bids_inheritance.read_sidecar(arguments.bold)
     t_r = check.repetition_time(arguments.bold, sidecar)
-    volumes, affine = content.read_volumes(arguments.bold)
+    volumes, affine = content_hash.read_volumes(arguments.bold)
     slices = None
     if settings.slice_timing:
         slices = check.slice_times(arguments.bold, sidecar, volumes.shape[1:], t_r)
@@ -226,7 +226,7 @@ def main(argv: list[str] | None = None) -> None:
         "SpatialReference": template.SPACE,
         "GrandMean": GRAND_MEAN,
         "CorrelationRatio": round(result.coregistration.correlation_ratio, 4),
-        "RawContentHash": content.content_hash(volumes),
+        "RawContentHash": content_hash.of_values(volumes),
         "GeneratedBy": "boldreel embedded engine (not fMRIPrep)",
     }
     write(files, result, anatomy.grid, t_r, about)

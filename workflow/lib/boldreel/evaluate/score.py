@@ -23,10 +23,10 @@ from boldreel.data.reconstructions import Reconstruction
 from boldreel.errors import UserError
 from boldreel.evaluate import baselines, clips, judge
 from boldreel.evaluate.frechet import Collected
-from boldreel.evaluate.measures import Measure, Panel, Videos, measure, of_truth
+from boldreel.evaluate.metrics import Measure, Panel, Videos, measure, of_truth
+from boldreel.evaluate.output_cache import MODEL, Stored
 from boldreel.evaluate.readings import Judges, Models
 from boldreel.evaluate.settings import EvaluateSettings
-from boldreel.evaluate.stored import MODEL, Stored
 from boldreel.evaluate.summary import Summary
 from boldreel.evaluate.table import tabulate
 from boldreel.settings import read
@@ -283,7 +283,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--windows", required=True, help="windows.parquet of the subject")
     arguments.add_argument("--series-dir", help="the subject's series: adds nearest_training")
     arguments.add_argument("--controls", nargs="*", default=[], help="folders control-NAME")
-    Models.ask(arguments)
+    Models.add_arguments(arguments)
     arguments.add_argument("--reference", type=Path, help="folder of evaluate.reference")
     arguments.add_argument(
         "--readings", nargs="*", default=[], type=Path, help="folders of evaluate.shard"
@@ -325,7 +325,7 @@ def main(argv: list[str] | None = None) -> None:
     material = Material(model, upper, args.stimuli, test, training, random, nearest, controls)
     with lease() as device:
         known_captions = list(training["caption"])
-        judges = Judges(Models.told(args), device, settings.batch_size, known_captions)
+        judges = Judges(Models.from_args(args), device, settings.batch_size, known_captions)
         folders = [*([args.reference] if args.reference else []), *args.readings]
         known = Stored(folders, judges.parts)
         measured, collected = score(material, runs, judges, known, settings)

@@ -23,9 +23,9 @@ from boldreel import step
 from boldreel.base_models import diffusion
 from boldreel.data import atomic, batches, provenance, tables
 from boldreel.errors import UserError
-from boldreel.generator import memory, saving, strip, tuning
+from boldreel.generator import batch_size, sample_strip, saving, tuning
+from boldreel.generator.clip_latents import ClipMaterial, load_material
 from boldreel.generator.losses import Part, video_loss
-from boldreel.generator.material import ClipMaterial, load_material
 from boldreel.generator.settings import GeneratorSettings
 from boldreel.models.video_unet import VideoUNet
 from boldreel.settings import read
@@ -116,7 +116,7 @@ def train(
     settings: GeneratorSettings,
     state: Path,
     device: torch.device,
-    artist: strip.Artist,
+    strip: sample_strip.SampleStrip,
 ) -> list[dict[str, float]]:
     """Tunes the network in place to the best held-out loss; returns the history."""
     share = Share.current()
@@ -157,14 +157,14 @@ def train(
             validate=lambda _: {
                 "val_loss": tuning.held_out_loss(network, scheduler, kept, device, settings.loss)
             },
-            show=lambda _, epoch: artist.show(network, epoch, device),
+            show=lambda _, epoch: strip.save(network, epoch, device),
             clip_norm=settings.clip_norm,
             ema=settings.ema,
             mixed_precision=settings.mixed_precision,
             what="generator",
         )
 
-    return memory.halving(attempt, settings.batch_size, "generator")
+    return batch_size.with_smaller_batches(attempt, settings.batch_size, "generator")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -209,7 +209,7 @@ def main(argv: list[str] | None = None) -> None:
         network.enable_gradient_checkpointing()
     print(network.describe_trainable(network.train_only(list(settings.train))), file=sys.stderr)
     shown = tuning.spread_rows(rows[1], settings.strip.clips)
-    artist = strip.Artist(
+    strip = sample_strip.SampleStrip(
         folder,
         settings.strip,
         settings.seed,
@@ -228,12 +228,12 @@ def main(argv: list[str] | None = None) -> None:
             settings=settings,
             state=state,
             device=device,
-            artist=artist,
+            strip=strip,
         )
         if Share.current().rank:
             return  # the first process draws and writes
-        truth, samples = artist.draw(network.to(device), device)
-    change = strip.frame_change(samples) / max(strip.frame_change(truth), 1e-6)
+        truth, samples = strip.draw(network.to(device), device)
+    change = sample_strip.frame_change(samples) / max(sample_strip.frame_change(truth), 1e-6)
     print(f"frame-to-frame change of samples: {change:.2f} of the truth's", file=sys.stderr)
     frames, _, height, width = material.latents[0].shape
     shape = saving.ClipShape(frames, material.frame_rate, height, width)
@@ -248,8 +248,8 @@ def main(argv: list[str] | None = None) -> None:
             extra={"frame_change_ratio": round(change, 3)},
         )
     tuning.write_history(args.output / "history.tsv", history)
-    strip.write_strip(args.output / "strip.png", truth, samples)
-    artist.leave(args.output / "strips", settings.epochs)
+    sample_strip.write_strip(args.output / "strip.png", truth, samples)
+    strip.export(args.output / "strips", settings.epochs)
 
 
 if __name__ == "__main__":

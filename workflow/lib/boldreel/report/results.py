@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boldreel.data import documents, presentations, tables
+from boldreel.data import json_documents, presentations, tables
 from boldreel.data.frames import Movies, cut_clip
 from boldreel.data.presentations import ShownRun
 from boldreel.data.reconstructions import Reconstruction
@@ -78,7 +78,7 @@ class Results:
         if not Path(path).exists():
             self._note(path)
             return None
-        return documents.read(self._use(path), schema)
+        return json_documents.read(self._use(path), schema)
 
     def reconstruction(self, label: str) -> Reconstruction:
         """A subject's reconstructed clips; required."""

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boldreel.errors import UserError
-from boldreel.roi import areas, curve
+from boldreel.roi import areas, hilbert
 from boldreel.roi.areas import Parcels
-from boldreel.roi.cells import Cells
+from boldreel.roi.locations import Cells
 from boldreel.roi.settings import RoiSettings
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def table(
                 "the grid; widen bold.output_box, lower roi.grey_matter or leave out its group "
                 f"({area.group}) in roi.groups"
             )
-        own = own[curve.order(cells.along[:, own])]
+        own = own[hilbert.order(cells.along[:, own])]
         padding = -len(own) % settings.patch_size
         common = {"area": area.name, "group": area.group, "hemisphere": area.hemisphere}
         for place, voxel in enumerate([*own, *[-1] * padding]):

@@ -19,10 +19,10 @@ from boldreel.data import (
     arrays,
     bids_inheritance,
     bids_names,
-    bold_runs,
     cifti,
     derivatives,
     nifti,
+    preprocessed_runs,
     provenance,
     tables,
 )
@@ -140,7 +140,7 @@ def source_beside(bold: Path) -> Source:
 
 def source_of(runs: Path, segment: str, repeat: int) -> Source:
     """A run of the table of preprocessed runs."""
-    run = bold_runs.read(runs, segment, repeat)
+    run = preprocessed_runs.read(runs, segment, repeat)
     timing = run.t_r, run.start_time
     fmriprep = run.pipeline == derivatives.FMRIPREP
     return Source(Path(run.bold), run.confounds, segment, repeat, *timing, fmriprep)

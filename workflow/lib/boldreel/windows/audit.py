@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boldreel import step
-from boldreel.data import arrays, attributes, batches, documents, provenance, tables
+from boldreel.data import arrays, attributes, batches, json_documents, provenance, tables
 from boldreel.names import natural
 from boldreel.settings import read
 from boldreel.windows.settings import WindowsSettings
@@ -312,7 +312,7 @@ def main(argv: list[str] | None = None) -> None:
         "repeats": {subject: repeat_report(frame) for subject, frame in by_subject.items()},
         "overlap": {subject: overlap_report(frame) for subject, frame in by_subject.items()},
     }
-    documents.write(args.output, report, "audit")
+    json_documents.write(args.output, report, "audit")
     if not report["splits"]["disjoint"]:
         print("warning: training and test are not disjoint; see audit.json", file=sys.stderr)
     provenance.record(

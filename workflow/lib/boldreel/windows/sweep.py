@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boldreel import step
-from boldreel.data import documents, provenance, tables
+from boldreel.data import json_documents, provenance, tables
 from boldreel.errors import UserError
 from boldreel.settings import read
 from boldreel.stats import correlation, permutation, shifts
@@ -426,7 +426,7 @@ def main(argv: list[str] | None = None) -> None:
     choice = {"subject": args.subject.removeprefix("sub-"), **choice}
     choice |= {"clips_fitted": len(problem.fit), "clips_held_out": len(problem.held_out)}
     tables.write(args.output_table, pd.DataFrame(table), "sweep")
-    documents.write(args.output_choice, choice, "choice")
+    json_documents.write(args.output_choice, choice, "choice")
     print(
         f"sub-{choice['subject']}: lag {choice['lag']:g} s, window {choice['window']} ({choice['note']})",
         file=sys.stderr,

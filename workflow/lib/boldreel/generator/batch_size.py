@@ -22,8 +22,8 @@ def _ran_out(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
 
 
-def halving(attempt: Callable[[int], T], batch: int, what: str) -> T:
-    """Calls ``attempt(batch)``, after each lack of memory with half the batch.
+def with_smaller_batches(attempt: Callable[[int], T], batch: int, what: str) -> T:
+    """Call ``attempt(batch)``, and with half the batch whenever memory runs out.
 
     Of processes that train together one cannot halve its part alone: there it is an error.
 

@@ -17,22 +17,22 @@ from typing import Any
 import numpy as np
 
 from boldreel import step
-from boldreel.bold import check, content, start_times
+from boldreel.bold import check, content_hash, start_times
 from boldreel.bold.start_times import Start
 from boldreel.data import (
     bids,
     bids_inheritance,
     bids_names,
-    bold_runs,
     cifti,
     derivatives,
     files,
     nifti,
+    preprocessed_runs,
     provenance,
 )
 from boldreel.data.bids_names import Key
-from boldreel.data.bold_runs import Run
 from boldreel.data.derivatives import Found
+from boldreel.data.preprocessed_runs import Run
 from boldreel.data.presentations import Presentation
 from boldreel.errors import UserError
 
@@ -261,8 +261,8 @@ def main(argv: list[str] | None = None) -> None:
         desc=desc,
     )
     check_shown(runs, shown, arguments.stimuli)
-    content.check_duplicates(run.bold for run in runs)
-    bold_runs.write(arguments.output, runs)
+    content_hash.check_duplicates(run.bold for run in runs)
+    preprocessed_runs.write(arguments.output, runs)
     # The BOLD itself is hashed where it is read: in the provenance of each run's series.
     provenance.record(
         arguments.output,
