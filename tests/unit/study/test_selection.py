@@ -83,7 +83,7 @@ def test_a_named_run_stops_the_plan(found):
         choose(found, {"train": ["m*", "twice"], "test": ["t1"]})
     with pytest.raises(UserError, match=r"task-rest.*no events file for this run; write its"):
         choose(found, {"train": ["rest"], "test": ["t1"]})
-    # what is wrong inside it is told by its check, with all that can be wrong
+    # its check reports what is wrong inside it, with everything else
     assert names(choose(found, {"train": ["aborted"], "test": ["t1"]})) == ["aborted", "t1"]
 
 

@@ -19,7 +19,7 @@ _LEVELS = (8, 4, 2)  # mm: spacing of the places compared
 _BLUR = 0.8  # smoothing, sd in that spacing
 _RIMS = (8.0, 4.0, 0.0)  # mm beyond the brain that are compared too: at last no skull disturbs
 _TRIAL, _ITERATIONS = 8, 25  # Gauss-Newton steps from each start, and from the best of them
-_PITCHES = np.deg2rad([0.0, -15.0, 15.0])  # how heads lie differently in scanners
+_PITCHES = np.deg2rad([0.0, -15.0, 15.0])  # how differently heads lie in scanners
 
 
 @dataclass(frozen=True)

@@ -189,7 +189,7 @@ def _options(job: Job, settings: FmriprepSettings) -> list[str]:
 
 
 def _user() -> str:
-    # Else Docker's root owns the derivatives and nobody else can take them away.
+    # Otherwise Docker's root owns the derivatives and no one else can remove them.
     return f"{os.getuid()}:{os.getgid()}"
 
 

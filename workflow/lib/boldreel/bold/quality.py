@@ -153,7 +153,7 @@ def measure_adopted(run: Run) -> RunQuality:
     columns: dict[str, np.ndarray] = {}
     if run.confounds:
         columns = confounds.read(Path(run.confounds), count)
-        # Shared tables hold what somebody kept of fMRIPrep's.
+        # Shared tables may hold only some of fMRIPrep's columns.
         if all(name in columns for name in _MOTION):
             motion = np.stack([columns[name] for name in _MOTION], axis=1)
             known = columns.get("framewise_displacement")

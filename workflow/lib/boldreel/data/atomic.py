@@ -1,7 +1,7 @@
 """Write aside, then rename: a result is there whole or not at all.
 
 Takes the final path; writes the file or folder in one step, or nothing if the block raised. A disk that is
-full or read-only is told in one line.
+full or read-only is reported in one line.
 """
 
 from __future__ import annotations

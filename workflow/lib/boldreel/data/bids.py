@@ -1,4 +1,4 @@
-"""Raw BIDS: the runs of a subject, and where their events lie.
+"""Raw BIDS: the runs of a subject, and where their events are.
 
 Takes a BIDS directory; returns one Run per BOLD file. Standard library only: the workflow finds runs while it
 plans.
@@ -38,7 +38,7 @@ class Run:
 
     segment is BIDS' task label, repeat its run index (1 where the name has none). Where two sessions
     use the same task and run index, the repeats of that task are counted through in session order.
-    fault says why the run cannot be told from others by its name, and is empty if it can.
+    fault says why its name does not identify the run, and is empty if it does.
     path is the first echo of a run of several, echoes are the others.
     """
 
@@ -57,7 +57,7 @@ class Run:
 
     @property
     def events(self) -> Path:
-        """Where the events file of this run lies."""
+        """Where the events file of this run is."""
         return events_of(self.path)
 
     @property
@@ -120,7 +120,7 @@ def run_keys(bids_root: Path | str, subject: str) -> set[Key]:
 
 
 def find_events(bids_root: Path | str, subject: str) -> dict[Key, Path]:
-    """{run_key: events file} of a subject; files whose names do not tell their run are passed over."""
+    """{run_key: events file} of a subject; files whose names do not identify their run are skipped."""
     folder = Path(bids_root) / f"sub-{subject.removeprefix('sub-')}"
     paths = sorted(path for pattern in _FUNC for path in folder.glob(f"{pattern}/sub-*_events.tsv"))
     counted = zip(paths, count_repeats(paths), strict=True)
@@ -147,7 +147,7 @@ def raw_name(preprocessed: Path, bids_root: Path | str) -> Path:
         try:
             stated.setdefault(run_key(path), path.with_name(f"{stem(path)}.nii.gz"))
         except UserError:
-            continue  # a name that does not tell its run
+            continue  # a name that does not identify its run
     key = run_key(preprocessed)
     return stated.get(pair([key], stated).get(key, key), lexical)
 
@@ -163,7 +163,7 @@ def _bold_files(folder: Path) -> list[Path]:
 
 
 def _echoes(paths: Sequence[Path]) -> dict[Path, tuple[Path, ...]]:
-    """{first echo: the others} of the runs of files whose names tell their run; of one file no others."""
+    """{first echo: the others} of the runs that names identify; a single file has no others."""
     runs: dict[Key, list[Path]] = {}
     for path in paths:
         with suppress(UserError):

@@ -105,7 +105,7 @@ class Counted(NamedTuple):
 def recounted(runs: Sequence[Any]) -> list[Any]:
     """Runs (`Run`, or the like), counted as if there were no others.
 
-    Of files that claim to be one run, a single one that is left can be told from others. Runs without a task
+    Of files that claim to be one run, a single one that is left is unambiguous. Runs without a task
     in their names, as HCP's, stay as they are.
     """
     named = [run for run in runs if "task" in parse_entities(run.path.name)]
@@ -123,7 +123,7 @@ def count_repeats(paths: Sequence[Path]) -> list[Counted]:
     Where two sessions use the same task and run index, the repeats of that task are counted through in
     session order. Echoes are one run. Files that differ in acquisition, direction, reconstruction or
     contrast agent are different runs, with the same segment and repeat (`same_label`). A file whose name does
-    not tell its run, or that claims to be the same run as another, has a fault and is not counted.
+    not identify its run, or that claims to be the same run as another, has a fault and is not counted.
     """
     counted: dict[Path, Counted] = {}
     claims: dict[Key, list[Path]] = {}

@@ -115,7 +115,7 @@ def merged_groups(*labels: list[str]) -> np.ndarray:
 
 
 class FeatureFolders:
-    """Folders of features, `.../{batch}/features`; each array is opened once, whoever of its movies is asked.
+    """Folders of features, `.../{batch}/features`; each array is opened once for all its movies.
 
     Parameters
     ----------

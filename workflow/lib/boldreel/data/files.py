@@ -30,7 +30,7 @@ _CLOCK_TOLERANCE = 60.0  # s by which clocks may differ
 
 
 def unfetched(path: Path | str) -> str:
-    """What keeps a file from being read although it is listed, and the mend; "" if its content is there.
+    """What keeps a listed file from being read, and how to fix that; "" if its content is there.
 
     A file that is not there at all is left to others, who know what it is.
     """

@@ -1,4 +1,4 @@
-"""Preprocessed runs where they lie: the table that fMRIPrep's and adopted derivatives are read through.
+"""Preprocessed runs in their own folders: the table that fMRIPrep's and adopted derivatives are read through.
 
 Reads and writes Run objects and the table "bold_runs" (a row a run of one subject).
 """

@@ -251,7 +251,7 @@ def _nearest(
 def open_controls(
     folders: Sequence[str], model: Reconstruction, runs: Sequence[Sequence[str]]
 ) -> dict[str, Reconstruction]:
-    """Controls by condition; those that lack a whole run are left out."""
+    """Controls by condition; those without a whole run are left out."""
     found = {}
     for folder in folders:
         control = Reconstruction([folder])
@@ -317,7 +317,7 @@ def main(argv: list[str] | None = None) -> None:
     if neighbours is not None:
         nearest = np.array([place[name] for name in neighbours["nearest"]])
     movies = set(training["movie"]) - set(test["movie"])
-    # Where test and training are parts of one film, clips stand for movies.
+    # If test and training are parts of one film, clips are used in place of movies.
     pool = table if movies else training
     random = baselines.random_clips(pool, movies or set(pool["movie"]), len(test), settings.seed)
     runs = clips.segments(test)

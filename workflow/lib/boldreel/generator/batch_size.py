@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def _ran_out(error: RuntimeError) -> bool:
-    """CUDA has a class for it; the CPU's allocator says so in words only."""
+    """CUDA has a class for this error; the CPU's allocator only has a message."""
     return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
 
 

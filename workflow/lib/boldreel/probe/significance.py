@@ -107,7 +107,7 @@ class Score:
 def summarise(outcome: identify.Outcome, chosen: np.ndarray, pool: Pool) -> Score:
     """Mean over the clips in `chosen` (bool (n,)).
 
-    Interval and p are NaN if there are too few shots to tell, or no shifts. Shuffled pairs are the mean over
+    Interval and p are NaN if there are too few shots, or no shifts. Shuffled pairs are the mean over
     all shifts but the identity; NaN if a segment cannot be shifted.
     """
     values, inference = pool.values(outcome), pool.inference

@@ -405,7 +405,7 @@ def attributes(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame
 
 
 def _part(group: str, part: str, positions: int) -> str:
-    """What a bar stands for, with how many positions were read."""
+    """Label of a bar, with the number of positions that were read."""
     names = {"all": "all areas", "only": f"{group} alone", "without": f"all but {group}"}
     return f"{names.get(part, f'{group}, not visual')} ({positions})"
 

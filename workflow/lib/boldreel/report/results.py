@@ -92,7 +92,7 @@ class Results:
         return {path.removeprefix(before): Reconstruction([self._use(path)]) for path in folders}
 
     def cuts(self, label: str) -> pd.DataFrame | None:
-        """Table "movie_cuts" of a subject's continuous movies, or None if clips stand alone."""
+        """Table "movie_cuts" of a subject's continuous movies, or None if none of them is continuous."""
         import pandas as pd
 
         paths = self.layout.find(self.layout.movie_cuts(label, self.method, "*"))

@@ -163,7 +163,7 @@ def _nearest(image: nib.Nifti1Image, cells: Cells) -> np.ndarray:
 
 
 def _refuse_other_space(path: Path, space: str) -> None:
-    """The space must stand in the file's name, as BIDS and TemplateFlow have it."""
+    """The file's name must state the space, as in BIDS and TemplateFlow."""
     found = re.search(r"(?:^|_)(?:space|tpl)-([A-Za-z0-9]+)", path.name)
     if found is None:
         raise UserError(

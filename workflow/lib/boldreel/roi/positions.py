@@ -1,4 +1,4 @@
-"""The positions of the encoder's input: which voxel stands where.
+"""The positions of the encoder's input: which voxel is where.
 
 Takes areas and a grid; returns one row a position: areas one after the other, left before right,
 neighbours together, each padded with empty rows to whole patches, so that no patch holds two areas
@@ -63,7 +63,7 @@ def table(
             rows.append({**where, "x": x, "y": y, "z": z, "i": i, "j": j, "k": k})
         patch += (len(own) + padding) // settings.patch_size
     if not rows:
-        raise UserError("configuration: no place of roi.groups lies in roi.mask; check both")
+        raise UserError("configuration: no position of roi.groups is in roi.mask; check both")
     frame = pandas.DataFrame(rows)
     frame.insert(0, "position", np.arange(len(frame)))
     return frame

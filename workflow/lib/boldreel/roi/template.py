@@ -2,7 +2,7 @@
 
 Reads the `roi` section and the grid (of a preprocessed run, or of the `bold` section's resolution and
 box); writes positions.parquet: the areas of the atlas on that grid, cut to grey matter and to a mask; with
---control instead those where nothing visual is expected, as far as the grid has them, whatever the mask.
+--control instead those on the grid where nothing visual is expected, whatever the mask.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def joint(counts: Sequence[int], draws: int, rng: np.random.Generator) -> np.nda
     if total - 1 <= draws:
         return np.stack(np.unravel_index(np.arange(1, total), counts), axis=1).astype(np.int64)
     drawn = np.stack([rng.integers(count, size=draws) for count in counts], axis=1)
-    # The 1 of (1 + k) / (1 + N) stands for the identity. Drawn again it would only cost power.
+    # The 1 of (1 + k) / (1 + N) is the identity. Drawing it again would only cost power.
     while (again := np.flatnonzero(~drawn.any(axis=1))).size:
         drawn[again] = np.stack([rng.integers(count, size=again.size) for count in counts], axis=1)
     return drawn

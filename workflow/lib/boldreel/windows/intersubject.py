@@ -1,4 +1,4 @@
-"""Inter-subject correlation: how much of a subject's responses to the test the others' responses tell.
+"""Inter-subject correlation: how well others' responses predict a subject's responses to the test.
 
 Reads windows and series of all subjects; writes intersubject.parquet, one row per subject and position: the
 correlation, over the test clips that at least two others saw too, of the subject's response with the mean of

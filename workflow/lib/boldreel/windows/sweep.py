@@ -12,7 +12,7 @@ largest alignment of responses with features (windows.alignment) over all traini
 must beat that of circularly shifted clips, p below ``chance_p``, which corrects for the search over
 lags. Otherwise nothing can be known about the lag, and the defaults of the config are taken. Where no run is
 long enough to be shifted there is no p: the highest score decides alone, and the note says so. The same
-alignment tells when the response peaks (``lag_estimate``, s from clip onset).
+alignment gives the time of the response's peak (``lag_estimate``, s from clip onset).
 
 ``hrf.mode`` says what a lag is counted in: of measured series (``lag``), or of deconvolved ones
 (``deconvolution``, ``kernel``), where ``hrf.lags`` are tried and 0 is the default; ``fir`` takes all
