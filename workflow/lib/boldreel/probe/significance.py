@@ -36,8 +36,7 @@ class Pool:
         settings: InferenceSettings,
     ) -> None:
         names = sorted(set(segments.tolist()))
-        runs = [np.flatnonzero(segments == name) for name in names]
-        runs = [rows[np.argsort(onsets[rows], kind="stable")] for rows in runs]
+        runs = shifts.runs_in_time(segments, onsets, names)
         self.size = len(shots)
         self.inference = Inference(runs, names, shots, settings)
         self.pairings = []

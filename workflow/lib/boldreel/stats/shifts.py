@@ -7,9 +7,20 @@ Takes lengths of runs and of shots; returns shifts and index arrays. All shifts 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+
+
+def runs_in_time(labels: np.ndarray, onsets: np.ndarray, names: Iterable[str]) -> list[np.ndarray]:
+    """Rows of the clips of each named run, in the order in which it showed them.
+
+    Parameters
+    ----------
+    labels : (n,), the run of each clip. onsets : (n,), s from the start of the run.
+    """
+    runs = [np.flatnonzero(labels == name) for name in names]
+    return [rows[np.argsort(onsets[rows], kind="stable")] for rows in runs]
 
 
 def longest(shots: Sequence[str]) -> int:

@@ -80,12 +80,9 @@ def intersubject(
     own, mean = own[:, known], mean[:, known]
     found[known] = correlation.of_columns(own, mean)
     segments, shots = (np.asarray(names)[rows] for names in (one.segments, one.shots))
-    members = [np.flatnonzero(segments == name) for name in np.unique(segments)]
-    members = [run[np.argsort(one.onsets[rows][run], kind="stable")] for run in members]
-    by = [
-        shifts_of_run(shots[run], settings, shifts.spacing(one.onsets[rows][run]))
-        for run in members
-    ]
+    onsets = one.onsets[rows]
+    members = shifts.runs_in_time(segments, onsets, np.unique(segments))
+    by = [shifts_of_run(shots[run], settings, shifts.spacing(onsets[run])) for run in members]
     orders = shifts.orders(
         members, by, settings.permutations, np.random.default_rng([settings.seed, 5])
     )

@@ -236,13 +236,11 @@ def orders(
     rows : int, of the problem. min_shift : s.
     """
     label, onsets, shots = problem.runs[rows], problem.onsets[rows], problem.shots[rows]
-    members, by = [], []
-    for name in dict.fromkeys(label.tolist()):
-        own = np.flatnonzero(label == name)
-        own = own[np.argsort(onsets[own], kind="stable")]
-        least = shifts.least(shots[own].tolist(), min_shift, shifts.spacing(onsets[own]))
-        members.append(own)
-        by.append(shifts.spaced(len(own), least))
+    members = shifts.runs_in_time(label, onsets, dict.fromkeys(label.tolist()))
+    least = (
+        shifts.least(shots[own].tolist(), min_shift, shifts.spacing(onsets[own])) for own in members
+    )
+    by = [shifts.spaced(len(own), few) for own, few in zip(members, least, strict=True)]
     return shifts.orders(members, by, permutations, np.random.default_rng(seed))
 
 
