@@ -149,16 +149,18 @@ def relative(path: Any, root: Path) -> str:
 
 
 def by_boldreel(root: Path) -> Answers:
-    """The path that planning takes: data.bids alone."""
-    from boldreel.data import bids
+    """The path that planning takes: data.bids and data.bids_inheritance alone."""
+    from boldreel.data import bids, bids_inheritance
 
     answers = {}
     for subject in subjects_of(root):
         for run in bids.find_runs(root, subject):
             for path in (run.path, *run.echoes):
-                events = bids.events_of(path)
+                events = bids_inheritance.events_of(path)
                 there = relative(events, root) if events.exists() else None
-                answers[relative(path, root)] = Answer(there, repetition_time(bids.inherited(path)))
+                answers[relative(path, root)] = Answer(
+                    there, repetition_time(bids_inheritance.inherited(path))
+                )
     return answers
 
 

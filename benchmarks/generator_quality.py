@@ -176,7 +176,7 @@ def attention(demo: Demo, args: argparse.Namespace) -> list[dict]:
                 + [str(demo.results / "generator" / "latents" / f"{m}.npy") for m in demo.movies]
                 + ["--features"]
                 + [str(demo.results / "stimuli" / m / "features") for m in demo.movies]
-                + ["--validation", demo.movies[-1]]
+                + ["--train", *demo.movies[:-1], "--validation", demo.movies[-1]]
                 + [
                     "--output",
                     str(output),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from boldreel.data import bids, presentations
+from boldreel.data import bids_names, presentations
 from boldreel.data.presentations import Presentation, ShownRun
 from boldreel.study.presentations import Candidate, entities_of, shown_in
 from boldreel.study.settings import Rule
@@ -51,7 +51,7 @@ def shown_run(
     label: str, rows: Iterable[Presentation], split: str | None = None, **more
 ) -> ShownRun:
     """A run of the table, of the split that SEGMENTS says unless another is given."""
-    segment, repeat = bids.parse_label(label)
+    segment, repeat = bids_names.parse_label(label)
     split = split_of(segment) if split is None else split
     made = tuple(one if one.split else one._replace(split=split) for one in rows)
     entities = {"task": segment, "run": str(repeat)}

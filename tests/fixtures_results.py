@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from boldreel.data import arrays, atomic, documents, tables
+from boldreel.data import arrays, atomic, json_documents, tables
 
 OBJECTS, COLOURS, GROUNDS = ("ball", "star", "cube"), ("red", "green", "blue"), ("grass", "sand")
 MOTIONS = ("left", "right")
@@ -292,7 +292,7 @@ def build(root: Path, clips: int = 24, size: int = 32, seed: int = 7) -> Path:
             for k, n in enumerate((1, 2, 5, 10), start=1)
         ]
         tables.write(home / "align" / "repeats.tsv", pd.DataFrame(repeats), "repeats")
-        documents.write(home / "choice.json", {"lag": 4.0, "window": 2}, "choice")
+        json_documents.write(home / "choice.json", {"lag": 4.0, "window": 2}, "choice")
         qc = pd.DataFrame(
             [
                 {
@@ -311,7 +311,7 @@ def build(root: Path, clips: int = 24, size: int = 32, seed: int = 7) -> Path:
     _history(root / "generator" / "history.tsv", rng)
     captions = {"test": 40, "verbatim": 3, "near": 5}
     audit = {"splits": {"disjoint": True}, "captions": captions}
-    documents.write(root / "audit.json", audit, "audit")
+    json_documents.write(root / "audit.json", audit, "audit")
     _benchmarks(root)
     return root
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from boldreel.data import bids, nifti, video
+from boldreel.data import bids_inheritance, nifti, video
 
 ROOT = Path(__file__).parents[1]
 TREES = Path(os.environ.get("BOLDREEL_DATASETS", ROOT.parent / "shared/datasets"))
@@ -101,7 +101,7 @@ def preprocessed(name: str, raw: Path, root: Path) -> Path:
         if row["kind"] != "bold":
             continue
         source = raw / row["path"]
-        t_r = float(bids.read_sidecar(source)["RepetitionTime"])
+        t_r = float(bids_inheritance.read_sidecar(source)["RepetitionTime"])
         stem = source.name.split("_bold.nii")[0]
         path = root / Path(row["path"]).parent / f"{stem}_{SPACE}_desc-preproc_bold.nii.gz"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -298,7 +298,7 @@ def test_ablation_is_planned_beside_what_is_there_and_a_new_subject_is_measured(
         done = workspace.run(str(made.relative_to(workspace.root)))
         assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
         table = pd.read_csv(made, sep="\t", dtype={"subject": str})
-        assert set(table["condition"]) == {"pooled", "alone"} and table["minutes"].min() == 0
+        assert set(table["training"]) == {"pooled", "alone"} and table["minutes"].min() == 0
     finally:
         for path in (*made.parent.glob("minutes.tsv*"), *(results / "align").glob("without-01*")):
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -55,7 +55,7 @@ def test_shared_rooms_import_settings_of_stages_alone():
     """The study reads the simulated data set's design too; its preflight calls checks of raw data."""
     taken = [(a, b) for a, b in edges() if not stage(a) and not b.endswith(".settings")]
     assert set(taken) == {
-        ("boldreel.study.study", "boldreel.insilico.design"),
+        ("boldreel.study.simulated", "boldreel.insilico.design"),
         ("boldreel.study.preflight", "boldreel.bold.check"),
         ("boldreel.study.preflight", "boldreel.bold.fmriprep"),
     }
@@ -97,7 +97,12 @@ def test_rules_pass_each_key_that_a_step_of_few_keys_reads():
     """One that is left out would have its default, whatever the configuration says."""
     whole = {kind.__name__ for kind in SECTIONS.values()}
     part = {step: of for step, of in partly_read().items() if of[0] not in whole}
-    assert {"evaluate.shard", "evaluate.between", "report.figures", "report.page"} <= set(part)
+    assert {
+        "evaluate.shard",
+        "evaluate.method_differences",
+        "report.figures",
+        "report.page",
+    } <= set(part)
     for step, (name, passed) in part.items():
         places = (importlib.import_module(f"boldreel.{stage}.settings") for stage in SETTLED)
         kind = next(getattr(place, name) for place in places if hasattr(place, name))

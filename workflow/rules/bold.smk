@@ -197,10 +197,10 @@ rule bold_twins:
         mem_mb=memory(1000),
         runtime=20,
     params:
-        code=code("bold.twins"),
+        code=code("bold.duplicate_runs"),
         subjects=study.everybody,
     shell:
-        "python -m boldreel.bold.twins --subjects {params.subjects:q} --qc {input:q} "
+        "python -m boldreel.bold.duplicate_runs --subjects {params.subjects:q} --qc {input:q} "
         "--output {output:q} 2>&1 | tee {log:q}"
 
 
@@ -286,7 +286,7 @@ rule bold_adopt:
         cfg=json.dumps(
             {key: config["bold"][key] for key in ("space", "desc", "start_time")}
         ),
-        code=code("bold.adopt"),
+        code=code("bold.import_derivatives"),
         labels=parameters.file_labels,
         shown=parameters.shown,
         tree=lambda wildcards: COHORT_TREE if study.foreign(wildcards.subject) else TREE,
@@ -294,6 +294,6 @@ rule bold_adopt:
             [] if study.foreign(wildcards.subject) else ["--raw", BIDS]
         ),
     shell:
-        "python -m boldreel.bold.adopt --derivatives {params.tree:q} {params.raw:q} "
+        "python -m boldreel.bold.import_derivatives --derivatives {params.tree:q} {params.raw:q} "
         "--subject {wildcards.subject} --bold {input.bold:q} --labels {params.labels:q} "
         "{params.shown:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

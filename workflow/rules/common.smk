@@ -15,7 +15,7 @@ sys.path.insert(0, str(LIB))
 
 from boldreel import configuration, resolved, run_lock, snakemake_internals
 from boldreel.base_models import check as models_check
-from boldreel.data import bids
+from boldreel.data import files
 from boldreel.errors import UserError
 from boldreel.insilico import design
 from boldreel.layout import Layout
@@ -77,7 +77,7 @@ def located(path):
 
 def existing(path):
     """An existing input file. With results in remote storage it is read where it is mounted."""
-    or_exit(bids.check_source, path)
+    or_exit(files.check_source, path)
     return snakemake_internals.as_it_lies(from_here(path))
 
 
@@ -127,7 +127,7 @@ section, method_options = parameters.section, parameters.method_options
 memory, model = parameters.memory, parameters.model
 
 # In the logs of rules with one job where few movies are shown, and one for each batch where many are.
-OF_BATCH = "-{batch}" if or_exit(study.batches) and study.batched else ""
+OF_BATCH = "-{batch}" if or_exit(study.movies.batches) and study.movies.batched else ""
 PRETRAINED = layout.pretrained(config["pretrain"]["cohort"])
 NOISE = layout.noise(config["pretrain"]["cohort"])
 

@@ -80,7 +80,7 @@ rule evaluate_score:
         upper=[layout.upper_bound(shard) for shard in study.shards()],
         controls=lambda wildcards: [
             layout.control(wildcards.subject, control)
-            for control in study.controls(wildcards.subject)
+            for control in study.controls.names(wildcards.subject)
         ],
         frames=inputs.frames(),
         frames_sidecars=inputs.frames_sidecars(),
@@ -192,9 +192,9 @@ rule evaluate_between:
         runtime=60,
     params:
         cfg=section("evaluate", keep=["resamples", "permutations"]),
-        code=code("evaluate.between"),
+        code=code("evaluate.method_differences"),
     shell:
-        "python -m boldreel.evaluate.between --clips {input:q} --subject {wildcards.subject} "
+        "python -m boldreel.evaluate.method_differences --clips {input:q} --subject {wildcards.subject} "
         "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 

@@ -61,6 +61,7 @@ rule generator_tune:
         gpu=config["generator"]["processes"],
     params:
         cfg=section("generator"),
+        train=inputs.batches_named("train"),
         validation=inputs.batches_named("validation"),
         several=parameters.several(),
         code=code("generator.tune"),
@@ -71,8 +72,8 @@ rule generator_tune:
         "python -m boldreel.training.launch {resources.gpu} -m boldreel.generator.tune "
         "--diffusion-model {params.diffusion:q} "
         "--latents {input.latents:q} --features {input.features:q} --clips {input.clips:q} "
-        "--validation {params.validation:q} {params.several:q} --output {params.folder:q} --state {params.state:q} "
-        "--config {params.cfg:q} 2>&1 | tee {log:q}"
+        "--train {params.train:q} --validation {params.validation:q} {params.several:q} "
+        "--output {params.folder:q} --state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
 rule generator_cotrain:

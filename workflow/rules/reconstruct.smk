@@ -72,7 +72,7 @@ rule reconstruct_true_features:
         "--output {output:q} --state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
-if study.own_controls():
+if study.controls.own():
 
     rule reconstruct_controls:
         """The co-trained model fed what says nothing of the responses, or other noise to start from."""
@@ -80,7 +80,7 @@ if study.own_controls():
             unpack(responses("test")),
             training_features=(
                 inputs.features("train", "validation")
-                if "caption" in study.own_controls()
+                if "caption" in study.controls.own()
                 else []
             ),
             cotrain=layout.cotrained(),
@@ -90,7 +90,7 @@ if study.own_controls():
         output:
             [
                 directory(layout.control(control=control))
-                for control in study.own_controls()
+                for control in study.controls.own()
             ],
         log:
             layout.log("reconstruct", "controls-{subject}"),
@@ -118,7 +118,7 @@ if study.own_controls():
             "--state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
-if "other" in study.controls():
+if "other" in study.controls.names():
 
     rule reconstruct_other:
         """The co-trained model fed another subject's responses to the same clips."""
@@ -136,7 +136,7 @@ if "other" in study.controls():
         benchmark:
             layout.benchmark("reconstruct", "other-{subject}")
         wildcard_constraints:
-            subject=one_of(s for s in SUBJECTS if study.other_of(s)),
+            subject=one_of(s for s in SUBJECTS if study.controls.other_of(s)),
         priority: 20
         conda:
             "../../envs/reconstruct.yaml"

@@ -106,7 +106,7 @@ rule report_page:
         controls=[
             layout.control(subject, control)
             for subject in SUBJECTS
-            for control in study.controls(subject)
+            for control in study.controls.names(subject)
         ],
         upper=[layout.upper_bound(shard) for shard in study.shards()],
         between=expand(layout.between(), subject=SUBJECTS if OTHERS else []),
@@ -142,7 +142,7 @@ rule report_page:
             atlas=config["roi"]["atlas"],
             cohort=config["pretrain"]["cohort"],
             repeats=config["reconstruct"]["repeats"],
-            without_other=study.without_other(),
+            without_other=study.controls.without_other(),
             ignored=study.ignored(listed=False),
         ),
         code=code("report.page"),

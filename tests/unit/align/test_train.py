@@ -326,7 +326,7 @@ def test_a_pooled_encoder_serves_its_subjects_and_helps_a_new_one(
         ]
     )
     table = tables.read(tmp_path / "minutes.tsv", "minutes")
-    two_way = table[table["metric"] == "two_way_text"].set_index(["condition", "minutes"])["value"]
+    two_way = table[table["metric"] == "two_way_text"].set_index(["training", "minutes"])["value"]
     lengths = sorted(set(table["minutes"]))
     # clips of 2 s, 40 to a run; three training segments, shown twice
     assert lengths == pytest.approx([0, 80 / 60, 160 / 60, 320 / 60, 480 / 60])

@@ -12,7 +12,7 @@ import pytest
 from tests.fixtures_cc2017 import write_run
 from tests.fixtures_presentations import shown_by
 
-from boldreel.bold import adopt, cc2017
+from boldreel.bold import cc2017, import_derivatives
 from boldreel.data import bids, derivatives
 from boldreel.errors import UserError
 from boldreel.windows import clock
@@ -37,7 +37,9 @@ def test_counts_and_names(archive, tmp_path):
     runs = derivatives.find(tmp_path / "out/derivatives", "03", "fsLR")
     late = [run for run in runs if (run.segment, run.repeat) == ("test2", 9)]
     assert len(runs) == 85 and not late
-    found, _ = adopt.measure(derivatives.find(tmp_path / "out/derivatives", "01", "fsLR")[0])
+    found, _ = import_derivatives.measure(
+        derivatives.find(tmp_path / "out/derivatives", "01", "fsLR")[0]
+    )
     assert (found.volumes, found.t_r, found.start_time) == (245, 2.0, 0.0)
     events = bids.find_events(tmp_path / "out/bids", "01")
     assert len(events) == 86
@@ -49,7 +51,7 @@ def test_the_authors_crop_holds_a_lag_of_four_seconds(archive, tmp_path, segment
     """Volume `dropped` + k of the uncut run is at 4 s + 2 k of the movie, for all 240 clips."""
     cc2017.lay_out(archive, ["1"], tmp_path / "out")
     runs = derivatives.find(tmp_path / "out/derivatives", "01", "fsLR")
-    run, _ = adopt.measure(next(run for run in runs if run.segment == segment))
+    run, _ = import_derivatives.measure(next(run for run in runs if run.segment == segment))
     clips = pd.DataFrame({"movie": segment, "start": 2.0 * np.arange(240), "duration": 2.0})
     path = bids.find_events(tmp_path / "out/bids", "01")[segment, "", 1]
     shown = clock.clip_onsets(clips, shown_by(path))

@@ -8,7 +8,7 @@ import pytest
 from tests.fixtures_presentations import row, shown_run, write_table
 from tests.fixtures_settings import words
 
-from boldreel.bold import check, content
+from boldreel.bold import check, content_hash
 from boldreel.data import headers, nifti, presentations, video
 from boldreel.errors import UserError
 
@@ -118,7 +118,7 @@ def test_nifti2_is_read_like_nifti1(tmp_path):
     again.to_filename(second)
     assert headers.is_nifti2(second) and not headers.is_nifti2(first)
     assert check_run(second) == []
-    assert content.hash_of(first) == content.hash_of(second)
+    assert content_hash.of_file(first) == content_hash.of_file(second)
     assert headers.count_volumes(second) == COUNT
     assert headers.grid(first) == headers.grid(second)
 
@@ -227,9 +227,9 @@ def test_the_same_data_under_two_names(tmp_path):
     first = write(tmp_path)
     second = write(tmp_path, stem="sub-01_task-train02_run-1", ending="nii.gz")
     other = write(tmp_path, seed=1, stem="sub-01_task-train03_run-1")
-    content.check_duplicates([first, other])
+    content_hash.check_duplicates([first, other])
     with pytest.raises(UserError, match="exactly the same data") as caught:
-        content.check_duplicates([first, other, second])
+        content_hash.check_duplicates([first, other, second])
     assert first.name in str(caught.value) and second.name in str(caught.value)
 
 
@@ -240,7 +240,7 @@ def test_runs_that_differ_in_one_value_are_two(tmp_path):
     data = np.array(nifti.values(image))
     data[0, 0, 0, 0] += 1
     nifti.save(second, data.astype(np.int16), image.affine, t_r=T_R)
-    content.check_duplicates([first, second])
+    content_hash.check_duplicates([first, second])
 
 
 def test_step_lists_what_it_checked(bold, tmp_path, capsys):

@@ -8,11 +8,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.unit.bold.test_adopt import volume
+from tests.unit.bold.test_import_derivatives import volume
 
 from boldreel.bold import fmriprep
 from boldreel.bold.settings import FmriprepSettings
-from boldreel.data import bids, bold_runs
+from boldreel.data import bids, preprocessed_runs
 from boldreel.errors import UserError
 from boldreel.settings import read
 
@@ -107,7 +107,7 @@ def test_what_it_leaves(place, engine):
     (place / "fmriprep.sif").write_text("image")
     image = str(place / "fmriprep.sif") if engine == "fmriprep-apptainer" else None
     run(place, engine, image=image)
-    found = bold_runs.read(place / "bold.tsv", "movie", 1)
+    found = preprocessed_runs.read(place / "bold.tsv", "movie", 1)
     about = json.loads((place / "bold.tsv.provenance.json").read_text())
     assert list(about["inputs"]) == [str(place / f"raw/sub-01/func/{STEM}_bold.nii.gz")]
     assert found.bold == str(
@@ -139,7 +139,7 @@ def test_tasks_that_nobody_needs_are_left_out(place):
     mounted = "state/fmriprep/bids_filter.json"
     assert any(mounted in word for word in calls(place)[-1])
     assert json.loads((place / mounted).read_text()) == {"bold": {"task": ["movie"]}}
-    assert [each.segment for each in bold_runs.read_all(place / "bold.tsv")] == ["movie"]
+    assert [each.segment for each in preprocessed_runs.read_all(place / "bold.tsv")] == ["movie"]
 
 
 def test_runs_are_named_as_raw_data_count_them(place):
@@ -153,7 +153,7 @@ def test_runs_are_named_as_raw_data_count_them(place):
     volume(place / "made/sub-01/ses-b/func" / second)
     wanted = str(place / f"raw/sub-01/ses-b/func/{stem}_bold.nii.gz")
     run(place, "fmriprep-docker", "--bold", wanted, "--labels", "task-x_run-2")
-    (only,) = bold_runs.read_all(place / "bold.tsv")
+    (only,) = preprocessed_runs.read_all(place / "bold.tsv")
     assert (only.segment, only.repeat) == ("x", 2) and "ses-b" in only.bold
 
 

@@ -13,8 +13,8 @@ from PIL import Image
 from tests.fixtures_cifti import write_dense
 from tests.fixtures_settings import words as words_of
 
-from boldreel.bold import qc, quality, template, twins
-from boldreel.data import bold_runs, nifti, tables
+from boldreel.bold import duplicate_runs, qc, quality, template
+from boldreel.data import nifti, preprocessed_runs, tables
 from boldreel.errors import UserError
 
 
@@ -83,7 +83,7 @@ COURSE = 100 + np.random.default_rng(1).normal(size=(30, 12))  # tSNR near 100
 
 
 def adopted(tmp_path, runs):
-    bold_runs.write(tmp_path / "bold.tsv", runs)
+    preprocessed_runs.write(tmp_path / "bold.tsv", runs)
     words = ["--subject", "01", "--runs", str(tmp_path / "bold.tsv")]
     words += ["--output-table", str(tmp_path / "qc.tsv")]
     words += ["--output-page", str(tmp_path / "qc.html")]
@@ -110,7 +110,7 @@ def test_adopted_volumes_with_fmripreps_confounds(tmp_path):
         lines.append("\t".join([*moves, "n/a" if k == 0 else str(int(k == 10)), str(int(k == 10))]))
     (tmp_path / "confounds.tsv").write_text("\n".join(lines) + "\n")
     paths = [str(tmp_path / name) for name in ("run.nii.gz", "confounds.tsv", "mask.nii.gz")]
-    run = bold_runs.Run("movie", 1, *paths, "X", 1.0, "volume", 30, 2.0, 0.0, "fmriprep")
+    run = preprocessed_runs.Run("movie", 1, *paths, "X", 1.0, "volume", 30, 2.0, 0.0, "fmriprep")
     table, names = adopted(tmp_path, [run])
     row = table.iloc[0]
     assert (row["max_fd"], row["outliers"], str(row["outlier_volumes"])) == (1.0, 1, "10")
@@ -132,7 +132,7 @@ def test_tables_of_confounds_that_somebody_cut(tmp_path, kept):
     (tmp_path / "confounds.tsv").write_text("\n".join("\t".join(row) for row in [names, *rows]))
     paths = str(tmp_path / "run.nii.gz"), str(tmp_path / "confounds.tsv"), ""
     found = quality.measure_adopted(
-        bold_runs.Run("movie", 1, *paths, "X", 1.0, "volume", 30, 2.0, 0.0, "fmriprep")
+        preprocessed_runs.Run("movie", 1, *paths, "X", 1.0, "volume", 30, 2.0, 0.0, "fmriprep")
     )
     assert found.motion_known == (kept == 6)
     if kept:
@@ -148,7 +148,7 @@ def test_adopted_cifti_with_and_without_the_hcps_motion(tmp_path, known):
         moves[10:, 3] = 1.0
         np.savetxt(tmp_path / "Movement_Regressors.txt", moves)
     empty = ("", "", "fsLR", float("nan"), "cifti", 30, 0.72, 0.0, "hcp")
-    table, names = adopted(tmp_path, [bold_runs.Run("rest1LR", 1, str(path), *empty)])
+    table, names = adopted(tmp_path, [preprocessed_runs.Run("rest1LR", 1, str(path), *empty)])
     row = table.iloc[0]
     assert row["run"] == "task-rest1LR_run-1" and 80 < row["median_tsnr"] < 125
     if known:
@@ -176,7 +176,9 @@ def test_adopted_volumes_are_held_against_the_template(tmp_path):
         path = tmp_path / f"{name}.nii.gz"
         nifti.save(path, values, affine, t_r=2.0)
         about = (4.0, "volume", 12, 2.0, 0.0, "fmriprep")
-        runs.append(bold_runs.Run(name, 1, str(path), "", "", "MNI152NLin2009cAsym", *about))
+        runs.append(
+            preprocessed_runs.Run(name, 1, str(path), "", "", "MNI152NLin2009cAsym", *about)
+        )
     table, names = adopted(tmp_path, runs)
     assert "sub-01_desc-coregistration_bold.png" in names
     ratios = table.set_index("run")["correlation_ratio"]
@@ -219,7 +221,7 @@ def test_two_subjects_with_the_same_data_are_refused(tmp_path):
         return tmp_path / f"{subject}.tsv"
 
     own, other = table("01", ["x", "unknown"]), table("02", ["y", "unknown"])
-    assert len(twins.compare({"01": own, "02": other})) == 2
+    assert len(duplicate_runs.compare({"01": own, "02": other})) == 2
     copy = table("03", ["z", "x"])
     with pytest.raises(UserError, match=r"sub-03 task-a_run-1: .* as sub-01 task-a_run-0"):
-        twins.compare({"01": own, "02": other, "03": copy})
+        duplicate_runs.compare({"01": own, "02": other, "03": copy})

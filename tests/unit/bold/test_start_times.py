@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.fixtures_cifti import write_dense
-from tests.unit.bold.test_adopt import volume
+from tests.unit.bold.test_import_derivatives import volume
 
-from boldreel.bold import adopt, start_times
+from boldreel.bold import import_derivatives, start_times
 from boldreel.data import derivatives
 from boldreel.data.derivatives import Found
 from boldreel.errors import UserError
@@ -74,7 +74,9 @@ def test_a_line_for_all_runs_that_are_alike(raw, tmp_path, capsys):
         name = f"{STEM}_run-{run}_space-MNI152NLin2009cAsym_desc-preproc_bold.nii.gz"
         volume(tmp_path / "out/sub-01/ses-a/func" / name)
         volume(raw / f"sub-01/ses-a/func/{STEM}_run-{run}_bold.nii.gz")
-    assert [run.start_time for run in adopt.find(tmp_path / "out", "01", raw=raw)] == [MEAN] * 2
+    assert [run.start_time for run in import_derivatives.find(tmp_path / "out", "01", raw=raw)] == [
+        MEAN
+    ] * 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("warning: sub-01: 2 runs' sidecars do not say whether")
 
@@ -92,7 +94,7 @@ def test_a_dense_series_has_its_sidecar_under_either_name(tmp_path, ending):
     path = dense.with_name(dense.name.removesuffix(ending) + ".dtseries.nii")
     write_dense(path, np.ones((6, 5), np.float32), left=3, right=2)
     dense.write_text(json.dumps({"RepetitionTime": 2.0, "StartTime": 0.77}))
-    (run,) = adopt.find(tmp_path, "01", "fsLR")
+    (run,) = import_derivatives.find(tmp_path, "01", "fsLR")
     assert run.start_time == 0.77
 
 
@@ -100,10 +102,10 @@ def test_of_a_run_that_shows_nothing_it_does_not_matter(raw, tmp_path):
     name = f"{STEM}_space-MNI152NLin2009cAsym_desc-preproc_bold.nii.gz"
     volume(tmp_path / "out/sub-01/ses-a/func" / name)
     wanted = {("movie", "a", 1): ("movie", 1)}
-    (run,) = adopt.find(tmp_path / "out", "01", raw=raw, wanted=wanted, shown=[])
+    (run,) = import_derivatives.find(tmp_path / "out", "01", raw=raw, wanted=wanted, shown=[])
     assert run.start_time == 0.0
     with pytest.raises(UserError, match=r"bold\.start_time"):
-        adopt.find(tmp_path / "out", "01", raw=raw, wanted=wanted)
+        import_derivatives.find(tmp_path / "out", "01", raw=raw, wanted=wanted)
 
 
 @pytest.mark.parametrize("wrong", [None, "early", -0.1, float("nan"), 600.0])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from boldreel.data import bids
+from boldreel.data import bids, bids_inheritance, bids_names, files
 from boldreel.errors import UserError
 
 
@@ -35,7 +35,7 @@ def test_runs_by_segment_and_repeat(tmp_path: Path) -> None:
     assert [run.label for run in runs] == [f"task-{label}" for label in labels]
     assert runs[1].events.name == "sub-01_task-seg2_run-01_events.tsv"
     assert bids.find_runs(tmp_path, "01") == runs
-    assert bids.parse_label(runs[3].path) == ("seg10", 1)
+    assert bids_names.parse_label(runs[3].path) == ("seg10", 1)
 
 
 def test_repeats_count_through_sessions(tmp_path: Path) -> None:
@@ -66,37 +66,37 @@ def test_events_inherit(tmp_path: Path) -> None:
     tree(tmp_path, f"{name}_bold.nii.gz", "task-b_events.tsv", "task-a_run-1_events.tsv")
     bold = tmp_path / f"{name}_bold.nii.gz"
     beside = tmp_path / f"{name}_events.tsv"
-    assert bids.events_of(bold) == beside and not beside.exists()
+    assert bids_inheritance.events_of(bold) == beside and not beside.exists()
     for further in ("task-a", "task-a_run-2", "sub-01/sub-01_task-a", "sub-01/ses-1/sub-01_ses-1"):
         path = tmp_path / f"{further}_events.tsv"
         path.touch()
-        assert bids.events_of(bold) == path
+        assert bids_inheritance.events_of(bold) == path
     beside.touch()
-    assert bids.events_of(bold) == beside
+    assert bids_inheritance.events_of(bold) == beside
     preprocessed = Path("x/sub-01_ses-1_task-a_run-2_space-fsLR_den-91k_bold.dtseries.nii")
     assert bids.raw_name(preprocessed, tmp_path) == bold
 
 
 def test_a_sidecar_with_a_mark(tmp_path: Path) -> None:
     (tmp_path / "x_bold.json").write_text('{"RepetitionTime": 2}', encoding="utf-8-sig")
-    assert bids.read_sidecar(tmp_path / "x_bold.json") == {"RepetitionTime": 2}
+    assert bids_inheritance.read_sidecar(tmp_path / "x_bold.json") == {"RepetitionTime": 2}
 
 
 def test_sidecars_inherit(tmp_path: Path) -> None:
     name = "sub-01/func/sub-01_task-a_run-1_bold"
     tree(tmp_path, f"{name}.nii.gz", "task-b_bold.json")
     with pytest.raises(UserError, match="no JSON sidecar"):
-        bids.read_sidecar(tmp_path / f"{name}.nii.gz")
+        bids_inheritance.read_sidecar(tmp_path / f"{name}.nii.gz")
     (tmp_path / "task-a_bold.json").write_text(json.dumps({"RepetitionTime": 2, "TaskName": "a"}))
-    assert bids.read_sidecar(tmp_path / f"{name}.nii.gz")["RepetitionTime"] == 2
+    assert bids_inheritance.read_sidecar(tmp_path / f"{name}.nii.gz")["RepetitionTime"] == 2
     (tmp_path / f"{name}.json").write_text(json.dumps({"RepetitionTime": 1.5}))
-    assert bids.read_sidecar(tmp_path / f"{name}.nii.gz") == {
+    assert bids_inheritance.read_sidecar(tmp_path / f"{name}.nii.gz") == {
         "RepetitionTime": 1.5,
         "TaskName": "a",
     }
     (tmp_path / f"{name}.json").write_text("{")
     with pytest.raises(UserError, match="not valid JSON"):
-        bids.read_sidecar(tmp_path / f"{name}.json")
+        bids_inheritance.read_sidecar(tmp_path / f"{name}.json")
 
 
 def test_zeros_in_front_of_an_index_do_not_matter(tmp_path: Path) -> None:
@@ -106,8 +106,8 @@ def test_zeros_in_front_of_an_index_do_not_matter(tmp_path: Path) -> None:
     (tmp_path / "task-a_run-1_bold.json").write_text(json.dumps({"RepetitionTime": 1.1}))
     (tmp_path / "ses-1_task-a_run-1_bold.json").write_text(json.dumps({"RepetitionTime": 9}))
     (tmp_path / "task-a_run-10_bold.json").write_text(json.dumps({"RepetitionTime": 9}))
-    assert bids.read_sidecar(bold) == {"RepetitionTime": 1.1}
-    assert bids.events_of(bold) == tmp_path / "task-a_run-1_events.tsv"
+    assert bids_inheritance.read_sidecar(bold) == {"RepetitionTime": 1.1}
+    assert bids_inheritance.events_of(bold) == tmp_path / "task-a_run-1_events.tsv"
 
 
 def test_a_folder_that_changed_is_read_again(tmp_path: Path) -> None:
@@ -118,10 +118,10 @@ def test_a_folder_that_changed_is_read_again(tmp_path: Path) -> None:
         run = bold.with_name(f"sub-01_task-a_acq-{ago}_bold.nii.gz")
         then = time.time() - ago
         os.utime(tmp_path, (then, then))
-        assert bids.events_of(run) == tmp_path / "task-a_events.tsv"
+        assert bids_inheritance.events_of(run) == tmp_path / "task-a_events.tsv"
         further = tmp_path / f"task-a_acq-{ago}_events.tsv"
         further.touch()
-        assert bids.events_of(run) == further
+        assert bids_inheritance.events_of(run) == further
 
 
 def test_a_plus_joins_labels(tmp_path: Path) -> None:
@@ -133,8 +133,8 @@ def test_a_plus_joins_labels(tmp_path: Path) -> None:
     second, first = bids.find_runs(tmp_path, "01")
     assert (first.fault, second.fault) == ("", "")
     assert second.key == ("a", "", 1, "acq-6p+s2")
-    assert bids.read_sidecar(first.path) == {"RepetitionTime": 9, "EchoTime": 0.03}
-    assert bids.read_sidecar(second.path) == {"EchoTime": 0.03}
+    assert bids_inheritance.read_sidecar(first.path) == {"RepetitionTime": 9, "EchoTime": 0.03}
+    assert bids_inheritance.read_sidecar(second.path) == {"EchoTime": 0.03}
     assert first.events == tmp_path / "task-a_acq-6p_events.tsv"
     assert not second.events.exists()
 
@@ -150,24 +150,24 @@ def test_repeats_are_counted_through_sessions(tmp_path):
     runs = bids.find_runs(tmp_path, "01")
     assert [(run.segment, run.repeat) for run in runs] == [("a", 1), ("a", 2)]
     events = bids.find_events(tmp_path, "01")
-    assert [events[bids.run_key(run.path)] for run in runs] == [run.events for run in runs]
+    assert [events[bids_names.run_key(run.path)] for run in runs] == [run.events for run in runs]
     assert bids.has_bold(tmp_path, "01") and not bids.has_bold(tmp_path, "02")
 
 
 def test_links_that_lead_nowhere_and_dates_to_come(tmp_path: Path) -> None:
     """Of a data set under git-annex without its content, and of a machine whose clock is wrong."""
     path = tmp_path / "movie.mp4"
-    bids.check_source(path)  # who misses it says so
+    files.check_source(path)  # who misses it says so
     path.symlink_to("../.git/annex/objects/x")
     with pytest.raises(UserError, match=r"a dangling link .*annex/objects/x"):
-        bids.check_source(path)
+        files.check_source(path)
     path.unlink()
     path.touch()
-    bids.check_source(path)
+    files.check_source(path)
     now = path.stat().st_mtime
-    bids.check_source(path, now - 30)
+    files.check_source(path, now - 30)
     with pytest.raises(UserError, match=r"dated 2\.0 hours in the future"):
-        bids.check_source(path, now - 7200)
+        files.check_source(path, now - 7200)
 
 
 def test_hidden_files_are_none_of_the_data_set(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_hidden_files_are_none_of_the_data_set(tmp_path: Path) -> None:
     (run,) = bids.find_runs(tmp_path, "01")
     assert run.path.name == f"{stem}_bold.nii"
     assert list(bids.find_events(tmp_path, "01").values()) == [run.events]
-    assert bids.read_sidecar(run.path) == {"RepetitionTime": 2}
+    assert bids_inheritance.read_sidecar(run.path) == {"RepetitionTime": 2}
 
 
 def test_echoes_are_one_run(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_echoes_are_one_run(tmp_path: Path) -> None:
     assert [list(map(parsed, run.echoes)) for run in runs] == [["2", "10"]] * 2
     assert runs[0].events.name == "sub-01_task-a_run-01_echo-1_events.tsv"
     (tmp_path / "sub-01/func/sub-01_task-a_run-1_events.tsv").touch()
-    assert bids.find_events(tmp_path, "01") == {bids.run_key(runs[0].path): runs[0].events}
+    assert bids.find_events(tmp_path, "01") == {bids_names.run_key(runs[0].path): runs[0].events}
     (tmp_path / "dataset_description.json").write_text("{}")
     (tmp_path / "task-a_events.tsv").touch()
     assert runs[1].events.name == "task-a_events.tsv"
@@ -207,7 +207,7 @@ def test_echoes_are_one_run(tmp_path: Path) -> None:
 
 
 def parsed(path: Path) -> str:
-    return bids.parse_entities(path.name)["echo"]
+    return bids_names.parse_entities(path.name)["echo"]
 
 
 def test_the_magnitude_of_a_complex_image_is_the_run(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_the_magnitude_of_a_complex_image_is_the_run(tmp_path: Path) -> None:
     (run,) = bids.find_runs(tmp_path, "01")
     assert "part-mag" in run.path.name and run.fault == ""
     assert run.events == tmp_path / f"{func}_events.tsv"
-    assert bids.find_events(tmp_path, "01") == {bids.run_key(run.path): run.events}
+    assert bids.find_events(tmp_path, "01") == {bids_names.run_key(run.path): run.events}
 
 
 def test_runs_of_other_entities_are_other_runs(tmp_path: Path) -> None:
@@ -231,25 +231,25 @@ def test_runs_of_other_entities_are_other_runs(tmp_path: Path) -> None:
         ("a", "", 1, "acq-y"),
         ("a", "", 1, "dir-AP"),
     }
-    faults = bids.same_label(runs)
+    faults = bids_names.same_label(runs)
     assert len(faults) == 3 and "apart from acq-x, acq-y" in faults[runs[0].path]
-    assert bids.same_label(runs[:1]) == {}
-    assert bids.run_key(Path("s_task-a_run-01_bold.nii")) == bids.run_key(
+    assert bids_names.same_label(runs[:1]) == {}
+    assert bids_names.run_key(Path("s_task-a_run-01_bold.nii")) == bids_names.run_key(
         Path("task-a_run-1_x.tsv")
     )
 
 
 def test_pairs_of_two_trees() -> None:
     """Entities may be left out where no further run could be meant."""
-    assert bids.pair([("a", "1", 1)], [("a", "", 1)]) == {("a", "1", 1): ("a", "", 1)}
-    assert bids.pair([("a", "1", 1), ("a", "2", 1)], [("a", "", 1)]) == {}
-    assert bids.pair([("a", "1", 1)], [("a", "2", 1), ("a", "", 2)]) == {}
-    assert bids.pair([("a", "", 1, "dir-AP")], [("a", "", 1)]) == {
+    assert bids_names.pair([("a", "1", 1)], [("a", "", 1)]) == {("a", "1", 1): ("a", "", 1)}
+    assert bids_names.pair([("a", "1", 1), ("a", "2", 1)], [("a", "", 1)]) == {}
+    assert bids_names.pair([("a", "1", 1)], [("a", "2", 1), ("a", "", 2)]) == {}
+    assert bids_names.pair([("a", "", 1, "dir-AP")], [("a", "", 1)]) == {
         ("a", "", 1, "dir-AP"): ("a", "", 1)
     }
-    assert bids.pair([("a", "", 1, "dir-AP")], [("a", "", 1, "dir-PA")]) == {}
+    assert bids_names.pair([("a", "", 1, "dir-AP")], [("a", "", 1, "dir-PA")]) == {}
     exact = [("a", "1", 1), ("a", "", 1)]
-    assert bids.pair(exact, exact) == {key: key for key in exact}
+    assert bids_names.pair(exact, exact) == {key: key for key in exact}
 
 
 def test_a_chosen_version_counts_as_if_there_were_no_other(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_a_chosen_version_counts_as_if_there_were_no_other(tmp_path: Path) -> No
         for kind in ("raw", "dico")
     ]
     runs = bids.find_runs(tree(tmp_path, *stems), "01")
-    assert len(bids.same_label(runs)) == 4
-    again = bids.recounted([run for run in runs if "acq-dico" in run.path.name])
+    assert len(bids_names.same_label(runs)) == 4
+    again = bids_names.recounted([run for run in runs if "acq-dico" in run.path.name])
     assert [(run.segment, run.repeat, run.fault) for run in again] == [("a", 1, ""), ("a", 2, "")]
-    assert bids.recounted(runs) == runs and bids.same_label(again) == {}
+    assert bids_names.recounted(runs) == runs and bids_names.same_label(again) == {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from boldreel.data import bids, cifti, event_files, files, headers, nifti, video
+from boldreel.data import bids, bids_inheritance, cifti, event_files, files, headers, nifti, video
 from boldreel.errors import UserError
 from boldreel.study import subjects
 
@@ -26,11 +26,11 @@ NOT_FETCHED = {
     "lfs": (LFS, r"pointer of Git LFS.*git lfs pull --include"),
 }
 READERS = {
-    "sub-01_task-a_bold.nii.gz": (bids.check_source, nifti.load, headers.count_volumes),
-    "sub-01_T1w.nii": (bids.check_source, nifti.load),
-    "a_bold.dtseries.nii": (bids.check_source, cifti.load, cifti.outline),
-    "movie.mp4": (bids.check_source, video.probe),
-    "sub-01_task-a_bold.json": (bids.read_sidecar,),
+    "sub-01_task-a_bold.nii.gz": (files.check_source, nifti.load, headers.count_volumes),
+    "sub-01_T1w.nii": (files.check_source, nifti.load),
+    "a_bold.dtseries.nii": (files.check_source, cifti.load, cifti.outline),
+    "movie.mp4": (files.check_source, video.probe),
+    "sub-01_task-a_bold.json": (bids_inheritance.read_sidecar,),
     "sub-01_task-a_events.tsv": (event_files.columns, lambda path: list(event_files.rows(path))),
 }
 
@@ -75,7 +75,10 @@ def test_texts_in_other_encodings(tmp_path: Path, encoding: str) -> None:
     sidecar = tmp_path / "x_bold.json"
     text = json.dumps({"RepetitionTime": 2, "InstitutionName": "Universität"}, ensure_ascii=False)
     sidecar.write_text(text, encoding=encoding)
-    assert bids.read_sidecar(sidecar) == {"RepetitionTime": 2, "InstitutionName": "Universität"}
+    assert bids_inheritance.read_sidecar(sidecar) == {
+        "RepetitionTime": 2,
+        "InstitutionName": "Universität",
+    }
     events = tmp_path / "x_events.tsv"
     rows = "onset\tduration\tstim_file\n0\t10\tmöwe.mp4\n"
     events.write_text(rows, encoding=encoding)
@@ -98,5 +101,5 @@ def test_an_encoding_that_a_block_splits(tmp_path, monkeypatch):
 def test_numbers_that_were_written_as_text(tmp_path):
     path = tmp_path / "x_bold.json"
     path.write_text('{"RepetitionTime": "2.0", "SliceTiming": ["0", "0.5"], "StartTime": "soon"}')
-    found = bids.read_sidecar(path)
+    found = bids_inheritance.read_sidecar(path)
     assert found == {"RepetitionTime": 2.0, "SliceTiming": [0.0, 0.5], "StartTime": "soon"}

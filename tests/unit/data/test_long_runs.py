@@ -12,8 +12,8 @@ import pytest
 from tests.fixtures_cifti import write_dense
 from tests.fixtures_settings import words
 
-from boldreel.bold import check, content, quality
-from boldreel.data import arrays, bold_runs, cifti, nifti, tables, video
+from boldreel.bold import check, content_hash, quality
+from boldreel.data import arrays, cifti, nifti, preprocessed_runs, tables, video
 from boldreel.errors import UserError
 from boldreel.roi import series
 from boldreel.stimuli import decode, shots
@@ -58,17 +58,17 @@ def grows(works: list[Callable[[], object]]) -> float:
 def test_checks_and_hashes(tmp_path):
     paths = [run(tmp_path, count) for count in (SHORT, LONG)]
     assert grows([lambda path=path: check.check_run(path) for path in paths]) < 1.1
-    assert grows([lambda path=path: content.hash_of(path) for path in paths]) < 1.1
-    assert grows([lambda path=path: content.check_duplicates([path]) for path in paths]) < 1.1
+    assert grows([lambda path=path: content_hash.of_file(path) for path in paths]) < 1.1
+    assert grows([lambda path=path: content_hash.check_duplicates([path]) for path in paths]) < 1.1
 
 
 def test_a_hash_does_not_depend_on_how_a_run_is_read(tmp_path, monkeypatch):
     path = run(tmp_path, 90)
-    assert content.hash_of(path) == content.content_hash(content.read_volumes(path)[0])
+    assert content_hash.of_file(path) == content_hash.of_values(content_hash.read_volumes(path)[0])
     values = np.random.default_rng(0).normal(size=(90, 5)).astype(np.float32)
     dense = write_dense(tmp_path / "x.dtseries.nii", values, left=3, right=2)
     monkeypatch.setattr(cifti, "SLAB", 4 * 5 * 7)
-    assert content.hash_of(dense) == content.content_hash(cifti.load(dense).values())
+    assert content_hash.of_file(dense) == content_hash.of_values(cifti.load(dense).values())
 
 
 def test_a_value_that_is_no_number_is_found_in_any_part(tmp_path):
@@ -105,9 +105,9 @@ def test_series_at_positions(tmp_path):
     assert real.all()
 
 
-def adopted(path: Path, kind: str, volumes: int) -> bold_runs.Run:
+def adopted(path: Path, kind: str, volumes: int) -> preprocessed_runs.Run:
     space = ("X", 2.0, "volume") if kind == "volume" else ("fsLR", float("nan"), "cifti")
-    return bold_runs.Run("a", 1, str(path), "", "", *space, volumes, 1.0, 0.0, "hcp")
+    return preprocessed_runs.Run("a", 1, str(path), "", "", *space, volumes, 1.0, 0.0, "hcp")
 
 
 def test_quality_of_a_run(tmp_path, monkeypatch):
@@ -147,7 +147,7 @@ def test_quality_is_that_of_the_whole_run(tmp_path, kind, monkeypatch):
     z = (residual / residual.std(0)).T
     np.testing.assert_allclose(found.carpet[others], z[others], atol=1e-4)
     assert not found.carpet[7].any()
-    assert found.content == content.content_hash(values[:, None, None])
+    assert found.content == content_hash.of_values(values[:, None, None])
 
 
 def film(folder: Path, seconds: int) -> Path:

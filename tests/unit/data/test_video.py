@@ -114,7 +114,7 @@ def test_a_file_that_ends_midway(tmp_path: Path) -> None:
     encode(whole, "libx264", 250)
     broken = tmp_path / "broken.mkv"
     broken.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    with pytest.raises(UserError, match=r"tells of 10\.000 s, but pictures end at \d.*whole movie"):
+    with pytest.raises(UserError, match=r"states 10\.000 s, but pictures end at \d.*whole movie"):
         video.read_frames(broken, 5.0)
     assert len(video.read_frames(broken, 5.0, duration=1.0)) == 5, "what is there can be had"
     assert len(video.read_frames(whole, 5.0)) == 50

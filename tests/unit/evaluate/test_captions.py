@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from boldreel.errors import UserError
-from boldreel.evaluate import captions, stored
+from boldreel.evaluate import captions, output_cache
 from boldreel.evaluate.readings import Judges, Models, Readings
 
 
@@ -42,11 +42,11 @@ def test_agreement_is_one_for_the_same_and_falls_with_each_wrong_word():
 def test_captions_are_stored_and_read(tmp_path):
     texts = np.array(["a cat", "", "ein Bär läuft"])
     readings = Readings(flow=np.zeros((3, 1, 2, 4, 4), np.float16), caption=texts)
-    stored.save(tmp_path / "truth", readings, ["x", "y", "z"])
-    back = stored.Stored([tmp_path], ["flow", "caption"]).take("truth", ["z", "x"])
+    output_cache.save(tmp_path / "truth", readings, ["x", "y", "z"])
+    back = output_cache.Stored([tmp_path], ["flow", "caption"]).take("truth", ["z", "x"])
     assert back is not None and list(back.caption) == ["ein Bär läuft", "a cat"]
     with pytest.raises(UserError, match="clip x is in another folder too"):
-        stored.Stored([tmp_path, tmp_path], ["flow", "caption"])
+        output_cache.Stored([tmp_path, tmp_path], ["flow", "caption"])
 
 
 def test_without_a_describer_there_are_no_captions():

@@ -163,7 +163,7 @@ def test_a_control_of_some_clips_is_scored_on_those(tree, tmp_path):
 
 def test_constant_reconstruction_is_at_chance(tree):
     frames = np.full((12, 6, 32, 32, 3), 90, dtype=np.uint8)
-    from boldreel.evaluate.measures import Panel, Videos, measure
+    from boldreel.evaluate.metrics import Panel, Videos, measure
     from boldreel.evaluate.readings import Readings
     from boldreel.stats import permutation, shifts
 
@@ -186,7 +186,7 @@ def test_constant_reconstruction_is_at_chance(tree):
 @pytest.mark.parametrize("kind", ["gray", "picture"])
 def test_one_picture_for_all_clips_is_never_above_chance(kind):
     """Under every shift it scores the same but for rounding, which must not decide p."""
-    from boldreel.evaluate.measures import Panel, Videos, measure
+    from boldreel.evaluate.metrics import Panel, Videos, measure
     from boldreel.evaluate.readings import Readings
     from boldreel.stats import permutation, shifts
 
@@ -219,7 +219,7 @@ def test_runs_of_one_shot_have_neither_interval_nor_p(tree, tmp_path):
 
 
 def test_one_still_for_all_scores_as_its_copies():
-    from boldreel.evaluate.measures import Panel, Videos, measure
+    from boldreel.evaluate.metrics import Panel, Videos, measure
     from boldreel.evaluate.readings import Readings
 
     rng = np.random.default_rng(0)
@@ -356,15 +356,6 @@ def test_the_mean_frame_is_of_the_clips_given_alone(tmp_path):
     arrays.save(tmp_path / "film" / "frames.npy", frames, kind="frames", frame_rate=1.0)
     table = pd.DataFrame({"movie": "film", "first_frame": [0, 5, 15], "n_frames": [10, 10, 5]})
     assert (clips.mean_frame(table, [tmp_path], (4, 4)) == 10).all()
-
-
-def test_seen_combinations():
-    training = [{"object": "a", "colour": "x"}, {"object": "b", "colour": "y"}]
-    test = [{"object": "a", "colour": "x"}, {"object": "a", "colour": "y"}]
-    found = clips.seen(test, training, ["object", "colour"])
-    assert found is not None and found.tolist() == [True, False]
-    assert clips.seen([{}], training, ["object"]) is None
-    assert clips.seen(test, training, []) is None
 
 
 def test_bad_input(tree, tmp_path):

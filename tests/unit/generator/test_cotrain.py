@@ -19,7 +19,7 @@ from boldreel.data import arrays
 from boldreel.data.responses import load_responses
 from boldreel.errors import UserError
 from boldreel.generator import cotrain, saving
-from boldreel.generator.joint import JointBatch, JointModel, joint_losses
+from boldreel.generator.cotrain_losses import JointBatch, JointModel, joint_losses
 from boldreel.generator.losses import LossOptions
 from boldreel.models.checkpoint import read_tensors
 from boldreel.models.encoder import SpatioTemporalEncoder, SpatioTemporalEncoderConfig

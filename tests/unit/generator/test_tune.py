@@ -18,7 +18,7 @@ from boldreel.base_models import diffusion
 from boldreel.data import arrays
 from boldreel.errors import UserError
 from boldreel.generator import saving, tune, tuning
-from boldreel.generator.material import load_material
+from boldreel.generator.clip_latents import load_material
 from boldreel.models.video_unet import Inflation, VideoUNet
 
 CONFIG = section(
@@ -32,13 +32,20 @@ CONFIG = section(
 )
 
 
-def _run(dataset, base_folder: Path, output: Path, state: Path, **config) -> None:  # type: ignore[no-untyped-def]
-    movies = ["train01", "train02"]
+def _run(  # type: ignore[no-untyped-def]
+    dataset,
+    base_folder: Path,
+    output: Path,
+    state: Path,
+    movies=("train01", "train02"),
+    **config,
+) -> None:
     tune.main(
         ["--diffusion-model", str(base_folder), "--clips", str(dataset.clips)]
         + ["--latents", *(str(dataset.latents(m)) for m in movies)]
         + ["--features", *(str(dataset.features(m)) for m in movies)]
-        + ["--validation", "train02", "--output", str(output), "--state", str(state)]
+        + ["--train", "train01", "--validation", "train02"]
+        + ["--output", str(output), "--state", str(state)]
         + ["--config", json.dumps({**CONFIG, **config})]
     )
 
@@ -102,7 +109,8 @@ def test_two_processes_train_like_one(dataset, base_folder: Path, tmp_path: Path
                 *("--clips", str(dataset.clips)),
                 *("--latents", *(str(dataset.latents(m)) for m in movies)),
                 *("--features", *(str(dataset.features(m)) for m in movies)),
-                *("--validation", "train02", "--output", str(tmp_path / f"with{processes}")),
+                *("--train", "train01", "--validation", "train02"),
+                *("--output", str(tmp_path / f"with{processes}")),
                 *("--state", str(tmp_path / f"state{processes}")),
                 *("--config", json.dumps(config)),
             ],
@@ -173,6 +181,19 @@ def test_needs_both_splits_and_known_keys(dataset, base_folder: Path, tmp_path: 
     )
     with pytest.raises(UserError, match="validate on"):
         tune.split_rows(material, ["train02"])
+
+
+def test_a_test_movie_is_refused(dataset, base_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UserError, match=r"^movie test01: neither in training") as one:
+        _run(
+            dataset,
+            base_folder,
+            tmp_path / "out",
+            tmp_path / "state",
+            movies=("train01", "train02", "test01"),
+        )
+    assert "\n" not in str(one.value)
+    assert not (tmp_path / "out").exists() and not (tmp_path / "state").exists()
 
 
 def test_single_frames_need_shared_noise(dataset, base_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

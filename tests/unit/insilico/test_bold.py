@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.fixtures_presentations import shown_by
 
-from boldreel.data import bids, nifti
+from boldreel.data import bids, bids_inheritance, nifti
 from boldreel.errors import UserError
 from boldreel.insilico import anatomy, bold, encoding, features, head, response
 from boldreel.insilico.subject import Subject
@@ -106,7 +106,7 @@ def test_a_run_on_disk(cfg, subject, drives, tmp_path):
     runs = bids.find_runs(tmp_path / "bids", "03")
     labels = ["task-test01_run-1", "task-test01_run-2", "task-train01_run-1"]
     assert [run.label for run in runs] == labels
-    sidecar = bids.read_sidecar(path)
+    sidecar = bids_inheritance.read_sidecar(path)
     assert sidecar["RepetitionTime"] == 2.0
     assert sidecar["TaskName"] == "test01"
     assert len(sidecar["SliceTiming"]) == image.shape[2]

@@ -12,7 +12,7 @@ from diffusers import UNet2DConditionModel
 from torch.nn.functional import normalize
 
 from boldreel.base_models.diffusion import load_scheduler
-from boldreel.generator.joint import JointBatch, JointModel, joint_losses
+from boldreel.generator.cotrain_losses import JointBatch, JointModel, joint_losses
 from boldreel.generator.losses import LossOptions, video_loss
 from boldreel.models.encoder import SpatioTemporalEncoder, SpatioTemporalEncoderConfig
 from boldreel.models.video_attention import MODES

@@ -1,29 +1,11 @@
-"""Seen and unseen combinations of attributes."""
+"""Halves of the repeats of test clips."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from boldreel.data.responses import Responses
-from boldreel.probe.retrieve import split_halves, unseen
-
-TRAINING = [
-    {"object": "ball", "colour": "red", "size": "small"},
-    {"object": "star", "colour": "blue", "size": "large"},
-]
-TEST = [
-    {"object": "ball", "colour": "red", "size": "large"},
-    {"object": "ball", "colour": "blue", "size": "large"},
-    {},
-]
-
-
-def test_unseen_combinations() -> None:
-    assert unseen(TEST, TRAINING, ["object", "colour"]).tolist() == [False, True, False]
-
-
-def test_without_a_named_combination_nothing_is_unseen() -> None:
-    assert unseen(TEST, TRAINING, ()).tolist() == [False, False, False]
+from boldreel.probe.retrieve import split_halves
 
 
 def test_halves_of_the_repeats_are_every_other_showing() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from boldreel.align import identify
 from boldreel.evaluate.clips import Segment
-from boldreel.evaluate.measures import Measure
+from boldreel.evaluate.metrics import Measure
 from boldreel.evaluate.settings import EvaluateSettings
 from boldreel.evaluate.summary import Summary
 from boldreel.probe import significance

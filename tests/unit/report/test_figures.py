@@ -199,7 +199,7 @@ def test_what_each_part_is_worth_and_a_new_subject(tree, tmp_path):
         {
             "subject": "01",
             "minutes": m,
-            "condition": c,
+            "training": c,
             "metric": "two_way_text",
             "p": 0.01,
             **numbers,

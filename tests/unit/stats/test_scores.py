@@ -100,3 +100,10 @@ def test_correlation_of_rows_and_columns():
     np.testing.assert_allclose(correlation.of_columns(a, b), plain)
     a[2], a[:, 4] = 5.0, 5.0
     assert (correlation.of_rows(a[2:3], b) == 0).all() and correlation.of_columns(a, b)[4] == 0
+
+
+def test_clips_of_a_run_come_in_the_order_in_which_it_showed_them():
+    labels = np.array(["b", "a", "b", "a", "b"])
+    onsets = np.array([4.0, 9.0, 2.0, 3.0, 4.0])
+    found = shifts.runs_in_time(labels, onsets, ["a", "b"])
+    assert [rows.tolist() for rows in found] == [[3, 1], [2, 0, 4]], "equal onsets keep their order"

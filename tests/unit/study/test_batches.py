@@ -97,7 +97,7 @@ def test_a_job_finds_the_movies_of_its_batch_in_the_table_of_whoever_saw_them(ma
     from boldreel.stimuli import decode
 
     found = study(many, segments=SEGMENTS)
-    assert found.batched and len(found.movies()) == 70 + 10 + 3 + 10
+    assert found.movies.batched and len(found.movies.files()) == 70 + 10 + 3 + 10
     for subject in found.subjects:
         settings = found.table_settings()
         runs = table.build(
@@ -109,11 +109,11 @@ def test_a_job_finds_the_movies_of_its_batch_in_the_table_of_whoever_saw_them(ma
         )
         presentations.write(many / f"{subject}.tsv", subject, runs)
     read = {}
-    for name, batch in found.batches().items():
+    for name, batch in found.movies.batches().items():
         path = many / f"{batch.subject}.tsv"
         read |= decode.listed(path, batch.rows, many / "stimuli", name)
-    assert {name: str(path) for name, path in read.items()} == found.movies()
-    name, batch = next(iter(found.batches().items()))
+    assert {name: str(path) for name, path in read.items()} == found.movies.files()
+    name, batch = next(iter(found.movies.batches().items()))
     with pytest.raises(UserError, match="are not those of batch"):
         decode.listed(many / f"{batch.subject}.tsv", "0-1", many / "stimuli", name)
 
@@ -122,7 +122,7 @@ def test_command_lines_hold_batches_and_inputs_hold_movies(many):
     found = study(many, segments=SEGMENTS)
     inputs = Inputs(found, Layout(found.results), whenever=lambda path: f"whenever:{path}")
     parameters = Parameters(found)
-    name, batch = next(iter(found.batches("train").items()))
+    name, batch = next(iter(found.movies.batches("train").items()))
     read = inputs.batch(name)
     assert len(read["movie"]) == len(batch.movies) == 43
     assert read["presentations"] == [f"whenever:{found.results}/sub-01/presentations.tsv"]
@@ -135,7 +135,7 @@ def test_command_lines_hold_batches_and_inputs_hold_movies(many):
     assert words[:1] == ["--presentations"] and not set(read["movie"]) & set(words)
     assert len(" ".join(words)) < 500
     assert inputs.features("train") == [
-        f"{found.results}/stimuli/{name}/features" for name in found.batches("train")
+        f"{found.results}/stimuli/{name}/features" for name in found.movies.batches("train")
     ]
     assert inputs.batches_named("train", "validation") == ["train-*", "validation-*"]
     assert inputs.jointly(inputs.layout.features) == [f"{found.results}/stimuli/{{batch}}/features"]
@@ -145,7 +145,7 @@ def test_command_lines_hold_batches_and_inputs_hold_movies(many):
 def test_few_movies_are_named_one_by_one(tmp_path):
     found = study(fixtures_bids.write_tree(tmp_path))
     inputs = Inputs(found, Layout(found.results))
-    assert not found.batched and inputs.batches() == list(found.movies())
+    assert not found.movies.batched and inputs.batches() == list(found.movies.files())
     assert inputs.batches_named("test") == inputs.batches("test") == ["probe"]
     assert inputs.jointly(inputs.layout.frames, "test") == inputs.frames("test")
     assert "presentations" not in inputs.batch("film1")
@@ -153,7 +153,7 @@ def test_few_movies_are_named_one_by_one(tmp_path):
 
 def test_the_demo_has_a_batch_for_each_segment():
     demo = fixtures_bids.demo()
-    assert not demo.batched and list(demo.batches("validation")) == ["train06"]
+    assert not demo.movies.batched and list(demo.movies.batches("validation")) == ["train06"]
 
 
 # Annotations
@@ -168,7 +168,7 @@ def test_movies_of_one_name_have_annotations_of_their_own(many):
         path.write_text(path.read_text() + "120\t2\tprobe/100.mp4\n")
     (many / "stimuli" / "probe" / "100.mp4").write_bytes(b"")
     found = study(many, segments=SEGMENTS)
-    assert found.annotated() == {
+    assert found.movies.annotated() == {
         "two_100": str(many / "stimuli/two/100.tsv"),
         "probe_200": str(many / "stimuli/probe/200.tsv"),
     }
@@ -180,8 +180,10 @@ def test_one_table_names_movies_or_their_paths(tmp_path, spelling):
     path = tree / "all.tsv"
     path.write_text(f"movie\tonset\tduration\tshot\tcaption\n{spelling}\t0\t9\ts\ta cat\n")
     found = study(tree, stimuli={"annotations": str(path)})
-    assert found.annotated() == {"film1": str(path)}, "tables next to movies do not count then"
-    assert found.annotations() == [str(path)] and found.annotations(["film2"]) == []
+    assert found.movies.annotated() == {"film1": str(path)}, (
+        "tables next to movies do not count then"
+    )
+    assert found.movies.annotations() == [str(path)] and found.movies.annotations(["film2"]) == []
     words = Parameters(found).annotations(None, type("Input", (), {"annotations": [str(path)]}))
     assert words == ["--annotation-table", str(path)]
 
@@ -195,7 +197,7 @@ def test_a_table_that_fits_nothing_is_one_line(tmp_path):
     ):
         path.write_text(text)
         with pytest.raises(UserError, match=message):
-            study(tree, stimuli={"annotations": str(path)}).annotated()
+            study(tree, stimuli={"annotations": str(path)}).movies.annotated()
     with pytest.raises(UserError, match="no such table of annotations"):
         movie_annotations.movies_in(tree / "missing.tsv")
 
@@ -208,10 +210,10 @@ def test_still_images_are_one_line_that_names_the_first(tmp_path):
     again = tree / "sub-01/func/sub-01_task-film1_run-2_events.tsv"
     again.write_text(path.read_text())
     with pytest.raises(UserError, match=r"events\.tsv: row 3: face\.png is a still image") as told:
-        study(tree).movies()
+        study(tree).movies.files()
     assert "presentations.rules" in str(told.value) and "\n" not in str(told.value)
     rules = [{"rows": {"stim_file": ["film1.mp4", "film2.mp4", "film3.mp4", "probe.mp4"]}}]
-    assert "face" not in study(tree, presentations={"rules": rules}).movies()
+    assert "face" not in study(tree, presentations={"rules": rules}).movies.files()
 
 
 def test_the_key_is_checked():

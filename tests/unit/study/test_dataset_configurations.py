@@ -50,6 +50,6 @@ def test_hcp_movies_are_planned(tmp_path):
     own["bold"]["derivatives"] = str(tmp_path / "HCP")
     study = Study(configuration.complete(own), ROOT)
     assert study.counted() == {"train": 4, "validation": 2, "test": 2}
-    assert list(study.movies("test")) == ["7T_MOVIE4_HO2_v2"]
+    assert list(study.movies.files("test")) == ["7T_MOVIE4_HO2_v2"]
     (shown,) = study.presentations.used("100610")[0].rows
     assert (shown.onset, shown.duration) == (0.0, 770.0)

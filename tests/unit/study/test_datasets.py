@@ -46,7 +46,7 @@ def test_a_public_data_set_is_planned_as_it_is_distributed(name, tmp_path):
     study = Study(configuration.complete(configured(name, root, bold=bold)), ROOT)
     runs, movies, shown = PLANS[name]
     assert tuple(study.counted().values()) == runs
-    assert len(study.movies()) == movies
+    assert len(study.movies.files()) == movies
     # The job that writes a subject's table finds what the plan has found.
     settings = study.table_settings()
     own = {key: settings[key] for key in ("rules", "guard", "table")}

@@ -239,7 +239,7 @@ def test_clips_of_several_splits_in_one_run(data):
     for path in ("test/12.mp4", "test/22.mp4", "test/32.mp4"):
         (data.root / "stimuli" / path).parent.mkdir(exist_ok=True)
         (data.root / "stimuli" / path).touch()
-    assert list(study.movies("test")) == ["12", "22", "32"]
+    assert list(study.movies.files("test")) == ["12", "22", "32"]
     assert study.untested("01") == [], "a run that shows the test is not fitted on as a whole"
 
 

@@ -14,6 +14,7 @@ from tests.fixtures_presentations import row, shown_run
 
 from boldreel.data import event_files
 from boldreel.errors import UserError
+from boldreel.study import overlaps, segments
 from boldreel.study import presentations as shown
 from boldreel.study.settings import PresentationsSettings, Rule
 
@@ -215,15 +216,15 @@ def test_as_few_entities_name_segments_as_are_needed():
         each = []
         for session, run, film in runs:
             entities = {"session": session, "task": "m", "run": run}
-            each.append((entities, shown.content([row(0, 9, film)])))
-        return shown.told_apart(each)
+            each.append((entities, segments.content([row(0, 9, film)])))
+        return segments.naming_entities(each)
 
     assert told(("a", "1", "x"), ("a", "2", "x")) == ()
     assert told(("a", "1", "x"), ("a", "2", "y")) == ("run",)
     assert told(("a", "1", "x"), ("a", "2", "y"), ("b", "1", "x"), ("b", "2", "y")) == ("run",)
     assert told(("a", "1", "x"), ("b", "1", "y")) == ("session",)
     assert told(("a", "1", "x"), ("a", "2", "y"), ("b", "1", "y")) == ("session", "run")
-    jitter = [shown.content([row(0, 9, "x", since)]) for since in (5.0, 5.03)]
+    jitter = [segments.content([row(0, 9, "x", since)]) for since in (5.0, 5.03)]
     assert jitter[0] == jitter[1]
 
 
@@ -257,8 +258,8 @@ def seconds(rows, split):
 @settings(max_examples=150, deadline=None)
 def test_after_dropping_no_second_is_in_two_splits_and_nothing_else_is_lost(rows):
     runs = [shown_run(f"task-x_run-{k + 1}", [one], "") for k, one in enumerate(rows)]
-    held = shown.overlaps(runs)
-    kept = [one for run in runs for one in shown.without(run.rows, held)]
+    held = overlaps.find(runs)
+    kept = [one for run in runs for one in overlaps.without(run.rows, held)]
     before = {split: seconds(rows, split) for split in SPLITS}
     after = {split: seconds(kept, split) for split in SPLITS}
     assert not after["train"] & (after["validation"] | after["test"])
@@ -297,8 +298,8 @@ def test_neighbours_and_excluded_runs_are_no_overlap():
             shown_run(f"task-{k}_run-1", [one], "", **(excluded if one.split == "test" else {}))
             for k, one in enumerate(pairs)
         ]
-        held = shown.overlaps(runs)
-        return [shown.conflict(run, held) for run in runs]
+        held = overlaps.find(runs)
+        return [overlaps.conflict(run, held) for run in runs]
 
     train = row(0, 50, "a.mp4", 0, split="train")
     assert conflict(train, row(0, 50, "a.mp4", 50, split="test")) == [None, None]

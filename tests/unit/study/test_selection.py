@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.fixtures_cifti import write_dense
 
-from boldreel.data import bids, headers, nifti
+from boldreel.data import bids, bids_inheritance, headers, nifti
 from boldreel.errors import UserError
 from boldreel.study import selection, shown
 from boldreel.study.settings import PresentationsSettings
@@ -26,7 +26,7 @@ def write(root: Path, name: str, volumes: int = 30, ending: str = "nii.gz") -> P
 
 
 def events_of(subject: str, run: bids.Run) -> Path | None:
-    path = bids.events_of(run.path)
+    path = bids_inheritance.events_of(run.path)
     return path if path.exists() else None
 
 
@@ -83,7 +83,7 @@ def test_a_named_run_stops_the_plan(found):
         choose(found, {"train": ["m*", "twice"], "test": ["t1"]})
     with pytest.raises(UserError, match=r"task-rest.*no events file for this run; write its"):
         choose(found, {"train": ["rest"], "test": ["t1"]})
-    # what is wrong inside it is told by its check, with all that can be wrong
+    # its check reports what is wrong inside it, with everything else
     assert names(choose(found, {"train": ["aborted"], "test": ["t1"]})) == ["aborted", "t1"]
 
 

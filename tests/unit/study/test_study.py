@@ -16,7 +16,8 @@ from tests.fixtures_bids import own as study
 from boldreel.data import headers
 from boldreel.errors import UserError
 from boldreel.study import preflight
-from boldreel.study.study import Run, Study
+from boldreel.study.runs import Run
+from boldreel.study.study import Study
 
 
 def test_the_demo_is_simulated():
@@ -31,8 +32,8 @@ def test_the_demo_is_simulated():
     assert first.label == "task-test01_run-1" and first.whole == first
     assert len(demo.events("01")) == 2 * 10 + 5 * 2 + 2
     assert bold.replace("_bold.nii", "_events.tsv") in demo.events("01")
-    assert list(demo.movies("validation")) == ["train06"]
-    assert [demo.other_of(subject) for subject in demo.subjects] == ["02", "01", "01"]
+    assert list(demo.movies.files("validation")) == ["train06"]
+    assert [demo.controls.other_of(subject) for subject in demo.subjects] == ["02", "01", "01"]
 
 
 def test_runs_belong_to_splits_and_others_are_for_pretraining_alone(tree):
@@ -76,13 +77,13 @@ def test_who_is_not_in_the_cohort_has_no_use_for_other_runs(tree):
 
 def test_movies_and_annotations_lie_where_events_say(tree):
     found = study(tree)
-    assert found.movies("validation") == {"film3": str(tree / "stimuli" / "film3.mp4")}
-    assert list(found.movies()) == ["film1", "film2", "film3", "probe"]
-    assert found.annotations() == [str(tree / "stimuli" / "probe.tsv")]
-    assert found.annotations(["film1"]) == []
+    assert found.movies.files("validation") == {"film3": str(tree / "stimuli" / "film3.mp4")}
+    assert list(found.movies.files()) == ["film1", "film2", "film3", "probe"]
+    assert found.movies.annotations() == [str(tree / "stimuli" / "probe.tsv")]
+    assert found.movies.annotations(["film1"]) == []
     (tree / "stimuli" / "film1.mp4").unlink()
     with pytest.raises(UserError, match=r"movie film1\.mp4 was shown but is missing"):
-        study(tree).movies("train")
+        study(tree).movies.files("train")
 
 
 def test_what_is_missing_is_one_line(tree):
@@ -107,17 +108,17 @@ def test_runs_of_the_simulation_are_those_of_its_subjects():
     demo = fixtures_bids.demo()
     for rest, subject in ((False, "01"), (True, "rest01")):
         of_subject = [(run.segment, run.repeat) for run in demo.runs[subject]]
-        assert sorted(demo.simulated_runs(rest)) == sorted(of_subject)
+        assert sorted(demo.simulated.numbers(rest)) == sorted(of_subject)
 
 
 def test_seeds_and_other_subjects_are_controls(tree):
     found = study(tree, reconstruct={"seeds": 3})
-    assert found.controls() == ["mean", "noise", "other", "caption", "seed-1", "seed-2"]
-    assert found.own_controls() == ["mean", "noise", "caption", "seed-1", "seed-2"]
+    assert found.controls.names() == ["mean", "noise", "other", "caption", "seed-1", "seed-2"]
+    assert found.controls.own() == ["mean", "noise", "caption", "seed-1", "seed-2"]
     alone = tree / "one.tsv"
     alone.write_text("subject\n01\n")
     single = study(tree, subjects=str(alone), pretrain={"subjects": ["01", "02"]})
-    assert "other" not in single.controls()
+    assert "other" not in single.controls.names()
 
 
 def test_a_pool_is_its_members(tree):

@@ -98,18 +98,20 @@ def test_controls_that_a_subject_cannot_have(tree):
     only(tree, "02", "probe", "film4.mp4")
     (tree / "stimuli" / "film4.mp4").write_bytes(b"")
     found = own(tree)
-    assert found.other_of("01") is None and found.without_other() == ["01", "02"]
-    assert "other" not in found.controls() and "other" not in found.controls("01")
+    assert found.controls.other_of("01") is None and found.controls.without_other() == ["01", "02"]
+    assert "other" not in found.controls.names() and "other" not in found.controls.names("01")
     assert any(line.endswith("there is no control `other`") for line in found.left_out())
     # a third subject who saw what 02 saw: 01 alone has none
     for segment, repeat in (("film1", 1), ("film2", 1), ("film3", 1), ("probe", 1)):
         write_run(tree, "03", segment, repeat, f"{segment}.mp4")
     only(tree, "03", "probe", "film4.mp4")
     mixed = own(tree)
-    assert [mixed.other_of(s) for s in ("01", "02", "03")] == [None, "03", "02"]
-    assert "other" in mixed.controls() and "other" in mixed.controls("02")
-    assert "other" not in mixed.controls("01") and "other" not in mixed.controls("01", "02")
-    assert mixed.without_other() == ["01"] and not mixed.shares_test()
+    assert [mixed.controls.other_of(s) for s in ("01", "02", "03")] == [None, "03", "02"]
+    assert "other" in mixed.controls.names() and "other" in mixed.controls.names("02")
+    assert "other" not in mixed.controls.names("01") and "other" not in mixed.controls.names(
+        "01", "02"
+    )
+    assert mixed.controls.without_other() == ["01"] and not mixed.shares_test()
     only(tree, "01", "probe", "film4.mp4")
     assert own(tree).shares_test()
 

@@ -11,7 +11,8 @@ from torch import nn
 
 from boldreel.errors import UserError
 from boldreel.step import Stopped
-from boldreel.training import loop, schedule
+from boldreel.training import loop
+from boldreel.training.optimizer import cosine
 from boldreel.training.state import State
 
 STEPS, EPOCHS = 4, 3
@@ -44,7 +45,7 @@ def fit(module, folder, loss=loss_fn, epochs=EPOCHS, **more):
         epochs=epochs,
         steps_per_epoch=STEPS,
         optimizer=optimizer,
-        schedule=schedule.cosine(STEPS * EPOCHS, 2),
+        schedule=cosine(STEPS * EPOCHS, 2),
         seed=7,
         state_dir=folder,
         **more,
@@ -206,7 +207,7 @@ def test_signal_handler_is_put_back(tmp_path):
 
 
 def test_cosine_schedule():
-    factor = schedule.cosine(100, 10)
+    factor = cosine(100, 10)
     assert factor(0) == pytest.approx(1 / 11)
     assert factor(10) == pytest.approx(1.0)
     assert factor(100) == pytest.approx(0.0)

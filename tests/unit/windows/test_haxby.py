@@ -15,7 +15,7 @@ import pytest
 from tests.fixtures_presentations import row, shown_run
 from tests.fixtures_settings import settings
 
-from boldreel.data import arrays, bids, nifti, presentations
+from boldreel.data import arrays, bids, bids_names, nifti, presentations
 from boldreel.roi import cleaning, series
 from boldreel.windows import ridge, runs, sweep
 
@@ -73,8 +73,8 @@ def table_of(root: Path, made: list[Path], splits: dict[str, str]) -> Path:
     shown = [
         shown_run(
             path.stem,
-            [row(0.0, VOLUMES * T_R, f"{bids.parse_label(path)[0]}.mp4")],
-            splits.get(bids.parse_label(path)[0], ""),
+            [row(0.0, VOLUMES * T_R, f"{bids_names.parse_label(path)[0]}.mp4")],
+            splits.get(bids_names.parse_label(path)[0], ""),
         )
         for path in made
     ]
@@ -101,7 +101,7 @@ def chosen(study, train: list[str]) -> tuple[float, int]:
 def hits(study, held: str, lag: float, window: int) -> np.ndarray:
     """Whether each volume of the held-out run is read as the kind that was shown, bool (n,)."""
     table, features, made, root = study
-    splits = {bids.parse_label(path)[0]: "train" for path in made}
+    splits = {bids_names.parse_label(path)[0]: "train" for path in made}
     shown = runs.load_runs(made, table_of(root, made, splits), table, splits=("train",))
     x = np.zeros((len(table), shown[0].values.shape[1]), np.float32)
     groups = np.empty(len(table), dtype=object)

@@ -21,10 +21,10 @@ class UserError(Exception):
     """A mistake that the user can correct: the message says what is wrong, where, and how to fix it."""
 
 
-def unwritten(error: Exception, place: Path) -> UserError | None:
+def write_error(error: Exception, place: Path) -> UserError | None:
     """The one line for an error of writing to `place`: disk full, read-only, forbidden. None for others.
 
-    An error that names another file than those at or below `place` is none of writing there.
+    An error that names a file elsewhere is not one of writing to `place`.
     """
     code = getattr(error, "errno", None)
     if code not in _CAUSES and _FULL.search(str(error)):

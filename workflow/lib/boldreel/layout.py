@@ -174,7 +174,7 @@ class Layout:
         return f"{self.root}/sub-{subject}/checked.json"
 
     def run_table(self, subject: str = "{subject}") -> str:
-        """Table of where a subject's runs lie that others preprocessed."""
+        """Table of the paths of a subject's runs that were preprocessed elsewhere."""
         return f"{self.root}/sub-{subject}/bold.tsv"
 
     def quality(self, subject: str = "{subject}") -> str:
@@ -270,7 +270,7 @@ class Layout:
         return f"{self.root}/sub-{subject}/noise_ceiling.parquet"
 
     def intersubject(self) -> str:
-        """Table of how much of each subject's responses the others' tell."""
+        """Table of how well others' responses predict each subject's."""
         return f"{self.root}/intersubject.parquet"
 
     def audit(self) -> str:
@@ -466,7 +466,7 @@ class Layout:
     # the other methods
 
     def method_videos(self, method: str = "{method}") -> str:
-        """Folder of clips from movies that nobody was scanned with."""
+        """Folder of clips from movies that were shown to no subject."""
         return f"{self.root}/methods/{method}/videos"
 
     def method_fit(self, subject: str = "{subject}", method: str = "{method}") -> str:
@@ -534,5 +534,5 @@ class Layout:
         return [f"{self.root}/{path}" for path in found if "/." not in f"/{path}"]
 
     def subject_of(self, path: Path | str) -> str:
-        """The label of the subject in whose folder a path lies."""
+        """The label of the subject in whose folder a path is."""
         return self.below(path).split("/")[0].removeprefix("sub-")

@@ -1,6 +1,8 @@
-"""Names that a path or a movie may have."""
+"""Names that a path or a movie may have, and their order."""
 
 from __future__ import annotations
+
+import re
 
 
 def fault_of(name: str) -> str:
@@ -12,3 +14,12 @@ def fault_of(name: str) -> str:
     if not name.isprintable():
         return "has characters that cannot be seen; give it another name"
     return ""
+
+
+def natural(text: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorting key that puts seg2 before seg10."""
+    return tuple(
+        (0, int(part), "") if part.isdigit() else (1, 0, part)
+        for part in re.split(r"(\d+)", text)
+        if part
+    )

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from boldreel.errors import UserError, unwritten
+from boldreel.errors import UserError, write_error
 
 
 class Stopped(SystemExit):
@@ -66,7 +66,7 @@ def run(main: Callable[[], None]) -> None:
             place = error.filename if isinstance(error.filename, str) else "."
             if error.errno == errno.EACCES:  # of reading or of writing: nothing tells which
                 raise UserError(f"{place}: no permission to read or write it; ask for it") from None
-            reason = unwritten(error, Path(place))
+            reason = write_error(error, Path(place))
             if reason is None:
                 raise
             raise reason from None

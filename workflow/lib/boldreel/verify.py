@@ -67,7 +67,7 @@ def _stale(
     changed: Iterable[Path],
     digest: Callable[[Path], str],
 ) -> Iterator[tuple[Path, list[Path]]]:
-    """(input that differs, artefacts made from it). An artefact that changed is told once, as itself."""
+    """(input that differs, artefacts made from it). A changed artefact is reported once, as itself."""
     known = set(changed)
     for path, users in uses.items():
         if not path.exists() or path in known or not known.isdisjoint(path.parents):

@@ -29,8 +29,8 @@ from boldreel.data.cohort_noise import CohortNoise
 from boldreel.models.autoencoder import MaskedAutoencoder
 from boldreel.models.decoder import Decoder, Deviations, LinearDecoder, LinearReadout
 from boldreel.models.encoder import SpatioTemporalEncoder, encoder_config
-from boldreel.training import loop, schedule
-from boldreel.training.optimizer import adamw
+from boldreel.training import loop
+from boldreel.training.optimizer import adamw, cosine
 from boldreel.training.share import Share
 
 
@@ -324,7 +324,7 @@ def train(
         epochs=settings.epochs,
         steps_per_epoch=steps,
         optimizer=optimizer,
-        schedule=schedule.cosine(settings.epochs * steps, warmup=settings.warmup_epochs * steps),
+        schedule=cosine(settings.epochs * steps, warmup=settings.warmup_epochs * steps),
         seed=settings.seed,
         state_dir=state_dir,
         validate=validate,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from boldreel.base_models import cache
 from boldreel.base_models.names import Repository
-from boldreel.errors import unwritten
+from boldreel.errors import write_error
 
 
 class UnknownModel(Exception):
@@ -82,7 +82,7 @@ def download(repository: Repository, names: Sequence[str]) -> Path:
             cache_dir=cache.home(),
         )
     except Exception as error:  # as above, and of a disk that is full
-        raise unwritten(error, cache.home()) or Unreachable(_short(error)) from None
+        raise write_error(error, cache.home()) or Unreachable(_short(error)) from None
     return Path(found)
 
 

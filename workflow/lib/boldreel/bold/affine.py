@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from boldreel.bold import shading, template, transforms
+from boldreel.bold import bias_field, template, transforms
 
 _LEVELS = (8, 4, 2)  # mm: spacing of the places compared
 _BLUR = 0.8  # smoothing, sd in that spacing
 _RIMS = (8.0, 4.0, 0.0)  # mm beyond the brain that are compared too: at last no skull disturbs
 _TRIAL, _ITERATIONS = 8, 25  # Gauss-Newton steps from each start, and from the best of them
-_PITCHES = np.deg2rad([0.0, -15.0, 15.0])  # how heads lie differently in scanners
+_PITCHES = np.deg2rad([0.0, -15.0, 15.0])  # how differently heads lie in scanners
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class _Level:
         # d target(D x) / d D for the 3 x 4 entries of an affine D near the identity.
         moves = np.concatenate([slopes[:, None] * arms[None], slopes[:, None]], axis=1)
         self.moves = moves.reshape(12, -1).T
-        self.shading = shading.quadratic(arms / 100.0)
+        self.shading = bias_field.quadratic(arms / 100.0)
         factor = max(1, round(spacing / float(transforms.voxel_sizes(affine).mean())))
         coarse, self.affine = template.coarse(t1w, affine, factor)
         self.volume = ndimage.gaussian_filter(coarse, _BLUR, truncate=3.0)

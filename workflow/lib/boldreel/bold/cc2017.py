@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boldreel import step
-from boldreel.data import atomic, bids, cifti, nifti
+from boldreel.data import atomic, bids_names, cifti, nifti
 from boldreel.errors import UserError
 
 T_R = 2.0
@@ -167,7 +167,7 @@ def lay_out(root: Path, subjects: list[str], output: Path) -> int:
 
 
 def _write_run(source: Source, raw: Path, derivatives: Path) -> None:
-    label = bids.run_label(source.segment, source.repeat)
+    label = bids_names.run_label(source.segment, source.repeat)
     stem = f"sub-0{source.subject}_{label}"
     func = Path(f"sub-0{source.subject}") / "func"
     row = [movie_onset(source.segment), DURATION, f"{source.segment}.mp4", 0.0]

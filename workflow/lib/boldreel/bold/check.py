@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from boldreel import step
-from boldreel.bold.content import check_duplicates
+from boldreel.bold.content_hash import check_duplicates
 from boldreel.bold.settings import BoldSettings
-from boldreel.data import atomic, bids, movie_files, nifti, presentations
+from boldreel.data import atomic, bids_inheritance, movie_files, nifti, presentations
 from boldreel.data.presentations import SPEED_SLACK, Presentation
 from boldreel.errors import UserError
 from boldreel.settings import read
@@ -64,7 +64,7 @@ def check_run(
             f"{path}: {count} volumes, at least {min_volumes} are needed; take the run away or "
             "lower bold.min_volumes"
         )
-    sidecar = bids.read_sidecar(path)
+    sidecar = bids_inheritance.read_sidecar(path)
     t_r = repetition_time(path, sidecar)
     doubt = header_doubt(nifti.repetition_time(image), t_r)
     doubts = [doubt] if doubt else []

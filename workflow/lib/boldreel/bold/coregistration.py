@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from boldreel.bold import shading, transforms
+from boldreel.bold import bias_field, transforms
 
 _LEVELS = (8.0, 4.0)  # full width at half maximum of the smoothing, mm
 _SAMPLES = (2000, 7000)  # voxels compared at each level
@@ -87,7 +87,7 @@ class _Samples:
         self.affine = affine
         self.centre = transforms.centre_of_grid(affine, boldref.shape)
         self.points = transforms.grid_points(affine, indices)
-        self.slow = shading.quadratic((self.points - self.centre[:, None]) / 100.0)
+        self.slow = bias_field.quadratic((self.points - self.centre[:, None]) / 100.0)
         self.flat = _flatten(boldref.astype(float).ravel(), self.slow).reshape(boldref.shape)
         self.chosen = np.random.default_rng(0).permutation(indices.shape[1])
 

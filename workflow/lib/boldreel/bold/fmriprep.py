@@ -1,8 +1,8 @@
 """fMRIPrep of one subject, in Docker or Apptainer.
 
 Reads a raw BIDS data set, a subject and the ``bold.fmriprep`` section; writes fMRIPrep's derivatives
-and a table of the runs found in them (bold.adopt). The work directory is kept, so that fMRIPrep goes on
-where it was stopped.
+and a table of the runs found in them (bold.import_derivatives). The work directory is kept, so that fMRIPrep
+goes on where it was stopped.
 
 Docker goes through the package ``fmriprep-docker``, the wrapper of fMRIPrep's own authors; Apptainer is
 called directly. What fMRIPrep needs and a mount cannot carry (a colon in a path) is refused at once.
@@ -22,9 +22,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from boldreel import step
-from boldreel.bold import adopt
+from boldreel.bold import import_derivatives
 from boldreel.bold.settings import FmriprepSettings
-from boldreel.data import bids, bold_runs, derivatives, provenance
+from boldreel.data import bids_names, derivatives, preprocessed_runs, provenance
 from boldreel.errors import UserError
 from boldreel.settings import read
 from boldreel.study import bids_filter
@@ -189,7 +189,7 @@ def _options(job: Job, settings: FmriprepSettings) -> list[str]:
 
 
 def _user() -> str:
-    # Else Docker's root owns the derivatives and nobody else can take them away.
+    # Otherwise Docker's root owns the derivatives and no one else can remove them.
     return f"{os.getuid()}:{os.getgid()}"
 
 
@@ -251,10 +251,12 @@ def main(argv: list[str] | None = None) -> None:
     if filtered:
         bids_filter.write(own_filter, arguments.filter)
     call(words)
-    labels = map(bids.parse_label, arguments.labels)
-    wanted = dict(zip(map(bids.run_key, arguments.bold), labels, strict=True))
-    runs = adopt.find(job.output, job.subject, space, job.bids, wanted, start_time=start_time)
-    bold_runs.write(arguments.output, runs)
+    labels = map(bids_names.parse_label, arguments.labels)
+    wanted = dict(zip(map(bids_names.run_key, arguments.bold), labels, strict=True))
+    runs = import_derivatives.find(
+        job.output, job.subject, space, job.bids, wanted, start_time=start_time
+    )
+    preprocessed_runs.write(arguments.output, runs)
     provenance.record(
         arguments.output,
         inputs=arguments.bold,

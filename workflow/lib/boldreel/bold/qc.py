@@ -16,13 +16,13 @@ import numpy as np
 from scipy import ndimage
 
 from boldreel import step
-from boldreel.bold import content, qc_page, quality, template, transforms
+from boldreel.bold import content_hash, qc_page, quality, template, transforms
 from boldreel.bold.intensity import WHITE_MATTER
 from boldreel.bold.naming import BOLD_ENDING, AnatomyFiles, RunFiles
 from boldreel.bold.settings import BoldSettings
-from boldreel.data import atomic, bold_runs, nifti, provenance, tables
-from boldreel.data.bids import natural
+from boldreel.data import atomic, nifti, preprocessed_runs, provenance, tables
 from boldreel.errors import UserError
+from boldreel.names import natural
 from boldreel.settings import read
 from boldreel.training.progress import Progress
 
@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> None:
     if (arguments.runs is None) == (arguments.derivatives is None):
         raise UserError("give either --derivatives or --runs")
     if arguments.runs is not None:
-        adopted = bold_runs.read_all(arguments.runs)
+        adopted = preprocessed_runs.read_all(arguments.runs)
         runs = _measure([partial(quality.measure_adopted, run) for run in adopted])
         inputs = [arguments.runs]
     else:
@@ -97,7 +97,7 @@ def main(argv: list[str] | None = None) -> None:
         for run in runs
         if run.content != "unknown"
     }
-    content.refuse_duplicates(known)
+    content_hash.refuse_duplicates(known)
     _write_table(arguments.output_table, runs)
     _draw(arguments.output_figures, arguments.subject, runs, settings.fd_threshold)
     coregistered = ""

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from boldreel.bold import content, coregistration, template
+from boldreel.bold import content_hash, coregistration, template
 from boldreel.bold.confounds import framewise_displacement
 from boldreel.bold.naming import RunFiles
-from boldreel.data import bids, cifti, confounds, nifti
-from boldreel.data.bold_runs import Run
+from boldreel.data import bids_names, cifti, confounds, nifti
+from boldreel.data.preprocessed_runs import Run
 from boldreel.errors import UserError
 
 _MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
@@ -100,9 +100,9 @@ def measure(bold: Path, raw: Path | None = None) -> RunQuality:
     about = json.loads(files.sidecar.read_text(encoding="utf-8"))
     digest = about.get("RawContentHash")
     if digest is None and raw is not None:
-        digest = content.hash_of(raw)
+        digest = content_hash.of_file(raw)
     return RunQuality(
-        bids.run_label(*bids.parse_label(bold)),
+        bids_names.run_label(*bids_names.parse_label(bold)),
         np.stack([columns[name] for name in _MOTION], axis=1),
         columns["framewise_displacement"],
         _marked(columns),
@@ -129,7 +129,7 @@ def measure_adopted(run: Run) -> RunQuality:
         signal = _Signal(count, places)
         rows = (row for _, slab in dense.slabs() for row in signal.add(slab))
         # The hash takes the rows one by one, and so reads the file.
-        digest = content.content_hash(rows, (count, 1, 1, places))
+        digest = content_hash.of_values(rows, (count, 1, 1, places))
         tsnr, mean = signal.tsnr(), signal.mean()
     else:
         image = nifti.load(path)
@@ -141,7 +141,7 @@ def measure_adopted(run: Run) -> RunQuality:
         signal = _Signal(count, places)
         total = np.zeros(mask.shape)
         rows = (row for part in _inside(path, mask, total) for row in signal.add(part))
-        digest = content.content_hash(rows, (count, 1, 1, places))
+        digest = content_hash.of_values(rows, (count, 1, 1, places))
         tsnr = np.full(mask.shape, np.nan, np.float32)
         tsnr[mask] = signal.tsnr()
         mean = (total / count).astype(np.float32)
@@ -153,7 +153,7 @@ def measure_adopted(run: Run) -> RunQuality:
     columns: dict[str, np.ndarray] = {}
     if run.confounds:
         columns = confounds.read(Path(run.confounds), count)
-        # Shared tables hold what somebody kept of fMRIPrep's.
+        # Shared tables may hold only some of fMRIPrep's columns.
         if all(name in columns for name in _MOTION):
             motion = np.stack([columns[name] for name in _MOTION], axis=1)
             known = columns.get("framewise_displacement")
@@ -163,7 +163,7 @@ def measure_adopted(run: Run) -> RunQuality:
         motion[:, 3:] = np.deg2rad(motion[:, 3:])
         displacement = framewise_displacement(motion)
     return RunQuality(
-        bids.run_label(run.segment, run.repeat),
+        bids_names.run_label(run.segment, run.repeat),
         motion,
         displacement,
         _marked(columns),

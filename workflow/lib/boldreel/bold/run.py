@@ -18,7 +18,7 @@ from boldreel import step
 from boldreel.bold import (
     check,
     confounds,
-    content,
+    content_hash,
     coregistration,
     motion,
     resample,
@@ -27,7 +27,7 @@ from boldreel.bold import (
 )
 from boldreel.bold.naming import AnatomyFiles, RunFiles
 from boldreel.bold.settings import BoldSettings
-from boldreel.data import atomic, bids, nifti, provenance
+from boldreel.data import atomic, bids_inheritance, nifti, provenance
 from boldreel.errors import UserError
 from boldreel.settings import read
 
@@ -205,9 +205,9 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     settings = read(BoldSettings, arguments.config, "bold")
     files = RunFiles(arguments.output_bold)
-    sidecar = bids.read_sidecar(arguments.bold)
+    sidecar = bids_inheritance.read_sidecar(arguments.bold)
     t_r = check.repetition_time(arguments.bold, sidecar)
-    volumes, affine = content.read_volumes(arguments.bold)
+    volumes, affine = content_hash.read_volumes(arguments.bold)
     slices = None
     if settings.slice_timing:
         slices = check.slice_times(arguments.bold, sidecar, volumes.shape[1:], t_r)
@@ -226,7 +226,7 @@ def main(argv: list[str] | None = None) -> None:
         "SpatialReference": template.SPACE,
         "GrandMean": GRAND_MEAN,
         "CorrelationRatio": round(result.coregistration.correlation_ratio, 4),
-        "RawContentHash": content.content_hash(volumes),
+        "RawContentHash": content_hash.of_values(volumes),
         "GeneratedBy": "boldreel embedded engine (not fMRIPrep)",
     }
     write(files, result, anatomy.grid, t_r, about)

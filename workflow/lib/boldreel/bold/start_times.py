@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from boldreel.data import bids, derivatives
+from boldreel.data import bids, bids_inheritance, derivatives
 from boldreel.data.derivatives import Found
 from boldreel.errors import UserError
 
@@ -59,7 +59,7 @@ def find(
     if given is not None or raw is None:
         return Start(given or 0.0)
     source = bids.raw_name(found.path, raw)
-    about = bids.inherited(source)
+    about = bids_inheritance.inherited(source)
     times = _times(source, "SliceTiming", about.get("SliceTiming") or [], about)
     if about and len(times) < 2 and not corrected:
         return Start(0.0)  # fMRIPrep had nothing to correct by

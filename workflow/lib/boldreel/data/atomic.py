@@ -1,7 +1,7 @@
 """Write aside, then rename: a result is there whole or not at all.
 
 Takes the final path; writes the file or folder in one step, or nothing if the block raised. A disk that is
-full or read-only is told in one line.
+full or read-only is reported in one line.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from boldreel.errors import UserError, unwritten
+from boldreel.errors import UserError, write_error
 
 _UNFINISHED = re.compile(r"^\.[0-9a-f]{8}\.(?=.)")
 
@@ -35,13 +35,13 @@ def is_unfinished(path: Path) -> bool:
 
 
 @contextmanager
-def _told(path: Path, aside: Path) -> Iterator[None]:
-    """Says of `path` what keeps it from being written aside."""
+def _errors_name(path: Path, aside: Path) -> Iterator[None]:
+    """Errors of writing aside name `path`, the place that the caller knows."""
     try:
         yield
     except Exception as error:
-        # of a part of a folder it has been told already, under the folder's name aside
-        reason = error if isinstance(error, UserError) else unwritten(error, aside)
+        # a part of a folder has reported it already, by the folder's name aside
+        reason = error if isinstance(error, UserError) else write_error(error, aside)
         if reason is None:
             raise
         raise UserError(str(reason).replace(str(aside), str(path))) from None
@@ -55,7 +55,7 @@ def file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     aside = _aside(path)
-    with _told(path, aside):
+    with _errors_name(path, aside):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield aside
@@ -74,7 +74,7 @@ def folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     aside = _aside(path)
-    with _told(path, aside):
+    with _errors_name(path, aside):
         path.parent.mkdir(parents=True, exist_ok=True)
         aside.mkdir()
         try:

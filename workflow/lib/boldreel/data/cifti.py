@@ -122,7 +122,7 @@ def outline(path: str | Path) -> Outline:
     try:
         t_r = float(series["SeriesStep"]) * 10.0 ** int(series.get("SeriesExponent", 0))
     except (KeyError, ValueError):
-        raise UserError(f"{path}: its header does not tell its TR; fetch it again") from None
+        raise UserError(f"{path}: its header does not state its TR; fetch it again") from None
     return Outline(volumes, grayordinates, t_r, offset, dtype)
 
 

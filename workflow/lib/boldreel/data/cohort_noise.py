@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from boldreel.data import arrays, atomic, documents
+from boldreel.data import arrays, atomic, json_documents
 from boldreel.models.noise import DistanceCurve
 
 
@@ -39,13 +39,13 @@ def write(folder: Path, noise: CohortNoise) -> None:
     }
     with atomic.folder(folder) as aside:
         arrays.save(aside / "correlation.npy", noise.correlation, kind="correlation")
-        documents.write(aside / "noise.json", about, "noise")
+        json_documents.write(aside / "noise.json", about, "noise")
 
 
 def read(folder: Path) -> CohortNoise:
     """Read both; the matrix is memory-mapped. UserError if a file is missing or damaged."""
     correlation, _ = arrays.load(folder / "correlation.npy", kind="correlation")
-    about = documents.read(folder / "noise.json", "noise")
+    about = json_documents.read(folder / "noise.json", "noise")
     parts = about["curve"]
     curve = DistanceCurve(
         tuple(parts["exponential"]), tuple(parts["gaussian"]), parts["common"], parts["own"]

@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from boldreel.data import bids
+from boldreel.data import bids_names
 from boldreel.errors import UserError
+from boldreel.names import natural
 
 VOLUME = "MNI152NLin2009cAsym"
 SURFACE = "fsLR"
@@ -65,9 +66,9 @@ class Found:
         return self.space == SURFACE
 
     @property
-    def key(self) -> bids.Key:
-        """What pairs it with raw data (data.bids.run_key)."""
-        return (self.segment, "", 1) if self.pipeline == HCP else bids.run_key(self.path)
+    def key(self) -> bids_names.Key:
+        """What pairs it with raw data (data.bids_names.run_key)."""
+        return (self.segment, "", 1) if self.pipeline == HCP else bids_names.run_key(self.path)
 
     @property
     def confounds(self) -> Path | None:
@@ -104,7 +105,7 @@ def find(root: Path | str, subject: str, space: str = VOLUME, desc: str = PREPRO
             f"{root}: neither sub-{subject} (fMRIPrep) nor {subject}/MNINonLinear/Results (HCP) is "
             "there; check the path and the list of subjects"
         )
-    return sorted(runs, key=lambda run: (bids.natural(run.segment), run.repeat))
+    return sorted(runs, key=lambda run: (natural(run.segment), run.repeat))
 
 
 def parse_space(space: str) -> tuple[str, dict[str, str]]:
@@ -125,20 +126,20 @@ def _find_bids(folder: Path, space: str, desc: str) -> list[Found]:
         raise UserError(_absent(folder, space, desc))
     if "res" not in wanted:
         # fMRIPrep means the native grid by a space without a resolution.
-        native = [path for path in every if "res" not in bids.parse_entities(path.name)]
+        native = [path for path in every if "res" not in bids_names.parse_entities(path.name)]
         every = native or every
     kinds = sorted({space_of(path) for path in every})
     if len(kinds) > 1:
         raise UserError(
             f"{folder}: runs in {' and in '.join(kinds)}; choose one of them in bold.space"
         )
-    densities = {bids.parse_entities(path.name).get("den", _DENSITY) for path in every}
+    densities = {bids_names.parse_entities(path.name).get("den", _DENSITY) for path in every}
     if name == SURFACE and densities != {_DENSITY}:
         raise UserError(f"{folder}: runs in {kinds[0]}; only den-{_DENSITY} can be read: {_FINER}")
     pipeline = XCP_D if desc == DENOISED else FMRIPREP
     return [
         Found(*counted[:2], path, name, pipeline, counted.fault)
-        for path, counted in zip(every, bids.count_repeats(every), strict=True)
+        for path, counted in zip(every, bids_names.count_repeats(every), strict=True)
     ]
 
 
@@ -150,7 +151,7 @@ def _series(folder: Path, surface: bool, desc: str) -> list[Path]:
     ]
     kept = []
     for path in sorted(paths):
-        entities = bids.parse_entities(path.name)
+        entities = bids_names.parse_entities(path.name)
         image = path.name.endswith((".nii", ".nii.gz"))
         # fMRIPrep's dense series have no desc.
         if image and "echo" not in entities and entities.get("desc", PREPROC) == desc:
@@ -160,7 +161,7 @@ def _series(folder: Path, surface: bool, desc: str) -> list[Path]:
 
 def _is_in(path: Path, name: str, wanted: dict[str, str]) -> bool:
     """Whether a file is in a space, with the entities that the configuration asks for."""
-    entities = bids.parse_entities(path.name)
+    entities = bids_names.parse_entities(path.name)
     return entities.get("space") == name and all(
         _plain(entities.get(key, NATIVE if key == "res" else "")) == _plain(value)
         for key, value in wanted.items()
@@ -252,7 +253,7 @@ def hcp_segment(folder: str) -> str:
 
 def space_of(path: Path) -> str:
     """The space of a preprocessed run by its name, as fMRIPrep spells it; "" for one that states none."""
-    entities = bids.parse_entities(path.name)
+    entities = bids_names.parse_entities(path.name)
     parts = [entities.get("space", "")]
     parts += [f"{key}-{_plain(entities[key])}" for key in ("res", "den") if key in entities]
     return ":".join(parts)

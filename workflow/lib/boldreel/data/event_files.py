@@ -23,7 +23,7 @@ def columns(path: Path | str) -> list[str]:
 
 
 def rows(path: Path | str) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, {column: cell}) of every row, "" for cells that stand for nothing.
+    """(line, {column: cell}) of every row, "" for cells without a value.
 
     Raises
     ------
@@ -94,5 +94,5 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _cell(text: str) -> str:
-    """The text of a cell, "" if it stands for nothing: BIDS' n/a, and what R and Python write for it."""
+    """The text of a cell, "" if it has no value: BIDS' n/a, and what R and Python write for it."""
     return "" if text.lower() in _NOTHING else text

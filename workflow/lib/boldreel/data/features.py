@@ -6,7 +6,6 @@ order of the clips asked for.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boldreel.data import arrays, batches, tables
+from boldreel.data.attributes import parse
 from boldreel.errors import UserError
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def merged_groups(*labels: list[str]) -> np.ndarray:
 
 
 class FeatureFolders:
-    """Folders of features, `.../{batch}/features`; each array is opened once, whoever of its movies is asked.
+    """Folders of features, `.../{batch}/features`; each array is opened once for all its movies.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def load_features(clips: Path, folders: Iterable[Path], wanted: list[str]) -> Cl
         clips=list(wanted),
         captions=list(labels["caption"]),
         shots=list(labels["shot"]),
-        attributes=[json.loads(value) for value in labels["attributes"]],
+        attributes=parse(labels["attributes"]),
         **{
             name: np.stack([of_clip[clip] for clip in wanted])
             for name, of_clip in by_name.items()

@@ -11,7 +11,10 @@ docs/spec.md).
 from __future__ import annotations
 
 import codecs
+import errno
+import os
 import re
+import time
 from pathlib import Path
 
 from boldreel.errors import UserError
@@ -23,10 +26,11 @@ _LONGEST_POINTER = 32 * 1024
 _ANNEX_POINTER = re.compile(rb"/annex/objects/|(\.\.[/\\])*\.git[/\\]annex[/\\]objects[/\\]")
 _LFS_POINTER = b"version https://git-lfs"
 _BLOCK = 1 << 20
+_CLOCK_TOLERANCE = 60.0  # s by which clocks may differ
 
 
 def unfetched(path: Path | str) -> str:
-    """What keeps a file from being read although it is listed, and the mend; "" if its content is there.
+    """What keeps a listed file from being read, and how to fix that; "" if its content is there.
 
     A file that is not there at all is left to others, who know what it is.
     """
@@ -56,6 +60,35 @@ def check_fetched(path: Path | str) -> None:
     """UserError for a dangling link, and for a pointer in place of a file; says how to fetch it."""
     if fault := unfetched(path):
         raise UserError(f"{path}: {fault}")
+
+
+def check_source(path: Path | str, now: float | None = None) -> None:
+    """Whether a file that no rule makes can be read, and is not dated in the future.
+
+    Snakemake compares dates: what is made from a file of tomorrow would be older than it, and fail.
+
+    Raises
+    ------
+    UserError : a dangling link, a pointer to content that was not fetched, a file that may not be read or
+        is dated in the future. A file that is not there at all is left to others, who know what it is.
+    """
+    path = Path(path)
+    try:
+        dated = path.stat().st_mtime
+    except OSError as error:
+        if error.errno == errno.EACCES:
+            raise UserError(f"{path}: no permission to look at it; ask for it") from None
+        check_fetched(path)
+        return
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{path}: no permission to read it; chmod u+r, or ask for it")
+    check_fetched(path)
+    now = time.time() if now is None else now
+    if dated > now + _CLOCK_TOLERANCE:
+        raise UserError(
+            f"{path}: dated {(dated - now) / 3600:.1f} hours in the future; set this machine's clock right, "
+            "or the file's date: touch it"
+        )
 
 
 def present(path: Path | str) -> bool:

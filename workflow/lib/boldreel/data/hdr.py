@@ -48,7 +48,7 @@ def to_standard(code: np.ndarray, kind: str, wide: bool = True) -> np.ndarray:
     Parameters
     ----------
     code : (..., 3) RGB, 0 to 1
-    kind : as `kind` tells it
+    kind : as the function `kind` returns it
     wide : whether the primaries are those of BT.2020
 
     Returns

@@ -61,9 +61,9 @@ def load(path: str | Path, keep_open: bool = False) -> nib.Nifti1Image:
 
 
 def _unpacked(path: Path, wanted: int) -> int:
-    """Bytes in a compressed file, counted as far as `wanted` where it may be too small to hold them.
+    """Bytes in a compressed file, counted up to `wanted` if the file may be too small to hold them.
 
-    So nobody makes room for an image that is not there.
+    So no memory is reserved for an image that is not there.
     """
     packed = path.stat().st_size
     if wanted <= packed * _SUSPICIOUS:

@@ -157,9 +157,10 @@ def plain(path: str | Path) -> Path:
 def whereabouts(artefact: Path, entry: Mapping[str, Any]) -> Callable[[str], Path]:
     """A function: path that a step recorded -> where that is now, in the spelling of `plain`.
 
-    Steps record paths as they were told: from the folder where they ran, or whole, and before results
-    were moved. The target is told in the same way and is now `artefact`: in what precedes the part at the
-    end that both share, the one is exchanged for the other. A path that leads nowhere then is left as told.
+    Steps record paths as they were given: relative to the folder where they ran, or absolute, and before
+    results were moved. The target is recorded in the same way and is now `artefact`. Both end alike; what
+    precedes that part of the target is replaced by what precedes it in `artefact`. A path that then leads
+    nowhere is left as recorded.
     """
     told = Path(os.path.normpath(entry["target"])).parts
     here = Path(os.path.abspath(artefact)).parts  # noqa: PTH100 - links stay, ".." goes

@@ -95,7 +95,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "reliability": FLOAT_OR_MISSING,
         "selected": BOOL,
     },
-    # preprocessed runs where they lie; paths are missing where there is no such file
+    # preprocessed runs in their own folders; a path is missing if there is no such file
     "bold_runs": {
         "segment": TEXT,
         "repeat": INT,
@@ -222,7 +222,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "better": Column("text", missing=True, optional=True),
         # of the model: share of the way from shuffled pairs (0) to the generator fed true features (1)
         "normalised": Column("float", missing=True, optional=True),
-        # of the model: standard deviation between so many seeds of the sampling noise
+        # of the model: standard deviation between the seeds of the sampling noise, and their number
         "seed_sd": Column("float", missing=True, optional=True),
         "seeds": Column("float", missing=True, optional=True),
         # of the others: the model's value less this one on the same clips, and its paired permutation p
@@ -293,11 +293,11 @@ TABLES: dict[str, dict[str, Column]] = {
     "categories": {"clip": TEXT, "category": TEXT, "probability": FLOAT},
     "nearest": {"clip": TEXT, "nearest": TEXT, "correlation": FLOAT},
     "unpaired_videos": {"movie": TEXT, "clips": INT, "like_test": INT},
-    # retrieval of a new subject against minutes of its training data
+    # retrieval against minutes of a subject's training data; training: with others ("pooled") or "alone"
     "minutes": {
         "subject": TEXT,
         "minutes": FLOAT,
-        "condition": TEXT,
+        "training": TEXT,
         "metric": TEXT,
         "value": FLOAT,
         "ci_low": FLOAT_OR_MISSING,
@@ -320,7 +320,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "p": FLOAT_OR_MISSING,
         "n": INT,
     },
-    # retrieval against the number of test repeats that are averaged, mean over so many sets of them
+    # retrieval against the number of test repeats that are averaged, mean over sets of them
     "repeats": {
         "subject": TEXT,
         "repeats": INT,

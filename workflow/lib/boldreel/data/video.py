@@ -29,14 +29,14 @@ _SEEK_AFTER = 4.0
 _STILLS = ("mjpeg", "png", "bmp", "webp", "gif")
 # Formats without an index, whose length FFmpeg guesses, by a second or more too short.
 _GUESSED = ("mpeg",)
-# What may lack at the end of a film that its header tells of: part of it, and s.
-_LACKING_PART, _LACKING = 0.02, 1.0
+# How much shorter than its header states a movie may be: as a share of it, and in s.
+_SHORTER_SHARE, _SHORTER = 0.02, 1.0
 _BT601 = 6  # FFmpeg's AVCOL_SPC_SMPTE170M
 _MEND = "re-encode it, for example to H.264 mp4, or name another file"
 
 
 def probe(path: Path | str) -> dict[str, Any]:
-    """What a movie is, from its header where that tells.
+    """Length, rate and size of a movie, from its header if that states them.
 
     Returns
     -------
@@ -146,9 +146,9 @@ def frames(
     if not made:
         raise UserError(f"{path}: the movie is {end:.3f} s long and has nothing from {start} s on")
     # Some containers end anywhere without an error.
-    if wanted is None and told is not None and told - end > max(_LACKING, _LACKING_PART * told):
+    if wanted is None and told is not None and told - end > max(_SHORTER, _SHORTER_SHARE * told):
         raise UserError(
-            f"{path}: its header tells of {told:.3f} s, but pictures end at {end:.3f} s; fetch the whole "
+            f"{path}: its header states {told:.3f} s, but pictures end at {end:.3f} s; fetch the whole "
             f"movie, or {_MEND}"
         )
 

@@ -49,8 +49,7 @@ def read(file: str | Path) -> dict[str, Tensor]:
 
 
 def differences(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> list[str]:
-    """What keeps tensors from taking the place of `own`: names that lack, that are too many, other
-    shapes."""
+    """What keeps tensors from taking the place of `own`: missing and unexpected names, other shapes."""
     wrong = [
         f"{name} is {list(tensors[name].shape)}, not {list(own[name].shape)}"
         for name in sorted(own.keys() & tensors.keys())

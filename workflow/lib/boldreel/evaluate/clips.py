@@ -5,7 +5,6 @@ Takes clips, the clips table and the stimuli; returns uint8 arrays and rows of c
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,11 +61,6 @@ def mean_frame(
     return resize(np.round(total / count).astype(np.uint8)[None], size)[0]
 
 
-def attributes(table: pd.DataFrame) -> list[dict[str, str]]:
-    """The attributes of each clip as a dict of texts; empty dicts where there are none."""
-    return [{k: str(v) for k, v in json.loads(text).items()} for text in table["attributes"]]
-
-
 def segments(rows: pd.DataFrame) -> list[Segment]:
     """Runs of the clips, each in the order in which it showed them.
 
@@ -80,16 +74,3 @@ def segments(rows: pd.DataFrame) -> list[Segment]:
         order = rows.iloc[inside].reset_index(drop=True).sort_values(by, kind="stable").index
         out.append(Segment(name, inside[order.to_numpy()]))
     return out
-
-
-def seen(
-    test: Sequence[dict[str, str]], training: Sequence[dict[str, str]], combination: Sequence[str]
-) -> np.ndarray | None:
-    """Whether each test clip's combination of attributes occurs in training: bool (n,).
-
-    None if a test clip lacks one of the attributes, or the combination is empty.
-    """
-    if not combination or not all(set(combination) <= set(entry) for entry in test):
-        return None
-    known = {tuple(e[k] for k in combination) for e in training if set(combination) <= set(e)}
-    return np.array([tuple(entry[k] for k in combination) in known for entry in test])

@@ -22,7 +22,7 @@ _FOLDS = 20  # groups of shots, each left out once for the interval
 
 
 class Collected:
-    """Class scores (clips, classes) by condition; NaN if a condition lacks a clip."""
+    """Class scores (clips, classes) by condition; NaN if a condition does not have a clip."""
 
     def __init__(self, clips: int) -> None:
         self.clips = clips

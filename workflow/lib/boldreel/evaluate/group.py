@@ -43,7 +43,7 @@ def mean_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def combine(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    """All rows, then the means. Raises UserError if one entry stands twice."""
+    """All rows, then the means. Raises UserError for two rows of one entry."""
     import pandas as pd
 
     table = by_segment(pd.concat(parts, ignore_index=True))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boldreel.evaluate import listing, videos
+from boldreel.evaluate import clip_list, videos
 from boldreel.evaluate.pairs import Pairs
 from boldreel.training.progress import Progress
 
@@ -120,10 +120,10 @@ def arrange(
     if args.clips is None:
         notes.append(
             f"{_clips(len(both))} in natural order of names, as one run; each counts as a shot of its "
-            "own, so that intervals are too narrow where clips are cut from one shot (--clips tells)."
+            "own, so that intervals are too narrow where clips share a shot (name shots with --clips)."
         )
-        return listing.every(both), notes
-    test, absent, unlisted = listing.read(args.clips, both)
+        return clip_list.every(both), notes
+    test, absent, unlisted = clip_list.read(args.clips, both)
     for names, what in (
         (absent, "of the table not in both folders"),
         (unlisted, "not in the table"),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Held:
+class MemmapClips:
     """Clips uint8 (n, F, h, w, 3) in a file, where only `shape`, `len` and indexing are needed.
 
     Each access maps the file again and copies, so that no page of it stays in memory. The file has
@@ -85,7 +85,7 @@ class Pairs:
 
     def _hold(self, side: str, rows: np.ndarray) -> Any:
         shape = (len(rows), self.frames, *self.size, 3)
-        return Held(self._read(side, rows), shape)
+        return MemmapClips(self._read(side, rows), shape)
 
     def _read(self, side: str, rows: np.ndarray) -> Iterator[np.ndarray]:
         names = self.test["clip"]

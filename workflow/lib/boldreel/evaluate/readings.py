@@ -66,7 +66,7 @@ class Models:
     sentence: str | None = None
 
     @staticmethod
-    def ask(arguments: argparse.ArgumentParser) -> None:
+    def add_arguments(arguments: argparse.ArgumentParser) -> None:
         """Add an option for each to a step's command line."""
         arguments.add_argument("--image-classifier", help="folder or hub id")
         arguments.add_argument("--video-classifier", help="folder or hub id")
@@ -78,7 +78,7 @@ class Models:
         arguments.add_argument("--sentence-model", help="folder or hub id of a sentence embedder")
 
     @classmethod
-    def told(cls, args: argparse.Namespace) -> Models:
+    def from_args(cls, args: argparse.Namespace) -> Models:
         """Those that the command line names."""
         return cls(
             image_classifier=args.image_classifier,

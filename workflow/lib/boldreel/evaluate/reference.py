@@ -17,7 +17,7 @@ import numpy as np
 from boldreel.data import atomic, batches, provenance, tables
 from boldreel.data.frames import cut_clips
 from boldreel.data.reconstructions import Reconstruction
-from boldreel.evaluate import baselines, stored
+from boldreel.evaluate import baselines, output_cache
 from boldreel.evaluate.readings import Judges, Models
 from boldreel.evaluate.settings import JudgingSettings
 from boldreel.settings import read
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument(
         "--training-movies", nargs="*", default=[], help="names of movies or batches"
     )
-    Models.ask(arguments)
+    Models.add_arguments(arguments)
     arguments.add_argument("--output", required=True, type=Path, help="folder")
     args = arguments.parse_args(argv)
     settings = read(JudgingSettings, args.config, "evaluate")
@@ -47,17 +47,17 @@ def main(argv: list[str] | None = None) -> None:
     movies = batches.movies_of(table, args.training_movies) - set(test["movie"])
     random = baselines.random_clips(table, movies, len(test), settings.seed).drop_duplicates("clip")
     with lease() as device, atomic.folder(args.output) as folder:
-        judges = Judges(Models.told(args), device, settings.batch_size)
+        judges = Judges(Models.from_args(args), device, settings.batch_size)
         for name, chosen in (("truth", test), ("training", random)):
             shown = cut_clips(chosen, args.stimuli, frames, size)
-            stored.save(folder / name, judges.read(shown, name), list(chosen["clip"]))
+            output_cache.save(folder / name, judges.read(shown, name), list(chosen["clip"]))
             if name == "truth":
                 colours = np.stack([baselines.mean_colour(clip) for clip in shown])
                 flat = judges.read(baselines.true_colour(colours, frames, size), "mean colours")
-                stored.save(folder / "true_colour", flat, list(chosen["clip"]))
+                output_cache.save(folder / "true_colour", flat, list(chosen["clip"]))
         names = list(test["clip"])
         made = judges.read(upper.frames(names), "true_features")
-        stored.save(folder / "true_features", made, names)
+        output_cache.save(folder / "true_features", made, names)
         inputs = [*args.upper_bound, args.clips]
         provenance.record(
             folder, inputs=inputs, config=asdict(settings), seed=settings.seed, started=started

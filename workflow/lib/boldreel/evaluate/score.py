@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from boldreel.data import provenance, responses, tables
+from boldreel.data.attributes import all_seen, parse, parse_as_text
 from boldreel.data.frames import cut_clips
 from boldreel.data.reconstructions import Reconstruction
 from boldreel.errors import UserError
 from boldreel.evaluate import baselines, clips, judge
 from boldreel.evaluate.frechet import Collected
-from boldreel.evaluate.measures import Measure, Panel, Videos, measure, of_truth
+from boldreel.evaluate.metrics import Measure, Panel, Videos, measure, of_truth
+from boldreel.evaluate.output_cache import MODEL, Stored
 from boldreel.evaluate.readings import Judges, Models
 from boldreel.evaluate.settings import EvaluateSettings
-from boldreel.evaluate.stored import MODEL, Stored
 from boldreel.evaluate.summary import Summary
 from boldreel.evaluate.table import tabulate
 from boldreel.settings import read
@@ -149,8 +150,8 @@ def score(
     from which sets of clips are compared."""
     test = material.test
     collected = Collected(len(test))
-    shots, attributes = test["shot"].to_numpy(), clips.attributes(test)
-    every = attributes + clips.attributes(material.training)
+    shots, attributes = test["shot"].to_numpy(), parse_as_text(test["attributes"])
+    every = attributes + parse_as_text(material.training["attributes"])
     factors = {which: judge.factors(judges.labels(which), every) for which in ("image", "video")}
     panel = Panel(factors, judges.layers, judges.sentences_name, judges.lpips)
     out: dict[str, list[list[Measure]]] = {}
@@ -250,7 +251,7 @@ def _nearest(
 def open_controls(
     folders: Sequence[str], model: Reconstruction, runs: Sequence[Sequence[str]]
 ) -> dict[str, Reconstruction]:
-    """Controls by condition; those that lack a whole run are left out."""
+    """Controls by condition; those without a whole run are left out."""
     found = {}
     for folder in folders:
         control = Reconstruction([folder])
@@ -282,7 +283,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--windows", required=True, help="windows.parquet of the subject")
     arguments.add_argument("--series-dir", help="the subject's series: adds nearest_training")
     arguments.add_argument("--controls", nargs="*", default=[], help="folders control-NAME")
-    Models.ask(arguments)
+    Models.add_arguments(arguments)
     arguments.add_argument("--reference", type=Path, help="folder of evaluate.reference")
     arguments.add_argument(
         "--readings", nargs="*", default=[], type=Path, help="folders of evaluate.shard"
@@ -316,7 +317,7 @@ def main(argv: list[str] | None = None) -> None:
     if neighbours is not None:
         nearest = np.array([place[name] for name in neighbours["nearest"]])
     movies = set(training["movie"]) - set(test["movie"])
-    # Where test and training are parts of one film, clips stand for movies.
+    # If test and training are parts of one film, clips are used in place of movies.
     pool = table if movies else training
     random = baselines.random_clips(pool, movies or set(pool["movie"]), len(test), settings.seed)
     runs = clips.segments(test)
@@ -324,12 +325,13 @@ def main(argv: list[str] | None = None) -> None:
     material = Material(model, upper, args.stimuli, test, training, random, nearest, controls)
     with lease() as device:
         known_captions = list(training["caption"])
-        judges = Judges(Models.told(args), device, settings.batch_size, known_captions)
+        judges = Judges(Models.from_args(args), device, settings.batch_size, known_captions)
         folders = [*([args.reference] if args.reference else []), *args.readings]
         known = Stored(folders, judges.parts)
         measured, collected = score(material, runs, judges, known, settings)
 
-    seen = clips.seen(clips.attributes(test), clips.attributes(training), settings.combination)
+    own, others = (parse(part["attributes"]) for part in (test, training))
+    seen = all_seen(own, others, settings.combination)
     summary = Summary(runs, test["shot"].to_numpy(), seen, settings)
     rows, by_clip = tabulate(measured, collected, summary, test, runs, args.method)
     rows.insert(0, "subject", args.subject)

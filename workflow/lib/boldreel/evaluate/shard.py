@@ -12,7 +12,7 @@ from pathlib import Path
 
 from boldreel.data import atomic, provenance
 from boldreel.data.reconstructions import Reconstruction
-from boldreel.evaluate import stored
+from boldreel.evaluate import output_cache
 from boldreel.evaluate.readings import Judges, Models
 from boldreel.evaluate.settings import JudgingSettings
 from boldreel.settings import read
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> None:
     started = time.time()
     arguments = parser(__doc__)
     arguments.add_argument("--reconstruction", required=True, help="folder of a shard")
-    Models.ask(arguments)
+    Models.add_arguments(arguments)
     arguments.add_argument("--output", required=True, type=Path, help="folder")
     args = arguments.parse_args(argv)
     settings = read(JudgingSettings, args.config, "evaluate")
@@ -33,9 +33,9 @@ def main(argv: list[str] | None = None) -> None:
     shard = Reconstruction([args.reconstruction])
     names = list(shard.names)
     with lease() as device, atomic.folder(args.output) as folder:
-        judges = Judges(Models.told(args), device, settings.batch_size)
+        judges = Judges(Models.from_args(args), device, settings.batch_size)
         seen = judges.read(shard.frames(names), Path(args.reconstruction).name)
-        stored.save(folder / stored.MODEL, seen, names)
+        output_cache.save(folder / output_cache.MODEL, seen, names)
         provenance.record(
             folder,
             inputs=[args.reconstruction],

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from boldreel.evaluate.clips import Segment
-from boldreel.evaluate.measures import Measure
+from boldreel.evaluate.metrics import Measure
 from boldreel.evaluate.settings import EvaluateSettings
 from boldreel.stats import permutation
 from boldreel.stats.inference import Inference
@@ -93,10 +93,10 @@ class Summary:
             paired = first.better != "neither" and any(len(m.values) > 1 for m in measures)
             found = self._test(measures, inside) if tested and paired else _UNTESTED
             row = self._estimate(inside, values, per)
-            out.append({**base, **row, "condition": "", **_told(found)})
+            out.append({**base, **row, "condition": "", **_columns(found)})
             if tested and paired and shuffled is not None:
                 row = self._estimate(inside, shuffled, None)
-                out.append({**base, **row, "condition": "shuffled", **_told(_UNTESTED)})
+                out.append({**base, **row, "condition": "shuffled", **_columns(_UNTESTED)})
         return out
 
     def paired(self, differences: np.ndarray) -> tuple[float, float, int]:
@@ -131,7 +131,7 @@ class Summary:
         return self.inference.test([sign * measure.values for measure in measures], inside)
 
 
-def _told(found: Permutation) -> dict[str, float]:
+def _columns(found: Permutation) -> dict[str, float]:
     """A test as columns of the table "metrics"."""
     return {
         "p": found.p,

@@ -15,7 +15,7 @@ import numpy as np
 
 from boldreel.evaluate import clips, frechet
 from boldreel.evaluate.frechet import Collected
-from boldreel.evaluate.measures import Measure
+from boldreel.evaluate.metrics import Measure
 from boldreel.evaluate.summary import Summary, per_clip
 from boldreel.stats import permutation
 

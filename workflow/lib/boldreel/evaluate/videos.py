@@ -69,7 +69,7 @@ def natural(text: str) -> tuple[list[tuple[int, str]], str]:
 def find(folder: Path) -> dict[str, Path]:
     """{name: path} of the clips in a folder, in natural order of names.
 
-    Raises UserError if the folder is not there, holds no clip, or a name stands twice in it.
+    Raises UserError if the folder is not there, holds no clip, or has two clips of one name.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; name a folder of videos")

@@ -23,10 +23,10 @@ from boldreel.base_models import diffusion
 from boldreel.data import atomic, provenance
 from boldreel.data.features import load_features
 from boldreel.data.responses import Responses, load_responses, series_files
-from boldreel.generator import memory, saving, strip, tuning
-from boldreel.generator.joint import JointBatch, JointModel, held_out_losses, joint_losses
+from boldreel.generator import batch_size, sample_strip, saving, tuning
+from boldreel.generator.clip_latents import ClipMaterial, load_material
+from boldreel.generator.cotrain_losses import JointBatch, JointModel, held_out_losses, joint_losses
 from boldreel.generator.losses import Part
-from boldreel.generator.material import ClipMaterial, load_material
 from boldreel.generator.settings import CotrainSettings
 from boldreel.models.encoder import SpatioTemporalEncoder
 from boldreel.settings import read
@@ -97,7 +97,7 @@ def train(
     settings: CotrainSettings,
     state: Path,
     device: torch.device,
-    artist: strip.Artist,
+    strip: sample_strip.SampleStrip,
 ) -> list[dict[str, float]]:
     """Tunes the model in place to the best held-out noise loss; returns the history."""
     share, material = Share.current(), targets.material
@@ -161,14 +161,14 @@ def train(
             validate=lambda _: held_out_losses(
                 model, kept, scheduler, variance, device, VALIDATION_DRAWS, settings.loss
             ),
-            show=lambda _, epoch: artist.show(model.generator, epoch, device),
+            show=lambda _, epoch: strip.save(model.generator, epoch, device),
             clip_norm=settings.clip_norm,
             ema=settings.ema,
             mixed_precision=settings.mixed_precision,
             what="co-training",
         )
 
-    return memory.halving(attempt, settings.batch_size, "co-training")
+    return batch_size.with_smaller_batches(attempt, settings.batch_size, "co-training")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -217,7 +217,7 @@ def main(argv: list[str] | None = None) -> None:
         encoded = encoder(x.to(where)).condition
         return encoded[:-1], encoded[-1]
 
-    artist = strip.Artist(
+    strip = sample_strip.SampleStrip(
         folder,
         settings.strip,
         settings.seed,
@@ -238,7 +238,7 @@ def main(argv: list[str] | None = None) -> None:
             settings=settings,
             state=state,
             device=device,
-            artist=artist,
+            strip=strip,
         )
         if Share.current().rank:
             return  # the first process writes
@@ -249,7 +249,7 @@ def main(argv: list[str] | None = None) -> None:
         encoder.save_pretrained(aside / "encoder")
         saving.save_pretrained(model.generator, aside / "generator", folder, negative, shape)
         tuning.write_history(aside / "history.tsv", history)
-        artist.leave(aside / "strips", settings.epochs)
+        strip.export(aside / "strips", settings.epochs)
         provenance.record(
             aside, inputs=inputs, config=args.config, seed=settings.seed, started=started
         )

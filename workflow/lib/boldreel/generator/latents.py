@@ -19,7 +19,7 @@ from boldreel import step
 from boldreel.base_models import diffusion
 from boldreel.data import arrays, provenance
 from boldreel.errors import UserError
-from boldreel.generator import memory
+from boldreel.generator import batch_size
 from boldreel.generator.settings import LatentsSettings
 from boldreel.settings import read
 from boldreel.training.device import lease
@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> None:
         for source, target in zip(args.frames, args.output, strict=True):
             frames, meta = arrays.load(source, kind="frames")
             attempt = partial(code_frames, vae, frames, device=device)
-            latents = memory.halving(attempt, settings.latents_batch, "latents")
+            latents = batch_size.with_smaller_batches(attempt, settings.latents_batch, "latents")
             arrays.save(
                 target,
                 latents,

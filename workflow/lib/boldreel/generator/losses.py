@@ -37,9 +37,11 @@ class LossOptions:
 
 
 class Part(NamedTuple):
-    """The rows at hand of a batch of so many clips: those of one process of several.
+    """The rows of a batch that one of several processes has.
 
     Random numbers are drawn for the whole batch, so that any number of processes trains alike.
+
+    of : clips of the whole batch
     """
 
     of: int

@@ -41,7 +41,7 @@ def guided(conditional: Tensor, negative: Tensor, scale: float) -> Tensor:
 
 @dataclass(frozen=True)
 class Continuation:
-    """The end of the clip before, which a clip goes on from.
+    """The end of the previous clip, which a clip continues.
 
     latents : its last frames (clips, k, c, h, w), which the frames of the clip attend to.
     strength : share of the steps that are taken at all, 0 to 1: they start from the last frame with so
@@ -150,7 +150,7 @@ def denoise(
             for number in numbers:
                 timestep, seen, read = scheduler.timesteps[number], latents, 0
                 if above is not None and timestep > above:
-                    # All frames are still the same: one stands for all.
+                    # All frames are still the same: one is enough.
                     seen = seen[:, :1]
                 elif before is not None:
                     past = _noisy(scheduler, before.latents, noise[:, :known], number)

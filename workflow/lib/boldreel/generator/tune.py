@@ -3,7 +3,7 @@
 Reads a Stable Diffusion folder, latents and features of training movies; writes `model/` (only what
 differs from the base), `history.tsv`, `strip.png` (held-out clips, truth over sample) and `strips/`, the
 same at each validation. Only attention is trained. Movies of the validation split give the held-out
-loss and the strips.
+loss and the strips; a movie of neither split is refused.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -23,9 +23,9 @@ from boldreel import step
 from boldreel.base_models import diffusion
 from boldreel.data import atomic, batches, provenance, tables
 from boldreel.errors import UserError
-from boldreel.generator import memory, saving, strip, tuning
+from boldreel.generator import batch_size, sample_strip, saving, tuning
+from boldreel.generator.clip_latents import ClipMaterial, load_material
 from boldreel.generator.losses import Part, video_loss
-from boldreel.generator.material import ClipMaterial, load_material
 from boldreel.generator.settings import GeneratorSettings
 from boldreel.models.video_unet import VideoUNet
 from boldreel.settings import read
@@ -51,8 +51,7 @@ def split_rows(
     ----------
     validation : movies that are held out as a whole
     several : movies that several splits show, and which stretches of them. Their clips are of the one split
-        that
-        shows them; a clip of which the test shows anything is of none.
+        that shows them; a clip of which the test shows anything is of none.
     times : begin and end of each clip in its movie, s
     """
     held, rest = [], []
@@ -71,6 +70,25 @@ def split_rows(
             f"{'train on' if held else 'validate on'}; give latents of both (segments.validation)"
         )
     return rest, held
+
+
+def check_splits(material: ClipMaterial, allowed: Collection[str]) -> None:
+    """Refuse movies that no split shows on which the generator may be fitted, such as the test's.
+
+    Parameters
+    ----------
+    allowed : movies of training and validation
+
+    Raises
+    ------
+    UserError : a movie with latents is none of them.
+    """
+    others = sorted(set(material.movies) - set(allowed))
+    if others:
+        raise UserError(
+            f"movie {others[0]}: neither in training nor in validation (--train, --validation), and the "
+            "generator must not be tuned on it; leave its latents out"
+        )
 
 
 def _split_of(places: Places, begin: float, end: float) -> str | None:
@@ -98,7 +116,7 @@ def train(
     settings: GeneratorSettings,
     state: Path,
     device: torch.device,
-    artist: strip.Artist,
+    strip: sample_strip.SampleStrip,
 ) -> list[dict[str, float]]:
     """Tunes the network in place to the best held-out loss; returns the history."""
     share = Share.current()
@@ -139,14 +157,14 @@ def train(
             validate=lambda _: {
                 "val_loss": tuning.held_out_loss(network, scheduler, kept, device, settings.loss)
             },
-            show=lambda _, epoch: artist.show(network, epoch, device),
+            show=lambda _, epoch: strip.save(network, epoch, device),
             clip_norm=settings.clip_norm,
             ema=settings.ema,
             mixed_precision=settings.mixed_precision,
             what="generator",
         )
 
-    return memory.halving(attempt, settings.batch_size, "generator")
+    return batch_size.with_smaller_batches(attempt, settings.batch_size, "generator")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -156,6 +174,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--latents", type=Path, nargs="+", required=True)
     parser.add_argument("--features", type=Path, nargs="+", required=True)
     parser.add_argument("--clips", type=Path, required=True)
+    parser.add_argument("--train", nargs="+", required=True, help="training movies or batches")
     parser.add_argument("--validation", nargs="+", required=True, help="held-out movies or batches")
     parser.add_argument(
         "--several",
@@ -176,6 +195,7 @@ def main(argv: list[str] | None = None) -> None:
     ends = clips["start"] + clips["duration"]
     times = dict(zip(clips["clip"], zip(clips["start"], ends, strict=True), strict=True))
     held = batches.movies_of(clips, args.validation)
+    check_splits(material, held | batches.movies_of(clips, args.train))
     rows = split_rows(material, sorted(held), args.several, times)
     negative = torch.from_numpy(mean_condition(material, rows[0]))
     inputs = [*diffusion.files(folder), args.clips, *args.latents, *args.features]
@@ -189,7 +209,7 @@ def main(argv: list[str] | None = None) -> None:
         network.enable_gradient_checkpointing()
     print(network.describe_trainable(network.train_only(list(settings.train))), file=sys.stderr)
     shown = tuning.spread_rows(rows[1], settings.strip.clips)
-    artist = strip.Artist(
+    strip = sample_strip.SampleStrip(
         folder,
         settings.strip,
         settings.seed,
@@ -208,12 +228,12 @@ def main(argv: list[str] | None = None) -> None:
             settings=settings,
             state=state,
             device=device,
-            artist=artist,
+            strip=strip,
         )
         if Share.current().rank:
             return  # the first process draws and writes
-        truth, samples = artist.draw(network.to(device), device)
-    change = strip.frame_change(samples) / max(strip.frame_change(truth), 1e-6)
+        truth, samples = strip.draw(network.to(device), device)
+    change = sample_strip.frame_change(samples) / max(sample_strip.frame_change(truth), 1e-6)
     print(f"frame-to-frame change of samples: {change:.2f} of the truth's", file=sys.stderr)
     frames, _, height, width = material.latents[0].shape
     shape = saving.ClipShape(frames, material.frame_rate, height, width)
@@ -228,8 +248,8 @@ def main(argv: list[str] | None = None) -> None:
             extra={"frame_change_ratio": round(change, 3)},
         )
     tuning.write_history(args.output / "history.tsv", history)
-    strip.write_strip(args.output / "strip.png", truth, samples)
-    artist.leave(args.output / "strips", settings.epochs)
+    sample_strip.write_strip(args.output / "strip.png", truth, samples)
+    strip.export(args.output / "strips", settings.epochs)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from boldreel.data import atomic
 from boldreel.generator.losses import LossOptions, Part, video_loss
 from boldreel.generator.settings import CotrainSettings, GeneratorSettings, Optimization
 from boldreel.models.video_unet import GROUPS, VideoUNet
-from boldreel.training.schedule import cosine
+from boldreel.training.optimizer import cosine
 
 
 def network_groups(

@@ -62,7 +62,7 @@ def write_sidecars(settings: InsilicoSettings, bold: Path, segment: str, times: 
     if segment == design.REST:
         row = [0.0, design.volumes(settings, segment) * t_r, "rest", "n/a", "n/a"]
     else:
-        # What of a later movie lies past the run's end is not shown.
+        # The part of a later movie past the run's end is not shown.
         onset = settings.movie_onset
         row = [onset, design.movie_duration(settings) - onset, "movie", f"{segment}.mp4", 0.0]
     header = ["onset", "duration", "trial_type", "stim_file", "stim_onset"]

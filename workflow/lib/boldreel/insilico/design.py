@@ -28,7 +28,7 @@ def segments(settings: InsilicoSettings) -> list[str]:
 
 
 def rest_subjects(settings: InsilicoSettings) -> list[str]:
-    """Labels of the subjects that only lie at rest."""
+    """Labels of the subjects who are scanned only at rest."""
     return [str(label) for label in settings.rest.subjects]
 
 

@@ -2,7 +2,7 @@
 
 Takes volumes (batch, V) of the positions in their fixed order; returns the values of the patches
 that were hidden. 1-D ViT-MAE (He et al. 2022) as in MinD-Vis (Chen et al., CVPR 2023), except that
-positions a subject lacks are neither seen nor predicted, and that a patch without any voxel is
+positions that a subject does not have are neither seen nor predicted, and that a patch without any voxel is
 always hidden and never a target.
 """
 

@@ -64,8 +64,8 @@ def train(
     """Train in place and return the history; the epoch that is best on the rows `choosing` is kept."""
     import torch
 
-    from boldreel.training import loop, schedule
-    from boldreel.training.optimizer import adamw
+    from boldreel.training import loop
+    from boldreel.training.optimizer import adamw, cosine
     from boldreel.training.share import Share
 
     size = min(settings.batch_size, len(rows))
@@ -116,7 +116,7 @@ def train(
         epochs=settings.epochs,
         steps_per_epoch=steps,
         optimizer=optimizer,
-        schedule=schedule.cosine(settings.epochs * steps, warmup=settings.warmup_epochs * steps),
+        schedule=cosine(settings.epochs * steps, warmup=settings.warmup_epochs * steps),
         seed=settings.seed,
         state_dir=state_dir,
         validate=validate,

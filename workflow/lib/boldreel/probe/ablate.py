@@ -1,8 +1,8 @@
 """An encoder trained without one of its parts, scored clip by clip.
 
 Reads what the alignment takes, with the test windows, and the name of an ablation; writes a table of what
-retrieval earns on each test clip. Everything but the named part is as in "full", which is the encoder
-without a linear path: on top of ridge regression the effect of a part cannot be seen. Test windows are
+retrieval earns on each test clip. Everything but the named part is as in "full", the encoder without a
+linear path: next to ridge regression the effect of a part would not show. Test windows are
 scored and never fitted.
 """
 

@@ -27,7 +27,7 @@ RESAMPLES = 2000
 def interval(values: np.ndarray, shots: np.ndarray, seed: int) -> tuple[float, float]:
     """95 % interval of the mean of values (seeds, clips), resampling seeds, and clips by shot (clips,).
 
-    (NaN, NaN) where shots are too few to tell.
+    (NaN, NaN) if there are too few shots.
     """
     rng = np.random.default_rng(seed)
     drawn = bootstrap.resample(shots, np.zeros(len(shots)), RESAMPLES, rng)
@@ -35,8 +35,10 @@ def interval(values: np.ndarray, shots: np.ndarray, seed: int) -> tuple[float, f
 
 
 def summarise(clips: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """The table "ablation" of the joined tables "ablation_clips"; clips that an ablation lacks are left
-    out of its difference to the reference."""
+    """The table "ablation" of the joined tables "ablation_clips".
+
+    The difference of an ablation to the reference is over the clips that both have.
+    """
     import pandas as pd
 
     rows: list[dict[str, Any]] = []

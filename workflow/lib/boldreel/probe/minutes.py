@@ -93,15 +93,15 @@ def main(argv: list[str] | None = None) -> None:
 
     rows: list[dict[str, Any]] = []
     loop.set_threads()
-    for length, condition, decoder in decoders():
+    for length, kind, decoder in decoders():
         scores = retrieve.summaries(
             decoder, x, test.features, segments, test.onsets, retrieve.METRICS, settings.seed
         )
         rows += [
-            {"subject": args.subject, "minutes": length, "condition": condition, **score}
+            {"subject": args.subject, "minutes": length, "training": kind, **score}
             for score in scores
         ]
-        print(f"{length:.0f} min, {condition}: two-way {scores[0]['value']:.3f}", flush=True)
+        print(f"{length:.0f} min, {kind}: two-way {scores[0]['value']:.3f}", flush=True)
     table = pd.DataFrame(rows)
     tables.write(args.output, table, "minutes")
     provenance.record(

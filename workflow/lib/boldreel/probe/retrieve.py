@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boldreel.align import identify
-from boldreel.data import arrays, atomic, provenance, tables
+from boldreel.data import arrays, atomic, attributes, provenance, tables
 from boldreel.data.features import ClipFeatures, load_features
 from boldreel.data.responses import Responses, load_responses, series_files, subject_of
 from boldreel.probe import significance
@@ -50,25 +50,6 @@ def predict(decoder: Decoder, x: np.ndarray) -> dict[str, np.ndarray]:
         name: torch.cat([getattr(part, name) for part in parts]).numpy()
         for name in ("image", "text", "condition")
     }
-
-
-def unseen(
-    attributes: list[dict[str, str]],
-    training: list[dict[str, str]],
-    combination: Sequence[str],
-) -> np.ndarray:
-    """Bool (n,): clips whose values of the attributes in `combination` no training clip combines.
-
-    Clips without those attributes count as seen; so do all where `combination` is empty.
-    """
-
-    def combined(labels: dict[str, str]) -> set[frozenset[tuple[str, str]]]:
-        if not all(name in labels for name in combination):
-            return set()
-        return {frozenset((name, labels[name]) for name in combination)}
-
-    known: set[frozenset[tuple[str, str]]] = set().union(*map(combined, training))
-    return np.array([bool(combined(labels) - known) for labels in attributes], dtype=bool)
 
 
 def spaces(decoder: Decoder) -> dict[str, Any]:
@@ -147,7 +128,7 @@ def _attributes(
     import torch
 
     text = decoder.calibration.centred_text(torch.from_numpy(training.text)).numpy()
-    shown = dict.fromkeys(name for attributes in test.attributes for name in attributes)
+    shown = dict.fromkeys(name for labels in test.attributes for name in labels)
     names = [name for name in shown if all(name in a for a in training.attributes)]
     for name in names:
         labels = np.array([str(a[name]) for a in training.attributes])
@@ -220,11 +201,7 @@ def score(
     import pandas as pd
 
     shots = np.asarray(test.shots)
-    novel = unseen(test.attributes, training.attributes, settings.combination)
-    scopes = {"all": np.arange(len(shots))}
-    names = np.unique(segments)
-    if len(names) > 1:
-        scopes |= {str(name): np.flatnonzero(segments == name) for name in names}
+    seen = attributes.all_seen(test.attributes, training.attributes, settings.combination)
     rows: list[dict[str, Any]] = []
     kept: dict[str, np.ndarray] = {}
     for condition, decoder in decoders.items():
@@ -234,16 +211,13 @@ def score(
         parts = (
             None if halves is None else (predict(decoder, halves[0]), predict(decoder, halves[1]))
         )
-        for segment, pool in scopes.items():
+        for segment, pool in pools(segments).items():
             scored = significance.Pool(segments[pool], shots[pool], onsets[pool], settings)
-            subsets = {"": np.ones(len(pool), dtype=bool)}
-            if segment == "all" and novel.any() and not novel.all():
-                subsets |= {"_seen": ~novel, "_unseen": novel}
             most = {} if parts is None else ceilings(decoder, parts, pool, scored)
+            chosen = subsets(len(pool), seen if segment == "all" else None)
             for metric, definition, outcome in outcomes(decoder, predicted, test, training, pool):
                 ceiling = most.get(definition, np.nan) if metric == CORRELATION else np.nan
-                for suffix, chosen in subsets.items():
-                    result = significance.summarise(outcome, chosen, scored)
+                for suffix, clips in chosen.items():
                     shared = {
                         "dataset": settings.dataset,
                         "subject": subject,
@@ -251,37 +225,65 @@ def score(
                         "method": settings.method,
                         "metric": metric + suffix,
                         "definition": definition,
-                        "chance": result.chance,
-                        "n": result.n,
                     }
-                    rows.append(
-                        {
-                            **shared,
-                            "condition": condition,
-                            "value": result.value,
-                            "ci_low": result.ci_low,
-                            "ci_high": result.ci_high,
-                            "p": result.p,
-                            "p_low": result.p_low,
-                            "p_high": result.p_high,
-                            "permutations": result.permutations,
-                            # of some clips of a pool there is no ceiling of their own
-                            "ceiling": np.nan if suffix else ceiling,
-                            "normalised": np.nan if suffix else result.value / ceiling,
-                        }
-                    )
+                    result = significance.summarise(outcome, clips, scored)
+                    # of some clips of a pool there is no ceiling of their own
+                    rows.append(_row(shared, condition, result, np.nan if suffix else ceiling))
                     if condition == "model":
-                        rows.append(
-                            {
-                                **shared,
-                                "condition": "shuffled",
-                                "value": result.null,
-                                "ci_low": result.null_low,
-                                "ci_high": result.null_high,
-                                "p": np.nan,
-                            }
-                        )
+                        rows.append(_shuffled_row(shared, result))
     return pd.DataFrame(rows), kept
+
+
+def pools(segments: np.ndarray) -> dict[str, np.ndarray]:
+    """Row numbers of the clips that are searched: all, and each segment's where there are several."""
+    found = {"all": np.arange(len(segments))}
+    names = np.unique(segments)
+    if len(names) > 1:
+        found |= {str(name): np.flatnonzero(segments == name) for name in names}
+    return found
+
+
+def subsets(count: int, seen: np.ndarray | None) -> dict[str, np.ndarray]:
+    """{suffix of a metric: clips that are scored, bool (count,)}: all; seen and unseen where both occur."""
+    found = {"": np.ones(count, dtype=bool)}
+    if seen is not None and seen.any() and not seen.all():
+        found |= {"_seen": seen, "_unseen": ~seen}
+    return found
+
+
+def _row(
+    shared: dict[str, Any], condition: str, result: significance.Score, ceiling: float
+) -> dict[str, Any]:
+    """A row of the table, for a decoder."""
+    return {
+        **shared,
+        "chance": result.chance,
+        "n": result.n,
+        "condition": condition,
+        "value": result.value,
+        "ci_low": result.ci_low,
+        "ci_high": result.ci_high,
+        "p": result.p,
+        "p_low": result.p_low,
+        "p_high": result.p_high,
+        "permutations": result.permutations,
+        "ceiling": ceiling,
+        "normalised": result.value / ceiling,
+    }
+
+
+def _shuffled_row(shared: dict[str, Any], result: significance.Score) -> dict[str, Any]:
+    """The row of shuffled pairs under a decoder's, without a test of its own."""
+    return {
+        **shared,
+        "chance": result.chance,
+        "n": result.n,
+        "condition": "shuffled",
+        "value": result.null,
+        "ci_low": result.null_low,
+        "ci_high": result.null_high,
+        "p": np.nan,
+    }
 
 
 def split_halves(trials: Responses, clips: list[str]) -> tuple[np.ndarray, np.ndarray] | None:

@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
             linear, x, test.features, segments, test.onsets, retrieve.METRICS, settings.seed
         )
         rows += [
-            {"subject": args.subject, "minutes": length, "condition": "alone", **score}
+            {"subject": args.subject, "minutes": length, "training": "alone", **score}
             for score in found
         ]
         progress.update()

@@ -1,4 +1,4 @@
-"""What scoring an encoder by retrieval reads, of the section `evaluate`: its scores stand in one table."""
+"""Settings of retrieval scores, a part of the section `evaluate`: all scores are in one table."""
 
 from __future__ import annotations
 

@@ -36,8 +36,7 @@ class Pool:
         settings: InferenceSettings,
     ) -> None:
         names = sorted(set(segments.tolist()))
-        runs = [np.flatnonzero(segments == name) for name in names]
-        runs = [rows[np.argsort(onsets[rows], kind="stable")] for rows in runs]
+        runs = shifts.runs_in_time(segments, onsets, names)
         self.size = len(shots)
         self.inference = Inference(runs, names, shots, settings)
         self.pairings = []
@@ -107,7 +106,7 @@ class Score:
 def summarise(outcome: identify.Outcome, chosen: np.ndarray, pool: Pool) -> Score:
     """Mean over the clips in `chosen` (bool (n,)).
 
-    Interval and p are NaN if there are too few shots to tell, or no shifts. Shuffled pairs are the mean over
+    Interval and p are NaN if there are too few shots, or no shifts. Shuffled pairs are the mean over
     all shifts but the identity; NaN if a segment cannot be shifted.
     """
     values, inference = pool.values(outcome), pool.inference

@@ -91,7 +91,7 @@ def plan_jobs(args: argparse.Namespace, settings: ReconstructSettings) -> Iterat
 
 def from_captions(clips_table: Path, features: Sequence[Path]) -> dict[str, np.ndarray]:
     """True text conditions (length, width) of the clips of the movies whose features are given."""
-    from boldreel.generator.material import load_conditions
+    from boldreel.generator.clip_latents import load_conditions
 
     return load_conditions(clips_table, features)
 

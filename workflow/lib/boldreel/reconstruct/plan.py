@@ -20,7 +20,7 @@ import numpy as np
 
 from boldreel.data import atomic, tables
 from boldreel.errors import UserError
-from boldreel.generator import memory
+from boldreel.generator import batch_size
 from boldreel.training.progress import Progress
 
 Chain = list[str]
@@ -155,7 +155,7 @@ def draw_all(
             return chosen, draw(chosen, np.stack(tails) if tails else None)
 
         size = min(batch, len(alike))
-        chosen, drawn = memory.halving(attempt, size, "reconstruction")
+        chosen, drawn = batch_size.with_smaller_batches(attempt, size, "reconstruction")
         if len(chosen) < size:  # memory did not suffice for more
             batch = len(chosen)
         for unit, result in zip(chosen, drawn, strict=True):

@@ -230,7 +230,7 @@ def ceilings(
 def linear_weights(
     positions: pd.DataFrame, tables: Mapping[str, pd.DataFrame]
 ) -> tuple[Figure, pd.DataFrame]:
-    """What of each position the linear method's predictions stand for, a row per subject and layer.
+    """How much each position contributes to the linear method's predictions, a row per subject and layer.
 
     Patterns (Haufe et al., NeuroImage 2014), not weights: a weight may be large to take out what another
     position adds. Each row in units of its largest.

@@ -6,13 +6,14 @@ clip was read from. Nothing is encoded here (see `boldreel.report.media`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from boldreel.data import attributes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,19 +133,13 @@ def seen_pairs(
 ) -> dict[str, bool]:
     """{test clip: whether its combination of attributes occurs among the training clips}.
 
-    Empty where a clip has no such attributes. A clip that is in neither list, such as one at the end of a
-    test run, tells nothing.
+    Empty where a clip has no such attributes. A clip in neither list, such as one at the end of a test run,
+    counts for nothing.
     """
-    combination = list(combination)
-    parsed = {c: json.loads(a) for c, a in zip(clips["clip"], clips["attributes"], strict=True)}
-    if not combination or any(not set(combination) <= set(parsed[name]) for name in test):
-        return {}
-
-    def pair(name: str) -> tuple[Any, ...]:
-        return tuple(parsed[name][key] for key in combination)
-
-    known = {pair(name) for name in training if set(combination) <= set(parsed[name])}
-    return {name: pair(name) in known for name in test}
+    parsed = dict(zip(clips["clip"], attributes.parse(clips["attributes"]), strict=True))
+    own, others = ([parsed[name] for name in names] for names in (test, training))
+    seen = attributes.all_seen(own, others, combination)
+    return {} if seen is None else dict(zip(test, seen.tolist(), strict=True))
 
 
 def read(results: Results, names: Sequence[str], combination: Sequence[str]) -> Iterator[ShownClip]:
@@ -175,7 +170,7 @@ def read(results: Results, names: Sequence[str], combination: Sequence[str]) -> 
             clip=name,
             segment=segments.get(name, str(row.movie)),
             caption=str(row.caption),
-            attributes={k: str(v) for k, v in json.loads(str(row.attributes)).items()},
+            attributes=attributes.parse_as_text([str(row.attributes)])[0],
             seen=seen.get(name),
             frames=frames,
             frame_rate=own[results.subjects[0]].frame_rate,

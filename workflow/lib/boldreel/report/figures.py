@@ -196,7 +196,7 @@ def _charts(folder: Path, results: Results, benchmarks: Path) -> None:
 def _own(
     results: Results, path: Callable[[str], str], schema: str, expected: bool = True
 ) -> dict[str, pd.DataFrame]:
-    """{subject: table} of those who have it; where it is not expected, nobody misses it."""
+    """{subject: table} of those who have it; none is reported missing where it is not expected."""
     paths = {s: path(s) for s in results.subjects}
     found = {s: results.table(p, schema) for s, p in paths.items() if expected or Path(p).exists()}
     return {s: t for s, t in found.items() if t is not None}

@@ -61,7 +61,7 @@ METRICS: dict[str, Entry] = {
     ),
     "clip_retrieval": Entry(
         "CLIP retrieval, top-1",
-        "Whether the truth is the nearest to its reconstruction among so many clips, the others from other "
+        "Whether the truth is the nearest to its reconstruction in a pool of clips, the others from other "
         "shots.",
         "Depends on the size of the pool and on how alike its clips are.",
     ),
@@ -177,7 +177,7 @@ CONDITIONS: dict[str, str] = {
     "true_features": "Generator fed the true caption’s features",
     "truth": "The truth itself",
 }
-# What counts in verdicts and stands in the headline table, in this order: a metric and, where it
+# What counts in verdicts and is in the headline table, in this order: a metric and, where it
 # has several definitions, which of them.
 PRIMARY: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("two_way_text", ()),
@@ -223,7 +223,7 @@ def before_generator(metric: str) -> bool:
 
 
 def family(metric: str) -> str | None:
-    """Which of the two questions a metric answers, if it is one by which clips are told apart."""
+    """Which of the two questions a metric answers, if it measures how well clips are distinguished."""
     if _RETRIEVAL.fullmatch(metric):
         return "retrieval, before the generator"
     return "n-way, after the generator" if metric.startswith("nway_") else None

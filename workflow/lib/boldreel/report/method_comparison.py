@@ -1,7 +1,7 @@
 """The page's section on several methods: each one's verdicts and scores, and their differences.
 
-Takes the table of metrics and the tables "between"; returns HTML, or nothing if there is one method. An
-order of two methods is told only for subjects in whom both are above chance.
+Takes the table of metrics and the tables "between"; returns HTML, or nothing if there is one method. Two
+methods are ranked only in subjects in whom both are above chance.
 """
 
 from __future__ import annotations

@@ -299,13 +299,13 @@ def minutes(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     import pandas as pd
 
     names = {"pooled": "with the others’ encoder", "alone": "alone (ridge)"}
-    found = {condition for table in tables.values() for condition in table["condition"]}
-    names = {condition: name for condition, name in names.items() if condition in found}
+    found = {training for table in tables.values() for training in table["training"]}
+    names = {training: name for training, name in names.items() if training in found}
     figure, axes = _panels(len(tables), 3.1, 2.4, 4)
     for axis, (subject, table) in zip(axes, tables.items(), strict=True):
         shown = table[table["metric"] == "two_way_text"]
-        for place, (condition, name) in enumerate(names.items()):
-            rows = shown[shown["condition"] == condition].sort_values("minutes")
+        for place, (training, name) in enumerate(names.items()):
+            rows = shown[shown["training"] == training].sort_values("minutes")
             tint = figure_style.colour(place)
             axis.fill_between(
                 rows["minutes"], rows["ci_low"], rows["ci_high"], color=tint, alpha=0.15
@@ -405,7 +405,7 @@ def attributes(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame
 
 
 def _part(group: str, part: str, positions: int) -> str:
-    """What a bar stands for, with how many positions were read."""
+    """Label of a bar, with the number of positions that were read."""
     names = {"all": "all areas", "only": f"{group} alone", "without": f"all but {group}"}
     return f"{names.get(part, f'{group}, not visual')} ({positions})"
 

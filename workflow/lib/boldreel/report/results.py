@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boldreel.data import documents, presentations, tables
+from boldreel.data import json_documents, presentations, tables
 from boldreel.data.frames import Movies, cut_clip
 from boldreel.data.presentations import ShownRun
 from boldreel.data.reconstructions import Reconstruction
@@ -78,7 +78,7 @@ class Results:
         if not Path(path).exists():
             self._note(path)
             return None
-        return documents.read(self._use(path), schema)
+        return json_documents.read(self._use(path), schema)
 
     def reconstruction(self, label: str) -> Reconstruction:
         """A subject's reconstructed clips; required."""
@@ -92,7 +92,7 @@ class Results:
         return {path.removeprefix(before): Reconstruction([self._use(path)]) for path in folders}
 
     def cuts(self, label: str) -> pd.DataFrame | None:
-        """Table "movie_cuts" of a subject's continuous movies, or None if clips stand alone."""
+        """Table "movie_cuts" of a subject's continuous movies, or None if none of them is continuous."""
         import pandas as pd
 
         paths = self.layout.find(self.layout.movie_cuts(label, self.method, "*"))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from boldreel.data import atomic, provenance, tables
 from boldreel.errors import UserError
-from boldreel.evaluate import between
+from boldreel.evaluate import method_differences
 from boldreel.layout import Layout
 from boldreel.report import labels, markup, page, sections
 from boldreel.report.markup import esc
@@ -58,10 +58,12 @@ def paired(first: Path, second: Path, settings: PairedSettings) -> pd.DataFrame:
     a, b = clip_values(first), clip_values(second)
     parts = []
     for key in [k for k in a if k in b]:
-        rows = pd.DataFrame(between.compare(a[key], b[key], settings))
+        rows = pd.DataFrame(method_differences.compare(a[key], b[key], settings))
         if len(rows):
             means = {
-                name: rows[between.KEYS].merge(_means(values), on=between.KEYS, how="left")["value"]
+                name: rows[method_differences.KEYS].merge(
+                    _means(values), on=method_differences.KEYS, how="left"
+                )["value"]
                 for name, values in (("first", a[key]), ("second", b[key]))
             }
             corrected = holm(rows["p"].to_numpy())
@@ -75,7 +77,7 @@ def paired(first: Path, second: Path, settings: PairedSettings) -> pd.DataFrame:
 
 
 def _means(values: pd.DataFrame) -> pd.DataFrame:
-    return values.groupby(between.KEYS, sort=False)["value"].mean().reset_index()
+    return values.groupby(method_differences.KEYS, sort=False)["value"].mean().reset_index()
 
 
 def options(first: Path, second: Path) -> list[tuple[str, str, str, str]]:

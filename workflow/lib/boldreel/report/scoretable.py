@@ -43,7 +43,7 @@ def headline(
     baselines = _baselines(shown)
     columns = 5 + len(_columns(baselines))
     parts = []
-    # Videos that were only handed in have nothing before the generator to be told from.
+    # Videos that were only handed in have no scores before the generator.
     level = "" if any(map(labels.before_generator, shown["metric"])) else "after"
     for metric, definition in dict.fromkeys(zip(shown["metric"], shown["definition"], strict=True)):
         rows = shown[(shown["metric"] == metric) & (shown["definition"] == definition)]
@@ -176,7 +176,7 @@ def legend(table: pd.DataFrame) -> str:
 
 
 def compact(table: pd.DataFrame) -> dict[str, Any]:
-    """All rows with five significant digits, and the words for what stands in them."""
+    """All rows with five significant digits, and the words for their content."""
     columns = ["subject", "segment", "method", "condition", "metric", "definition"]
     numbers = ["value", "ci_low", "ci_high", "chance", "p"]
     more = ["difference", "p_difference", "seed_sd"]
@@ -206,7 +206,7 @@ def compact(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def explorer(table: pd.DataFrame, method: str, file: str = "group/metrics.tsv") -> str:
-    """Form, place and data of the table of all scores, which stand in `file` too."""
+    """Form, place and data of the table of all scores, which `file` holds as well."""
 
     def options(column: str, first: str, words: Mapping[str, str] | None = None) -> str:
         found = sorted(set(table[column]), key=lambda v: (v != first, v))

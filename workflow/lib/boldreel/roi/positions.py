@@ -1,4 +1,4 @@
-"""The positions of the encoder's input: which voxel stands where.
+"""The positions of the encoder's input: which voxel is where.
 
 Takes areas and a grid; returns one row a position: areas one after the other, left before right,
 neighbours together, each padded with empty rows to whole patches, so that no patch holds two areas
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boldreel.errors import UserError
-from boldreel.roi import areas, curve
+from boldreel.roi import areas, hilbert
 from boldreel.roi.areas import Parcels
-from boldreel.roi.cells import Cells
+from boldreel.roi.locations import Cells
 from boldreel.roi.settings import RoiSettings
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def table(
                 "the grid; widen bold.output_box, lower roi.grey_matter or leave out its group "
                 f"({area.group}) in roi.groups"
             )
-        own = own[curve.order(cells.along[:, own])]
+        own = own[hilbert.order(cells.along[:, own])]
         padding = -len(own) % settings.patch_size
         common = {"area": area.name, "group": area.group, "hemisphere": area.hemisphere}
         for place, voxel in enumerate([*own, *[-1] * padding]):
@@ -63,7 +63,7 @@ def table(
             rows.append({**where, "x": x, "y": y, "z": z, "i": i, "j": j, "k": k})
         patch += (len(own) + padding) // settings.patch_size
     if not rows:
-        raise UserError("configuration: no place of roi.groups lies in roi.mask; check both")
+        raise UserError("configuration: no position of roi.groups is in roi.mask; check both")
     frame = pandas.DataFrame(rows)
     frame.insert(0, "position", np.arange(len(frame)))
     return frame

@@ -15,7 +15,17 @@ from pathlib import Path
 import numpy as np
 
 from boldreel import step
-from boldreel.data import arrays, bids, bold_runs, cifti, derivatives, nifti, provenance, tables
+from boldreel.data import (
+    arrays,
+    bids_inheritance,
+    bids_names,
+    cifti,
+    derivatives,
+    nifti,
+    preprocessed_runs,
+    provenance,
+    tables,
+)
 from boldreel.errors import UserError
 from boldreel.roi import cleaning, confounds
 from boldreel.roi.settings import RoiSettings
@@ -121,16 +131,16 @@ def read_cifti(positions: Path, bold: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def source_beside(bold: Path) -> Source:
     """A run whose sidecar and confounds lie next to it, as the embedded engine leaves them."""
-    sidecar = bids.read_sidecar(bold.with_name(_stem(bold) + ".json"))
+    sidecar = bids_inheritance.read_sidecar(bold.with_name(_stem(bold) + ".json"))
     table = bold.with_name(_stem(bold).split("_space-")[0] + "_desc-confounds_timeseries.tsv")
-    segment, repeat = bids.parse_label(bold)
+    segment, repeat = bids_names.parse_label(bold)
     t_r, start = float(sidecar["RepetitionTime"]), float(sidecar.get("StartTime", 0.0))
     return Source(bold, str(table), segment, repeat, t_r, start)
 
 
 def source_of(runs: Path, segment: str, repeat: int) -> Source:
     """A run of the table of preprocessed runs."""
-    run = bold_runs.read(runs, segment, repeat)
+    run = preprocessed_runs.read(runs, segment, repeat)
     timing = run.t_r, run.start_time
     fmriprep = run.pipeline == derivatives.FMRIPREP
     return Source(Path(run.bold), run.confounds, segment, repeat, *timing, fmriprep)
@@ -138,7 +148,7 @@ def source_of(runs: Path, segment: str, repeat: int) -> Source:
 
 def stretch_of(source: Source, label: str | None, begin: float | None, end: float | None) -> Source:
     """A stretch of a run (s of it), under a label of its own."""
-    segment, repeat = bids.parse_label(label) if label else (source.segment, source.repeat)
+    segment, repeat = bids_names.parse_label(label) if label else (source.segment, source.repeat)
     return replace(source, segment=segment, repeat=repeat, begin=begin, end=end)
 
 
@@ -177,7 +187,7 @@ def write(source: Source, positions: Path, settings: RoiSettings, output: Path) 
     used = source.volumes(len(raw))
     raw = raw[used]
     series = cleaning.clean(raw, regressors)
-    label = bids.run_label(source.segment, source.repeat)
+    label = bids_names.run_label(source.segment, source.repeat)
     left = cleaning.degrees_of_freedom(regressors)
     if left < len(raw) / 2:
         print(

@@ -2,7 +2,7 @@
 
 Reads the `roi` section and the grid (of a preprocessed run, or of the `bold` section's resolution and
 box); writes positions.parquet: the areas of the atlas on that grid, cut to grey matter and to a mask; with
---control instead those where nothing visual is expected, as far as the grid has them, whatever the mask.
+--control instead those on the grid where nothing visual is expected, whatever the mask.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 from boldreel import step
 from boldreel.bold import template as bold_template
 from boldreel.bold.settings import GridSettings
-from boldreel.data import bold_runs, nifti, provenance, tables
+from boldreel.data import nifti, preprocessed_runs, provenance, tables
 from boldreel.errors import UserError
-from boldreel.roi import atlas, cells, parcels, positions
+from boldreel.roi import atlas, locations, parcels, positions
 from boldreel.roi.areas import Parcels
 from boldreel.roi.settings import RoiSettings
 from boldreel.settings import read
@@ -27,18 +27,18 @@ from boldreel.settings import read
 _GRID_KEYS = ("resolution", "output_box")
 
 
-def cells_of(reference: Path | None, space: str, section: dict) -> cells.Cells:
+def cells_of(reference: Path | None, space: str, section: dict) -> locations.Cells:
     """The cells of a reference run (volume or CIFTI), or of the config's resolution and output_box.
 
     space : of the run; "" is read from its name
     """
     if reference is None:
-        return cells.of_grid(bold_template.output_grid(read(GridSettings, section, "bold")))
+        return locations.of_grid(bold_template.output_grid(read(GridSettings, section, "bold")))
     if reference.name.endswith(".dtseries.nii"):
-        return cells.of_cifti(reference)
+        return locations.of_cifti(reference)
     image = nifti.load(reference)
     grid = bold_template.Grid(image.affine, image.shape[:3])
-    return cells.of_grid(grid, space or space_of(reference))
+    return locations.of_grid(grid, space or space_of(reference))
 
 
 def space_of(reference: Path) -> str:
@@ -51,7 +51,7 @@ def space_of(reference: Path) -> str:
     )
 
 
-def areas_on(where: cells.Cells, settings: RoiSettings) -> tuple[Parcels, Path | None]:
+def areas_on(where: locations.Cells, settings: RoiSettings) -> tuple[Parcels, Path | None]:
     """The areas on the cells, and the file they come from; UserError for an atlas of another space."""
     if parcels.is_parcellation(settings.atlas):
         named = settings.atlas in parcels.NAMED
@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
     settings = read(RoiSettings, section, "roi")
     reference, space = arguments.reference, ""
     if arguments.runs:
-        first = bold_runs.read_all(arguments.runs)[0]
+        first = preprocessed_runs.read_all(arguments.runs)[0]
         reference, space = Path(first.bold), first.space
     where = cells_of(reference, space, grid_section)
     found, source = areas_on(where, settings)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boldreel import step
-from boldreel.data import arrays, bids, presentations, provenance, tables
+from boldreel.data import arrays, bids_names, presentations, provenance, tables
 from boldreel.errors import UserError
 from boldreel.roi import reliability, repeats
 from boldreel.roi.settings import RoiSettings
@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> None:
     table = {run.label: run for run in presentations.read(arguments.presentations)}
     shown = []
     for path, (values, meta) in zip(arguments.series, series, strict=True):
-        run = table.get(bids.run_label(*bids.parse_label(path)))
+        run = table.get(bids_names.run_label(*bids_names.parse_label(path)))
         # What the test shows is nobody's repeat here, although a run may show it between.
         rows, test = (run.of("train", "validation"), run.of("test")) if run else ((), ())
         shown.append(repeats.shown(rows, len(values), meta["t_r"], meta["start_time"], test))

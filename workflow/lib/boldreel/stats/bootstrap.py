@@ -29,7 +29,7 @@ class Resampled:
     home: np.ndarray
     runs: bool
 
-    def tells(self, known: np.ndarray) -> bool:
+    def enough(self, known: np.ndarray) -> bool:
         """Whether the clips in `known` (bool (clips,)) have enough shots for an interval."""
         shots = np.unique(self.member[known])
         strata = len(np.unique(self.home[shots]))
@@ -82,10 +82,10 @@ def interval(
 
     Returns
     -------
-    (low, high); (NaN, NaN) where shots are too few to tell, see `Resampled.tells`.
+    (low, high); (NaN, NaN) if there are too few shots, see `Resampled.enough`.
     """
     finite, member = np.isfinite(values), resampled.member
-    if not resampled.tells(finite):
+    if not resampled.enough(finite):
         return NAN, NAN
     weights, size = resampled.weights, resampled.weights.shape[1]
     below = np.ones(len(values)) if per is None else per
@@ -107,9 +107,9 @@ def interval_over_seeds(
 
     Returns
     -------
-    (low, high); (NaN, NaN) where shots are too few to tell, see `Resampled.tells`.
+    (low, high); (NaN, NaN) if there are too few shots, see `Resampled.enough`.
     """
-    if not resampled.tells(np.ones(values.shape[1], dtype=bool)):
+    if not resampled.enough(np.ones(values.shape[1], dtype=bool)):
         return NAN, NAN
     weights, size = resampled.weights, resampled.weights.shape[1]
     seeds = len(values)

@@ -1,4 +1,4 @@
-"""p-values: where a score stands among those of other arrangements of the same data.
+"""p-values: the rank of a score among those of other arrangements of the same data.
 
 Takes scores under each circular shift, or differences of shots; returns p-values, never 0, in which scores
 that differ by rounding alone count as ties. Without another arrangement there is no p, and a reason instead.
@@ -24,7 +24,7 @@ NO_SHIFT = "no run is long enough for a circular shift"
 
 @dataclass(frozen=True)
 class Permutation:
-    """Where a score stands among those of other arrangements.
+    """The rank of a score among those of other arrangements.
 
     p : (1 + number of other arrangements at least as good) / (1 + arrangements), never 0.
     p_low, p_high : the same if the score were better, and worse, by MARGIN standard deviations of the

@@ -7,9 +7,20 @@ Takes lengths of runs and of shots; returns shifts and index arrays. All shifts 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+
+
+def runs_in_time(labels: np.ndarray, onsets: np.ndarray, names: Iterable[str]) -> list[np.ndarray]:
+    """Rows of the clips of each named run, in the order in which it showed them.
+
+    Parameters
+    ----------
+    labels : (n,), the run of each clip. onsets : (n,), s from the start of the run.
+    """
+    runs = [np.flatnonzero(labels == name) for name in names]
+    return [rows[np.argsort(onsets[rows], kind="stable")] for rows in runs]
 
 
 def longest(shots: Sequence[str]) -> int:
@@ -82,7 +93,7 @@ def joint(counts: Sequence[int], draws: int, rng: np.random.Generator) -> np.nda
     if total - 1 <= draws:
         return np.stack(np.unravel_index(np.arange(1, total), counts), axis=1).astype(np.int64)
     drawn = np.stack([rng.integers(count, size=draws) for count in counts], axis=1)
-    # The 1 of (1 + k) / (1 + N) stands for the identity. Drawn again it would only cost power.
+    # The 1 of (1 + k) / (1 + N) is the identity. Drawing it again would only cost power.
     while (again := np.flatnonzero(~drawn.any(axis=1))).size:
         drawn[again] = np.stack([rng.integers(count, size=again.size) for count in counts], axis=1)
     return drawn

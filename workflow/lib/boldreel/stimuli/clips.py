@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boldreel import step
-from boldreel.data import arrays, batches, bids, provenance, tables
+from boldreel.data import arrays, batches, provenance, tables
 from boldreel.errors import UserError
+from boldreel.names import natural
 from boldreel.settings import read
 from boldreel.stimuli import annotation_table, captions
 from boldreel.stimuli.settings import StimuliSettings
@@ -173,7 +174,7 @@ def main(argv: list[str] | None = None) -> None:
         for folder in args.stimuli:
             found += _batch_rows(folder, annotations, settings.clip_duration, captioner)
             progress.update()
-    found.sort(key=lambda rows: bids.natural(rows[0]["movie"]))
+    found.sort(key=lambda rows: natural(rows[0]["movie"]))
     table = pd.DataFrame([row for rows in found for row in rows])
     tables.write(args.output, table, "clips")
     one = args.annotation_table

@@ -150,7 +150,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _synonyms(captions: list[str], pictures: Any) -> dict[str, str]:
-    """Words of training captions and what may stand for each."""
+    """Words of training captions and what may replace each."""
     model, _, tokenizer = pictures
     words = variants.vocabulary(captions)
     return variants.synonyms(words, embed_texts(words, model, tokenizer)) if words else {}

@@ -12,9 +12,7 @@ import zlib
 import numpy as np
 
 SMALLEST = 0.6  # edge of a crop, as a share of the frame's
-SIMILAR = (
-    0.7  # cosine of words' embeddings, from their common mean, above which one stands for the other
-)
+SIMILAR = 0.7  # cosine of words' embeddings, from their common mean, above which one may replace the other
 
 
 def generator(seed: int, clip: str) -> np.random.Generator:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from boldreel.data import atomic, bids
+from boldreel.data import atomic, bids_names
 from boldreel.errors import UserError
 
 _ENTITIES = {"task": "task", "session": "ses", "acquisition": "acq", "direction": "dir"}
@@ -52,7 +52,7 @@ def read(section: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def left_out(wanted: Mapping[str, list[str]], path: Path) -> str:
     """Why fMRIPrep skips a raw run, or nothing."""
-    entities = bids.parse_entities(path.name)
+    entities = bids_names.parse_entities(path.name)
     for entity, values in wanted.items():
         own = entities.get(entity, "")
         known = {own, own.lstrip("0")} if entity == "run" else {own}

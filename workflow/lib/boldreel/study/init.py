@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from boldreel.data import bids, derivatives, presentations
+from boldreel.data import bids, bids_inheritance, derivatives, presentations
 from boldreel.data.presentations import ShownRun
 from boldreel.errors import UserError
 from boldreel.study.settings import PresentationsSettings
@@ -58,7 +58,7 @@ def of_tree(root: Path, tree: Path | None = None) -> tuple[str, list[str]]:
         return list(derivatives.find(tree, subject) if tree else bids.find_runs(root, subject))
 
     def events_of(subject: str, run: Any) -> Path | None:
-        path = bids.events_of(bids.raw_name(run.path, root) if tree else run.path)
+        path = bids_inheritance.events_of(bids.raw_name(run.path, root) if tree else run.path)
         return path if path.exists() else None
 
     found = StudyPresentations(PresentationsSettings(), {}, events_of, lenient=True)

@@ -19,7 +19,8 @@ from boldreel import packaged
 from boldreel.base_models import resolve
 from boldreel.data import batches as naming
 from boldreel.layout import Layout
-from boldreel.study.study import Run, Study
+from boldreel.study.runs import Run
+from boldreel.study.study import Study
 
 # The tables of the built-in atlases.
 _BUILT_IN = {"visual-centres": "visual_centres.tsv", "hcp-mmp": "hcp_mmp.tsv"}
@@ -115,20 +116,22 @@ class Inputs:
 
     def movies(self, *splits: str) -> list[str]:
         """Movies shown in these splits (default: all)."""
-        return list(self._or_exit(self.study.movies, *splits))
+        return list(self._or_exit(self.study.movies.files, *splits))
 
     def movie_files(self, *splits: str) -> list[str]:
         """Files of the movies shown in these splits."""
-        return [self.source(path) for path in self._or_exit(self.study.movies, *splits).values()]
+        return [
+            self.source(path) for path in self._or_exit(self.study.movies.files, *splits).values()
+        ]
 
     def batches(self, *splits: str) -> list[str]:
         """Batches of the movies shown in these splits (default: all); a movie may be one by itself."""
-        return list(self._or_exit(self.study.batches, *splits))
+        return list(self._or_exit(self.study.movies.batches, *splits))
 
     def batches_named(self, *splits: str) -> list[str]:
         """The same for a command line: the names of few, patterns of many, such as `train-*`."""
-        found = self._or_exit(self.study.batches, *splits)
-        if not self.study.batched:
+        found = self._or_exit(self.study.movies.batches, *splits)
+        if not self.study.movies.batched:
             return list(found)
         return sorted({naming.pattern(batch.splits) for batch in found.values()})
 
@@ -138,8 +141,8 @@ class Inputs:
         The list is a subject's table. That it is younger is no reason to decode again: the batch's name
         follows from its movies.
         """
-        batch = self._or_exit(self.study.batches)[name]
-        files = self._or_exit(self.study.movies)
+        batch = self._or_exit(self.study.movies.batches)[name]
+        files = self._or_exit(self.study.movies.files)
         found = {
             "movie": [self.source(files[movie]) for movie in batch.movies],
             "annotations": self.annotations(*batch.movies),
@@ -150,7 +153,10 @@ class Inputs:
 
     def annotations(self, *names: str) -> list[str]:
         """Existing annotation tables of the movies (all, or those named)."""
-        return [self.source(path) for path in self._or_exit(self.study.annotations, names or None)]
+        return [
+            self.source(path)
+            for path in self._or_exit(self.study.movies.annotations, names or None)
+        ]
 
     def frames(self, *splits: str) -> list[str]:
         """Frames of the movies' batches."""
@@ -173,13 +179,13 @@ class Inputs:
 
         Where movies share batches, the pattern alone: a job for each of them.
         """
-        if self.study.batched:
+        if self.study.movies.batched:
             return [path("{batch}")]
         return [path(batch) for batch in self.batches(*splits)]
 
     def batches_of_job(self, wildcards: Any) -> list[str]:
         """The batches that a job of such a rule makes something of, if they are of all splits."""
-        return [wildcards.batch] if self.study.batched else self.batches()
+        return [wildcards.batch] if self.study.movies.batched else self.batches()
 
     def latents(self) -> list[str]:
         """Latents of the training movies."""
@@ -194,9 +200,10 @@ class Inputs:
 
     def simulated(self, prefix: str, suffix: str, rest: bool = False) -> list[str]:
         """Files of all runs of a simulated subject, of the movies or at rest; outputs of their rule."""
+        assert self.study.simulated is not None
         return [
             f"{prefix}task-{segment}_run-{repeat}{suffix}"
-            for segment, repeat in self.study.simulated_runs(rest)
+            for segment, repeat in self.study.simulated.numbers(rest)
         ]
 
     # Raw and preprocessed BOLD
@@ -236,7 +243,11 @@ class Inputs:
 
     def movies_of(self, subject: str) -> list[str]:
         """Files of the movies that a subject's runs show."""
-        named = [] if self.study.foreign(subject) else self._or_exit(self.study.movies_of, subject)
+        named = (
+            []
+            if self.study.foreign(subject)
+            else self._or_exit(self.study.movies.files_of, subject)
+        )
         return [self.source(path) for path in named] if self.study.named(subject) else []
 
     def run_quality(self, subject: str) -> list[str]:
@@ -349,7 +360,7 @@ class Inputs:
 
     def other_subject(self, subject: str) -> dict[str, Any]:
         """Another subject's responses to the test clips, as a control."""
-        other = self.study.other_of(subject)
+        other = self.study.controls.other_of(subject)
         assert other is not None  # rules ask for those who have one
         found = self.responses(other, "test")
         return {
@@ -360,7 +371,7 @@ class Inputs:
 
     def method_controls(self, subject: str) -> dict[str, Any]:
         """What the controls of another method need in addition to what its reconstructions need."""
-        names = self.study.controls(*self.study.subjects)
+        names = self.study.controls.names(*self.study.subjects)
         found: dict[str, Any] = {}
         if "mean" in names:
             fitted = self.responses(subject, "train", "validation")
@@ -377,7 +388,7 @@ class Inputs:
         """
         return [
             self.layout.method_control(method=method, control=control)
-            for control in self.study.controls(*self.study.subjects)
+            for control in self.study.controls.names(*self.study.subjects)
             if control != "caption" and not control.startswith("seed-")
         ]
 

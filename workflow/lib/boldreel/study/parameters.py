@@ -118,8 +118,8 @@ class Parameters:
 
     def captioning(self) -> dict[str, int]:
         """Resources of captioning: a GPU, unless all movies have annotations."""
-        every = len(self.study.movies())
-        needed = "caption" in self.study.models and len(self.study.annotated()) < every
+        every = len(self.study.movies.files())
+        needed = "caption" in self.study.models and len(self.study.movies.annotated()) < every
         return {"gpu": 1} if needed else {}
 
     def model(self, name: str) -> Callable[..., str]:
@@ -139,12 +139,12 @@ class Parameters:
 
     def batch(self, wildcards: Any, input: Any) -> list[str]:
         """The movies of `Inputs.batch` and their annotations."""
-        batch = self.study.batches()[wildcards.batch]
+        batch = self.study.movies.batches()[wildcards.batch]
         words = ["--movie", *input.movie]
         if batch.subject:
             words = ["--presentations", *input.presentations, "--rows", batch.rows]
-        if batch.subject or self.study.annotation_table:
-            words += ["--stimuli", self.study.stimuli]
+        if batch.subject or self.study.movies.annotation_table:
+            words += ["--stimuli", self.study.movies.folder]
         return [*words, *self.annotations(wildcards, input)]
 
     def annotations(self, wildcards: Any, input: Any) -> list[str]:
@@ -152,14 +152,16 @@ class Parameters:
 
         Those of many are found by the movies' files.
         """
-        if not input.annotations or (self.study.batched and not self.study.annotation_table):
+        if not input.annotations or (
+            self.study.movies.batched and not self.study.movies.annotation_table
+        ):
             return []
-        option = "--annotation-table" if self.study.annotation_table else "--annotations"
+        option = "--annotation-table" if self.study.movies.annotation_table else "--annotations"
         return [option, *input.annotations]
 
     def several(self) -> list[str]:
         """Movies that several splits show; no words without any."""
-        found = self.study.several()
+        found = self.study.movies.several()
         return ["--several", json.dumps(found, sort_keys=True)] if found else []
 
     def fmriprep_filter(self, wildcards: Any) -> list[str]:
@@ -173,7 +175,7 @@ class Parameters:
         """What a subject's runs showed, and where the movies are; nothing for one who shows nothing."""
         if not input.presentations:
             return []
-        stimuli = _folder(input.movies[0]) if self.study.embedded else self.study.stimuli
+        stimuli = _folder(input.movies[0]) if self.study.embedded else self.study.movies.folder
         return ["--presentations", *input.presentations, "--stimuli", stimuli]
 
     def specs(self, wildcards: Any) -> str:
@@ -223,6 +225,6 @@ class Parameters:
         if not output.controls:
             return []
         words = ["--control-clips", self.config["reconstruct"]["control_clips"]]
-        if "other" in self.study.controls(*self.study.subjects):
+        if "other" in self.study.controls.names(*self.study.subjects):
             words += self.other_subject(wildcards, input)
         return [*words, "--controls", *output.controls]

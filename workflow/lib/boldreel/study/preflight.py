@@ -38,7 +38,7 @@ def check_runs(study: Study) -> None:
         from boldreel.bold import check
     except ImportError:
         return
-    duration_of = check.durations(study.stimuli)
+    duration_of = check.durations(study.movies.folder)
     fewest, timed = (study.config["bold"][key] for key in ("min_volumes", "slice_timing"))
     doubts: dict[str, Path | str] = {}
     for subject in study.everybody:

@@ -1,9 +1,8 @@
 """What a subject's runs showed, from events files, from rules of the configuration or from the user's own
 table.
 
-Takes runs by their names and entities; returns their presentations, and the segments that runs are. A segment
-is what a run showed: runs of one task that show the same are its repeats, runs that show different things are
-segments of their own (parts of a film, sets of clips). Standard library only: the workflow plans with it.
+Takes runs by their names and entities; returns their presentations, and the stretches that runs are cut into.
+Standard library only: the workflow plans with it.
 """
 
 from __future__ import annotations
@@ -13,15 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from boldreel.data import bids, event_files, headers, presentations
+from boldreel.data import bids_inheritance, bids_names, event_files, headers, presentations
 from boldreel.data.presentations import ENTITIES, Presentation
 from boldreel.errors import UserError
-from boldreel.study import selectors
+from boldreel.study import segments, selectors
 from boldreel.study.settings import Rule
 
 _FIELD = re.compile(r"\{(\w+)([+-]\d+)?(?::(\w+))?\}")
-_SAME_FILM = 1  # decimals (s) to which two runs that show the same agree about the part of a film
-_TOUCHING = 0.1  # s; stretches of a film that overlap by less are neighbours: clocks jitter
 
 
 class Candidate(NamedTuple):
@@ -43,14 +40,14 @@ class Candidate(NamedTuple):
         task, run, session = (self.entities.get(name) for name in ("task", "run", "session"))
         short = f"{task}_run-{run}" if run else f"{task}"
         full = f"task-{short}"
-        own = segment_name(self.entities, ("run",))
+        own = segments.name_of(self.entities, ("run",))
         found = [str(task), short, full, own, *([f"ses-{session}_{full}"] if session else [])]
         return list(dict.fromkeys(found))
 
 
 def entities_of(subject: str, name: str) -> dict[str, str]:
     """The entities of a run in a file's name, run numbers without zeros in front."""
-    found = bids.parse_entities(name)
+    found = bids_names.parse_entities(name)
     named = {long: found[short] for long, short in ENTITIES.items() if short in found}
     if named.get("run", "").isdigit():
         named["run"] = str(int(named["run"]))
@@ -265,7 +262,7 @@ def length_of(run: Candidate) -> float:
     if run.length is not None:
         return run.length
     path = run.path
-    sidecar = bids.read_sidecar(path)
+    sidecar = bids_inheritance.read_sidecar(path)
     try:
         t_r = float(sidecar["RepetitionTime"])
     except (KeyError, TypeError, ValueError):
@@ -308,59 +305,6 @@ def filled(template: str, words: Mapping[str, str], origin: str) -> str:
     return _FIELD.sub(one, template)
 
 
-# Segments
-
-Shown = tuple[tuple[str, float], ...]
-
-
-def content(rows: Iterable[Presentation]) -> Shown:
-    """What a run showed, in order: films and the places in them. Onsets jitter between repeats."""
-    return tuple((row.stimulus, round(row.stimulus_onset, _SAME_FILM)) for row in rows)
-
-
-def segment_name(entities: Mapping[str, str], by: Iterable[str]) -> str:
-    """A segment's name from its task and further entities: letters, digits and plus, as BIDS' labels are."""
-    rest = "".join(f"{ENTITIES[name]}{entities[name]}" for name in by if name in entities)
-    return f"{entities.get('task', '')}{rest}"
-
-
-# What tells the runs of a task apart, as little of it as is needed.
-_BY: tuple[tuple[str, ...], ...] = (
-    (),
-    ("run",),
-    ("session",),
-    ("session", "run"),
-    tuple(name for name in ENTITIES if name != "task"),
-)
-
-
-def told_apart(runs: Sequence[tuple[Mapping[str, str], Shown]]) -> tuple[str, ...]:
-    """Which entities, with the task, name the segments of one subject's runs of a task.
-
-    Parameters
-    ----------
-    runs : (entities, what it showed) of each
-
-    Returns
-    -------
-    The fewest with which all runs that share a name have shown the same.
-    """
-    for by in _BY:
-        known: dict[str, Shown] = {}
-        if all(
-            known.setdefault(segment_name(entities, by), shown) == shown for entities, shown in runs
-        ):
-            return by
-    return _BY[-1]
-
-
-# Tables of subjects
-
-Held = Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]
-# Which splits must not show what a split shows: nothing may be fitted on what is tested.
-_BEFORE = {"train": ("validation", "test"), "validation": ("test",), "test": ()}
-
-
 class RunSpec(NamedTuple):
     """What the table of a subject is made from, for one functional run; plain values, for a command line.
 
@@ -390,7 +334,7 @@ class RunSpec(NamedTuple):
 
 def possible_names(spec: RunSpec) -> list[str]:
     """What a pattern of `segments` may match, before segments are named."""
-    own = [segment_name(spec.entities, by) for by in _BY]
+    own = [segments.name_of(spec.entities, by) for by in segments.BY]
     return list(dict.fromkeys([spec.segment, *spec.candidate.names, *own]))
 
 
@@ -407,7 +351,7 @@ def stretches_of(
     candidate = spec.candidate
     names = [spec.segment, *candidate.names]
     named, cut = selectors.assign(chosen, names, spec.entities, rows, guard)
-    file = bids.run_label(spec.segment, spec.repeat)
+    file = bids_names.run_label(spec.segment, spec.repeat)
     made = []
     for number, stretch in enumerate(cut):
         whole = len(cut) == 1 and stretch.begin is None
@@ -416,7 +360,7 @@ def stretches_of(
         segment = spec.segment if whole else f"{spec.segment}part{number + 1}"
         made.append(
             presentations.ShownRun(
-                bids.run_label(segment, spec.repeat),
+                bids_names.run_label(segment, spec.repeat),
                 file,
                 {name: word for name, word in spec.entities.items() if name != "subject"},
                 max(begin, default=None),
@@ -425,70 +369,3 @@ def stretches_of(
             )
         )
     return named, made
-
-
-def overlaps(
-    runs: Iterable[presentations.ShownRun],
-) -> dict[str, dict[str, list[tuple[float, float]]]]:
-    """{split: {movie: stretches of it, s}} of movies that are shown in several splits."""
-    shown: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for run in runs:
-        for row in run.rows:
-            if row.split and not run.excluded:
-                place = row.stimulus_onset, row.stimulus_end
-                shown.setdefault(row.stimulus, {}).setdefault(row.split, []).append(place)
-    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for stimulus, by_split in shown.items():
-        if len(by_split) > 1:
-            for split, places in by_split.items():
-                found.setdefault(split, {})[stimulus] = _union(places)
-    return found
-
-
-def _union(places: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    joined: list[tuple[float, float]] = []
-    for begin, end in sorted(places):
-        if joined and begin <= joined[-1][1]:
-            joined[-1] = joined[-1][0], max(end, joined[-1][1])
-        else:
-            joined.append((begin, end))
-    return joined
-
-
-def conflict(run: presentations.ShownRun, held: Held) -> tuple[Presentation, str] | None:
-    """The first row that shows what a later split shows, and that split."""
-    for row in run.rows:
-        for split in _BEFORE.get(row.split, ()):
-            if left_of(row, held.get(split, {}).get(row.stimulus, ())) != [row]:
-                return row, split
-    return None
-
-
-def without(rows: Iterable[Presentation], held: Held) -> tuple[Presentation, ...]:
-    """Rows without what later splits show: training without validation and test, validation without test."""
-    kept: list[Presentation] = []
-    for row in rows:
-        places = [
-            place
-            for split in _BEFORE.get(row.split, ())
-            for place in held.get(split, {}).get(row.stimulus, ())
-        ]
-        kept += left_of(row, places)
-    return tuple(kept)
-
-
-def left_of(row: Presentation, places: Iterable[tuple[float, float]]) -> list[Presentation]:
-    """The parts of a row that show none of these stretches of its film (s); [row] if none is shown."""
-    left = [row]
-    for begin, end in places:
-        rest: list[Presentation] = []
-        for part in left:
-            first = part.onset + (begin - part.stimulus_onset) / part.speed
-            last = part.onset + (end - part.stimulus_onset) / part.speed
-            if last - _TOUCHING <= part.onset or first + _TOUCHING >= part.end:
-                rest.append(part)
-            else:
-                pieces = part.within(part.onset, first), part.within(last, part.end)
-                rest += [piece for piece in pieces if piece]
-        left = rest
-    return left

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from boldreel.data import bids, event_files, headers
+from boldreel.data import bids_inheritance, bids_names, event_files, files, headers
 from boldreel.errors import UserError
 from boldreel.study.shown import Found, Shown
 
@@ -51,7 +51,7 @@ def choose(
     skipped = {one.found.path: why for one in runs if (why := one.ignored or left_out(one.found))}
     # Those that are named have names of their own.
     unnamed = (one.found for one in runs if not one.named and one.found.path not in skipped)
-    alike = bids.same_label(unnamed)
+    alike = bids_names.same_label(unnamed)
     for one in runs:
         run = one.found
         faulty = run.fault or alike.get(run.path, "")
@@ -105,9 +105,9 @@ def fault(path: Path, min_volumes: int, raw: bool) -> str:
     raw : whether it needs a sidecar that says its repetition time
     """
     try:
-        bids.check_source(path)
+        files.check_source(path)
         count = headers.count_volumes(path)
-        if raw and "RepetitionTime" not in bids.read_sidecar(path):
+        if raw and "RepetitionTime" not in bids_inheritance.read_sidecar(path):
             return "no RepetitionTime in its sidecar"
     except UserError as error:
         return _reason(str(error))
@@ -125,13 +125,13 @@ def check_left(whose: str, left: Sequence[object]) -> None:
 
 def check_preprocessed(
     whose: str,
-    raw: Iterable[bids.Key],
-    preprocessed: Iterable[bids.Key],
-    named: Callable[[bids.Key], bool],
+    raw: Iterable[bids_names.Key],
+    preprocessed: Iterable[bids_names.Key],
+    named: Callable[[bids_names.Key], bool],
 ) -> None:
-    """UserError if a raw run named by `segments` has no preprocessed run (both by bids.run_key)."""
+    """UserError if a raw run named by `segments` has no preprocessed run (both by bids_names.run_key)."""
     raw, there = sorted(raw), set(preprocessed)
-    paired = bids.pair(raw, there)
+    paired = bids_names.pair(raw, there)
     for key in raw:
         if key in paired or not named(key):
             continue
@@ -158,7 +158,7 @@ def told(ignored: Mapping[str, Sequence[tuple[Found, str]]]) -> list[str]:
     return lines
 
 
-def _which(key: bids.Key) -> str:
+def _which(key: bids_names.Key) -> str:
     _, session, _, *further = key
     told = f"of ses-{session}" if session else "without a session"
     return " ".join([told, *further])
@@ -166,7 +166,7 @@ def _which(key: bids.Key) -> str:
 
 def _list(ignored: Sequence[tuple[Found, str]]) -> str:
     reasons: dict[str, list[str]] = {}
-    alike = bids.same_label(run for run, _ in ignored)
+    alike = bids_names.same_label(run for run, _ in ignored)
     for run, why in ignored:
         known = run.segment and not run.fault and run.path not in alike
         name = f"task-{run.segment} run {run.repeat}" if known else run.path.name

@@ -13,12 +13,12 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, Protocol
 
-from boldreel.data import bids, presentations
+from boldreel.data import bids_names, presentations
 from boldreel.data.presentations import Presentation, ShownRun
 from boldreel.errors import UserError
-from boldreel.names import fault_of
+from boldreel.names import fault_of, natural
+from boldreel.study import overlaps, segments, selectors
 from boldreel.study import presentations as shown
-from boldreel.study import selectors
 from boldreel.study.presentations import RunSpec
 from boldreel.study.settings import PresentationsSettings, Rule
 
@@ -26,11 +26,11 @@ from boldreel.study.settings import PresentationsSettings, Rule
 _VERSIONS = ("acquisition", "ceagent", "reconstruction")
 
 
-class Found(bids.Labelled, Protocol):
+class Found(bids_names.Labelled, Protocol):
     """A raw run (bids.Run) or a preprocessed one (derivatives.Found)."""
 
     @property
-    def key(self) -> bids.Key: ...
+    def key(self) -> bids_names.Key: ...
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class StudyPresentations:
         """The runs in their order; those that the filter keeps count as if there were no others."""
         kept = [run for run in runs if selectors.matches(self._filter, entities_of(subject, run))]
         others = [run for run in runs if run not in kept]
-        counted = bids.recounted(kept) if others else kept
+        counted = bids_names.recounted(kept) if others else kept
         return sorted([*counted, *others], key=lambda each: (each.segment, each.repeat))
 
     def _concerns(self, spec: RunSpec) -> bool:
@@ -189,11 +189,11 @@ class StudyPresentations:
         each: Sequence[tuple[Found, RunSpec, list[Presentation]]],
     ) -> dict[str, tuple[str, ...]]:
         """{task: entities that name its segments} of one subject, whose names depend on nobody else."""
-        by_task: dict[str, list[tuple[Mapping[str, str], shown.Shown]]] = {}
+        by_task: dict[str, list[tuple[Mapping[str, str], segments.Shown]]] = {}
         for run, spec, rows in each:
             if rows and not run.fault and not spec.excluded:
-                by_task.setdefault(run.segment, []).append((spec.entities, shown.content(rows)))
-        return {task: shown.told_apart(runs) for task, runs in by_task.items()}
+                by_task.setdefault(run.segment, []).append((spec.entities, segments.content(rows)))
+        return {task: segments.naming_entities(runs) for task, runs in by_task.items()}
 
     def _labelled(
         self,
@@ -202,12 +202,12 @@ class StudyPresentations:
     ) -> Iterable[tuple[Found, RunSpec, list[Presentation]]]:
         """The same with the segment and repeat that each run is labelled as."""
         counts: dict[str, int] = {}
-        order = sorted(each, key=lambda one: bids.natural("_".join(one[1].entities.values())))
+        order = sorted(each, key=lambda one: natural("_".join(one[1].entities.values())))
         labels: dict[int, tuple[str, int]] = {}
         for run, spec, rows in order:
             by = naming.get(run.segment, ()) if rows else ()
             if by:
-                name = shown.segment_name(spec.entities, by)
+                name = segments.name_of(spec.entities, by)
                 counts[name] = counts.get(name, 0) + 1
                 labels[id(run)] = name, counts[name]
         for run, spec, rows in each:
@@ -247,7 +247,7 @@ class StudyPresentations:
 
     def _hold_apart(self) -> None:
         """What is shown in two splits: refused, or taken out of training."""
-        self.held = shown.overlaps(run for subject in self.runs for run in self.used(subject))
+        self.held = overlaps.find(run for subject in self.runs for run in self.used(subject))
         if not self.held:
             return
         for subject, each in self.runs.items():
@@ -258,7 +258,7 @@ class StudyPresentations:
     def _apart(self, subject: str, one: Shown) -> Shown:
         kept, dropped = [], False
         for stretch in one.stretches:
-            found = shown.conflict(stretch, self.held)
+            found = overlaps.conflict(stretch, self.held)
             if found and self.settings.overlap == "error":
                 row, split = found
                 raise UserError(
@@ -268,7 +268,7 @@ class StudyPresentations:
                     "drop-from-train"
                 )
             dropped = dropped or found is not None
-            kept.append(stretch._replace(rows=shown.without(stretch.rows, self.held)))
+            kept.append(stretch._replace(rows=overlaps.without(stretch.rows, self.held)))
         return replace(one, stretches=tuple(kept), dropped=dropped)
 
     @staticmethod

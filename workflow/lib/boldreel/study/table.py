@@ -17,9 +17,10 @@ from boldreel.data import presentations, provenance
 from boldreel.data.presentations import Presentation, ShownRun
 from boldreel.errors import UserError
 from boldreel.settings import read
+from boldreel.study import overlaps, selectors
 from boldreel.study import presentations as shown
-from boldreel.study import selectors
-from boldreel.study.presentations import Held, RunSpec
+from boldreel.study.overlaps import Held
+from boldreel.study.presentations import RunSpec
 from boldreel.study.settings import PresentationsSettings
 from boldreel.study.shown import Table, movie_name, read_table, run_key
 
@@ -36,7 +37,7 @@ def build(
 
     Parameters
     ----------
-    held : what several splits show, as study.presentations.overlaps returns it
+    held : what several splits show, as study.overlaps.find returns it
     full_names : whether movies are named by their whole path
     table : the user's own, in place of events files
 
@@ -52,7 +53,7 @@ def build(
         for run in stretches:
             kept = [
                 row._replace(movie=movie_name(row.stimulus, full_names))
-                for row in shown.without(run.rows, held)
+                for row in overlaps.without(run.rows, held)
             ]
             made.append(run._replace(rows=tuple(kept), excluded=spec.excluded))
     return made

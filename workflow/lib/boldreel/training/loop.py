@@ -165,7 +165,7 @@ class _Run:
     saved_at: float = field(default_factory=time.monotonic)
 
     def resume(self, epochs: int) -> bool:
-        """Go on from the state on disk; whether there was one, of no more than so many epochs."""
+        """Continue from the state on disk; False without one, or if it is of a training of more epochs."""
         self.accelerator.wait_for_everyone()  # nobody reads a state that another may be writing
         saved = self.disk.load("last")
         self.accelerator.wait_for_everyone()
@@ -191,7 +191,7 @@ class _Run:
         return True
 
     def save(self) -> None:
-        """Leave the state on disk, from which `resume` goes on."""
+        """Write the state to disk, for `resume` to continue from."""
         self.saved_at = time.monotonic()
         if self.share.rank:
             return
@@ -370,7 +370,7 @@ def _sigterm() -> Iterator[threading.Event]:
 def set_threads() -> None:
     """As many CPU threads as the rule was given (Snakemake sets OMP_NUM_THREADS), else one.
 
-    Processes that train together on one machine part them.
+    Processes that train together on one machine share them.
     """
     together = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "1")) // together))

@@ -1,11 +1,14 @@
-"""The optimizer of every training: AdamW that pulls matrices, not biases and norms, towards zero.
+"""The optimizer of every training, and how its learning rate changes.
 
-Takes groups of parameters with a learning rate each; returns the optimizer of those that are trained.
+AdamW with weight decay on matrices, not on biases and norms. Takes groups of parameters with a learning rate
+each; returns the optimizer of those that are trained. A schedule is a function from the number of the step
+to a factor on these rates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 
 import torch
 
@@ -28,3 +31,15 @@ def adamw(
         entries.append({"params": matrices, "lr": rate, "weight_decay": weight_decay})
         entries.append({"params": vectors, "lr": rate, "weight_decay": 0.0})
     return torch.optim.AdamW([e for e in entries if e["params"]], betas=betas, fused=True)
+
+
+def cosine(total: int, warmup: int = 0, final: float = 0.0) -> Callable[[int], float]:
+    """Linear warm-up over `warmup` steps from near 0 to 1, then half a cosine down to `final`."""
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        along = min(1.0, (step - warmup) / max(1, total - warmup))
+        return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * along))
+
+    return factor

@@ -10,7 +10,6 @@ how many windows of one split hold volumes of another's. Validation counts as tr
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import sys
 import time
@@ -22,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boldreel import step
-from boldreel.data import arrays, batches, documents, provenance, tables
-from boldreel.data.bids import natural
+from boldreel.data import arrays, attributes, batches, json_documents, provenance, tables
+from boldreel.names import natural
 from boldreel.settings import read
 from boldreel.windows.settings import WindowsSettings
 
@@ -100,25 +99,21 @@ def attribute_report(
     "{a}+{b}" -> combinations (those that only test has), seen and unseen (numbers of test clips),
     unseen_clips (their names); clips without one of the attributes are in neither
     """
-    of_test = [json.loads(text) for text in test["attributes"]]
-    of_train = [json.loads(text) for text in train["attributes"]]
+    of_test, of_train = (attributes.parse(part["attributes"]) for part in (test, train))
     keys = list(dict.fromkeys(key for values in of_test for key in values))
     groups = [tuple(combination)] if combination else []
     groups += [pair for pair in itertools.combinations(keys, 2) if set(pair) != set(combination)]
     report: dict[str, Any] = {}
     for group in groups:
-        known = {_values(values, group) for values in of_train}
-        having = [
-            (clip, found)
-            for clip, values in zip(test["clip"], of_test, strict=True)
-            if (found := _values(values, group)) is not None
-        ]
-        unseen = [(clip, found) for clip, found in having if found not in known]
+        found = attributes.seen(of_test, of_train, group)
+        unseen = [k for k, seen in enumerate(found) if seen is False]
         report["+".join(group)] = {
-            "combinations": sorted({" ".join(map(str, found)) for _, found in unseen}),
-            "seen": len(having) - len(unseen),
+            "combinations": sorted(
+                {" ".join(str(of_test[k][name]) for name in group) for k in unseen}
+            ),
+            "seen": found.count(True),
             "unseen": len(unseen),
-            "unseen_clips": [clip for clip, _ in unseen],
+            "unseen_clips": [str(test["clip"].iloc[k]) for k in unseen],
         }
     return report
 
@@ -258,13 +253,6 @@ def _median(parts: list[np.ndarray]) -> float | None:
     return round(float(np.median(np.concatenate(parts))), 4) if parts else None
 
 
-def _values(attributes: dict[str, Any], names: Sequence[str]) -> tuple[Any, ...] | None:
-    """The values of some attributes, None if one is missing."""
-    if any(name not in attributes for name in names):
-        return None
-    return tuple(attributes[name] for name in names)
-
-
 def _words(text: str) -> frozenset[str]:
     return frozenset(re.findall(r"\w+", text.lower()))
 
@@ -324,7 +312,7 @@ def main(argv: list[str] | None = None) -> None:
         "repeats": {subject: repeat_report(frame) for subject, frame in by_subject.items()},
         "overlap": {subject: overlap_report(frame) for subject, frame in by_subject.items()},
     }
-    documents.write(args.output, report, "audit")
+    json_documents.write(args.output, report, "audit")
     if not report["splits"]["disjoint"]:
         print("warning: training and test are not disjoint; see audit.json", file=sys.stderr)
     provenance.record(

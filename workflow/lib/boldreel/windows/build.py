@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boldreel import step
-from boldreel.data import documents, provenance, tables
+from boldreel.data import json_documents, provenance, tables
 from boldreel.errors import UserError
 from boldreel.settings import read
 from boldreel.windows import clock, runs
@@ -84,7 +84,7 @@ def build(
 
 def read_choice(path: Path) -> tuple[float, int]:
     """Lag (s) and window (volumes) from choice.json."""
-    choice = documents.read(path, "choice")
+    choice = json_documents.read(path, "choice")
     return float(choice["lag"]), choice["window"]
 
 

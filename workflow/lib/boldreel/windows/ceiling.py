@@ -78,7 +78,7 @@ def _means(values: np.ndarray, group: np.ndarray) -> np.ndarray:
 
 
 def without_runs(values: np.ndarray, sample: np.ndarray, run: np.ndarray) -> Scattered | None:
-    """Take the means out in which runs differ; None if nothing is left to tell noise from.
+    """Remove the means in which runs differ; None if nothing is left to estimate noise from.
 
     Least squares of rows on samples and runs (two-way analysis of variance without interaction, unequal
     numbers), where one group of samples hangs together by its runs. The expectations of both sums of squares

@@ -1,4 +1,4 @@
-"""Inter-subject correlation: how much of a subject's responses to the test the others' responses tell.
+"""Inter-subject correlation: how well others' responses predict a subject's responses to the test.
 
 Reads windows and series of all subjects; writes intersubject.parquet, one row per subject and position: the
 correlation, over the test clips that at least two others saw too, of the subject's response with the mean of
@@ -80,12 +80,9 @@ def intersubject(
     own, mean = own[:, known], mean[:, known]
     found[known] = correlation.of_columns(own, mean)
     segments, shots = (np.asarray(names)[rows] for names in (one.segments, one.shots))
-    members = [np.flatnonzero(segments == name) for name in np.unique(segments)]
-    members = [run[np.argsort(one.onsets[rows][run], kind="stable")] for run in members]
-    by = [
-        shifts_of_run(shots[run], settings, shifts.spacing(one.onsets[rows][run]))
-        for run in members
-    ]
+    onsets = one.onsets[rows]
+    members = shifts.runs_in_time(segments, onsets, np.unique(segments))
+    by = [shifts_of_run(shots[run], settings, shifts.spacing(onsets[run])) for run in members]
     orders = shifts.orders(
         members, by, settings.permutations, np.random.default_rng([settings.seed, 5])
     )

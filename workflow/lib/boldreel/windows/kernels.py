@@ -8,10 +8,10 @@ An area's response is a sum of a few curves that span plausible responses (after
 Smith 2004, NeuroImage 21:1748), so that it is smooth and does not depend on the TR. Ridge regression
 predicts each voxel's series from the leading components of what is on screen, each convolved with each
 curve, on two halves of the segments; the response is the time course with which the weights of one half
-explain the other. It stands where the halves' weights agree better than with what was on screen shifted
+explain the other. It is kept where the halves' weights agree better than with what was on screen shifted
 in a circle (p below ``chance_p``). Elsewhere the response of all areas together is taken, if halves agree
-on that, or else the canonical one; areas' own are drawn towards it as far as they differ no more than
-halves do.
+on that, or else the canonical one. An area's own response is drawn towards it, the more so the less they
+differ beyond what halves differ.
 """
 
 from __future__ import annotations

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldreel.data import arrays, bids, features
+from boldreel.data import arrays, bids_names, features
 from boldreel.data import presentations as presentation_table
 from boldreel.data.presentations import Presentation
 from boldreel.data.splits import SPLITS
 from boldreel.errors import UserError
+from boldreel.names import natural
 from boldreel.windows import clock
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ def load_runs(
     found: dict[tuple[str, int, str], ShownRun] = {}
     paths: dict[str, Path] = {}
     for path in series:
-        segment, repeat = bids.parse_label(path)
-        label = bids.run_label(segment, repeat)
+        segment, repeat = bids_names.parse_label(path)
+        label = bids_names.run_label(segment, repeat)
         if label not in table:
             raise UserError(f"{path}: {presentations} has no run {label}; make the table again")
         if label in paths:
@@ -129,7 +130,7 @@ def load_runs(
             f"no series of a {' or '.join(sorted(splits))} run; check `segments` (the first series given is "
             f"{series[0].stem if series else 'missing'})"
         )
-    order = sorted(found, key=lambda key: (bids.natural(key[0]), key[1], SPLITS.index(key[2])))
+    order = sorted(found, key=lambda key: (natural(key[0]), key[1], SPLITS.index(key[2])))
     return [found[key] for key in order]
 
 
@@ -163,7 +164,7 @@ def clip_features(
     values: np.ndarray | None = None
     opened = features.FeatureFolders(folders)
     places = clips.groupby("movie", sort=False).indices
-    for movie in sorted(movies, key=bids.natural):
+    for movie in sorted(movies, key=natural):
         at = places[movie]
         rows = clips.iloc[at]
         found = opened.of_movie(rows, "image", "text")

@@ -12,7 +12,7 @@ largest alignment of responses with features (windows.alignment) over all traini
 must beat that of circularly shifted clips, p below ``chance_p``, which corrects for the search over
 lags. Otherwise nothing can be known about the lag, and the defaults of the config are taken. Where no run is
 long enough to be shifted there is no p: the highest score decides alone, and the note says so. The same
-alignment tells when the response peaks (``lag_estimate``, s from clip onset).
+alignment gives the time of the response's peak (``lag_estimate``, s from clip onset).
 
 ``hrf.mode`` says what a lag is counted in: of measured series (``lag``), or of deconvolved ones
 (``deconvolution``, ``kernel``), where ``hrf.lags`` are tried and 0 is the default; ``fir`` takes all
@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boldreel import step
-from boldreel.data import documents, provenance, tables
+from boldreel.data import json_documents, provenance, tables
 from boldreel.errors import UserError
 from boldreel.settings import read
 from boldreel.stats import correlation, permutation, shifts
@@ -70,6 +70,9 @@ class Problem:
     offset: Callable[[float], float]
 
 
+Kept = tuple[runs.ShownRun, np.ndarray]  # a run, and which of the clips it showed are used: bool
+
+
 def prepare(
     clips: pd.DataFrame,
     features: np.ndarray,
@@ -87,24 +90,67 @@ def prepare(
     columns : positions to use
     max_clips : of more fitted clips, evenly spaced ones are taken
     """
-    pairs = [
+    kept = [
         (run, np.all([clock.inside(run.first(lag), len(run.values)) for lag in lags], axis=0))
         for run in shown
     ]
-    split_of: dict[int, tuple[str, str]] = {}
-    first: dict[int, tuple[str, float]] = {}
-    for run, keep in pairs:
+    first = first_showings(clips, kept)
+    rows, n_fit = choose_rows({row: run.split for row, (run, _) in first.items()}, max_clips)
+    showings = [first[row] for row in rows.tolist()]
+    windows = Windows(kept, rows, columns)
+    picked = clips.iloc[rows]
+    return Problem(
+        rows=rows,
+        groups=np.array([run.segment for run, _ in showings]),
+        movies=picked["movie"].to_numpy(),
+        shots=picked["shot"].to_numpy(),
+        index=picked["index"].to_numpy(),
+        runs=np.array([run.label for run, _ in showings]),
+        onsets=np.array([onset for _, onset in showings]),
+        features=standardised(features[rows], n_fit),
+        fit=np.arange(n_fit),
+        held_out=np.arange(n_fit, len(rows)),
+        kernel=windows.kernel,
+        offset=windows.offset,
+    )
+
+
+def first_showings(
+    clips: pd.DataFrame, kept: Sequence[Kept]
+) -> dict[int, tuple[runs.ShownRun, float]]:
+    """{row of the clips table: the first run that shows it, and when in it, s}.
+
+    Raises
+    ------
+    UserError : a clip is shown in both splits.
+    """
+    first: dict[int, tuple[runs.ShownRun, float]] = {}
+    for run, keep in kept:
         for row, onset in zip(run.shown.rows[keep], run.shown.onsets[keep], strict=True):
-            before = split_of.setdefault(int(row), (run.split, run.segment))
-            first.setdefault(int(row), (run.label, float(onset)))
-            if before[0] != run.split:
+            before, _ = first.setdefault(int(row), (run, float(onset)))
+            if before.split != run.split:
                 raise UserError(
-                    f"clip {clips['clip'].iloc[row]} is shown in {before[1]} ({before[0]}) and in "
+                    f"clip {clips['clip'].iloc[row]} is shown in {before.segment} ({before.split}) and in "
                     f"{run.segment} ({run.split}); choose other splits, or set presentations.overlap: "
                     "drop-from-train"
                 )
+    return first
+
+
+def choose_rows(split_of: Mapping[int, str], max_clips: int) -> tuple[np.ndarray, int]:
+    """Rows of the clips table, first the fitted and then the held-out ones; how many are fitted.
+
+    Parameters
+    ----------
+    split_of : {row: train or validation}
+    max_clips : of more fitted clips, evenly spaced ones are taken
+
+    Raises
+    ------
+    UserError : fewer than two clips in a split.
+    """
     rows = np.array(sorted(split_of), dtype=np.int64)
-    split = np.array([split_of[row][0] for row in rows])
+    split = np.array([split_of[row] for row in rows.tolist()])
     fit = np.flatnonzero(split == "train")
     held_out = np.flatnonzero(split == "validation")
     if len(fit) < 2 or len(held_out) < 2:
@@ -114,59 +160,66 @@ def prepare(
         )
     if len(fit) > max_clips:
         fit = fit[np.linspace(0, len(fit) - 1, max_clips).round().astype(int)]
-    used = np.concatenate([fit, held_out])
-    rows = rows[used]
-    fit, held_out = np.arange(len(fit)), np.arange(len(fit), len(used))
-    y = features[rows].astype(np.float64)
-    spread = y[fit].std(axis=0)
-    y = (y - y[fit].mean(axis=0)) / np.where(spread > 1e-12, spread, 1)
-    place = {row: k for k, row in enumerate(rows.tolist())}
-    grams: dict[tuple[bytes, ...], np.ndarray] = {}
+    return rows[np.concatenate([fit, held_out])], len(fit)
 
-    def one(lag: float, further: int) -> np.ndarray:
-        volumes = [
-            np.minimum(run.first(lag)[keep] + further, len(run.values) - 1) for run, keep in pairs
-        ]
-        key = tuple(volume.tobytes() for volume in volumes)
-        if key not in grams:
-            x = np.zeros((len(rows), len(columns)), np.float32)
-            count = np.zeros((len(rows), 1), np.float32)
-            for (run, keep), volume in zip(pairs, volumes, strict=True):
-                wanted = np.array([row in place for row in run.shown.rows[keep]], dtype=bool)
-                into = np.array(
-                    [place[row] for row in run.shown.rows[keep][wanted].tolist()], dtype=np.int64
-                )
-                values = np.nan_to_num(np.asarray(run.values)[:, columns])[volume[wanted]]
-                np.add.at(x, into, values)
-                np.add.at(count, into, 1)
-            grams[key] = ridge.gram(x / count)
-        return grams[key]
 
-    def kernel(lag: float, window: int) -> np.ndarray:
-        return sum((one(lag, further) for further in range(window)), np.float32(0))  # type: ignore
+def standardised(features: np.ndarray, n_fit: int) -> np.ndarray:
+    """float64 (n, D), columns of mean 0 and variance 1 over the first `n_fit` rows."""
+    y = features.astype(np.float64)
+    spread = y[:n_fit].std(axis=0)
+    return (y - y[:n_fit].mean(axis=0)) / np.where(spread > 1e-12, spread, 1)
 
-    def offset(lag: float) -> float:
+
+class Windows:
+    """Windows of the clips in `rows`, each the mean over its showings.
+
+    Parameters
+    ----------
+    rows : (n,), of the clips table; columns : positions to use
+    """
+
+    def __init__(self, kept: Sequence[Kept], rows: np.ndarray, columns: np.ndarray) -> None:
+        self._kept = kept
+        self._columns = columns
+        self._place = {row: k for k, row in enumerate(rows.tolist())}
+        self._grams: dict[tuple[bytes, ...], np.ndarray] = {}
+
+    def kernel(self, lag: float, window: int) -> np.ndarray:
+        """Gram matrix (n, n) of windows of some volumes that begin at a lag (s)."""
+        return sum((self._gram(lag, further) for further in range(window)), np.float32(0))  # type: ignore
+
+    def offset(self, lag: float) -> float:
+        """Mean time (s) from the onset of a clip to its first volume at a lag."""
         real = [
             run.start_time + run.t_r * run.first(lag)[keep] - run.shown.onsets[keep]
-            for run, keep in pairs
+            for run, keep in self._kept
         ]
         return float(np.concatenate(real).mean())
 
-    picked = clips.iloc[rows]
-    return Problem(
-        rows=rows,
-        groups=np.array([split_of[row][1] for row in rows.tolist()]),
-        movies=picked["movie"].to_numpy(),
-        shots=picked["shot"].to_numpy(),
-        index=picked["index"].to_numpy(),
-        runs=np.array([first[row][0] for row in rows.tolist()]),
-        onsets=np.array([first[row][1] for row in rows.tolist()]),
-        features=y,
-        fit=fit,
-        held_out=held_out,
-        kernel=kernel,
-        offset=offset,
-    )
+    def _gram(self, lag: float, further: int) -> np.ndarray:
+        """Gram matrix of one volume of each clip; lags that round to the same volumes share it."""
+        volumes = [
+            np.minimum(run.first(lag)[keep] + further, len(run.values) - 1)
+            for run, keep in self._kept
+        ]
+        key = tuple(volume.tobytes() for volume in volumes)
+        if key not in self._grams:
+            self._grams[key] = ridge.gram(self._mean_of_showings(volumes))
+        return self._grams[key]
+
+    def _mean_of_showings(self, volumes: Sequence[np.ndarray]) -> np.ndarray:
+        """float32 (n, columns); volumes : of each run, one for each of the clips that it showed."""
+        x = np.zeros((len(self._place), len(self._columns)), np.float32)
+        count = np.zeros((len(self._place), 1), np.float32)
+        for (run, keep), volume in zip(self._kept, volumes, strict=True):
+            wanted = np.array([row in self._place for row in run.shown.rows[keep]], dtype=bool)
+            into = np.array(
+                [self._place[row] for row in run.shown.rows[keep][wanted].tolist()], dtype=np.int64
+            )
+            values = np.nan_to_num(np.asarray(run.values)[:, self._columns])[volume[wanted]]
+            np.add.at(x, into, values)
+            np.add.at(count, into, 1)
+        return x / count
 
 
 def orders(
@@ -183,13 +236,11 @@ def orders(
     rows : int, of the problem. min_shift : s.
     """
     label, onsets, shots = problem.runs[rows], problem.onsets[rows], problem.shots[rows]
-    members, by = [], []
-    for name in dict.fromkeys(label.tolist()):
-        own = np.flatnonzero(label == name)
-        own = own[np.argsort(onsets[own], kind="stable")]
-        least = shifts.least(shots[own].tolist(), min_shift, shifts.spacing(onsets[own]))
-        members.append(own)
-        by.append(shifts.spaced(len(own), least))
+    members = shifts.runs_in_time(label, onsets, dict.fromkeys(label.tolist()))
+    least = (
+        shifts.least(shots[own].tolist(), min_shift, shifts.spacing(onsets[own])) for own in members
+    )
+    by = [shifts.spaced(len(own), few) for own, few in zip(members, least, strict=True)]
     return shifts.orders(members, by, permutations, np.random.default_rng(seed))
 
 
@@ -373,7 +424,7 @@ def main(argv: list[str] | None = None) -> None:
     choice = {"subject": args.subject.removeprefix("sub-"), **choice}
     choice |= {"clips_fitted": len(problem.fit), "clips_held_out": len(problem.held_out)}
     tables.write(args.output_table, pd.DataFrame(table), "sweep")
-    documents.write(args.output_choice, choice, "choice")
+    json_documents.write(args.output_choice, choice, "choice")
     print(
         f"sub-{choice['subject']}: lag {choice['lag']:g} s, window {choice['window']} ({choice['note']})",
         file=sys.stderr,

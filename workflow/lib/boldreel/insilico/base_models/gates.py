@@ -41,7 +41,7 @@ HEADING = "## Measured gates"
 
 
 def write_table(page: Path, rows: list[dict[str, Any]]) -> None:
-    """Put the measured numbers in the place of all that stands below HEADING on a Markdown page."""
+    """Put the measured numbers in place of everything below HEADING on a Markdown page."""
     lines = [
         HEADING,
         "",

@@ -29,7 +29,7 @@ LATENT_SIZE, LATENT_CHANNELS = 8, 8
 BATCH = 64
 # Shares of captions: empty, and with some attributes left out. The rest is whole.
 EMPTY, PARTIAL = 0.1, 0.1
-# What a latent cell of the object counts beside 1 for one of the background.
+# Weight of a latent cell of the object; one of the background has 1.
 OBJECT_WEIGHT = 5.0
 # Cap of the signal-to-noise weighting (min-SNR, Hang et al. 2023, here for velocity): nearly clean
 # latents teach texture only.

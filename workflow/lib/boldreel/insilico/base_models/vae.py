@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
 CROP = 32  # pixels
-# What a pixel of the object counts, beside 1 for one of the background: shapes matter more than
+# Weight of a pixel of the object; one of the background has 1: shapes matter more than
 # leaves of grass, and cover a fifteenth of the frame.
 OBJECT_WEIGHT = 4.0
 KL_WEIGHT = 2e-4

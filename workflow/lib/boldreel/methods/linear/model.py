@@ -14,6 +14,7 @@ import numpy as np
 
 from boldreel.data import atomic
 from boldreel.errors import UserError
+from boldreel.stats import correlation
 
 _META = ("early", "shape", "labels", "clips")
 
@@ -67,8 +68,7 @@ class LinearModel:
 
     def nearest(self, components: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(row of the training clip whose components correlate best, that correlation), (n,) each."""
-        a, b = (_standard(values) for values in (components, self.known))
-        alike = a @ b.T
+        alike = correlation.of_rows(components, self.known)
         best = alike.argmax(axis=1)
         return best, alike[np.arange(len(best)), best]
 
@@ -97,8 +97,3 @@ class LinearModel:
         known["shape"] = tuple(known["shape"])
         known.update(load_file(folder / "model.safetensors"))
         return cls(**known)
-
-
-def _standard(x: np.ndarray) -> np.ndarray:
-    x = x - x.mean(axis=1, keepdims=True)
-    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)

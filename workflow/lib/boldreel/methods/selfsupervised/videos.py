@@ -1,4 +1,4 @@
-"""Step: clips from a folder of movies that nobody was scanned with.
+"""Step: clips from a folder of movies that were shown to no subject.
 
 Reads the folder, the table of clips and the decoded test movies; writes `clips.npy` (uint8, clips of the
 study's length one after the other, n x frames x side x side x 3) and `videos.tsv`: each movie's clips, and

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from boldreel import step
-from boldreel.bold import content
+from boldreel.bold import content_hash
 from boldreel.data import atomic, provenance, tables
 
 
@@ -31,7 +31,7 @@ def compare(quality: dict[str, Path]) -> list[str]:
         table = tables.read(path, "qc")
         for row in table[table["content"] != "unknown"].itertuples():
             known[f"sub-{subject} {row.run}"] = str(row.content)
-    content.refuse_duplicates(known)
+    content_hash.refuse_duplicates(known)
     return list(known)
 
 

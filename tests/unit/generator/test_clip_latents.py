@@ -7,7 +7,7 @@ import pytest
 
 from boldreel.data import arrays, batches, tables
 from boldreel.errors import UserError
-from boldreel.generator.material import load_conditions, load_material
+from boldreel.generator.clip_latents import load_conditions, load_material
 
 
 def test_draws_latents_and_conditions_of_clips(dataset) -> None:  # type: ignore[no-untyped-def]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from boldreel.data import documents
+from boldreel.data import json_documents
 from boldreel.data.schemas import DOCUMENTS
 from boldreel.errors import UserError
 
@@ -13,8 +13,8 @@ CHOICE = {"lag": 4, "window": 3, "source": "sweep", "lag_estimate": None, "p": 0
 
 def test_it_comes_back_with_keys_of_its_own(tmp_path):
     given = CHOICE | {"clips_fitted": 7}
-    documents.write(tmp_path / "choice.json", given, "choice")
-    assert documents.read(tmp_path / "choice.json", "choice") == given
+    json_documents.write(tmp_path / "choice.json", given, "choice")
+    assert json_documents.read(tmp_path / "choice.json", "choice") == given
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,13 @@ def test_it_comes_back_with_keys_of_its_own(tmp_path):
 def test_every_key_must_be_of_its_kind(tmp_path, schema, key, wrong):
     good = CHOICE if schema == "choice" else {"splits": {}}
     with pytest.raises(UserError, match=f"'{key}' is .*; expected"):
-        documents.write(tmp_path / "it.json", good | {key: wrong}, schema)
+        json_documents.write(tmp_path / "it.json", good | {key: wrong}, schema)
     assert not list(tmp_path.iterdir())
 
 
 def test_what_is_not_finite_is_not_written(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
-        documents.write(tmp_path / "it.json", CHOICE | {"lag": float("nan")}, "choice")
+        json_documents.write(tmp_path / "it.json", CHOICE | {"lag": float("nan")}, "choice")
     assert not list(tmp_path.iterdir())
 
 
@@ -45,9 +45,9 @@ def test_some_keys_must_be_there(tmp_path, key, needed):
     value = {name: kept for name, kept in CHOICE.items() if name != key}
     if needed:
         with pytest.raises(UserError, match=f"key '{key}' is missing"):
-            documents.write(tmp_path / "choice.json", value, "choice")
+            json_documents.write(tmp_path / "choice.json", value, "choice")
     else:
-        documents.write(tmp_path / "choice.json", value, "choice")
+        json_documents.write(tmp_path / "choice.json", value, "choice")
 
 
 @pytest.mark.parametrize(
@@ -58,5 +58,5 @@ def test_what_is_no_object_is_one_line(tmp_path, text, message):
     if text is not None:
         path.write_text(text)
     with pytest.raises(UserError, match=message) as caught:
-        documents.read(path, "audit")
+        json_documents.read(path, "audit")
     assert "\n" not in str(caught.value)

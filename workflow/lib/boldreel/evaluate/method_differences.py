@@ -2,8 +2,8 @@
 
 Reads the tables of clip values (kind "clip_metrics") of two or more methods; writes a table "between": for
 each pair and metric the mean difference over the clips that both reconstructed, its 95 % interval over shots,
-and the two-sided p of a paired permutation, corrected by Holm over the pair's metrics. Whether a method is
-above chance at all is told by its own scores: an order of two methods that are not says nothing.
+and the two-sided p of a paired permutation, corrected by Holm over the pair's metrics. Whether a
+method is above chance at all is in its own scores: the order of two methods at chance means nothing.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def read(path: Path, names: Sequence[str]) -> tuple[pd.DataFrame, list[str], lis
     Returns
     -------
     (rows with clip, segment, movie, index, shot, attributes; clips that only the table has; clips
-    that only `names` has). Raises UserError if a clip stands twice, a run has a name of other use,
+    that only `names` has). Raises UserError if a clip has two rows, a run has a name of other use,
     or none of the names is in the table.
     """
     table = tables.read(path, "clip_list")

@@ -1,8 +1,8 @@
-"""Readings on disk, so that what all subjects share is judged once, and a subject's clips by many jobs.
+"""Outputs of the judges on disk: what all subjects share is judged once, a subject's clips by many jobs.
 
 Reads and writes a folder with one folder per set of clips (truth, true_features, training, model), each
-with flow.npy, and image.npy, video.npy, embedding.npy, early.npy, late.npy and caption.npy as far as there
-are judges for them.
+with flow.npy, and image.npy, video.npy, embedding.npy, early.npy, late.npy and caption.npy if there is a
+judge for it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Stored:
     """Readings of named clips from folders written by `save`; nothing without a folder.
 
     A set that lies in several folders is one, its clips those of the first folder, the second, ...
-    Raises UserError for a clip that stands in two of them.
+    Raises UserError for a clip in two of them.
 
     parts : the readings wanted, see `Judges.parts`.
     """

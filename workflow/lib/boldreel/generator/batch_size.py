@@ -18,12 +18,12 @@ T = TypeVar("T")
 
 
 def _ran_out(error: RuntimeError) -> bool:
-    """CUDA has a class for it; the CPU's allocator says so in words only."""
+    """CUDA has a class for this error; the CPU's allocator only has a message."""
     return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
 
 
-def halving(attempt: Callable[[int], T], batch: int, what: str) -> T:
-    """Calls ``attempt(batch)``, after each lack of memory with half the batch.
+def with_smaller_batches(attempt: Callable[[int], T], batch: int, what: str) -> T:
+    """Call ``attempt(batch)``, and with half the batch whenever memory runs out.
 
     Of processes that train together one cannot halve its part alone: there it is an error.
 

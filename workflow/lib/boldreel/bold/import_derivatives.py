@@ -17,12 +17,22 @@ from typing import Any
 import numpy as np
 
 from boldreel import step
-from boldreel.bold import check, content, start_times
+from boldreel.bold import check, content_hash, start_times
 from boldreel.bold.start_times import Start
-from boldreel.data import bids, bold_runs, cifti, derivatives, files, nifti, provenance
-from boldreel.data.bids import Key
-from boldreel.data.bold_runs import Run
+from boldreel.data import (
+    bids,
+    bids_inheritance,
+    bids_names,
+    cifti,
+    derivatives,
+    files,
+    nifti,
+    preprocessed_runs,
+    provenance,
+)
+from boldreel.data.bids_names import Key
 from boldreel.data.derivatives import Found
+from boldreel.data.preprocessed_runs import Run
 from boldreel.data.presentations import Presentation
 from boldreel.errors import UserError
 
@@ -46,7 +56,7 @@ def find(
     ----------
     subject : label without "sub-"
     raw : raw BIDS data set to hold them against, None for none
-    wanted : which runs (bids.run_key), and the (segment, repeat) that each of them is; None for all
+    wanted : which runs (bids_names.run_key), and the (segment, repeat) that each of them is; None for all
     shown : (segment, repeat) of those that show something, and are held against raw data; None for all
     start_time : s, of runs whose sidecars do not say it (start_times.find)
     desc : which series (data.derivatives.find)
@@ -58,7 +68,7 @@ def find(
     """
     every = derivatives.find(root, subject, space, desc)
     if wanted is None:
-        alike = bids.same_label(every)
+        alike = bids_names.same_label(every)
         every = [replace(each, fault=each.fault or alike.get(each.path, "")) for each in every]
     for each in every:
         if each.fault and (wanted is None or (each.segment and each.key in wanted)):
@@ -66,7 +76,7 @@ def find(
     found = {each.key: each for each in every if each.segment}
     if wanted is None:
         wanted = {key: (each.segment, each.repeat) for key, each in found.items()}
-    there = bids.pair(wanted, found)
+    there = bids_names.pair(wanted, found)
     runs: dict[Key, Run] = {}
     compared: dict[Key, Run] = {}
     derived: list[str] = []
@@ -81,8 +91,8 @@ def find(
     for key, label in wanted.items():
         if key not in there:
             raise UserError(
-                f"{root}: sub-{subject} has no preprocessed run {bids.run_label(*label)} in space {space}; "
-                "preprocess it, or remove its task from `segments`"
+                f"{root}: sub-{subject} has no preprocessed run {bids_names.run_label(*label)} "
+                f"in space {space}; preprocess it, or remove its task from `segments`"
             )
         each = replace(found[there[key]], segment=label[0], repeat=label[1])
         runs[key], doubt = measure(each, start)
@@ -110,7 +120,7 @@ def measure(
     """
     path = found.path
     volumes, header, resolution = _header(path, found.surface)
-    sidecar = bids.inherited(path)
+    sidecar = bids_inheritance.inherited(path)
     doubt = ""
     if "RepetitionTime" in sidecar:
         t_r = check.repetition_time(path, sidecar)
@@ -174,12 +184,12 @@ def _header(path: Path, surface: bool) -> tuple[int, float | None, float]:
 
 
 def compare_with_raw(runs: Mapping[Key, Run], raw: Iterable[bids.Run]) -> None:
-    """UserError where preprocessed runs (by bids.run_key) and raw runs contradict each other.
+    """UserError where preprocessed runs (by bids_names.run_key) and raw runs contradict each other.
 
     Raw runs that were not preprocessed are passed over, and so are raw images that were not fetched.
     """
-    sources = {bids.run_key(source.path): source for source in raw if not source.fault}
-    paired = bids.pair(runs, sources)
+    sources = {bids_names.run_key(source.path): source for source in raw if not source.fault}
+    paired = bids_names.pair(runs, sources)
     for key, run in runs.items():
         if key not in paired:
             raise UserError(
@@ -194,7 +204,7 @@ def compare_with_raw(runs: Mapping[Key, Run], raw: Iterable[bids.Run]) -> None:
                 f"{run.bold}: {run.volumes} volumes, the raw run {source.path} has {count}; "
                 "preprocess the whole run again"
             )
-        told = bids.read_sidecar(source.path).get("RepetitionTime")
+        told = bids_inheritance.read_sidecar(source.path).get("RepetitionTime")
         if isinstance(told, int | float) and abs(told - run.t_r) > _TR_TOLERANCE:
             raise UserError(
                 f"{run.bold}: TR {run.t_r:g} s, the raw run's sidecar says {told:g} s; find out "
@@ -209,7 +219,7 @@ def check_shown(
     duration_of = check.durations(stimuli) if stimuli else None
     doubts: dict[str, Path | str] = {}
     for run in runs:
-        rows = shown.get(bids.run_label(run.segment, run.repeat), ())
+        rows = shown.get(bids_names.run_label(run.segment, run.repeat), ())
         for doubt in check.check_shown(rows, run.volumes * run.t_r, run.t_r, duration_of):
             doubts.setdefault(doubt, run.bold)
     check.tell(doubts)
@@ -228,7 +238,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="table of the runs, .tsv")
     arguments = parser.parse_args(argv)
     space = arguments.config.get("space") or derivatives.VOLUME
-    labels = [bids.parse_label(label) for label in arguments.labels]
+    labels = [bids_names.parse_label(label) for label in arguments.labels]
     asked = dict(zip(map(str, arguments.bold), labels, strict=True))
     desc = arguments.config.get("desc") or derivatives.PREPROC
     every = derivatives.find(arguments.derivatives, arguments.subject, space, desc)
@@ -246,13 +256,13 @@ def main(argv: list[str] | None = None) -> None:
         space,
         raw=arguments.raw,
         wanted={keys[path]: label for path, label in asked.items()} or None,
-        shown=[bids.parse_label(label) for label in shown] if asked else None,
+        shown=[bids_names.parse_label(label) for label in shown] if asked else None,
         start_time=arguments.config.get("start_time"),
         desc=desc,
     )
     check_shown(runs, shown, arguments.stimuli)
-    content.check_duplicates(run.bold for run in runs)
-    bold_runs.write(arguments.output, runs)
+    content_hash.check_duplicates(run.bold for run in runs)
+    preprocessed_runs.write(arguments.output, runs)
     # The BOLD itself is hashed where it is read: in the provenance of each run's series.
     provenance.record(
         arguments.output,

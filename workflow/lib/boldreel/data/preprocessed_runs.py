@@ -1,4 +1,4 @@
-"""Preprocessed runs where they lie: the table that fMRIPrep's and adopted derivatives are read through.
+"""Preprocessed runs in their own folders: the table that fMRIPrep's and adopted derivatives are read through.
 
 Reads and writes Run objects and the table "bold_runs" (a row a run of one subject).
 """
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from boldreel.data import bids, tables
+from boldreel.data import bids_names, tables
 from boldreel.errors import UserError
 
 
@@ -63,6 +63,6 @@ def read(path: Path | str, segment: str, repeat: int) -> Run:
     found = [run for run in read_all(path) if (run.segment, run.repeat) == (segment, repeat)]
     if len(found) != 1:
         raise UserError(
-            f"{path}: {len(found)} rows for {bids.run_label(segment, repeat)}; run the bold stage again"
+            f"{path}: {len(found)} rows for {bids_names.run_label(segment, repeat)}; run the bold stage again"
         )
     return found[0]

@@ -11,7 +11,7 @@ import pytest
 
 from boldreel.data import tables
 from boldreel.errors import UserError
-from boldreel.evaluate import between
+from boldreel.evaluate import method_differences
 from boldreel.stats.settings import PairedSettings
 
 SETTINGS = PairedSettings(resamples=500, permutations=499, seed=1)
@@ -42,7 +42,7 @@ def test_a_difference_is_found_in_pairs_and_none_where_there_is_none(tmp_path):
         tables.write(paths[-1], values(method, level, k + 1), "clip_metrics")
     out = tmp_path / "between.tsv"
     line = ["--clips", *map(str, paths), "--subject", "01", "--output", str(out)]
-    between.main([*line, "--config", json.dumps(asdict(SETTINGS))])
+    method_differences.main([*line, "--config", json.dumps(asdict(SETTINGS))])
     table = tables.read(out, "between").set_index(["method", "other"])
     assert list(table.index) == [("a", "b"), ("a", "c"), ("b", "c")]
     # far below the spread between clips (1), which the pairing takes out
@@ -51,14 +51,14 @@ def test_a_difference_is_found_in_pairs_and_none_where_there_is_none(tmp_path):
     assert table.loc[("b", "c"), "p"] > 0.05
     assert (table["ci_low"] < table["difference"]).all() and (table["n"] == 60).all()
     with pytest.raises(UserError, match="another table"):
-        between.main([*line[:3], str(paths[0]), *line[3:]])
+        method_differences.main([*line[:3], str(paths[0]), *line[3:]])
 
 
 def test_clips_that_one_method_lacks_are_left_out():
     one, other = values("a", 1.0, 1), values("b", 0.0, 2)
     own = {"a": one[one["condition"] == "model"], "b": other[other["condition"] == "model"]}
     own["b"] = own["b"].iloc[10:]
-    assert between.between(own, SETTINGS)["n"].tolist() == [50]
+    assert method_differences.between(own, SETTINGS)["n"].tolist() == [50]
     own["b"] = own["b"].assign(metric="psnr")
     with pytest.raises(UserError, match="in common"):
-        between.between(own, SETTINGS)
+        method_differences.between(own, SETTINGS)

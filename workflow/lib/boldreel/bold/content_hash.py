@@ -1,4 +1,4 @@
-"""What is in a run, said in a hash, so that the same data under two names is found.
+"""Hash the voxel values of a run, to detect the same data under two names.
 
 Takes BOLD images; returns hashes of their values. Header, name and compression do not count.
 """
@@ -17,7 +17,7 @@ from boldreel.errors import UserError
 _DENSE = ".dtseries.nii"
 
 
-def content_hash(
+def of_values(
     volumes: np.ndarray | Iterable[np.ndarray], shape: tuple[int, ...] | None = None
 ) -> str:
     """BLAKE2b (128 bit, hex) of a run (n, x, y, z), as float32 values with the shape.
@@ -32,17 +32,17 @@ def content_hash(
     return state.hexdigest()
 
 
-def hash_of(path: Path | str) -> str:
+def of_file(path: Path | str) -> str:
     """The hash of a 4-D image (n, x, y, z) or a dense series (n, grayordinates), read in parts."""
     path = Path(path)
     if path.name.endswith(_DENSE):
         dense = cifti.load(path)
         parts = (row for _, slab in dense.slabs() for row in slab)
-        return content_hash(parts, (dense.volumes, len(dense.models)))
+        return of_values(parts, (dense.volumes, len(dense.models)))
     shape = tuple(map(int, nifti.load(path).shape))
     _refuse_shape(path, shape)
     volumes = (volume for _, slab in nifti.slabs(path) for volume in np.moveaxis(slab, 3, 0))
-    return content_hash(volumes, (shape[3], *shape[:3]))
+    return of_values(volumes, (shape[3], *shape[:3]))
 
 
 def _refuse_shape(path: Path | str, shape: tuple[int, ...]) -> None:
@@ -78,10 +78,10 @@ def check_duplicates(paths: Iterable[Path | str]) -> None:
     groups: dict[str, list[str]] = {}
     for path in paths:
         part, shape = _part(Path(path))
-        groups.setdefault(content_hash(part[None]) + str(shape), []).append(str(path))
+        groups.setdefault(of_values(part[None]) + str(shape), []).append(str(path))
     for group in groups.values():
         if len(group) > 1:
-            refuse_duplicates({path: hash_of(path) for path in group})
+            refuse_duplicates({path: of_file(path) for path in group})
 
 
 def _part(path: Path) -> tuple[np.ndarray, tuple[int, ...]]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from boldreel.errors import UserError
-from boldreel.generator.memory import halving
+from boldreel.generator.batch_size import with_smaller_batches
 
 
 def test_halves_until_it_fits(capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,7 +18,7 @@ def test_halves_until_it_fits(capsys: pytest.CaptureFixture[str]) -> None:
             raise torch.OutOfMemoryError("out of memory")
         return batch
 
-    assert halving(attempt, 12, "generator") == 3
+    assert with_smaller_batches(attempt, 12, "generator") == 3
     assert tried == [12, 6, 3]
     assert capsys.readouterr().err.count("warning: generator: out of memory") == 2
 
@@ -28,10 +28,10 @@ def test_gives_up_at_one_and_lets_other_errors_through() -> None:
         raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate")
 
     with pytest.raises(UserError, match="batch of 1"):
-        halving(never, 2, "generator")
+        with_smaller_batches(never, 2, "generator")
 
     def broken(_: int) -> None:
         raise RuntimeError("shapes do not match")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        halving(broken, 2, "generator")
+        with_smaller_batches(broken, 2, "generator")

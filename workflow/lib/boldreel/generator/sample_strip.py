@@ -17,7 +17,7 @@ import torch
 from boldreel.base_models import diffusion
 from boldreel.data import atomic
 from boldreel.generator import sampling
-from boldreel.generator.material import ClipMaterial
+from boldreel.generator.clip_latents import ClipMaterial
 from boldreel.generator.settings import Strip
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def frame_change(frames: np.ndarray) -> float:
     return float(np.abs(values[:, 1:] - values[:, :-1]).mean())
 
 
-class Artist:
+class SampleStrip:
     """Draws the same held-out clips after each validation, and once more at the end.
 
     Parameters
@@ -86,11 +86,11 @@ class Artist:
         )
         return self._truth, sampling.to_pixels(vae, drawn)
 
-    def show(self, network: VideoUNet, epoch: int, device: torch.device) -> None:
+    def save(self, network: VideoUNet, epoch: int, device: torch.device) -> None:
         """Keeps the strip of an epoch with the training's state."""
         write_strip(self.state / _name(epoch), *self.draw(network, device))
 
-    def leave(self, target: Path, epochs: int) -> None:
+    def export(self, target: Path, epochs: int) -> None:
         """Copies the strips of this many epochs, and of the start, to a folder."""
         with atomic.folder(target) as aside:
             aside.mkdir(parents=True, exist_ok=True)
