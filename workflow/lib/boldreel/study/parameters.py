@@ -113,7 +113,7 @@ class Parameters:
         return lambda wildcards, attempt: int(mb * times) * 2 ** (attempt - 1)
 
     def leaves_predictions(self) -> bool:
-        """Whether alignment leaves its predictions of training clips: there is a linear path of the subject's."""
+        """Whether alignment leaves predictions of training clips: subjects have linear paths of their own."""
         return not self.study.pooled and self.config["align"]["linear_path"] != "none"
 
     def captioning(self) -> dict[str, int]:
