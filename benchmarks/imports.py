@@ -1,8 +1,8 @@
-"""What it costs to start the steps: CPU seconds and modules of an interpreter that has imported a step.
+"""What it costs to start the steps: CPU seconds that they spend on imports, at the start and later.
 
-Takes nothing; plans the demo in an empty folder for how often each step is started, imports each step in a
-process of its own, and prints a row in Markdown for each. What a step imports later, where it needs it, does
-not count here.
+Takes a repository (default: this one); runs the workflow of the tests' small configuration in a copy of it,
+where each step notes its imports as it ends, and plans the demo for how often it starts each step. Prints a
+row in Markdown for each step of the demo: means of its jobs in the run, times its jobs in the demo.
 
     .venv/bin/python benchmarks/imports.py
 """
@@ -10,89 +10,132 @@ not count here.
 from __future__ import annotations
 
 import argparse
-import collections
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 # The packages that take longest to import.
-HEAVY = ("torch", "diffusers", "transformers", "pandas", "scipy", "sklearn", "matplotlib", "nilearn")
-IMPORT = """
-import importlib, sys
-importlib.import_module(sys.argv[1])
-print(len(sys.modules), *[name for name in sys.argv[2:] if name in sys.modules])
+HEAVY = (
+    "torch",
+    "diffusers",
+    "transformers",
+    "pandas",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "nilearn",
+)
+SMALL = ("--configfile", "tests/pipeline/small.yaml")
+# Every import statement of Python 3.11 that finds a new module calls this function, and those within it too.
+NOTES = """
+import atexit, importlib._bootstrap as bootstrap, json, os, sys, time
+
+_find, _spent, _inside = bootstrap._find_and_load, 0.0, False
+
+
+def _timed(name, import_):
+    global _spent, _inside
+    if _inside:
+        return _find(name, import_)
+    _inside, began = True, time.process_time()
+    try:
+        return _find(name, import_)
+    finally:
+        _inside, _spent = False, _spent + time.process_time() - began
+
+
+def _leave():
+    about = {"words": sys.orig_argv, "modules": list(sys.modules), "imports": _spent}
+    with open(os.environ["IMPORTS_NOTED"] + f"/{os.getpid()}-{time.time()}.json", "w") as notes:
+        json.dump(about, notes)
+
+
+bootstrap._find_and_load = _timed
+atexit.register(_leave)
 """
 
 
-class Import(NamedTuple):
-    """CPU seconds of one process, the number of modules it has loaded, and which of `HEAVY`."""
-
-    seconds: float
-    modules: int
-    heavy: tuple[str, ...]
-
-
-def starts(snakefile: Path = ROOT / "workflow" / "Snakefile") -> dict[str, int]:
-    """How often the demo starts each step, `boldreel.<stage>.<step>`, by the commands of its plan."""
-    with tempfile.TemporaryDirectory() as folder:
-        plan = subprocess.run(
-            [sys.executable, "-m", "snakemake", "-s", str(snakefile), "--dry-run", "--printshellcmds"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    found = re.findall(r"-m (boldreel\.[\w.]+)", plan.stdout + plan.stderr)
-    # The launcher of trainings becomes the step that follows it.
-    return collections.Counter(step for step in found if step != "boldreel.training.launch")
+def copy(repository: Path, target: Path) -> None:
+    """Everything that git tracks or would track."""
+    words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(
+        words, cwd=repository, capture_output=True, check=True, text=True
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (repository / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(repository / name, target / name)
 
 
-def import_(step: str, repeats: int = 3) -> Import:
-    """Import `step` in a process of its own; the least CPU seconds of several tries."""
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT / "workflow" / "lib"),
-        "PYTHONDONTWRITEBYTECODE": "",
-        "MPLBACKEND": "Agg",
-    }
-    seconds = []
-    for _ in range(repeats):
-        process = subprocess.Popen(
-            [sys.executable, "-c", IMPORT, step, *HEAVY],
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        count, *heavy = process.stdout.read().split()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            sys.exit(f"error: {step} cannot be imported")
-        seconds.append(usage.ru_utime + usage.ru_stime)
-    return Import(min(seconds), int(count), tuple(heavy))
+def snakemake(folder: Path, *arguments: str, **variables: str) -> str:
+    """What Snakemake prints in a folder."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--printshellcmds", *arguments],
+        cwd=folder,
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"error: the workflow stopped:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout + done.stderr
+
+
+def steps(words: str) -> list[str]:
+    """The steps that commands start. The launcher of trainings becomes the step that follows it."""
+    found = re.findall(r"-m boldreel\.([\w.]+)", words)
+    return [step for step in found if step != "training.launch"]
+
+
+def noted(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """{step: what each of its processes noted}."""
+    found = defaultdict(list)
+    for path in folder.glob("*.json"):
+        about = json.loads(path.read_text())
+        for step in steps(" ".join(about["words"]))[:1]:
+            found[step].append(about)
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=3, help="tries, of which the least counts")
+    parser.add_argument("--repository", type=Path, default=ROOT)
+    parser.add_argument("--cores", default="2")
     args = parser.parse_args(argv)
-    demo = starts()
-    imported = {step: import_(step, args.repeats) for step in demo}
-    print("| step | modules | CPU s | jobs of the demo | CPU s in all | loads |\n|---|---|---|---|---|---|")
-    for step in sorted(demo, key=lambda step: -demo[step] * imported[step].seconds):
-        found = imported[step]
+    with tempfile.TemporaryDirectory() as folder:
+        work, notes = Path(folder, "work"), Path(folder, "notes")
+        notes.mkdir()
+        copy(args.repository, work)
+        demo = Counter(steps(snakemake(work, "--dry-run", "--cores", args.cores)))
+        (work / "workflow" / "lib" / "sitecustomize.py").write_text(NOTES)
+        snakemake(work, *SMALL, "--cores", args.cores, IMPORTS_NOTED=str(notes))
+        found = noted(notes)
+    rows = {}
+    for step, jobs in demo.items():
+        own = found.get(step) or sys.exit(f"error: {step} did not run")
+        seconds = sum(about["imports"] for about in own) / len(own)
+        last = set(own[-1]["modules"])
+        rows[step] = (len(last), seconds, jobs, [name for name in HEAVY if name in last])
+    print("| step | modules | imports (CPU s) | jobs of the demo | in all (CPU s) | loads |")
+    print("|---|---|---|---|---|---|")
+    for step, (modules, seconds, jobs, heavy) in sorted(
+        rows.items(), key=lambda row: -row[1][1] * row[1][2]
+    ):
         print(
-            f"| {step.removeprefix('boldreel.')} | {found.modules:,} | {found.seconds:.2f} | {demo[step]} "
-            f"| {demo[step] * found.seconds:.1f} | {', '.join(found.heavy)} |",
-            flush=True,
+            f"| {step} | {modules:,} | {seconds:.2f} | {jobs} | {seconds * jobs:.1f} | {', '.join(heavy)} |"
         )
-    total = sum(demo[step] * imported[step].seconds for step in demo)
+    total = sum(seconds * jobs for _, seconds, jobs, _ in rows.values())
     print(f"| all | | | {sum(demo.values())} | {total:.1f} | |")
 
 

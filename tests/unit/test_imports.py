@@ -1,13 +1,19 @@
 """The hash that decides which stages run again when a module changes, and what starting a step loads."""
 
 import ast
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from boldreel import imports
 
 LIBRARY = Path(imports.__file__).parent
+RULES = LIBRARY.parents[1] / "rules"
 
 
 def test_closure_follows_imports_in_functions_and_packages():
@@ -85,7 +91,7 @@ class Wheel:
         ('    """The radius of most of them, in "cm"."""\n', ""),
         ('        r"""Its way, é and all."""\n', ""),
         ("  # for pi", ""),
-        ("        # the way around\n", "\n\n# é, it's around\n   # \"\"\"\n"),
+        ("        # the way around\n", '\n\n# é, it\'s around\n   # """\n'),
         ("\n\n\nclass", "\nclass"),
         ("import math", "# -*- coding: utf-8 -*-\nimport math"),
     ],
@@ -129,3 +135,90 @@ def test_a_comment_is_told_from_a_string_in_every_module():
         source = path.read_bytes()
         left = imports._without_comments(source)
         assert ast.dump(ast.parse(left)) == ast.dump(ast.parse(source)), path
+
+
+# What starting a step loads. Hundreds of jobs do seconds of work each, and a network's libraries take
+# longer than that to import.
+
+NETWORKS = {"torch", "diffusers", "transformers", "accelerate", "torchmetrics"}
+SLOW = NETWORKS | {"matplotlib", "nilearn", "pandas", "pyarrow", "skimage", "sklearn", "himalaya"}
+# Stages whose steps compute with no network.
+LIGHT = ("study", "insilico", "bold", "roi", "windows", "report")
+LIGHT_STEPS = (
+    *("stimuli.decode", "pretrain.corpus", "evaluate.between", "evaluate.group"),
+    *("methods.linear.reconstruct", "methods.selfsupervised.videos", "probe.ablation_table"),
+)
+# Steps whose networks are not the base models'.
+OWN_NETWORKS = ("align", "pretrain", "probe", "methods.cvgan", "methods.reconstruct")
+# Steps that import them at once, since their modules define networks.
+WITH_TORCH = (
+    *("evaluate.reference", "evaluate.score", "evaluate.shard", "generator.latents"),
+    *("methods.cvgan.train", "methods.linear.train", "methods.reconstruct"),
+    *("methods.selfsupervised.train", "probe.attention"),
+    *("reconstruct.sample", "generator.tune", "generator.cotrain"),
+)
+
+
+def steps() -> list[str]:
+    """All steps that rules start, `STAGE.STEP`."""
+    text = "".join(path.read_text() for path in RULES.glob("*.smk"))
+    return sorted({*re.findall(r"-m boldreel\.([\w.]+)", text)} - {"training.launch"})
+
+
+def of(names: tuple[str, ...]) -> list[str]:
+    """The steps of these names, or of stages of these names."""
+    return [
+        step
+        for step in steps()
+        if step.startswith(tuple(f"{name}." for name in names)) or step in names
+    ]
+
+
+def loaded(names: list[str], then: str = "") -> set[str]:
+    """Top-level names of all modules in a process that has imported these steps and run `then`."""
+    lines = [f"import boldreel.{name}" for name in names]
+    code = "\n".join(
+        [*lines, then, "import sys", "print(*{name.split('.')[0] for name in sys.modules})"]
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(LIBRARY.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_steps_without_networks_never_load_their_libraries():
+    """Not in functions either."""
+    light = [*of(LIGHT), *LIGHT_STEPS]
+    assert len(light) > 30 and set(LIGHT_STEPS) <= set(steps())
+    heavy = {step: imports.packages(f"boldreel.{step}") & NETWORKS for step in light}
+    assert heavy == dict.fromkeys(light, frozenset())
+
+
+def test_encoders_never_load_the_libraries_of_base_models():
+    own = of(OWN_NETWORKS)
+    assert len(own) > 10
+    for step in own:
+        assert not imports.packages(f"boldreel.{step}") & {"diffusers", "transformers"}, step
+
+
+def test_most_steps_start_with_numpy_alone(tmp_path):
+    """All of them in one process; so does reading a table's numbers, which each run's series begin with."""
+    table = pd.DataFrame({"i": [1, -1], "j": [2, -1], "k": [3, -1], "x": [0.5, None]})
+    table.to_parquet(tmp_path / "positions.parquet")
+    names = [step for step in steps() if step not in WITH_TORCH]
+    path = str(tmp_path / "positions.parquet")
+    read = f"boldreel.data.tables.numbers({path!r}, 'positions', ['i', 'x'])"
+    assert len(names) > 40
+    assert loaded(names) & SLOW == set()
+    assert loaded(["roi.series"], read) & SLOW == {"pyarrow"}
+
+
+def test_steps_with_networks_start_without_libraries_that_may_not_be_needed():
+    made_of_diffusers = ["generator.cotrain", "generator.tune"]
+    names = [step for step in of(WITH_TORCH) if step not in made_of_diffusers]
+    assert loaded(names) & SLOW == {"torch"}
+    assert "transformers" not in loaded(made_of_diffusers)

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 _LIBRARY = Path(__file__).parent
 _PACKAGE = _LIBRARY.name
-# A string, which may hold what looks like a comment, or the rest of a line with comments and blank lines after
-# it. Exact in the syntax of Python 3.11: later ones allow an f-string's own quotes inside its braces.
+# A string, which may hold what looks like a comment, or the rest of a line with the comments and blank lines
+# that follow. Exact in the syntax of Python 3.11: later ones allow an f-string's own quotes in its braces.
 _STRING_OR_REST = re.compile(
     rb"""
     ( \"{3} .*? (?<! \\ ) (?: \\\\ )* \"{3} | \" [^"\\]* (?: \\. [^"\\]* )* \"
