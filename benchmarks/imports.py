@@ -111,11 +111,13 @@ def noted(folder: Path) -> dict[str, list[dict[str, Any]]]:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repository", type=Path, default=ROOT)
+    parser.add_argument("--folder", type=Path, help="where to run, and keep what the run leaves")
     parser.add_argument("--cores", default="2")
     args = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = args.folder or temporary
         work, notes = Path(folder, "work"), Path(folder, "notes")
-        notes.mkdir()
+        notes.mkdir(parents=True)
         copy(args.repository, work)
         demo = Counter(steps(snakemake(work, "--dry-run", "--cores", args.cores)))
         (work / "workflow" / "lib" / "sitecustomize.py").write_text(NOTES)

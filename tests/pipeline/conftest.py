@@ -41,6 +41,16 @@ LATE = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of several processes one makes the small run and runs all its tests; another module's stay together."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            used = getattr(item, "fixturenames", ())
+            group = "small-run" if "small_run" in used else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 @dataclass
 class Stop:
     """How far the saved state was after a stop, in epochs and steps, and whether there was a result."""
@@ -125,7 +135,7 @@ def _finished(results: Path, since: float) -> dict[Path, str]:
     return found
 
 
-def _kill(run: SmallRun, rule: str, target: str) -> None:
+def _kill(run: SmallRun, rule: str, target: str, unlock: bool) -> None:
     """Kill everything while a rule is at work."""
     workspace = run.workspace
     since = time.time()
@@ -134,7 +144,7 @@ def _kill(run: SmallRun, rule: str, target: str) -> None:
     try:
         wrong = _wait_for_work(process, log, rule, workspace.results)
     finally:
-        workspace.stop(process, signal.SIGKILL)
+        workspace.stop(process, signal.SIGKILL, unlock=unlock)
     run.log += log.read_text(errors="replace")
     assert not wrong, f"{rule}: {wrong}:\n{run.log[-3000:]}"
     run.kills[rule] = (workspace.results / target).exists()
@@ -147,7 +157,7 @@ def small_run(tmp_path_factory) -> SmallRun:
     tracing.record(workspace)
     run = SmallRun(workspace)
     for rule, target in EARLY:
-        _kill(run, rule, target)
+        _kill(run, rule, target, unlock=rule == EARLY[0][0])
     for training, output in TRAININGS:
         state = Watched(workspace.root / "state" / "demo" / training)
         for how, epoch in SIGNALS:
@@ -162,7 +172,7 @@ def small_run(tmp_path_factory) -> SmallRun:
             left = Stop(state.look() or (0, 0), (workspace.results / output).exists())
             run.stops[training, how] = left
     for rule, target in LATE:
-        _kill(run, rule, target)
+        _kill(run, rule, target, unlock=False)
     log = workspace.root / "finished.log"
     process = workspace.make("demo", log)
     try:
