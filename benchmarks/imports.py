@@ -125,7 +125,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         found = noted(notes)
     rows = {}
     for step, jobs in demo.items():
-        own = found.get(step) or sys.exit(f"error: {step} did not run")
+        own = found.get(step, [])
+        if not own:
+            print(f"warning: the small configuration does not start {step}", file=sys.stderr)
+            continue
         seconds = sum(about["imports"] for about in own) / len(own)
         last = set(own[-1]["modules"])
         rows[step] = (len(last), seconds, jobs, [name for name in HEAVY if name in last])
@@ -138,7 +141,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"| {step} | {modules:,} | {seconds:.2f} | {jobs} | {seconds * jobs:.1f} | {', '.join(heavy)} |"
         )
     total = sum(seconds * jobs for _, seconds, jobs, _ in rows.values())
-    print(f"| all | | | {sum(demo.values())} | {total:.1f} | |")
+    print(f"| all of these | | | {sum(row[2] for row in rows.values())} | {total:.1f} | |")
 
 
 if __name__ == "__main__":

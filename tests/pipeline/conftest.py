@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from boldreel import verify
 from boldreel.data import atomic
 
 from . import tracing
-from .workflow import Watched, Workspace, copy_of_repository
+from .workflow import ROOT, Watched, Workspace, copy_of_repository
 
 # (training state to wait for, target that must not be there when it is stopped)
 TRAININGS = [
@@ -41,14 +43,19 @@ LATE = [
 ]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of several processes one makes the small run and runs all its tests; another module's stay together."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            used = getattr(item, "fixturenames", ())
-            group = "small-run" if "small_run" in used else item.path.stem
-            item.add_marker(pytest.mark.xdist_group(group))
+class _ByRun(LoadScopeScheduling):
+    """Of several processes one makes the small run and has all modules that use it. Others go one by one.
+
+    The groups of pytest-xdist 3.8 (`--dist loadgroup`) are lost with pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.split("::")[0]
+        return "small run" if "small_run" in (ROOT / module).read_text() else module
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _ByRun:
+    return _ByRun(config, log)
 
 
 @dataclass
