@@ -46,13 +46,15 @@ ablate: demo
 	$(SNAKEMAKE) ablation
 	$(SNAKEMAKE)
 
-test: test-unit test-workflow
+test: lint test-unit test-workflow
 
-test-unit: env lint
+test-unit: env
 	$(BIN)/python -m pytest --numprocesses 2 --ignore tests/pipeline
 
+# Two processes: one makes the run that most tests share, and the other has the rest.
+NOT_OF_WORKFLOW ?= conda or slurm or kubernetes or storage or datasets
 test-workflow: env
-	$(BIN)/python -m pytest tests/pipeline -m "not conda and not slurm and not kubernetes and not storage and not datasets"
+	$(BIN)/python -m pytest tests/pipeline --numprocesses 2 --dist loadscope -m "not ($(NOT_OF_WORKFLOW))"
 
 test-conda: env
 	$(BIN)/python -m pytest tests/pipeline -m conda

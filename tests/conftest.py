@@ -1,6 +1,9 @@
 """One thread for each test process: small jobs run side by side, as in the workflow. No clock decides."""
 
+import importlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,3 +51,17 @@ def same_weights():
             torch.testing.assert_close(b, a, rtol=1e-3, atol=2e-5)
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def train_in():
+    """Runs a training step in so many processes: one is this one, several are started by the launcher."""
+
+    def run(processes, module, arguments):
+        if processes == 1:
+            importlib.import_module(module).main(arguments)
+        else:
+            launcher = [sys.executable, "-m", "boldreel.training.launch", str(processes)]
+            subprocess.run([*launcher, "-m", module, *arguments], check=True)
+
+    return run

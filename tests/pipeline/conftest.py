@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from boldreel import verify
 from boldreel.data import atomic
 
 from . import tracing
-from .workflow import Watched, Workspace, copy_of_repository
+from .workflow import ROOT, Watched, Workspace, copy_of_repository
 
 # (training state to wait for, target that must not be there when it is stopped)
 TRAININGS = [
@@ -39,6 +41,21 @@ LATE = [
     ("evaluate_score", "sub-01/metrics.parquet"),
     ("report_page", "report.html"),
 ]
+
+
+class _ByRun(LoadScopeScheduling):
+    """Of several processes one makes the small run and has all modules that use it. Others go one by one.
+
+    The groups of pytest-xdist 3.8 (`--dist loadgroup`) are lost with pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.split("::")[0]
+        return "small run" if "small_run" in (ROOT / module).read_text() else module
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _ByRun:
+    return _ByRun(config, log)
 
 
 @dataclass
@@ -125,7 +142,7 @@ def _finished(results: Path, since: float) -> dict[Path, str]:
     return found
 
 
-def _kill(run: SmallRun, rule: str, target: str) -> None:
+def _kill(run: SmallRun, rule: str, target: str, unlock: bool) -> None:
     """Kill everything while a rule is at work."""
     workspace = run.workspace
     since = time.time()
@@ -134,7 +151,7 @@ def _kill(run: SmallRun, rule: str, target: str) -> None:
     try:
         wrong = _wait_for_work(process, log, rule, workspace.results)
     finally:
-        workspace.stop(process, signal.SIGKILL)
+        workspace.stop(process, signal.SIGKILL, unlock=unlock)
     run.log += log.read_text(errors="replace")
     assert not wrong, f"{rule}: {wrong}:\n{run.log[-3000:]}"
     run.kills[rule] = (workspace.results / target).exists()
@@ -147,7 +164,7 @@ def small_run(tmp_path_factory) -> SmallRun:
     tracing.record(workspace)
     run = SmallRun(workspace)
     for rule, target in EARLY:
-        _kill(run, rule, target)
+        _kill(run, rule, target, unlock=rule == EARLY[0][0])
     for training, output in TRAININGS:
         state = Watched(workspace.root / "state" / "demo" / training)
         for how, epoch in SIGNALS:
@@ -162,7 +179,7 @@ def small_run(tmp_path_factory) -> SmallRun:
             left = Stop(state.look() or (0, 0), (workspace.results / output).exists())
             run.stops[training, how] = left
     for rule, target in LATE:
-        _kill(run, rule, target)
+        _kill(run, rule, target, unlock=False)
     log = workspace.root / "finished.log"
     process = workspace.make("demo", log)
     try:

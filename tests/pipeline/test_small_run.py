@@ -535,7 +535,7 @@ def followers(edges: set[tuple[str, str]], rules: set[str]) -> set[str]:
     ["evaluate/ssim.py", "windows/audit.py", "generator/sampling.py", "pretrain/corpus.py"],
 )
 def test_touching_a_module_reruns_exactly_the_stages_that_import_it(small_run, rule_edges, module):
-    """The rules whose step imports it, what follows them, and nothing else."""
+    """The rules whose step imports it, what follows them, and nothing else. Comments rerun nothing."""
     workspace = small_run.workspace
     name = "boldreel." + module[:-3].replace("/", ".")
     steps = steps_of_rules()
@@ -543,11 +543,14 @@ def test_touching_a_module_reruns_exactly_the_stages_that_import_it(small_run, r
         rule for rule, own in steps.items() if any(name in imports.closure(step) for step in own)
     }
     expected = followers(rule_edges, users & {rule for edge in rule_edges for rule in edge})
-    path = workspace.root / "workflow" / "lib" / "boldreel" / module
-    before = path.read_text()
-    path.write_text(before + "\n# changed\n")
+    library = workspace.root / "workflow" / "lib" / "boldreel"
+    before = {path: path.read_bytes() for path in library.rglob("*.py")}
+    for path, text in before.items():
+        path.write_bytes(text + b"\n# changed\n")
+    (library / module).write_bytes(before[library / module] + b"\nCHANGED = True\n")
     try:
         jobs = workspace.planned()
     finally:
-        path.write_text(before)
+        for path, text in before.items():
+            path.write_bytes(text)
     assert expected and {rule for rule, _ in jobs} == expected

@@ -125,10 +125,12 @@ class Workspace:
             if rule != "all"
         ]
 
-    def stop(self, process: subprocess.Popen, how: signal.Signals) -> None:
+    def stop(self, process: subprocess.Popen, how: signal.Signals, *, unlock: bool = False) -> None:
         """Signal Snakemake and all its jobs at once, and wait until everything is gone.
 
         Nothing where it has ended by itself. Fails if a process outlives the signal by a minute.
+        `unlock` starts `snakemake --unlock`, as a user would; that takes seconds, so the default is to
+        remove what it removes.
         """
         if process.poll() is not None:
             return
@@ -137,8 +139,12 @@ class Workspace:
         deadline = time.monotonic() + 60
         while self._alive(process.pid):
             assert time.monotonic() < deadline, f"some process outlived {how.name}"
-            time.sleep(0.2)
-        self.run("--unlock")
+            time.sleep(0.05)
+        if unlock:
+            done = self.run("--unlock")
+            assert done.returncode == 0, done.stdout + done.stderr
+        else:
+            shutil.rmtree(self.root / ".snakemake" / "locks", ignore_errors=True)
 
     @staticmethod
     def _alive(group: int) -> bool:

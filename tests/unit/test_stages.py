@@ -40,7 +40,7 @@ def edges() -> list[tuple[str, str]]:
     return [
         (module, imported)
         for module in modules()
-        for imported in sorted(imports._direct(module)[0])
+        for imported in sorted(imports._read(module).own)
         if module != ENTRY and stage(imported) and stage(imported) != stage(module)
     ]
 

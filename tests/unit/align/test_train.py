@@ -240,23 +240,24 @@ def test_wrong_settings(
 
 
 def test_two_processes_contrast_the_clips_of_both(
-    study: Any, pretrained: Path, same_weights: Callable[..., None], tmp_path: Path
+    study: Any,
+    pretrained: Path,
+    same_weights: Callable[..., None],
+    train_in: Callable[..., None],
+    tmp_path: Path,
 ) -> None:
     """Each encodes half of a batch; loss, temperature and weights are those of one process."""
     config = json.dumps({**CONFIG, "linear_path": "none", "refit": False})
     for processes in (1, 2):
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "boldreel.training.launch", str(processes)),
-                *("-m", "boldreel.align.train", "--pretrained", str(pretrained)),
-                *("--windows", str(study.windows), "--series-dir", str(study.series)),
-                *("--voxels", str(study.voxels), "--clips", str(study.clips)),
-                *("--features", *map(str, study.features), "--config", config),
-                *("--output", str(tmp_path / f"with{processes}")),
-                *("--state", str(tmp_path / f"state{processes}")),
-            ],
-            check=True,
-        )
+        arguments = [
+            *("--pretrained", str(pretrained), "--config", config),
+            *("--windows", str(study.windows), "--series-dir", str(study.series)),
+            *("--voxels", str(study.voxels), "--clips", str(study.clips)),
+            *("--features", *map(str, study.features)),
+            *("--output", str(tmp_path / f"with{processes}")),
+            *("--state", str(tmp_path / f"state{processes}")),
+        ]
+        train_in(processes, "boldreel.align.train", arguments)
     one, two = (read_tensors(tmp_path / f"with{processes}" / "model") for processes in (1, 2))
     same_weights(one, two)
     histories = [

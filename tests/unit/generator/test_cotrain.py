@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +153,7 @@ def test_two_processes_train_like_one(
     dataset,  # type: ignore[no-untyped-def]
     base_folder: Path,
     generator_folder: Path,
+    train_in: Callable[..., None],
     tmp_path: Path,
 ) -> None:
     """With a subject's own kind of encoder, every part of which the launcher's processes must reach."""
@@ -176,21 +176,17 @@ def test_two_processes_train_like_one(
     SpatioTemporalEncoder(config).save_pretrained(tmp_path / "subject")
     movies = ["train01", "train02"]
     for processes in (1, 2):
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "boldreel.training.launch", str(processes)),
-                *("-m", "boldreel.generator.cotrain", "--diffusion-model", str(base_folder)),
-                *("--generator", str(generator_folder), "--encoder", str(tmp_path / "subject")),
-                *("--windows", str(dataset.windows), "--series-dir", str(dataset.series)),
-                *("--clips", str(dataset.clips)),
-                *("--features", *(str(dataset.features(m)) for m in movies)),
-                *("--latents", *(str(dataset.latents(m)) for m in movies)),
-                *("--output", str(tmp_path / f"with{processes}")),
-                *("--state", str(tmp_path / f"state{processes}")),
-                *("--config", json.dumps({**CONFIG, "batch_size": 4, "condition_dropout": 0.5})),
-            ],
-            check=True,
-        )
+        arguments = [
+            *("--diffusion-model", str(base_folder), "--clips", str(dataset.clips)),
+            *("--generator", str(generator_folder), "--encoder", str(tmp_path / "subject")),
+            *("--windows", str(dataset.windows), "--series-dir", str(dataset.series)),
+            *("--features", *(str(dataset.features(m)) for m in movies)),
+            *("--latents", *(str(dataset.latents(m)) for m in movies)),
+            *("--output", str(tmp_path / f"with{processes}")),
+            *("--state", str(tmp_path / f"state{processes}")),
+            *("--config", json.dumps({**CONFIG, "batch_size": 4, "condition_dropout": 0.5})),
+        ]
+        train_in(processes, "boldreel.generator.cotrain", arguments)
     one, two = (read_tensors(tmp_path / f"with{n}" / "encoder") for n in (1, 2))
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=1e-3, atol=2e-5, msg=name)

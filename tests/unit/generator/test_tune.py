@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -97,25 +96,26 @@ def test_stopped_and_resumed_is_bit_equal(
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_two_processes_train_like_one(dataset, base_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_two_processes_train_like_one(
+    dataset,  # type: ignore[no-untyped-def]
+    base_folder: Path,
+    train_in: Callable[..., None],
+    tmp_path: Path,
+) -> None:
     movies = ["train01", "train02"]
     config = {**CONFIG, "batch_size": 4, "image_above": 400, "condition_dropout": 0.5}
     config["gradient_checkpointing"] = True
     for processes in (1, 2):
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "boldreel.training.launch", str(processes)),
-                *("-m", "boldreel.generator.tune", "--diffusion-model", str(base_folder)),
-                *("--clips", str(dataset.clips)),
-                *("--latents", *(str(dataset.latents(m)) for m in movies)),
-                *("--features", *(str(dataset.features(m)) for m in movies)),
-                *("--train", "train01", "--validation", "train02"),
-                *("--output", str(tmp_path / f"with{processes}")),
-                *("--state", str(tmp_path / f"state{processes}")),
-                *("--config", json.dumps(config)),
-            ],
-            check=True,
-        )
+        arguments = [
+            *("--diffusion-model", str(base_folder), "--clips", str(dataset.clips)),
+            *("--latents", *(str(dataset.latents(m)) for m in movies)),
+            *("--features", *(str(dataset.features(m)) for m in movies)),
+            *("--train", "train01", "--validation", "train02"),
+            *("--output", str(tmp_path / f"with{processes}")),
+            *("--state", str(tmp_path / f"state{processes}")),
+            *("--config", json.dumps(config)),
+        ]
+        train_in(processes, "boldreel.generator.tune", arguments)
     one, two = (load_file(tmp_path / f"with{n}" / "model" / "model.safetensors") for n in (1, 2))
     start = VideoUNet(diffusion.load_unet(base_folder)).unet.state_dict()
     moved = [name for name in one if name in start and not torch.equal(one[name], start[name])]

@@ -28,6 +28,7 @@ CONFIG = {
     "batch_size": 8,
 }
 CONFIG |= {"generator_rate": 2e-3, "discriminator_rate": 2e-3}
+BRIEF = {"seed": 1, "epochs": 6}  # for what holds byte for byte, however long the training
 SHAPE = Shape(code=5, frames=3, side=16, latent=8, width=4)
 
 
@@ -59,6 +60,11 @@ def models(study, tmp_path_factory) -> list[Path]:  # type: ignore[no-untyped-de
     return [fitted(study, folder / str(seed), seed=seed) for seed in (1, 2, 3)]
 
 
+@pytest.fixture(scope="module")
+def brief(study, tmp_path_factory) -> Path:  # type: ignore[no-untyped-def]
+    return fitted(study, tmp_path_factory.mktemp("brief"), **BRIEF)
+
+
 def test_it_trains_stably_from_three_seeds(study, models, tmp_path) -> None:  # type: ignore[no-untyped-def]
     truth = study.truth()
     for number, model in enumerate(models):
@@ -77,17 +83,15 @@ def test_without_signal_it_is_at_chance(silent, tmp_path) -> None:  # type: igno
     assert 0.38 < identified(drawn(silent, model, tmp_path / "out"), silent.truth()) < 0.62
 
 
-def test_nothing_fitted_sees_a_test_run(make_study, models, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_nothing_fitted_sees_a_test_run(make_study, brief, tmp_path) -> None:  # type: ignore[no-untyped-def]
     other = make_study()
     other.disturb()
-    again = fitted(other, tmp_path, seed=1)
-    one, two = (load_file(folder / "model" / "model.safetensors") for folder in (models[0], again))
+    again = fitted(other, tmp_path, **BRIEF)
+    one, two = (load_file(folder / "model" / "model.safetensors") for folder in (brief, again))
     assert all(np.array_equal(one[name], two[name]) for name in one)
 
 
-def test_a_stopped_training_ends_as_if_it_had_not_been(
-    study, models, tmp_path, monkeypatch
-) -> None:  # type: ignore[no-untyped-def]
+def test_a_stopped_training_ends_as_if_it_had_not_been(study, brief, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     real, seen = train.both, []
 
     def stopping(*arguments):  # type: ignore[no-untyped-def]
@@ -99,10 +103,10 @@ def test_a_stopped_training_ends_as_if_it_had_not_been(
     with monkeypatch.context() as patch:
         patch.setattr(train, "both", stopping)
         with pytest.raises(KeyboardInterrupt):
-            fitted(study, tmp_path, seed=1)
+            fitted(study, tmp_path, **BRIEF)
     assert not (tmp_path / "fit").exists()
-    again = fitted(study, tmp_path, seed=1)
-    one, two = (load_file(folder / "model" / "model.safetensors") for folder in (models[0], again))
+    again = fitted(study, tmp_path, **BRIEF)
+    one, two = (load_file(folder / "model" / "model.safetensors") for folder in (brief, again))
     assert all(np.array_equal(one[name], two[name]) for name in one)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,22 +140,21 @@ def test_wrong_settings(corpus: Path, tmp_path: Path) -> None:
 
 
 def test_two_processes_train_like_one(
-    corpus: Path, same_weights: Callable[..., None], tmp_path: Path
+    corpus: Path,
+    same_weights: Callable[..., None],
+    train_in: Callable[..., None],
+    tmp_path: Path,
 ) -> None:
     """The same global batch: the same weights but for the order in which floats are summed. One of the
     subjects lacks a patch, so that the processes' parts count unlike numbers of hidden patches."""
     config = json.dumps({**CONFIG, "epochs": 2, "learning_rate": 1e-3})
     for processes in (1, 2):
         output = tmp_path / f"with{processes}"
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "boldreel.training.launch", str(processes)),
-                *("-m", "boldreel.pretrain.train", "--corpus", str(corpus)),
-                *("--output", str(output), "--state", str(tmp_path / f"state{processes}")),
-                *("--config", config),
-            ],
-            check=True,
-        )
+        arguments = [
+            *("--corpus", str(corpus), "--config", config),
+            *("--output", str(output), "--state", str(tmp_path / f"state{processes}")),
+        ]
+        train_in(processes, "boldreel.pretrain.train", arguments)
     one, two = (read_tensors(tmp_path / f"with{processes}" / "model") for processes in (1, 2))
     same_weights(one, two)
     histories = [

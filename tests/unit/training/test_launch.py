@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -42,7 +43,8 @@ def main():
     if share.rank == 0:
         torch.save(module.state_dict(), folder / "done.pt")
 
-run(main)
+if __name__ == "__main__":
+    run(main)
 """
 
 
@@ -59,7 +61,16 @@ def start(folder: Path, processes: int, epochs: int) -> subprocess.Popen[str]:
     )
 
 
-def test_sigterm_saves_once_and_one_process_goes_on_where_two_stopped(tmp_path: Path) -> None:
+def here(folder: Path, epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same training in this process."""
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "argv", ["", str(folder), str(epochs)])
+        runpy.run_path(str(folder / "small_training.py"))["main"]()
+
+
+def test_sigterm_saves_once_and_one_process_goes_on_where_two_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("whole", "parts"):
         (tmp_path / name).mkdir()
     assert start(tmp_path / "whole", 1, 3).wait() == 0
@@ -71,7 +82,7 @@ def test_sigterm_saves_once_and_one_process_goes_on_where_two_stopped(tmp_path: 
     assert not (tmp_path / "parts" / "done.pt").exists()
     saved = torch.load(tmp_path / "parts" / "state" / "last.pt", weights_only=True)
     assert 0 < saved["epoch"] * 20 + saved["step"] < 60
-    assert start(tmp_path / "parts", 1, 3).wait() == 0
+    here(tmp_path / "parts", 3, monkeypatch)
     whole, parts = (torch.load(tmp_path / name / "done.pt") for name in ("whole", "parts"))
     for key in whole:
         torch.testing.assert_close(parts[key], whole[key], rtol=1e-5, atol=1e-6)

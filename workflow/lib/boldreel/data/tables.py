@@ -60,6 +60,7 @@ def numbers(path: str | Path, schema: str, names: list[str]) -> dict[str, np.nda
 
     NaN stands where the schema allows a value to be missing.
     Goes without pandas, whose import takes longer than the steps that run once for every run.
+    pyarrow imports it for `parquet.read_table`, `to_numpy` and `fill_null`, so none of these is called.
     Raises UserError if the file is missing, unreadable, or a column is absent or not all numbers.
     """
     from pyarrow import ArrowException, parquet
@@ -68,7 +69,8 @@ def numbers(path: str | Path, schema: str, names: list[str]) -> dict[str, np.nda
     if not path.exists():
         raise UserError(f"{path}: table not found; run the stage that writes it")
     try:
-        table = parquet.read_table(path)
+        with parquet.ParquetFile(path) as file:
+            table = file.read()
     except (ArrowException, OSError) as error:
         raise UserError(f"{path}: unreadable table ({str(error).splitlines()[0]})") from None
     out = {}
@@ -83,7 +85,7 @@ def numbers(path: str | Path, schema: str, names: list[str]) -> dict[str, np.nda
             raise UserError(f"{path}: column {name!r} is not of kind {column.kind}") from None
         if values.null_count and not column.missing:
             raise UserError(f"{path}: column {name!r}: a value is missing")
-        out[name] = values.to_numpy()
+        out[name] = np.array(values.to_pylist(), dtype=kind)
     return out
 
 

@@ -9,12 +9,15 @@ it; a cut within a clip is an artefact.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from boldreel.reconstruct.plan import Chain
 from boldreel.stimuli import shots
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def small(frames: np.ndarray) -> np.ndarray:
@@ -34,6 +37,8 @@ def cuts(chain: Chain, frames: Sequence[np.ndarray], frame_rate: float) -> pd.Da
     ----------
     frames : of each clip of the chain (F, h, w, 3), uint8.
     """
+    import pandas as pd
+
     times = shots.cut_times(small(np.concatenate(list(frames))), frame_rate)
     each = len(frames[0])
     rows = []
@@ -62,6 +67,8 @@ def cuts_of_all(
     chains: Sequence[Chain], frames: Mapping[str, np.ndarray], frame_rate: float
 ) -> pd.DataFrame:
     """The table "movie_cuts" of all chains."""
+    import pandas as pd
+
     parts = [cuts(chain, [frames[clip] for clip in chain], frame_rate) for chain in chains]
     return pd.concat(parts, ignore_index=True).astype({"between_clips": bool})
 
