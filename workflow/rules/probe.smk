@@ -95,10 +95,11 @@ rule probe_attributes:
 
 
 rule probe_parts:
-    """Retrieval by ridge on parts of the data: groups of areas, areas of control, minutes of training."""
+    """Retrieval by the linear path on parts of the data: groups of areas, areas of control, minutes of training."""
     input:
         unpack(of_subject(inputs.control_series)),
         unpack(responses("train", "test")),
+        noise=NOISE,
         windows=layout.windows(),
         voxels=layout.voxels(),
         clips=layout.clips(),
@@ -131,11 +132,12 @@ rule probe_parts:
     shell:
         "python -m boldreel.probe.rois --subject {wildcards.subject} --windows {input.windows:q} "
         "--series-dir {params.series:q} --voxels {input.voxels:q} --clips {input.clips:q} "
-        "--features {input.features:q} {params.control:q} --output {output.rois:q} --config {params.cfg:q} "
+        "--features {input.features:q} --noise {input.noise:q} {params.control:q} "
+        "--output {output.rois:q} --config {params.cfg:q} "
         "2>&1 | tee {log:q} && "
         "python -m boldreel.probe.scaling --subject {wildcards.subject} --windows {input.windows:q} "
         "--series-dir {params.series:q} --voxels {input.voxels:q} --clips {input.clips:q} "
-        "--features {input.features:q} --output {output.scaling:q} --config {params.cfg:q} 2>&1 "
+        "--features {input.features:q} --noise {input.noise:q} --output {output.scaling:q} --config {params.cfg:q} 2>&1 "
         "| tee -a {log:q}"
 
 

@@ -58,13 +58,13 @@ def control(study: Any) -> list[str]:
 def test_a_planted_place_is_found_and_the_control_tells_nothing(
     study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = fit.fit_ridge
+    real = fit.choose_path
 
     def listening(part: Any, *rest: Any) -> Any:
         assert not any(segment.startswith("test") for segment in part.segment)
         return real(part, *rest)
 
-    monkeypatch.setattr(fit, "fit_ridge", listening)
+    monkeypatch.setattr(fit, "choose_path", listening)
     grouped = with_groups(study, tmp_path)
     found = table(grouped, tmp_path / "rois.tsv", *control(grouped))
     value, p = found["value"], found["p"]
@@ -82,14 +82,14 @@ def test_no_fit_sees_a_test_run(
 ) -> None:
     grouped = with_groups(study, tmp_path)
     weights: list[list[np.ndarray]] = []
-    real = fit.fit_ridge
+    real = fit.choose_path
 
     def keeping(*arguments: Any) -> Any:
         made = real(*arguments)
-        weights[-1].append(made[0].readout.weight.detach().numpy().copy())
+        weights[-1].append(made.solve(arguments[0])[0])
         return made
 
-    monkeypatch.setattr(fit, "fit_ridge", keeping)
+    monkeypatch.setattr(fit, "choose_path", keeping)
     for _ in range(2):
         weights.append([])
         table(grouped, tmp_path / "rois.tsv", *control(grouped))
@@ -98,7 +98,7 @@ def test_no_fit_sees_a_test_run(
                 series, meta = arrays.load(path, kind="series", mmap=False)
                 kept = {k: v for k, v in meta.items() if k not in ("kind", "shape", "dtype")}
                 arrays.save(path, series[::-1] * 2 + 1, kind="series", **kept)
-    assert len(weights[0]) == 6
+    assert len(weights[0]) == 7  # of all positions, then of each part
     assert all(np.array_equal(a, b) for a, b in zip(*weights, strict=True))
 
 

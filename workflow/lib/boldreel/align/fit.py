@@ -24,7 +24,7 @@ from boldreel.align.linear import LinearPath
 from boldreel.align.objective import Objective, best_scale, decoded, judge
 from boldreel.align.ridge import Ridge
 from boldreel.align.settings import AlignSettings
-from boldreel.align.whitening import CANDIDATES, Candidates, candidates
+from boldreel.align.whitening import candidates
 from boldreel.data.cohort_noise import CohortNoise
 from boldreel.models.autoencoder import MaskedAutoencoder
 from boldreel.models.decoder import Decoder, Deviations, LinearDecoder, LinearReadout
@@ -66,11 +66,6 @@ class Material:
         """Split the trials, see `training_and_validation`."""
         training, validation = training_and_validation(everything, validation_clips)
         return cls(everything, training, validation, used, xyz, settings, device, noise)
-
-    @property
-    def candidates(self) -> Candidates:
-        """Noise models for whitening, from training trials and the cohort."""
-        return candidates(self.training, self.used, self.xyz, self.noise)
 
 
 @dataclass(frozen=True)
@@ -141,18 +136,31 @@ def linear_path(material: Material, readout: LinearReadout | None = None) -> Lin
     readout : that of an encoder of other subjects; a ridge then adds what it leaves.
     """
     training, used, settings = material.training, material.used, material.settings
-    if readout is not None or settings.linear_path != "inversion":
-        ridge = Ridge.choose(training, used, settings, readout)
-        for group, (alpha, score) in ridge.penalties.items():
-            print(f"ridge, {group}: penalty {alpha:.3g}, left-out cosine {score:.3f}")
-        return ridge
-    path = Inversion.choose(training, used, settings, material.candidates)
-    choice = path.choice
-    peak = "no response function" if choice.peak is None else f"peak at {choice.peak:g} s"
-    print(f"inversion: {peak}, whitened by {CANDIDATES[choice.noise]}")
-    for group, score in choice.scores.items():
-        print(f"inversion, {group}: left-out cosine {score:.3f}")
+    if readout is None:
+        path = choose_path(training, used, material.xyz, settings, material.noise)
+    else:
+        path = Ridge.choose(training, used, settings, readout)
+    print(path.told())
     return path
+
+
+def choose_path(
+    training: Trials,
+    used: np.ndarray,
+    xyz: np.ndarray,
+    settings: AlignSettings,
+    noise: CohortNoise | None,
+    like: LinearPath | None = None,
+) -> LinearPath:
+    """The linear path of these trials and positions; without one in the settings, a ridge.
+
+    like : a path of the same subject from other positions, whose time to peak and noise model are taken
+    """
+    if settings.linear_path != "inversion":
+        return Ridge.choose(training, used, settings)
+    found = candidates(training, used, xyz, noise)
+    whole = like if isinstance(like, Inversion) else None
+    return Inversion.choose(training, used, settings, found, whole)
 
 
 def own_ridge(material: Material) -> LinearDecoder:

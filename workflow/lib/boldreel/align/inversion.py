@@ -31,7 +31,7 @@ from boldreel.align.haemodynamics import Surroundings
 from boldreel.align.latent import BANDS, Latent
 from boldreel.align.linear import LinearPath, Targets, folds
 from boldreel.align.settings import AlignSettings
-from boldreel.align.whitening import Candidates
+from boldreel.align.whitening import CANDIDATES, Candidates
 
 # Penalties in units of the features' mean power over all rows.
 ALPHAS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -167,13 +167,22 @@ class Inversion(LinearPath):
 
     @classmethod
     def choose(
-        cls, training: Trials, used: np.ndarray, settings: AlignSettings, candidates: Candidates
+        cls,
+        training: Trials,
+        used: np.ndarray,
+        settings: AlignSettings,
+        candidates: Candidates,
+        like: Inversion | None = None,
     ) -> Inversion:
-        """Choose everything on left-out segments of the training trials."""
+        """Choose on left-out segments of the training trials.
+
+        like : a path of the same subject, whose time to peak and noise model are taken; only penalties and
+            the size of the noise are chosen
+        """
         latent = Latent.of(training.features, settings.latent_variance, settings.rank)
         targets = Targets.of(training.features, settings)
         trial = _Trial.of(training, used, latent, targets)
-        choice, over_volumes = trial.choose(candidates)
+        choice, over_volumes = trial.choose(candidates, None if like is None else like.choice)
         return cls(used, settings, targets, latent, choice, over_volumes, candidates)
 
     @property
@@ -186,6 +195,13 @@ class Inversion(LinearPath):
             "noise_scale": choice.noise_scale,
             "left_out_cosine": choice.scores,
         }
+
+    def told(self) -> str:
+        choice = self.choice
+        peak = "no response function" if choice.peak is None else f"peak at {choice.peak:g} s"
+        lines = [f"inversion: {peak}, whitened by {CANDIDATES[choice.noise]}"]
+        lines += [f"inversion, {k}: left-out cosine {v:.3f}" for k, v in choice.scores.items()]
+        return "\n".join(lines)
 
     def solve(self, trials: Trials) -> tuple[np.ndarray, np.ndarray]:
         trial = _Trial.of(trials, self.used, self.latent, self.targets)
@@ -307,23 +323,25 @@ class _Trial:
         power = np.trace(whitened.aa) / len(whitened.aa)
         return np.array(alphas)[self.bands] * power
 
-    def choose(self, candidates: Candidates) -> tuple[Choice, np.ndarray]:
+    def choose(self, candidates: Candidates, like: Choice | None) -> tuple[Choice, np.ndarray]:
         """The choice, one thing after the other, and the noise over volumes that goes with it."""
-        names = list(candidates)
-        solve = solver(candidates[names[0]]())
-        peaks = {}
-        for peak in haemodynamics.PEAKS:
-            folded = _Folded.of(self.at(peak), solve)
-            peaks[peak] = max((folded.score((a, a), 1.0)[0], a) for a in ALPHAS)
-        peak = max(peaks, key=lambda one: peaks[one][0])
-        here = self.at(peak)
-        noises = {}
-        for name in names:
-            folded = _Folded.of(here, solver(candidates[name]()))
-            noises[name] = max((folded.score((a, a), 1.0)[0], a) for a in ALPHAS)
-        name = max(noises, key=lambda one: noises[one][0])
-        alpha = noises[name][1]
+
+        def best(folded: _Folded) -> tuple[float, float]:
+            return max((folded.score((a, a), 1.0)[0], a) for a in ALPHAS)
+
+        if like is None:
+            names = list(candidates)
+            solve = solver(candidates[names[0]]())
+            peaks = {peak: best(_Folded.of(self.at(peak), solve)) for peak in haemodynamics.PEAKS}
+            peak = max(peaks, key=lambda one: peaks[one])
+            here = self.at(peak)
+            found = {name: best(_Folded.of(here, solver(candidates[name]()))) for name in names}
+            name = max(found, key=lambda one: found[one])
+        else:
+            peak, name = like.peak, like.noise
+            here = self.at(peak)
         folded = _Folded.of(here, solver(candidates[name]()))
+        _, alpha = best(folded)
         scale = max(NOISE, key=lambda one: folded.score((alpha, alpha), one)[0])
         # the motion code has a penalty of its own, if it varies at all
         second = alpha

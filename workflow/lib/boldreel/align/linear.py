@@ -85,6 +85,10 @@ class LinearPath(ABC):
     def chosen(self) -> dict[str, object]:
         """What was chosen on training trials, for the provenance."""
 
+    @abstractmethod
+    def told(self) -> str:
+        """What was chosen, in lines for a person."""
+
     def decoder(self, trials: Trials) -> LinearDecoder:
         """Fit on trials and calibrate on the same clips, as the settings say.
 

@@ -60,6 +60,12 @@ class Ridge(LinearPath):
     def chosen(self) -> dict[str, object]:
         return {group: list(pair) for group, pair in self.penalties.items()}
 
+    def told(self) -> str:
+        return "\n".join(
+            f"ridge, {group}: penalty {alpha:.3g}, left-out cosine {score:.3f}"
+            for group, (alpha, score) in self.penalties.items()
+        )
+
     @property
     def alphas(self) -> dict[str, float]:
         """The penalty of each group."""

@@ -1,10 +1,11 @@
 """Step: retrieval from each group of areas alone, from all others, and from control areas.
 
-Reads windows, series, voxels, clips and features of one subject, and the series of areas without visual
-responses, if there are any; writes a table of retrieval on the test clips by ridge regression on all
-positions ("all"), on each group of areas alone ("only"), on all others ("without") and on the control areas
-("control"). Each fit chooses its own penalties. Ridge is the encoder's starting point, and fits in seconds.
-Validation segments are held out as in the choice of epochs; test windows are scored and never fitted.
+Reads windows, series, voxels, clips and features of one subject, the cohort's noise model, and the series of
+areas without visual responses, if there are any; writes a table of retrieval on the test clips by the
+encoder's linear path on all positions ("all"), on each group of areas alone ("only"), on all others
+("without") and on the control areas ("control"). Each fit chooses its own penalties; time to peak and noise
+model are those of all positions. Validation segments are held out as in the choice of epochs; test windows
+are scored and never fitted.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--subject", required=True)
     ask(arguments)
+    arguments.add_argument("--noise", type=Path, help="folder of the cohort's noise model")
     arguments.add_argument("--control-positions", type=Path, help="positions of control areas")
     arguments.add_argument("--control-series", type=Path, help="folder of their series")
     arguments.add_argument("--output", type=Path, required=True)
@@ -59,10 +61,10 @@ def main(argv: list[str] | None = None) -> None:
         raise UserError("give both --control-positions and --control-series, or neither")
 
     import pandas as pd
-    import torch
 
-    from boldreel.align.data import load_trials, used_positions
-    from boldreel.align.fit import fit_ridge
+    from boldreel.align.data import coordinates, load_trials, used_positions
+    from boldreel.align.fit import choose_path
+    from boldreel.data import cohort_noise
     from boldreel.data.responses import series_files
     from boldreel.probe import retrieve
     from boldreel.training import loop
@@ -76,18 +78,27 @@ def main(argv: list[str] | None = None) -> None:
         return load_trials(args.windows, series, args.clips, args.features, split, window)
 
     pair = load(args.series_dir, "train"), load(args.series_dir, "test")
-    asked = [(*part, *pair) for part in parts(groups, used)]
+    noise = None if args.noise is None else cohort_noise.read(args.noise)
+    where = coordinates(args.voxels)
+    whole = choose_path(pair[0], used, where, settings, noise)
+    asked: list[tuple[Any, ...]] = [
+        (*part, *pair, where, noise, whole) for part in parts(groups, used)
+    ]
     if args.control_series:
         pair = load(args.control_series, "train"), load(args.control_series, "test")
-        names = tables.read(args.control_positions, "positions")["group"].to_numpy(str)
+        control_table = tables.read(args.control_positions, "positions")
+        names = control_table["group"].to_numpy(str)
         there = (pair[0].x != 0).any(axis=(0, 1))
         label = ", ".join(dict.fromkeys(names[there]))
-        asked.append((label, CONTROL, there, *pair))
+        # Positions of their own, of which the cohort's noise model knows nothing.
+        where = control_table[["x", "y", "z"]].to_numpy(np.float64)
+        asked.append((label, CONTROL, there, *pair, where, None, None))
 
     progress = Progress(len(asked), "areas", unit="fits")
     rows: list[dict[str, Any]] = []
-    for group, part, chosen, training, test in asked:
-        linear, _ = fit_ridge(training, chosen, settings, torch.device("cpu"))
+    for group, part, chosen, training, test, xyz, model, like in asked:
+        path = choose_path(training, chosen, xyz, settings, model, like)
+        linear = path.decoder(training)
         found = retrieve.summaries(
             linear,
             test.averaged(),
@@ -102,6 +113,8 @@ def main(argv: list[str] | None = None) -> None:
         progress.update()
     tables.write(args.output, pd.DataFrame(rows), "rois")
     known = read_files(args, ("train", "test"))
+    if args.noise:
+        known.append(args.noise)
     if args.control_series:
         control = series_files(args.windows, args.control_series, ("train", "test"))
         known += [args.control_positions, *control]

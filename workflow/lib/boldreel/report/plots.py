@@ -290,7 +290,7 @@ def ablation(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 
 
 def minutes(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
-    """Two-way retrieval against minutes of a subject's data: ridge alone, and others' encoder where known.
+    """Two-way retrieval against minutes of a subject's data: alone, and with others' encoder where known.
 
     Parameters
     ----------
@@ -298,7 +298,7 @@ def minutes(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     """
     import pandas as pd
 
-    names = {"pooled": "with the others’ encoder", "alone": "alone (ridge)"}
+    names = {"pooled": "with the others’ encoder", "alone": "alone (linear path)"}
     found = {training for table in tables.values() for training in table["training"]}
     names = {training: name for training, name in names.items() if training in found}
     figure, axes = _panels(len(tables), 3.1, 2.4, 4)
