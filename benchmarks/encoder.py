@@ -5,9 +5,9 @@
 Reads series, windows, features and the cohort's noise model of a run; fits on training and validation
 segments alone: ridge regression, the same on whitened responses, and the inverted encoding model, each with
 several noise models and as chosen on left-out segments, on the first sixth, third, half and all of the
-segments. Prints two-way and top-1 identification of CLIP text on the averaged test responses, and the gain over ridge
-regression with 95 % intervals from resampling shots. Nothing is chosen on test clips: penalties, time to
-peak and noise model come from left-out segments.
+segments. Prints two-way and top-1 identification of CLIP text on the averaged test responses, and the gain
+over ridge regression with 95 % intervals from resampling shots. Nothing is chosen on test clips: penalties,
+time to peak and noise model come from left-out segments.
 """
 
 from __future__ import annotations

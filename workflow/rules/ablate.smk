@@ -117,6 +117,7 @@ rule ablate_minutes:
         pool=layout.pooled_encoder("without-{subject}"),
         windows=layout.windows(),
         voxels=layout.voxels(),
+        noise=NOISE,
         clips=layout.clips(),
         features=lambda wildcards: inputs.features(),
     output:
@@ -136,7 +137,7 @@ rule ablate_minutes:
         code=code("probe.minutes"),
         series=folder_of("series"),
     shell:
-        "python -m boldreel.probe.minutes --pool {input.pool:q} --subject {wildcards.subject} "
+        "python -m boldreel.probe.minutes --pool {input.pool:q} --noise {input.noise:q} --subject {wildcards.subject} "
         "--windows {input.windows:q} --series-dir {params.series:q} --voxels {input.voxels:q} "
         "--clips {input.clips:q} --features {input.features:q} --output {output:q} "
         "--config {params.cfg:q} 2>&1 | tee {log:q}"

@@ -232,7 +232,7 @@ class Inversion(LinearPath):
         clips : of the rows that were fitted, from which the prior of scores and their targets come
         """
         scores, values = trial.seen(clips)
-        inverse = invert(whitened, trial.penalty(whitened, self.choice.alphas), np.cov(scores.T))
+        inverse = invert(whitened, trial.penalty(whitened, self.choice.alphas), _covariance(scores))
         around = haemodynamics.surroundings(trial.trials, trial.scores, self.choice.peak)
         weight_of = gains(inverse, around, self.choice.noise_scale * self.over_volumes)
         to_targets = inverse.back @ regression(scores, values)
@@ -248,6 +248,11 @@ class Inversion(LinearPath):
         out = np.zeros((window, positions, weight.shape[1]))
         out[:, self.used] = weight.reshape(window, -1, weight.shape[1])
         return out.reshape(window * positions, -1)
+
+
+def _covariance(scores: np.ndarray) -> np.ndarray:
+    """Covariance (D, D) of scores (clips, D), also of a single column."""
+    return np.atleast_2d(np.cov(scores.T))
 
 
 def regression(scores: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -379,7 +384,7 @@ class _Folded:
         out = []
         for held, model in zip(trial.folds, self.models, strict=True):
             scores, _ = trial.seen(trial.trials.clip[~held])
-            out.append(invert(model, trial.penalty(model, alphas), np.cov(scores.T)))
+            out.append(invert(model, trial.penalty(model, alphas), _covariance(scores)))
         return out
 
     def over_volumes(self, alphas: tuple[float, ...]) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 Reads a pool that the subject is not in, and the subject's windows, series, voxels, clips and features; writes
 a table of retrieval on the test clips after the first 0, 1, 2, 4, ... training runs: with the pooled
-encoder tuned to them ("pooled"; as it is after 0), and with the subject's own ridge ("alone"). Test windows
-are scored and never fitted.
+encoder tuned to them ("pooled"; as it is after 0), and with a linear path of the subject's own ("alone").
+Test windows are scored and never fitted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from boldreel.align.inputs import ask, read_files, trial_files
 from boldreel.align.settings import AlignSettings
-from boldreel.data import provenance, tables
+from boldreel.data import cohort_noise, provenance, tables
 from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress
@@ -47,6 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--pool", type=Path, required=True)
     arguments.add_argument("--subject", required=True)
     ask(arguments)
+    arguments.add_argument("--noise", type=Path, help="folder of the cohort's noise model")
     arguments.add_argument("--output", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
@@ -56,8 +57,8 @@ def main(argv: list[str] | None = None) -> None:
     import torch
 
     from boldreel.align import pool
-    from boldreel.align.data import load_trials, used_positions
-    from boldreel.align.fit import fit_ridge
+    from boldreel.align.data import coordinates, load_trials, used_positions
+    from boldreel.align.fit import choose_path, fit_ridge
     from boldreel.errors import UserError
     from boldreel.models.decoder import Decoder
     from boldreel.probe import retrieve
@@ -74,6 +75,8 @@ def main(argv: list[str] | None = None) -> None:
     training = load_trials(*files, "train", window)
     test = load_trials(*files, "test", window)
     x, segments = test.averaged(), test.segments
+    noise = None if args.noise is None else cohort_noise.read(args.noise)
+    xyz = coordinates(args.voxels)
 
     def decoders() -> Iterator[tuple[float, str, Decoder]]:
         encoder, where = start.encoder, torch.device("cpu")  # nothing here trains for long
@@ -88,7 +91,8 @@ def main(argv: list[str] | None = None) -> None:
             linear, _ = fit_ridge(part, used, settings, where, encoder.readout)
             yield length, "pooled", encoder.on(linear)
             progress.update()
-            yield length, "alone", fit_ridge(part, used, settings, where)[0]
+            alone = choose_path(part, used, xyz, settings, noise)
+            yield length, "alone", alone.decoder(part)
             progress.update()
 
     rows: list[dict[str, Any]] = []
@@ -106,7 +110,11 @@ def main(argv: list[str] | None = None) -> None:
     tables.write(args.output, table, "minutes")
     provenance.record(
         args.output,
-        inputs=[args.pool, *read_files(args, ("train", "test"))],
+        inputs=[
+            args.pool,
+            *read_files(args, ("train", "test")),
+            *([args.noise] if args.noise else []),
+        ],
         config=asdict(settings),
         seed=settings.seed,
         started=started,
