@@ -1,5 +1,7 @@
 # What was shown when, and which runs count: one table for each subject, which all stages read.
 
+PRESENTATIONS = parameters.presentations()
+
 
 rule study_presentations:
     """The table of what a subject's runs showed, from events files, rules or the user's own table."""
@@ -19,7 +21,8 @@ rule study_presentations:
         mem_mb=memory(500),
         runtime=10,
     params:
-        cfg=parameters.presentations(),
+        # By a function, since a rule's template such as {task} would be taken for a wildcard.
+        cfg=lambda wildcards: PRESENTATIONS,
         code=code("study.table"),
         runs=parameters.specs,
     shell:
