@@ -2,7 +2,8 @@
 
 # What the embedded engine reads of its section: the rest is for fMRIPrep and adopted derivatives.
 EMBEDDED_ENGINE = section(
-    "bold", leave_out=["derivatives", "space", "desc", "start_time", "fmriprep"]
+    "bold",
+    leave_out=["derivatives", "space", "desc", "start_time", "spheres", "fmriprep"],
 )
 
 

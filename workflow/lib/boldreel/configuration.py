@@ -360,6 +360,7 @@ def check_paths(config: Mapping[str, Any], root: Path) -> None:
     named |= {f"models.{key}": value for key, value in config["models"].items()}
     named |= {f"roi.{key}": config["roi"][key] for key in ("atlas", "mask")}
     named |= {f"{key}.derivatives": config[key]["derivatives"] for key in ("bold", "pretrain")}
+    named["bold.spheres"] = config["bold"]["spheres"]
     for key, value in {"the repository": str(root), **named}.items():
         fault = fault_of(value or "")
         if value is not None and not value.strip():

@@ -88,6 +88,11 @@ class BoldSettings(GridSettings):
         " 0 if it was not applied. Null derives it from the raw data's `SliceTiming`.",
         minimum=0,
     )
+    spheres: str | None = setting(
+        None,
+        "With `derivatives` on the mesh of 59k vertices (HCP 1.6 mm, `den-170k`): folder of this mesh's two "
+        "spheres, under TemplateFlow's names or the HCP's. Null means TemplateFlow's cache.",
+    )
     fmriprep: FmriprepSettings = subsection(
         FmriprepSettings,
         "How fMRIPrep runs. Its work directory is under `state`, so a stopped run resumes.",

@@ -61,6 +61,12 @@ def folders_of(name: str) -> Callable[..., list[str]]:
     return found
 
 
+def _spheres(input: Any) -> list[str]:
+    """The spheres of `Inputs.run` or `Inputs.control_runs`, for runs that need them."""
+    found = getattr(input, "spheres", None)
+    return ["--spheres", *found] if found else []
+
+
 class Parameters:
     """Parameters and resources of rules.
 
@@ -192,6 +198,7 @@ class Parameters:
         if self.study.adopted(wildcards.subject):
             segment, repeat = run.file
             words = ["--runs", input.runs, "--segment", segment, "--repeat", str(repeat)]
+            words += _spheres(input)
         else:
             words = ["--bold", input.bold]
         if run.file != (run.segment, run.repeat):
@@ -205,6 +212,7 @@ class Parameters:
         runs = self.study.runs_of(wildcards.subject, "train", "test")
         if self.study.adopted(wildcards.subject):
             words = ["--runs", input.runs, "--labels", *(run.whole.label for run in runs)]
+            words += _spheres(input)
         else:
             words = ["--bold", *input.bold]
         stretches = [

@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from boldreel import configuration, forgotten
-from boldreel.data import (
-    files,
-)
+from boldreel.data import derivatives, files, spheres
 from boldreel.data.presentations import ShownRun
 from boldreel.data.splits import SPLITS, check_enough
 from boldreel.errors import UserError
@@ -72,6 +70,8 @@ class Study:
             located(path) if path else None
             for path in (config["bold"]["derivatives"], config["pretrain"]["derivatives"])
         )
+        spheres_in = config["bold"]["spheres"]
+        self._spheres_in = located(spheres_in) if spheres_in else None
         self.models = {name: located(path) for name, path in config["models"].items() if path}
         # The atlas and the mask, each a name or a file, or None.
         self.atlas = {
@@ -132,6 +132,8 @@ class Study:
                 designs.check_reliability(f"sub-{subject}", self._shown(subject))
         for subject in self.cohort:
             selection.check_left(f"sub-{subject}", self.untested(subject))
+        if any(derivatives.is_finer(run.bold) for each in self.runs.values() for run in each):
+            _ = self.spheres
 
     @cached_property
     def everybody(self) -> list[str]:
@@ -208,6 +210,14 @@ class Study:
     def adopted(self, subject: str) -> bool:
         """Whether a subject's preprocessed runs are read through a table of their paths."""
         return self.engine != "embedded" or self.foreign(subject)
+
+    @cached_property
+    def spheres(self) -> list[str]:
+        """Spheres of the mesh of 59k vertices, left and right; UserError if they are not there."""
+        found = spheres.find(self._spheres_in)
+        for path in found:
+            files.check_source(path)
+        return found
 
     # Runs and splits
 
