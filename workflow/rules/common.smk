@@ -99,6 +99,11 @@ def remote():
     return workflow.storage_settings.default_storage_provider is not None
 
 
+# In remote storage, derivatives may be mounted only where jobs run.
+if snakemake_internals.is_main_process(workflow) and not remote():
+    or_exit(preflight.check_grids, study)
+
+
 def made(path):
     """Whether a result exists already."""
     return exists(placed(path))

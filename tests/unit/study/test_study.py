@@ -195,6 +195,7 @@ def test_derivatives_without_raw_bold(tree):
     assert [(run.segment, run.repeat) for run in found.named("01")] == RUNS[:5]
     assert len(found.events("02")) == 5
     preflight.check_runs(found)
+    preflight.check_grids(found)
 
 
 @pytest.mark.parametrize("codes", [(1, 0), (0, 1)])
@@ -235,10 +236,10 @@ def test_subjects_on_two_grids_are_told(tree):
         with pytest.raises(
             UserError, match=r"sub-02.*task-probe.*its grid .*is not that of .*sub-01"
         ):
-            preflight.check_runs(adopted(tree))
+            preflight.check_grids(adopted(tree))
     nib.Nifti1Image(np.zeros((4, 4, 4, 30), np.uint8), None).to_filename(path)
     with pytest.raises(UserError, match=r"sub-02.*orientation is unknown"):
-        preflight.check_runs(adopted(tree))
+        preflight.check_grids(adopted(tree))
 
 
 def test_runs_without_the_confounds_that_are_asked_for(tree):
