@@ -198,6 +198,18 @@ def test_derivatives_without_raw_bold(tree):
     preflight.check_grids(found)
 
 
+def test_derivatives_whose_events_are_templates(tree):
+    """heudiconv leaves one next to each run; the real events are further up, as in CNeuroMod's friends."""
+    derivatives(tree)
+    (tree / "dataset_description.json").write_text("{}")
+    template = tree / "sub-01/func/sub-01_task-film1_run-1_events.tsv"
+    real = template.rename(tree / "task-film1_events.tsv")
+    template.write_text("onset\tduration\tstim_file\tTODO -- fill in rows\n")
+    found = adopted(tree)
+    assert found.events("01")[0] == str(real)
+    assert [row.stimulus for row in found.presentations.used("01")[0].rows] == ["film1.mp4"]
+
+
 @pytest.mark.parametrize("codes", [(1, 0), (0, 1)])
 def test_subjects_on_one_grid(tree, codes):
     """Whether the header says so by its sform or by its quaternion."""
