@@ -6,7 +6,8 @@ PRESENTATIONS = parameters.presentations()
 rule study_presentations:
     """The table of what a subject's runs showed, from events files, rules or the user's own table."""
     input:
-        lambda wildcards: inputs.events(wildcards.subject),
+        events=of_subject(inputs.events),
+        overlaps=inputs.overlaps(),
     output:
         layout.presentations(),
     log:
@@ -25,6 +26,7 @@ rule study_presentations:
         cfg=lambda wildcards: PRESENTATIONS,
         code=code("study.table"),
         runs=parameters.specs,
+        overlaps=parameters.overlaps,
     shell:
         "python -m boldreel.study.table --subject {wildcards.subject} --runs {params.runs:q} "
-        "--events {input:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+        "--events {input.events:q} {params.overlaps:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

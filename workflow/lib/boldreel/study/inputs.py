@@ -238,6 +238,10 @@ class Inputs:
         """What a subject's table of presentations is made from."""
         return [self.source(path) for path in self._or_exit(self.study.events, subject)]
 
+    def overlaps(self) -> list[str]:
+        """What several splits show, if anything is."""
+        return [self.layout.overlaps()] if self.study.presentations.held else []
+
     def presentations(self, subject: str) -> list[str]:
         """The table of what a subject's runs showed; none of a subject who is only in the cohort."""
         return [self.layout.presentations(subject)] if self.study.named(subject) else []

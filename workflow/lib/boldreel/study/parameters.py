@@ -165,10 +165,9 @@ class Parameters:
         option = "--annotation-table" if self.study.movies.annotation_table else "--annotations"
         return [option, *input.annotations]
 
-    def several(self) -> list[str]:
-        """Movies that several splits show; no words without any."""
-        found = self.study.movies.several()
-        return ["--several", json.dumps(found, sort_keys=True)] if found else []
+    def overlaps(self, wildcards: Any, input: Any) -> list[str]:
+        """The file of what several splits show; no words if nothing is."""
+        return ["--overlaps", *input.overlaps] if input.overlaps else []
 
     def fmriprep_filter(self, wildcards: Any) -> list[str]:
         """Which raw BOLD fMRIPrep preprocesses, as a BIDS filter; nothing if it is all of it."""

@@ -318,6 +318,13 @@ class Study:
             return [str(self.presentations.table)]
         return list(dict.fromkeys(spec.events or spec.path for spec in self.specs(subject)))
 
+    def overlaps(self) -> dict[str, Any]:
+        """The document "overlaps" of what several splits show; empty if nothing is."""
+        held = self.presentations.held
+        names, _ = self.presentations.named_movies
+        shown = sorted({stimulus for places in held.values() for stimulus in places})
+        return {"held": held, "movies": {each: names[each] for each in shown}} if held else {}
+
     def bids_filter(self, subject: str) -> dict[str, list[str] | None]:
         """The entities of the raw runs that are used, in the syntax of fMRIPrep's --bids-filter-file.
 
@@ -345,7 +352,6 @@ class Study:
             **{key: section[key] for key in ("rules", "guard")},
             "table": str(self.presentations.table or "") or None,
             "segments": self.config["segments"],
-            "held": self.presentations.held,
             "full_names": full_names,
         }
 
