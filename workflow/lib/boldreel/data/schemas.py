@@ -460,5 +460,6 @@ DOCUMENTS: dict[str, dict[str, Key]] = {
         "cuts": Key((dict,), optional=True),
         "repeats": Key((dict,), optional=True),
         "overlap": Key((dict,), optional=True),
+        "betas": Key((dict,), optional=True),  # only of single-trial betas
     },
 }

@@ -194,6 +194,11 @@ class Study:
                 f"{designs.listed(alone)}: nobody else saw one of the same test clips, so there is no "
                 "control `other`"
             )
+        if self.config["bold"]["betas"] == "all-runs":
+            lines.append(
+                "bold.betas is all-runs: test and training trials shared a fit, through which the test may "
+                "have reached training; the report says so"
+            )
         for subject in self.subjects:
             short, every = designs.too_short(self._shown(subject), self.clip_duration)
             if short:
