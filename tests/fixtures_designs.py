@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from boldreel.bold import betas
 from boldreel.data import nifti, tables, video
 from boldreel.insilico import world
 from boldreel.windows import response
@@ -110,13 +111,10 @@ class DataSet:
         )
         rng = np.random.default_rng([11, int(subject), number, *task.encode()])
         times = START_TIME + T_R * np.arange(round(seconds / T_R))
-        codes = np.random.default_rng(5).standard_normal(
-            (len(self._vocabulary), int(np.prod(GRID)))
-        )
-        signal = np.zeros((len(times), codes.shape[1]))
+        signal = np.zeros((len(times), int(np.prod(GRID))))
         for onset, movie, clip in shown:
             curve = response.clip_response(times - onset, self.duration)
-            signal += curve[:, None] * codes[self._labels(movie, clip)].sum(axis=0)
+            signal += curve[:, None] * self.code(movie, clip)
         signal = (signal - signal.mean(axis=0)) / np.maximum(signal.std(axis=0), 1e-9)
         share = self.share[subject]
         noise = rng.standard_normal(signal.shape)
@@ -125,6 +123,12 @@ class DataSet:
         nifti.save(path, values.T.reshape(*GRID, -1).astype("f4"), AFFINE, t_r=T_R)
         about = {"RepetitionTime": T_R, "StartTime": START_TIME, "SliceTimingCorrected": True}
         path.with_name(path.name.replace(".nii.gz", ".json")).write_text(json.dumps(about))
+
+    def code(self, movie: str, clip: int) -> np.ndarray:
+        """What every voxel (n,) answers to a clip."""
+        shape = len(self._vocabulary), int(np.prod(GRID))
+        codes = np.random.default_rng(5).standard_normal(shape)
+        return codes[self._labels(movie, clip)].sum(axis=0)
 
     @property
     def _vocabulary(self) -> list[str]:
@@ -170,4 +174,42 @@ def film_in_parts(root: Path) -> DataSet:
             made.run(subject, "movie", part, [(2.0 * k, f"seg{part}", k) for k in range(30)], 68)
     made.run("01", "movie", 7, [(2.0 * k, "seg1", k) for k in range(30)], 68)
     made.run("01", "aborted", 1, [], 10)
+    return made
+
+
+@dataclass
+class Betas(DataSet):
+    """Single trials in place of series: one file of betas for each subject, laid out in runs."""
+
+    @property
+    def tree(self) -> Path:
+        return self.root / "derivatives"
+
+
+def single_trials(root: Path) -> Betas:
+    """Clips of 3 s, trained on twice and tested three times; 02 has noise alone."""
+    made = Betas(root, 3.0, {"01": 0.5, "02": 0.0})
+    for name, clips in (("train", 48), ("val", 12), ("test", 30)):
+        made.movie(name, clips)
+    nifti.save(root / "grid.nii.gz", np.zeros(GRID, np.float32), AFFINE)
+    rows = ["subject\ttask\trun\tstimulus\tstimulus_onset\tbetas\tvolume"]
+    for subject, share in made.share.items():
+        rng = np.random.default_rng([13, int(subject)])
+        fitted = [("train", k) for k in range(48)] + [("val", k) for k in range(12)]
+        twice = np.concatenate([rng.permutation(60) for _ in range(2)])
+        runs = [("train", [fitted[k] for k in part]) for part in np.split(twice, 4)]
+        runs += [("test", [("test", int(k)) for k in rng.permutation(30)]) for _ in range(3)]
+        numbers, trials = {"train": 0, "test": 0}, []
+        for task, shown in runs:
+            numbers[task] += 1
+            for movie, clip in shown:
+                cells = (subject, task, numbers[task], f"{movie}.mp4", 3 * clip)
+                rows.append("\t".join(map(str, (*cells, f"{subject}.npy", len(trials)))))
+                noise = rng.standard_normal(int(np.prod(GRID)))
+                code = made.code(movie, clip) / np.sqrt(len(_LABELS))
+                trials.append(np.sqrt(share) * code + np.sqrt(1 - share) * noise)
+        np.save(root / f"{subject}.npy", np.stack(trials, axis=-1).reshape(*GRID, -1))
+    table = root / "trials.tsv"
+    table.write_text("\n".join(rows) + "\n")
+    betas.lay_out(table, root, SPACE.removeprefix("space-"), 3.0, root / "grid.nii.gz")
     return made

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from boldreel.data import bids_inheritance, nifti, video
+from boldreel.data import bids_inheritance, bids_names, nifti, video
 
 ROOT = Path(__file__).parents[1]
 TREES = Path(os.environ.get("BOLDREEL_DATASETS", ROOT.parent / "shared/datasets"))
@@ -46,10 +46,25 @@ def write_header(path: Path, shape: str) -> None:
 
 def _listed(name: str) -> Iterator[dict[str, str]]:
     with open(TREES / name / "files.tsv", newline="", encoding="utf-8") as lines:
-        yield from csv.DictReader(lines, delimiter="\t")
+        rows = list(csv.DictReader(lines, delimiter="\t"))
+    if name == "friends":
+        _lengthen(rows)
+    yield from rows
     if name == "nndb":
         for film in FILMS:
             yield {"path": f"stimuli/{film}.mp4", "kind": "movie", "seconds": "1250"}
+
+
+def _lengthen(rows: list[dict[str, str]]) -> None:
+    """Give each run of a task the volumes of the longest: the list has too few next to empty events."""
+    longest: dict[str, int] = {}
+    runs = [row for row in rows if row["kind"] == "bold"]
+    for row in runs:
+        task = bids_names.parse_entities(Path(row["path"]).name)["task"]
+        longest[task] = max(longest.get(task, 0), int(row["shape"].split("x")[3]))
+    for row in runs:
+        task = bids_names.parse_entities(Path(row["path"]).name)["task"]
+        row["shape"] = "x".join([*row["shape"].split("x")[:3], str(longest[task])])
 
 
 def laid_out(name: str, root: Path, movies: bool = False) -> Path:

@@ -59,7 +59,9 @@ def finished(workspace: Workspace, data: Any, name: str, asked: dict, *targets: 
         for key, value in part.items():
             known = chosen.get(key)
             chosen[key] = {**known, **value} if isinstance(known, dict) else value
-    chosen["bold"] = {"engine": "derivatives", "derivatives": str(data.tree)}
+    chosen["bold"] = {"engine": "derivatives", "derivatives": str(data.tree)} | asked.get(
+        "bold", {}
+    )
     (workspace.root / "own.yaml").write_text(yaml.safe_dump(chosen))
     workspace.configuration = "own.yaml"
     done = workspace.run(*targets)

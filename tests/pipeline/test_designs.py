@@ -108,3 +108,31 @@ def test_runs_that_were_not_used_are_listed(film):
     assert (
         "sub-01: 1 run ignored, not named in segments, 5 volumes: task-aborted run 1" in film.page
     )
+
+
+def test_single_trial_betas(tmp_path):
+    """A trial is a window of one volume; the page says that one fit saw test and training."""
+    asked = {
+        "bold": {"betas": "all-runs"},
+        "segments": {
+            "train": [{"task": "train"}],
+            "validation": [{"task": "train", "stimulus": "val.mp4"}],
+            "test": [{"task": "test"}],
+        },
+        "roi": {"detrend_order": -1},
+        "windows": {"lag": 0, "window": 1, "lags": [0], "windows": [1]},
+        "stimuli": {"clip_duration": 3},
+        "reconstruct": {"controls": ["mean", "other"], "continuous": None},
+    }
+    data = fixtures_designs.single_trials(tmp_path / "data")
+    done = finished(copy_of_repository(tmp_path / "work"), data, "betas", asked)
+    for subject in ("01", "02"):
+        windows = tables.read(done.results / f"sub-{subject}" / "windows.parquet", "windows")
+        assert set(windows["window"]) == {1} and len(windows) == 2 * 60 + 3 * 30
+        assert (windows["first_volume"] * 3 == windows["onset"]).all()
+    found, none = done.retrieval("01"), done.retrieval("02")
+    assert found["value"] > 0.75 and found["p"] < 0.05
+    assert none["value"] < 0.65 and none["p"] > 0.05
+    assert json.loads((done.results / "audit.json").read_text())["betas"]["shared_fit"]
+    assert "test and training trials shared a fit" in done.page
+    assert "bold.betas is all-runs" in done.log

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
@@ -80,6 +82,21 @@ def test_the_whole_way_is_planned_from_derivatives(small_run, tree):
     rules = {rule for rule, _ in small_run.workspace.own().planned("--config", *settings)}
     assert {"windows_sweep", "generator_cotrain", "bold_qc", "report_page"} <= rules
     assert not {"bold_run", "bold_fmriprep"} & rules
+
+
+def test_subjects_on_other_grids_stop_a_plan(small_run, tree, tmp_path):
+    """One run of one subject, moved by a voxel."""
+    moved = shutil.copytree(tree, tmp_path / "moved", symlinks=True)
+    path = next(moved.glob("sub-03/func/*_desc-preproc_bold.nii"))
+    image = nib.load(path)
+    path.unlink()
+    affine = image.affine.copy()
+    affine[0, 3] += 4
+    nib.Nifti1Image(np.asanyarray(image.dataobj), affine).to_filename(path)
+    settings = ["dataset=moved", *OWN, f"bold={{engine: derivatives, derivatives: {moved}}}"]
+    done = small_run.workspace.own().run("--dry-run", "--config", *settings)
+    (line,) = [text for text in done.stderr.splitlines() if text.startswith("error: ")]
+    assert done.returncode != 0 and "all runs need one" in line and "sub-03" in line
 
 
 def test_fmriprep_runs_in_a_container(small_run, tree, tmp_path, monkeypatch):

@@ -249,6 +249,13 @@ def test_methods_are_known_and_so_are_their_options():
         configuration.complete({**ASKED, "methods": ["linear"]})
 
 
+BETAS = {
+    "bold": {"engine": "derivatives", "derivatives": "x", "betas": "per-run"},
+    "roi": {"confounds": "none", "detrend_order": -1},
+    "windows": {"lag": 0, "window": 1, "lags": [0], "windows": [1]},
+}
+
+
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
@@ -291,6 +298,17 @@ def test_methods_are_known_and_so_are_their_options():
             {"bold": {"desc": "denoised", "engine": "derivatives", "derivatives": "x"}},
             r"XCP-D removed the confounds; set roi\.confounds: none",
         ),
+        ({"bold": {"betas": "per-run"}}, r"set bold\.engine: derivatives"),
+        (BETAS | {"pretrain": {"derivatives": "hcp"}}, r"leave out pretrain\.derivatives"),
+        (BETAS | {"roi": {"confounds": "none"}}, r"roi\.detrend_order is 4; .*detrend_order: -1"),
+        (
+            BETAS | {"windows": {"lag": 0, "window": 1}},
+            r"windows\.lags is .*set windows: {lag: 0, window: 1, lags: \[0\], windows: \[1\]}",
+        ),
+        (
+            BETAS | {"windows": {**BETAS["windows"], "hrf": {"mode": "kernel"}}},
+            r"took the haemodynamic response out",
+        ),
     ],
 )
 def test_what_contradicts_is_told_before_anything_starts(sections, message):
@@ -313,6 +331,7 @@ def test_what_contradicts_is_told_before_anything_starts(sections, message):
         {"roi": {"atlas": "tpl-MNI152NLin2009cAsym_dseg.nii.gz"}},
         {"bold": {"desc": "denoised", "engine": "derivatives", "derivatives": "x"}}
         | {"roi": {"confounds": "none"}},
+        BETAS,
     ],
 )
 def test_what_fits_is_taken(sections):

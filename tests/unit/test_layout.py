@@ -57,6 +57,7 @@ FILES = {
     "control_series": "results/demo/sub-01/roi/control",
     "voxels": "results/demo/sub-01/roi/voxels.parquet",
     "presentations": "results/demo/sub-01/presentations.tsv",
+    "overlaps": "results/demo/overlaps.json",
     "hrf": "results/demo/sub-01/hrf.tsv",
     "activity": "results/demo/sub-01/activity/task-train01_run-1.npy",
     "activity_sidecar": "results/demo/sub-01/activity/task-train01_run-1.json",

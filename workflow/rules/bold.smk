@@ -2,7 +2,16 @@
 
 # What the embedded engine reads of its section: the rest is for fMRIPrep and adopted derivatives.
 EMBEDDED_ENGINE = section(
-    "bold", leave_out=["derivatives", "space", "desc", "start_time", "fmriprep"]
+    "bold",
+    leave_out=[
+        "derivatives",
+        "space",
+        "desc",
+        "start_time",
+        "betas",
+        "spheres",
+        "fmriprep",
+    ],
 )
 
 
@@ -285,6 +294,7 @@ rule bold_adopt:
     params:
         cfg=json.dumps(
             {key: config["bold"][key] for key in ("space", "desc", "start_time")}
+            | ({"betas": config["bold"]["betas"]} if config["bold"]["betas"] else {})
         ),
         code=code("bold.import_derivatives"),
         labels=parameters.file_labels,

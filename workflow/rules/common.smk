@@ -15,7 +15,7 @@ sys.path.insert(0, str(LIB))
 
 from boldreel import configuration, resolved, run_lock, snakemake_internals
 from boldreel.base_models import check as models_check
-from boldreel.data import files
+from boldreel.data import files, overlap_files
 from boldreel.errors import UserError
 from boldreel.insilico import design
 from boldreel.layout import Layout
@@ -99,6 +99,11 @@ def remote():
     return workflow.storage_settings.default_storage_provider is not None
 
 
+# In remote storage, derivatives may be mounted only where jobs run.
+if snakemake_internals.is_main_process(workflow) and not remote():
+    or_exit(preflight.check_grids, study)
+
+
 def made(path):
     """Whether a result exists already."""
     return exists(placed(path))
@@ -109,6 +114,7 @@ STATE = placed(f"{config['state']}/{DATASET}")
 EMBEDDED, ENGINE, MODELS = study.embedded, study.engine, study.models
 BIDS, TREE, COHORT_TREE = study.bids, study.tree, study.cohort_tree
 SUBJECTS, COHORT = study.subjects, study.cohort
+OVERLAPS = json.dumps(or_exit(study.overlaps), sort_keys=True)
 OTHERS = study.methods  # each has a rule file and a package of its own
 
 layout = Layout(RESULTS, STATE)

@@ -41,6 +41,7 @@ rule generator_tune:
         sidecars=inputs.latents_sidecars(),
         features=lambda wildcards: inputs.features("train", "validation"),
         clips=layout.clips(),
+        overlaps=inputs.overlaps(),
         weights=inputs.weights("diffusion"),
     output:
         model=directory(layout.generator()),
@@ -63,7 +64,7 @@ rule generator_tune:
         cfg=section("generator"),
         train=inputs.batches_named("train"),
         validation=inputs.batches_named("validation"),
-        several=parameters.several(),
+        overlaps=parameters.overlaps,
         code=code("generator.tune"),
         state=layout.state("generator"),
         diffusion=model("diffusion"),
@@ -72,7 +73,7 @@ rule generator_tune:
         "python -m boldreel.training.launch {resources.gpu} -m boldreel.generator.tune "
         "--diffusion-model {params.diffusion:q} "
         "--latents {input.latents:q} --features {input.features:q} --clips {input.clips:q} "
-        "--train {params.train:q} --validation {params.validation:q} {params.several:q} "
+        "--train {params.train:q} --validation {params.validation:q} {params.overlaps:q} "
         "--output {params.folder:q} --state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 

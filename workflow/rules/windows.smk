@@ -225,8 +225,9 @@ rule windows_audit:
             ],
             combination=config["evaluate"]["combination"],
         ),
+        betas=["--betas", config["bold"]["betas"]] if config["bold"]["betas"] else [],
         code=code("windows.audit"),
         stimuli=folders_of("frames"),
     shell:
         "python -m boldreel.windows.audit --clips {input.clips:q} --windows {input.windows:q} "
-        "--stimuli {params.stimuli:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+        "--stimuli {params.stimuli:q} {params.betas:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

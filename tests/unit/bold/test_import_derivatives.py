@@ -108,13 +108,24 @@ def test_two_resolutions_need_a_choice(fmriprep):
     assert len(import_derivatives.find(fmriprep, "01", "MNI152NLin2009cAsym:res-2")) == 2
 
 
-def test_a_density_that_cannot_be_read(tmp_path):
-    """Told by the name, before the first job."""
-    (tmp_path / "sub-01/func").mkdir(parents=True)
-    (tmp_path / "sub-01/func/sub-01_task-a_space-fsLR_den-170k_bold.dtseries.nii").touch()
+def test_densities(tmp_path):
+    """One can be read on two meshes; any other is reported by its name, before the first job."""
+    func = tmp_path / "sub-01/func"
+    func.mkdir(parents=True)
+    path = func / "sub-01_task-a_space-fsLR_den-170k_bold.dtseries.nii"
+    path.touch()
     for space in ("fsLR", "fsLR:den-170k"):
-        with pytest.raises(UserError, match=r"fsLR:den-170k; only den-91k can be read.*wb_command"):
+        (run,) = derivatives.find(tmp_path, "01", space)
+        assert run.path == path and run.surface
+    other = path.rename(func / path.name.replace("170k", "10k"))
+    line = r"fsLR:den-10k; only den-91k and den-170k can be read.*wb_command"
+    for space in ("fsLR", "fsLR:den-10k"):
+        with pytest.raises(UserError, match=line):
             derivatives.find(tmp_path, "01", space)
+    path.touch()
+    with pytest.raises(UserError, match=r"den-10k and in fsLR:den-170k"):
+        derivatives.find(tmp_path, "01", "fsLR")
+    assert other.exists()
 
 
 def test_hcp(tmp_path):

@@ -98,14 +98,40 @@ def test_names_of_hcp_releases(tmp_path, space, ending):
     assert run.segment == "MOVIE1AP" and run.path.name == f"{name}{ending}"
 
 
-def test_hcp_runs_of_1_6_mm_alone(tmp_path):
-    """Atlases are on the mesh of 32k vertices; the line names the mend."""
-    name = "tfMRI_MOVIE1_7T_AP"
-    finer = f"{name}_Atlas_1.6mm_MSMAll_hp2000_clean.dtseries.nii"
-    tree(tmp_path, finer, folder=f"01/MNINonLinear/Results/{name}")
-    with pytest.raises(UserError, match=r"1\.6 mm .*wb_command -cifti-resample") as error:
-        derivatives.find(tmp_path, "01", "fsLR")
-    assert "\n" not in str(error.value)
+def test_hcp_runs_of_1_6_mm(tmp_path):
+    """Taken where there is no other, or where they are asked for."""
+    names = ("rfMRI_REST1_LR", "tfMRI_MOVIE1_7T_AP")
+    ending = "_MSMAll_hp2000_clean.dtseries.nii"
+    tree(tmp_path, f"{names[0]}_Atlas{ending}", folder=f"01/MNINonLinear/Results/{names[0]}")
+    for name in names:
+        finer = f"{name}_Atlas_1.6mm{ending}"
+        tree(tmp_path, finer, folder=f"01/MNINonLinear/Results/{name}")
+
+    def found(space: str) -> dict[str, bool]:
+        runs = derivatives.find(tmp_path, "01", space)
+        return {run.segment: derivatives.is_finer(run.path) for run in runs}
+
+    assert found("fsLR") == {"MOVIE1AP": True, "rest1LR": False}
+    assert found("fsLR:den-91k") == {"rest1LR": False}
+    assert found("fsLR:den-170k") == {"MOVIE1AP": True, "rest1LR": True}
+    with pytest.raises(UserError, match=r"fsLR:den-91k and fsLR:den-170k"):
+        found("fsLR:den-32k")
+
+
+def test_which_series_are_on_the_finer_mesh():
+    finer = (
+        "sub-01_task-a_space-fsLR_den-170k_bold.dtseries.nii",
+        "sub-01_task-a_space-fsLR_den-170k_desc-denoised_bold.dtseries.nii",
+        "x/tfMRI_MOVIE1_7T_AP_Atlas_1.6mm_MSMAll_hp2000_clean.dtseries.nii",
+        "tfMRI_MOVIE1_7T_AP_Atlas_1.6mm_hp2000_clean.dtseries.nii",
+    )
+    assert all(map(derivatives.is_finer, finer))
+    others = (
+        "sub-01_task-a_space-fsLR_den-91k_bold.dtseries.nii",
+        "tfMRI_MOVIE1_7T_AP_Atlas_MSMAll_hp2000_clean.dtseries.nii",
+        "sub-01_den-170k_space-MNI152NLin6Asym_desc-preproc_bold.nii.gz",
+    )
+    assert not any(map(derivatives.is_finer, others))
 
 
 def test_hcp_runs_of_two_registrations(tmp_path):

@@ -254,7 +254,9 @@ def test_what_a_design_cannot_give_is_said_where_it_would_stand(tree, figures, t
     ]
     tables.write(copy / "intersubject.parquet", pd.DataFrame(ceiling), "intersubject")
     overlap = {"sub-01": {"neighbours": 0.5, "test": 3, "validation": 0}}
-    audit = json.loads((copy / "audit.json").read_text()) | {"overlap": overlap}
+    betas = {"fitted_on": "per-run", "mixed_runs": 0, "shared_fit": False}
+    more = {"overlap": overlap, "betas": betas}
+    audit = json.loads((copy / "audit.json").read_text()) | more
     json_documents.write(copy / "audit.json", audit, "audit")
     left = shown_run(
         "task-train01_run-9", [shown_row(0, 60, "train01.mp4")], "train", excluded="<slept>"
@@ -282,6 +284,7 @@ def test_what_a_design_cannot_give_is_said_where_it_would_stand(tree, figures, t
         assert f"No figure &#x27;{name}&#x27;" not in text
     assert "50 % of a window’s volumes are in the next clip’s window too" in text
     assert "windows of 3 test clips share volumes" in text
+    assert "fitted per run according to the configuration, which cannot be checked" in text
     assert "<h3>Inter-subject correlation</h3>" in text and "<td>0.200</td>" in text
 
 

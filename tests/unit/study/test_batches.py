@@ -104,7 +104,7 @@ def test_a_job_finds_the_movies_of_its_batch_in_the_table_of_whoever_saw_them(ma
             found.specs(subject),
             found.presentations.settings,
             settings["segments"],
-            settings["held"],
+            found.presentations.held,
             settings["full_names"],
         )
         presentations.write(many / f"{subject}.tsv", subject, runs)

@@ -56,7 +56,7 @@ def test_a_public_data_set_is_planned_as_it_is_distributed(name, tmp_path):
             study.specs(subject),
             presentations,
             study.config["segments"],
-            settings["held"],
+            study.presentations.held,
             settings["full_names"],
         )
         plan = study.presentations.used(subject)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from boldreel.data import presentations
+from boldreel.data import overlap_files, presentations
 from boldreel.errors import UserError
+from boldreel.layout import Layout
 from boldreel.study import shown, table
+from boldreel.study.inputs import Inputs
+from boldreel.study.parameters import Parameters
 from boldreel.study.study import Study
 
 from .conftest import HEAD, DataSet
@@ -53,11 +57,15 @@ def same(first: list[presentations.ShownRun], second: list[presentations.ShownRu
 
 def made(study: Study, folder: Path, subject: str = "01") -> list[presentations.ShownRun]:
     """The same as the job writes it."""
-    output = folder / f"{subject}.tsv"
+    output, file = folder / f"{subject}.tsv", folder / "overlaps.json"
+    found = study.overlaps()
+    if found:
+        overlap_files.write(file, found)
     table.main(
         [
             *("--subject", subject, "--runs", json.dumps(study.specs(subject))),
             *("--events", *study.events(subject), "--output", str(output)),
+            *(("--overlaps", str(file)) if found else ()),
             *("--config", json.dumps(study.table_settings(), sort_keys=True)),
         ]
     )
@@ -326,6 +334,40 @@ def test_what_is_shown_in_two_splits(data):
     kept = [(row.stimulus_onset, row.stimulus_end) for row in rows["task-held_run-1"]]
     assert kept == [(30, 180)]
     assert len(rows["task-probe_run-1"]) == 3, "nothing is taken from the test"
+
+
+def test_what_several_splits_show_is_in_a_file(data, tmp_path):
+    """By the names of events for tables, and by those of results for whoever trains."""
+    segments, section = shown_again(data)
+    study = data.study(segments, **section)
+    file = tmp_path / "overlaps.json"
+    overlap_files.write(file, study.overlaps())
+    assert overlap_files.held(file)["test"] == {"a.mp4": [(30, 60)], "held.mp4": [(0, 30)]}
+    assert overlap_files.several(file) == {
+        "a": {"train": [[0, 180]], "test": [[30, 60]]},
+        "held": {"validation": [[0, 180]], "test": [[0, 30]]},
+    }
+    data.shows("task-c", "c.mp4")
+    plain = data.study({**segments, "test": ["b"], "train": ["a", "c"]}, **section)
+    assert plain.overlaps() == {} and Inputs(plain, Layout(plain.results)).overlaps() == []
+
+
+def test_thousands_of_movies_in_two_splits_fit_on_a_command_line(data, tmp_path):
+    """A shell takes 128 KiB; they are passed in a file."""
+    clips = [f"{3 * k} 3 clip{k:04d}.mp4 0" for k in range(3000)]
+    data.filled()
+    data.run("task-many", HEAD, *clips)
+    data.run("task-probe", HEAD, *clips[1:])
+    segments = {"train": ["a", "b", "many"], "validation": ["held"], "test": ["probe"]}
+    study = data.study(segments, overlap="drop-from-train")
+    assert len(json.dumps(study.overlaps())) > 128 << 10
+    of, given = Parameters(study), Inputs(study, Layout(study.results)).overlaps()
+    job = SimpleNamespace(subject="01")
+    words = of.overlaps(job, SimpleNamespace(overlaps=given))
+    assert words == ["--overlaps", f"{study.results}/overlaps.json"]
+    assert len(" ".join([of.specs(job), of.presentations(), *words])) < 10 << 10
+    runs = {run.label: run for run in made(study, tmp_path)}
+    assert [row.movie for row in runs["task-many_run-1"].rows] == ["clip0000"]
 
 
 def test_a_training_run_of_which_nothing_is_left(data):

@@ -51,3 +51,29 @@ def test_the_table_of_a_study_gives_the_same_study(data, tmp_path):
     again = data.study({"train": [], "validation": [], "test": []}, table=str(table))
     assert again.runs == first.runs and again.specs("01") != []
     assert shown.read_table(table).excluded == {}
+
+
+def test_a_run_that_is_cut_is_cut_by_its_table_too(data, tmp_path):
+    """The same stretches of film, under the same names; the table keeps the pause between them."""
+    for task in ("a", "b", "held"):
+        data.shows(f"task-{task}", f"{task}.mp4")
+    segments = {
+        "train": ["a", {"task": "b", "time": [0, 100]}],
+        "validation": ["held"],
+        "test": [{"task": "b", "time": [100, 200]}],
+    }
+    first = data.study(segments)
+    table = tmp_path / "mine.tsv"
+    table.write_text(init.of_study(first)[0])
+    again = data.study({"train": [], "validation": [], "test": []}, table=str(table))
+    labels = [run.label for run in again.runs["01"]]
+    assert labels == [run.label for run in first.runs["01"]] and "task-bpart2_run-1" in labels
+    rows = [
+        [
+            (run.label, one[:4], one.split)
+            for run in study.presentations.used("01")
+            for one in run.rows
+        ]
+        for study in (first, again)
+    ]
+    assert rows[0] == rows[1] and len(rows[0]) == 4

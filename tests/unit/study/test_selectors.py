@@ -161,6 +161,53 @@ def test_a_table_of_ones_own_has_the_last_word():
     assert named and [one.split for one in stretch.rows] == ["test", ""]
 
 
+def of_table(*rows):
+    """The stretches of a run of which the user's own table gives the splits."""
+    return assign({"train": []}, [one._replace(split=split) for split, one in rows])[1]
+
+
+def test_a_table_cuts_a_film_as_times_do():
+    """The same stretches of film as from `time`, with the guard; the run's end belongs to the last one."""
+    film = (row(0, 100, "f.mp4"), row(100, 100, "f.mp4", 100))
+    train, test = of_table(("train", film[0]), ("test", film[1]))
+    times = {"train": [{"time": [0, 100]}], "test": [{"time": [100, 200]}]}
+    _, named = assign(times, (row(0, 200, "f.mp4"),))
+    assert [(one.begin, one.end) for one in (train, test)] == [(0, 80), (120, None)]
+    assert [one.rows for one in (train, test)] == [one.rows for one in named]
+    # a pause counts for the guard, and what comes after a film belongs to it
+    train, test = of_table(("train", film[0]), ("test", row(170, 100, "f.mp4", 100)))
+    assert (train.end, test.begin) == (115, 155)
+    assert [one.rows[0].duration for one in (train, test)] == [100, 100]
+    # what has no split is not used
+    train, test = of_table(
+        ("train", film[0]), ("", row(100, 20, "x.mp4")), ("test", row(120, 80, "f.mp4", 120))
+    )
+    assert (train.end, test.begin) == (90, 130) and len(train.rows + test.rows) == 2
+
+
+def test_a_table_with_clips_of_several_splits_does_not_cut():
+    """As with `stimulus`: other films, or one film from its start again."""
+    for second in (row(100, 50, "b.mp4"), row(100, 50, "a.mp4", 10)):
+        (whole,) = of_table(("train", row(0, 50, "a.mp4")), ("test", second))
+        assert (whole.begin, whole.end) == (None, None) and len(whole.rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        (
+            row(100, 30, "f.mp4", 100),
+            r"t\.tsv: row 2: movie: 10 s are left .* \(test\) .*make it longer",
+        ),
+        (row(90, 90, "f.mp4", 100), "overlap; make them exclusive"),
+    ],
+)
+def test_a_film_that_cannot_be_cut(second, message):
+    first = row(0, 100, "f.mp4")._replace(origin="t.tsv: row 2")
+    with pytest.raises(UserError, match=message):
+        of_table(("train", first), ("test", second))
+
+
 @pytest.mark.parametrize(("pattern", "task"), [("t*", "m1"), ("s*", "m1"), ("*-*", "m1")])
 def test_a_pattern_is_about_the_task_unless_it_says_otherwise(pattern, task):
     """Every run has a name that begins with "task-" or "ses-"; that alone is no match."""

@@ -195,6 +195,19 @@ def test_derivatives_without_raw_bold(tree):
     assert [(run.segment, run.repeat) for run in found.named("01")] == RUNS[:5]
     assert len(found.events("02")) == 5
     preflight.check_runs(found)
+    preflight.check_grids(found)
+
+
+def test_derivatives_whose_events_are_templates(tree):
+    """heudiconv leaves one next to each run; the real events are further up, as in CNeuroMod's friends."""
+    derivatives(tree)
+    (tree / "dataset_description.json").write_text("{}")
+    template = tree / "sub-01/func/sub-01_task-film1_run-1_events.tsv"
+    real = template.rename(tree / "task-film1_events.tsv")
+    template.write_text("onset\tduration\tstim_file\tTODO -- fill in rows\n")
+    found = adopted(tree)
+    assert found.events("01")[0] == str(real)
+    assert [row.stimulus for row in found.presentations.used("01")[0].rows] == ["film1.mp4"]
 
 
 @pytest.mark.parametrize("codes", [(1, 0), (0, 1)])
@@ -235,10 +248,10 @@ def test_subjects_on_two_grids_are_told(tree):
         with pytest.raises(
             UserError, match=r"sub-02.*task-probe.*its grid .*is not that of .*sub-01"
         ):
-            preflight.check_runs(adopted(tree))
+            preflight.check_grids(adopted(tree))
     nib.Nifti1Image(np.zeros((4, 4, 4, 30), np.uint8), None).to_filename(path)
     with pytest.raises(UserError, match=r"sub-02.*orientation is unknown"):
-        preflight.check_runs(adopted(tree))
+        preflight.check_grids(adopted(tree))
 
 
 def test_runs_without_the_confounds_that_are_asked_for(tree):

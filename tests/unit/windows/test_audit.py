@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from boldreel.data import arrays, tables
 from boldreel.windows import audit, build
@@ -142,6 +143,20 @@ def windows_of(*rows: tuple[str, str, str, float, int], window: int = 2) -> pd.D
     """(run, clip, split, onset, first volume) of each window."""
     names = ["run", "clip", "split", "onset", "first_volume"]
     return pd.DataFrame(rows, columns=names).assign(window=window, segment=[row[0] for row in rows])
+
+
+@pytest.mark.parametrize(
+    ("fitted_on", "last", "expected"),
+    [
+        ("per-run", "b", {"mixed_runs": 0, "shared_fit": False}),
+        ("per-run", "a", {"mixed_runs": 1, "shared_fit": True}),
+        ("all-runs", "b", {"mixed_runs": 0, "shared_fit": True}),
+    ],
+)
+def test_whether_a_fit_saw_test_and_training(fitted_on, last, expected) -> None:  # type: ignore[no-untyped-def]
+    table = pd.DataFrame({"split": ["train", "validation", "test"], "run": ["a", "a", last]})
+    found = audit.betas_report({"01": table}, fitted_on)
+    assert found == {"fitted_on": fitted_on, **expected}
 
 
 def test_windows_that_overlap_are_counted() -> None:

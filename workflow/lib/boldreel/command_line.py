@@ -166,6 +166,7 @@ def _check(args: argparse.Namespace) -> None:
     absent = models_check.check_named(study.models)
     if absent:
         print(f"warning: {models_check.absent_line(absent)}")
+    preflight.check_grids(study)
     preflight.check_container(study)
     preflight.check_runs(study)
     words = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import difflib
 import importlib
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -237,6 +238,7 @@ def check_engine(config: Mapping[str, Any]) -> None:
         _check_output_spaces(config["bold"])
     _check_atlas(config)
     _check_denoised(config)
+    _check_betas(config)
 
 
 def _check_output_spaces(bold: Mapping[str, Any]) -> None:
@@ -316,6 +318,39 @@ def _check_denoised(config: Mapping[str, Any]) -> None:
         )
 
 
+# What a window of one trial means, by section.
+_OF_BETAS: dict[str, dict[str, Any]] = {
+    "roi": {"confounds": "none", "high_pass": False, "detrend_order": -1},
+    "windows": {"lag": 0, "window": 1, "lags": [0], "windows": [1]},
+}
+
+
+def _check_betas(config: Mapping[str, Any]) -> None:
+    """UserError if single-trial betas were to be treated as series of blood."""
+    if not config["bold"]["betas"]:
+        return
+    if config["bold"]["engine"] != "derivatives" or config["pretrain"]["derivatives"]:
+        raise UserError(
+            "configuration: bold.betas is for derivatives whose volumes are single trials, and so are the "
+            "cohort's; set bold.engine: derivatives, and leave out pretrain.derivatives"
+        )
+    for section, wanted in _OF_BETAS.items():
+        for key, value in wanted.items():
+            if config[section][key] != value:
+                every = ", ".join(f"{name}: {json.dumps(one)}" for name, one in wanted.items())
+                raise UserError(
+                    f"configuration: bold.betas is set, and {section}.{key} is {config[section][key]!r}; a "
+                    "trial is a window of one volume that was cleaned already: set "
+                    f"{section}: {{{every}}}"
+                )
+    mode = config["windows"]["hrf"]["mode"]
+    if mode != "lag":
+        raise UserError(
+            f"configuration: bold.betas is set, and windows.hrf.mode is {mode}; the fit took the "
+            "haemodynamic response out already: set windows: {hrf: {mode: lag}}"
+        )
+
+
 def check_methods(config: Mapping[str, Any], root: Path) -> None:
     """UserError for a method without rule file or package, and for options that it does not have.
 
@@ -360,6 +395,7 @@ def check_paths(config: Mapping[str, Any], root: Path) -> None:
     named |= {f"models.{key}": value for key, value in config["models"].items()}
     named |= {f"roi.{key}": config["roi"][key] for key in ("atlas", "mask")}
     named |= {f"{key}.derivatives": config[key]["derivatives"] for key in ("bold", "pretrain")}
+    named["bold.spheres"] = config["bold"]["spheres"]
     for key, value in {"the repository": str(root), **named}.items():
         fault = fault_of(value or "")
         if value is not None and not value.strip():

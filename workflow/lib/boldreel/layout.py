@@ -169,6 +169,10 @@ class Layout:
         """Table of what a subject's runs showed, when and for which split."""
         return f"{self.root}/sub-{subject}/presentations.tsv"
 
+    def overlaps(self) -> str:
+        """What several splits show; there only if something is."""
+        return f"{self.root}/overlaps.json"
+
     def checked(self, subject: str = "{subject}") -> str:
         """What the check of a subject's raw data found."""
         return f"{self.root}/sub-{subject}/checked.json"

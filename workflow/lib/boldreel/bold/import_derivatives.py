@@ -49,6 +49,7 @@ def find(
     shown: Collection[Label] | None = None,
     start_time: float | None = None,
     desc: str = derivatives.PREPROC,
+    betas: bool = False,
 ) -> list[Run]:
     """The runs of a subject in a derivatives tree, with their timing.
 
@@ -60,6 +61,7 @@ def find(
     shown : (segment, repeat) of those that show something, and are held against raw data; None for all
     start_time : s, of runs whose sidecars do not say it (start_times.find)
     desc : which series (data.derivatives.find)
+    betas : whether volumes are single trials (bold.betas)
 
     Raises
     ------
@@ -83,6 +85,7 @@ def find(
     doubts: dict[str, Path | str] = {}
 
     def start(found: Found, sidecar: dict[str, Any]) -> Start:
+        _check_betas(found.path, bool(sidecar.get(bids.BETAS)), betas)
         matters = shown is None or (found.segment, found.repeat) in shown
         time = start_times.find(found, sidecar, raw if matters else None, start_time)
         derived.append(time.derived)
@@ -150,6 +153,20 @@ def measure(
         found.pipeline,
     )
     return run, doubt
+
+
+def _check_betas(path: Path, are: bool, told: bool) -> None:
+    """UserError where a sidecar and the configuration disagree whether volumes are single trials."""
+    if are and not told:
+        raise UserError(
+            f"{path}: its volumes are single-trial betas; say in bold.betas which runs they were fitted on, "
+            "per-run or all-runs"
+        )
+    if told and not are:
+        raise UserError(
+            f"{path}: bold.betas is set, but its sidecar has no {bids.BETAS}; lay the betas out with "
+            "python -m boldreel.bold.betas, or leave bold.betas out"
+        )
 
 
 def _refuse_censored(path: Path, volumes: int) -> None:
@@ -259,6 +276,7 @@ def main(argv: list[str] | None = None) -> None:
         shown=[bids_names.parse_label(label) for label in shown] if asked else None,
         start_time=arguments.config.get("start_time"),
         desc=desc,
+        betas=bool(arguments.config.get("betas")),
     )
     check_shown(runs, shown, arguments.stimuli)
     content_hash.check_duplicates(run.bold for run in runs)

@@ -88,6 +88,18 @@ class BoldSettings(GridSettings):
         " 0 if it was not applied. Null derives it from the raw data's `SliceTiming`.",
         minimum=0,
     )
+    betas: str | None = setting(
+        None,
+        "With `derivatives` whose volumes are single trials (`boldreel.bold.betas`): which runs a beta was "
+        "fitted on. `all-runs` if anything of the fit saw further runs, as GLMsingle's denoising and ridge "
+        "regression do; `per-run` if each run was fitted by itself. Nothing in the files tells.",
+        choices=("per-run", "all-runs", None),
+    )
+    spheres: str | None = setting(
+        None,
+        "With `derivatives` on the mesh of 59k vertices (HCP 1.6 mm, `den-170k`): folder of this mesh's two "
+        "spheres, under TemplateFlow's names or the HCP's. Null means TemplateFlow's cache.",
+    )
     fmriprep: FmriprepSettings = subsection(
         FmriprepSettings,
         "How fMRIPrep runs. Its work directory is under `state`, so a stopped run resumes.",

@@ -66,6 +66,9 @@ class Run:
         return run_key(self.path)
 
 
+BETAS = "SingleTrialBetas"  # key of a sidecar: the volumes of an image are trials
+
+
 def find_runs(bids_root: Path | str, subject: str) -> list[Run]:
     """All BOLD runs of a subject, with and without sessions, by segment and repeat.
 

@@ -4,8 +4,8 @@ Takes the tree's root, a subject and a space; returns one Found per run. No file
 the standard library is imported: the Snakefile lists the runs of a thousand subjects with it.
 
 A space is named as fMRIPrep's --output-spaces does: ``MNI152NLin2009cAsym``, ``MNI152NLin2009cAsym:res-2``,
-``fsLR`` or ``fsLR:den-91k``. fsLR means CIFTI, everything else a volume. A volume whose name states no
-resolution is on its native grid, ``MNI152NLin2009cAsym:res-native``.
+``fsLR``, ``fsLR:den-91k`` or ``fsLR:den-170k``. fsLR means CIFTI, everything else a volume.
+A volume whose name states no resolution is on its native grid, ``MNI152NLin2009cAsym:res-native``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from boldreel.names import natural
 
 VOLUME = "MNI152NLin2009cAsym"
 SURFACE = "fsLR"
-_DENSITY = "91k"
+_DENSITY, _FINER = "91k", "170k"
 NATIVE = "native"  # what fMRIPrep calls the resolution of a volume whose name states none
 FMRIPREP, HCP, XCP_D = "fmriprep", "hcp", "xcp_d"
 HCP_SPACE = "MNI152NLin6Asym"
@@ -31,22 +31,22 @@ _HCP_RESULTS = ("MNINonLinear", "Results")
 # Names of the HCP's cleaned runs. Releases differ in the high-pass (hp2000, hp0 of multi-run FIX) and in what
 # was done after FIX (rclean, tclean); of several the first is taken.
 _CLEANED = ("hp2000_clean", "hp2000_clean_rclean_tclean", "hp0_clean_rclean_tclean", "hp0_clean")
-_HCP_ENDINGS = {
-    SURFACE: tuple(
-        f"_Atlas{registered}_{cleaned}.dtseries.nii"
+_HCP_FINER = "_Atlas_1.6mm"  # on a mesh of 59k, which the HCP distributes of its 7T runs
+_HCP_DENSE = {
+    density: tuple(
+        f"{atlas}{registered}_{cleaned}.dtseries.nii"
         for registered in ("_MSMAll", "")
         for cleaned in _CLEANED
-    ),
+    )
+    for density, atlas in ((_DENSITY, "_Atlas"), (_FINER, _HCP_FINER))
+}
+_HCP_ENDINGS = {
+    SURFACE: (*_HCP_DENSE[_DENSITY], *_HCP_DENSE[_FINER]),
     HCP_SPACE: tuple(f"_{cleaned}.nii.gz" for cleaned in _CLEANED),
 }
-_HCP_FINER = "_Atlas_1.6mm_"  # on a mesh of 59k, which the HCP distributes of its 7T runs
 _ENDINGS = {True: "_bold.dtseries.nii", False: "_desc-{desc}_bold.nii*"}
 # fMRIPrep's names of the confounds table, the present one and that of versions up to 20.1.
 _CONFOUNDS = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv")
-_FINER = (
-    "atlases are on the mesh of 32k vertices (den-91k): call fMRIPrep with --cifti-output 91k, resample "
-    "the runs (wb_command -cifti-resample), or set bold.space to a volume"
-)
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,11 @@ def _find_bids(folder: Path, space: str, desc: str) -> list[Found]:
             f"{folder}: runs in {' and in '.join(kinds)}; choose one of them in bold.space"
         )
     densities = {bids_names.parse_entities(path.name).get("den", _DENSITY) for path in every}
-    if name == SURFACE and densities != {_DENSITY}:
-        raise UserError(f"{folder}: runs in {kinds[0]}; only den-{_DENSITY} can be read: {_FINER}")
+    if name == SURFACE and not densities <= set(_HCP_DENSE):
+        raise UserError(
+            f"{folder}: runs in {kinds[0]}; only den-{_DENSITY} and den-{_FINER} can be read: resample the "
+            "runs (wb_command -cifti-resample), or set bold.space to a volume"
+        )
     pipeline = XCP_D if desc == DENOISED else FMRIPREP
     return [
         Found(*counted[:2], path, name, pipeline, counted.fault)
@@ -197,29 +200,29 @@ def _absent(folder: Path, space: str, desc: str) -> str:
 
 
 def _find_hcp(results: Path, space: str) -> list[Found]:
-    name, _ = parse_space(space)
+    name, wanted = parse_space(space)
     if name not in _HCP_ENDINGS:
         raise UserError(
             f"{results}: an HCP tree has the spaces {' and '.join(_HCP_ENDINGS)}, not {name}; set "
             "bold.space"
         )
+    endings = _HCP_ENDINGS[name]
+    if name == SURFACE and "den" in wanted:
+        if wanted["den"] not in _HCP_DENSE:
+            raise UserError(
+                f"configuration: bold.space is {space!r}; an HCP tree has {SURFACE}:den-{_DENSITY} and "
+                f"{SURFACE}:den-{_FINER}"
+            )
+        endings = _HCP_DENSE[wanted["den"]]
     folders = sorted(path for path in results.iterdir() if path.is_dir())
     folders = [path for path in folders if path.name.startswith(("rfMRI_", "tfMRI_"))]
     runs = []
     for folder in folders:
-        paths = (folder / f"{folder.name}{ending}" for ending in _HCP_ENDINGS[name])
+        paths = (folder / f"{folder.name}{ending}" for ending in endings)
         if path := next((path for path in paths if os.path.lexists(path)), None):
             runs.append(Found(hcp_segment(folder.name), 1, path, name, HCP))
-    finer = [
-        path for folder in folders for path in folder.glob(f"*{_HCP_FINER}*_clean*.dtseries.nii")
-    ]
-    if not runs and name == SURFACE and finer:
-        raise UserError(
-            f"{finer[0]}: a series of 1.6 mm on the mesh of 59k vertices; fetch the HCP's package of "
-            "2 mm / 32k, resample them (wb_command -cifti-resample), or set bold.space to a volume"
-        )
     if not runs:
-        raise UserError(f"{results}: no *{_HCP_ENDINGS[name][0]}; fetch the FIX-denoised runs")
+        raise UserError(f"{results}: no *{endings[0]}; fetch the FIX-denoised runs")
     return [replace(run, fault=fault) for run, fault in zip(runs, _registered(runs), strict=True)]
 
 
@@ -234,6 +237,14 @@ def _registered(runs: Sequence[Found]) -> list[str]:
         else f"{run.path}: not registered by MSMAll, as other runs are; fetch its MSMAll series"
         for aligned, run in zip(names, runs, strict=True)
     ]
+
+
+def is_finer(path: Path | str) -> bool:
+    """Whether a run is a dense series on the mesh of 59k vertices, by its name."""
+    name = os.path.basename(path)  # noqa: PTH119 - asked for each of thousands of jobs
+    return name.endswith(".dtseries.nii") and (
+        f"_den-{_FINER}_" in name or f"{_HCP_FINER}_" in name
+    )
 
 
 def hcp_segment(folder: str) -> str:

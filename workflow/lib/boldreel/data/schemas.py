@@ -448,6 +448,10 @@ DOCUMENTS: dict[str, dict[str, Key]] = {
         "p": Key((*_NUMBER, type(None)), optional=True),  # none without a possible shift
         "permutations": Key((int,), optional=True),
     },
+    "overlaps": {
+        "held": Key((dict,)),  # {split: {stimulus: stretches of it, s}} of what several splits show
+        "movies": Key((dict,)),  # {stimulus: its name in the results}
+    },
     "audit": {
         "splits": Key((dict,)),
         "captions": Key((dict,), optional=True),
@@ -456,5 +460,6 @@ DOCUMENTS: dict[str, dict[str, Key]] = {
         "cuts": Key((dict,), optional=True),
         "repeats": Key((dict,), optional=True),
         "overlap": Key((dict,), optional=True),
+        "betas": Key((dict,), optional=True),  # only of single-trial betas
     },
 }

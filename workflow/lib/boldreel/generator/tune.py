@@ -8,7 +8,6 @@ loss and the strips; a movie of neither split is refused.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -21,7 +20,7 @@ import torch
 
 from boldreel import step
 from boldreel.base_models import diffusion
-from boldreel.data import atomic, batches, provenance, tables
+from boldreel.data import atomic, batches, overlap_files, provenance, tables
 from boldreel.errors import UserError
 from boldreel.generator import batch_size, sample_strip, saving, tuning
 from boldreel.generator.clip_latents import ClipMaterial, load_material
@@ -176,13 +175,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--clips", type=Path, required=True)
     parser.add_argument("--train", nargs="+", required=True, help="training movies or batches")
     parser.add_argument("--validation", nargs="+", required=True, help="held-out movies or batches")
-    parser.add_argument(
-        "--several",
-        type=json.loads,
-        default={},
-        metavar="JSON",
-        help="{movie: {split: [[begin, end], ...]}} of movies that several splits show",
-    )
+    parser.add_argument("--overlaps", type=Path, help="what several splits show, .json")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--state", type=Path, required=True)
     args = parser.parse_args(argv)
@@ -196,10 +189,11 @@ def main(argv: list[str] | None = None) -> None:
     times = dict(zip(clips["clip"], zip(clips["start"], ends, strict=True), strict=True))
     held = batches.movies_of(clips, args.validation)
     check_splits(material, held | batches.movies_of(clips, args.train))
-    rows = split_rows(material, sorted(held), args.several, times)
+    several = overlap_files.several(args.overlaps) if args.overlaps else {}
+    rows = split_rows(material, sorted(held), several, times)
     negative = torch.from_numpy(mean_condition(material, rows[0]))
     inputs = [*diffusion.files(folder), args.clips, *args.latents, *args.features]
-    split = {"validation": args.validation, "several": args.several}
+    split = {"validation": args.validation, "several": several}
     config = args.config | split
     state = state_folder(args.state, module="boldreel.generator.tune", config=config, inputs=inputs)
     scheduler = diffusion.load_scheduler(folder, prediction_type=settings.inflation.prediction_type)
@@ -241,7 +235,7 @@ def main(argv: list[str] | None = None) -> None:
         saving.save_pretrained(network, aside, folder, negative.numpy(), shape)
         provenance.record(
             aside,
-            inputs=inputs,
+            inputs=[*inputs, *([args.overlaps] if args.overlaps else [])],
             config=args.config,
             seed=settings.seed,
             started=started,

@@ -347,7 +347,21 @@ def audited(value: Mapping[str, Any] | None) -> str:
             f"{frames['near_duplicates']} of {frames['test']} test frames have a near duplicate there"
         )
     found += _overlaps(value.get("overlap", {}))
+    found += _betas(value.get("betas"))
     return f'<p class="note"><a href="#audit">Leakage audit</a>: {"; ".join(found)}.</p>'
+
+
+def _betas(value: Mapping[str, Any] | None) -> list[str]:
+    """What single-trial betas may have carried from test to training; nothing for measured series."""
+    if value is None:
+        return []
+    told = f"responses are single-trial betas, fitted {value['fitted_on'].replace('-', ' ')} according to"
+    if value["shared_fit"]:
+        return [
+            f"{told} the configuration: <b>test and training trials shared a fit</b>, through which the test "
+            "may have reached training"
+        ]
+    return [f"{told} the configuration, which cannot be checked"]
 
 
 def _overlaps(subjects: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -37,6 +37,7 @@ def main(argv: list[str] | None = None) -> None:
         metavar="JSON",
         help="[label, begin, end] of each run that is a stretch of one, else null, in the same order",
     )
+    series.add_spheres(parser)
     parser.add_argument("--output", type=Path, required=True, help="folder of series")
     arguments = parser.parse_args(argv)
     settings = read(RoiSettings, arguments.config, "roi")
@@ -54,13 +55,14 @@ def main(argv: list[str] | None = None) -> None:
         for source in sources:
             label = bids_names.run_label(source.segment, source.repeat)
             try:
-                series.write(source, arguments.positions, settings, aside / f"{label}.npy")
+                output = aside / f"{label}.npy"
+                series.write(source, arguments.positions, settings, output, arguments.spheres)
             except UserError as error:
                 raise UserError(f"roi.control: {error}; or set roi.control: []") from None
             progress.update()
         provenance.record(
             aside,
-            inputs=[arguments.positions, *(source.bold for source in sources)],
+            inputs=[arguments.positions, *arguments.spheres, *(source.bold for source in sources)],
             config=arguments.config,
             started=started,
         )

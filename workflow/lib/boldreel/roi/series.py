@@ -7,8 +7,10 @@ the run does not cover or that hold no finite, varying signal, are 0; the sideca
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,7 +29,8 @@ from boldreel.data import (
     tables,
 )
 from boldreel.errors import UserError
-from boldreel.roi import cleaning, confounds
+from boldreel.roi import cleaning, confounds, locations
+from boldreel.roi import finer as averaged
 from boldreel.roi.settings import RoiSettings
 from boldreel.settings import read
 
@@ -105,18 +108,24 @@ def read_volume(positions: Path, bold: Path) -> tuple[np.ndarray, np.ndarray]:
     return series, indices[0] >= 0
 
 
-def read_cifti(positions: Path, bold: Path) -> tuple[np.ndarray, np.ndarray]:
+def read_cifti(
+    positions: Path, bold: Path, spheres: Sequence[Path] = ()
+) -> tuple[np.ndarray, np.ndarray]:
     """(series (n, V), real (V,)) of a dense series at the positions; NaN in padding.
+
+    spheres : left and right, for a series on the mesh of 59k vertices, which is averaged onto the 32k mesh
 
     Raises
     ------
     UserError : the positions are voxels, or their grayordinates are not this file's cortex.
     """
-    table = tables.numbers(positions, "positions", ["i", "x"])
+    table = tables.numbers(positions, "positions", ["i", "x", "y", "z"])
     dense = cifti.load(bold)
     real = table["i"] >= 0
     wanted = table["i"][real]
-    cortex = {side: dense.vertices(side)[0] for side in cifti.CORTEX}
+    finer = locations.is_finer(dense)
+    known = locations.standard() if finer else {side: dense.vertices(side) for side in cifti.CORTEX}
+    cortex = {side: grayordinates for side, (grayordinates, _) in known.items()}
     hemisphere = np.array(tables.read(positions, "positions")["hemisphere"])[real]
     for side, own in cortex.items():
         if not np.isin(wanted[hemisphere == side], own).all():
@@ -125,7 +134,23 @@ def read_cifti(positions: Path, bold: Path) -> tuple[np.ndarray, np.ndarray]:
                 "again for this kind of data"
             )
     series = np.full((dense.volumes, len(real)), np.nan, np.float32)
-    series[:, real] = dense.values(wanted)
+    if not finer:
+        series[:, real] = dense.values(wanted)
+        return series, real
+    vertices = np.zeros(len(wanted), int)
+    places = np.zeros((len(wanted), 3))
+    for side, (grayordinates, own) in known.items():
+        here = hemisphere == side
+        vertices[here] = own[np.searchsorted(grayordinates, wanted[here])]
+        places[here] = locations.mesh(side, "midthickness_MSMAll")[vertices[here]]
+    # A file of 32k vertices may list others than the HCP's, and then its grayordinates mean something else.
+    if not np.allclose(places.T, [table[axis][real] for axis in "xyz"], atol=0.1):
+        raise UserError(
+            f"{positions}: its grayordinates are not the 91,282 of the HCP, onto which {bold} is averaged; "
+            "make positions from runs of one kind"
+        )
+    coarse = {side: locations.mesh(side, "sphere") for side in cifti.CORTEX}
+    series[:, real] = averaged.series(dense, vertices, hemisphere, coarse, spheres)
     return series, real
 
 
@@ -174,15 +199,26 @@ def regressors_of(source: Source, count: int, settings: RoiSettings) -> np.ndarr
         raise UserError(f"{source.bold}: {error}") from None
 
 
-def write(source: Source, positions: Path, settings: RoiSettings, output: Path) -> str:
+def write(
+    source: Source,
+    positions: Path,
+    settings: RoiSettings,
+    output: Path,
+    spheres: Sequence[Path] = (),
+) -> str:
     """Writes the cleaned series of a run, and returns a line about it.
+
+    spheres : see `read_cifti`
 
     Raises
     ------
     UserError : no position has a signal, or what the section asks for cannot be had.
     """
     surface = source.bold.name.endswith(".dtseries.nii")
-    raw, real = (read_cifti if surface else read_volume)(positions, source.bold)
+    if surface:
+        raw, real = read_cifti(positions, source.bold, spheres)
+    else:
+        raw, real = read_volume(positions, source.bold)
     regressors = regressors_of(source, len(raw), settings)
     used = source.volumes(len(raw))
     raw = raw[used]
@@ -221,6 +257,18 @@ def write(source: Source, positions: Path, settings: RoiSettings, output: Path) 
     )
 
 
+def add_spheres(parser: argparse.ArgumentParser) -> None:
+    """The option for the spheres of the mesh of 59k vertices."""
+    parser.add_argument(
+        "--spheres",
+        type=Path,
+        nargs=2,
+        default=[],
+        metavar=("LEFT", "RIGHT"),
+        help="of fsLR with 59k vertices, for series of 1.6 mm",
+    )
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the step."""
     started = time.time()
@@ -237,6 +285,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--begin", type=float, help="s of the run before which nothing is used")
     parser.add_argument("--end", type=float, help="s of the run from which on nothing is used")
+    add_spheres(parser)
     parser.add_argument("--output", type=Path, required=True, help="series, .npy")
     arguments = parser.parse_args(argv)
     settings = read(RoiSettings, arguments.config, "roi")
@@ -248,8 +297,8 @@ def main(argv: list[str] | None = None) -> None:
         else source_of(arguments.runs, arguments.segment, arguments.repeat)
     )
     source = stretch_of(source, arguments.label, arguments.begin, arguments.end)
-    about = write(source, arguments.positions, settings, arguments.output)
-    tables_read = [source.confounds] if source.confounds else []
+    about = write(source, arguments.positions, settings, arguments.output, arguments.spheres)
+    tables_read = [*([source.confounds] if source.confounds else []), *arguments.spheres]
     provenance.record(
         arguments.output,
         inputs=[source.bold, *tables_read, arguments.positions],

@@ -18,6 +18,7 @@ from typing import Any
 from boldreel import packaged
 from boldreel.base_models import resolve
 from boldreel.data import batches as naming
+from boldreel.data import derivatives
 from boldreel.layout import Layout
 from boldreel.study.runs import Run
 from boldreel.study.study import Study
@@ -237,6 +238,10 @@ class Inputs:
         """What a subject's table of presentations is made from."""
         return [self.source(path) for path in self._or_exit(self.study.events, subject)]
 
+    def overlaps(self) -> list[str]:
+        """What several splits show, if anything is."""
+        return [self.layout.overlaps()] if self.study.presentations.held else []
+
     def presentations(self, subject: str) -> list[str]:
         """The table of what a subject's runs showed; none of a subject who is only in the cohort."""
         return [self.layout.presentations(subject)] if self.study.named(subject) else []
@@ -274,19 +279,26 @@ class Inputs:
     def run(self, subject: str, segment: str, repeat: int | str) -> dict[str, Any]:
         """What the series of a run are made from: its files, or the table of their paths."""
         if self.study.adopted(subject):
-            return {"runs": self.layout.run_table(subject)}
+            run = self._or_exit(self.study.run, subject, segment, repeat)
+            return {"runs": self.layout.run_table(subject), **self._spheres([run])}
         return self.preprocessed_run(
             subject, *self._or_exit(self.study.run, subject, segment, repeat).file
         )
 
+    def _spheres(self, runs: Iterable[Run]) -> dict[str, Any]:
+        """The spheres that runs on the mesh of 59k vertices need; nothing for any others."""
+        if not any(derivatives.is_finer(run.bold) for run in runs):
+            return {}
+        return {
+            "spheres": [self._existing(path) for path in self._or_exit(lambda: self.study.spheres)]
+        }
+
     def control_runs(self, subject: str) -> dict[str, Any]:
         """Preprocessed runs of a subject that are fitted or scored without the encoder."""
+        runs = self.study.runs_of(subject, "train", "test")
         if self.study.adopted(subject):
-            return {"runs": self.layout.run_table(subject)}
-        found = [
-            self.preprocessed_run(subject, *run.file)
-            for run in self.study.runs_of(subject, "train", "test")
-        ]
+            return {"runs": self.layout.run_table(subject), **self._spheres(runs)}
+        found = [self.preprocessed_run(subject, *run.file) for run in runs]
         return {
             "bold": [files["bold"] for files in found],
             "sidecars": [path for files in found for path in files["sidecars"]],

@@ -56,15 +56,6 @@ class StudyMovies:
         shown = {row.stimulus for run in self._presentations.used(subject) for row in run.rows}
         return sorted({self._file_of(each) for each in shown})
 
-    def several(self) -> dict[str, dict[str, list[tuple[float, float]]]]:
-        """{movie: {split: stretches of it, s}} of movies that several splits show."""
-        names, _ = self._presentations.named_movies
-        found: dict[str, dict[str, list[tuple[float, float]]]] = {}
-        for split, places in self._presentations.held.items():
-            for stimulus, stretches in places.items():
-                found.setdefault(names[stimulus], {})[split] = stretches
-        return found
-
     def batches(self, *splits: str) -> dict[str, Batch]:
         """{name: movies that are decoded together} of everything shown in these splits (default: all).
 

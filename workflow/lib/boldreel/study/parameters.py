@@ -61,6 +61,12 @@ def folders_of(name: str) -> Callable[..., list[str]]:
     return found
 
 
+def _spheres(input: Any) -> list[str]:
+    """The spheres of `Inputs.run` or `Inputs.control_runs`, for runs that need them."""
+    found = getattr(input, "spheres", None)
+    return ["--spheres", *found] if found else []
+
+
 class Parameters:
     """Parameters and resources of rules.
 
@@ -159,10 +165,9 @@ class Parameters:
         option = "--annotation-table" if self.study.movies.annotation_table else "--annotations"
         return [option, *input.annotations]
 
-    def several(self) -> list[str]:
-        """Movies that several splits show; no words without any."""
-        found = self.study.movies.several()
-        return ["--several", json.dumps(found, sort_keys=True)] if found else []
+    def overlaps(self, wildcards: Any, input: Any) -> list[str]:
+        """The file of what several splits show; no words if nothing is."""
+        return ["--overlaps", *input.overlaps] if input.overlaps else []
 
     def fmriprep_filter(self, wildcards: Any) -> list[str]:
         """Which raw BOLD fMRIPrep preprocesses, as a BIDS filter; nothing if it is all of it."""
@@ -192,6 +197,7 @@ class Parameters:
         if self.study.adopted(wildcards.subject):
             segment, repeat = run.file
             words = ["--runs", input.runs, "--segment", segment, "--repeat", str(repeat)]
+            words += _spheres(input)
         else:
             words = ["--bold", input.bold]
         if run.file != (run.segment, run.repeat):
@@ -205,6 +211,7 @@ class Parameters:
         runs = self.study.runs_of(wildcards.subject, "train", "test")
         if self.study.adopted(wildcards.subject):
             words = ["--runs", input.runs, "--labels", *(run.whole.label for run in runs)]
+            words += _spheres(input)
         else:
             words = ["--bold", *input.bold]
         stretches = [

@@ -116,7 +116,8 @@ class RunFinder:
         else:
             beside = None if run.fault else self._known_events[subject].get(run.key)
             if beside and event_files.is_template(beside):
-                beside = bids_inheritance.events_of(beside)
+                stem = beside.name.removesuffix("_events.tsv")
+                beside = bids_inheritance.events_of(beside.with_name(f"{stem}_bold.nii.gz"))
             found = beside or bids_inheritance.events_of(bids.raw_name(run.path, self.root))
         files.check_source(found)
         return found if found.exists() else None

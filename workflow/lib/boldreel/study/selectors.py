@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import groupby, pairwise
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -22,6 +23,8 @@ from boldreel.errors import UserError
 _NAMES = {"subject": "subject", "sub": "subject", **{name: name for name in ENTITIES}}
 _NAMES |= {key: name for name, key in ENTITIES.items()}
 _ROW_CONDITIONS = ("stimulus", "time")
+_SLACK = 0.1  # s by which a film may seem to go back where it goes on: clocks jitter
+_EXACT = 1e-6  # s; sums of times in a table are rounded
 
 
 class Stretch(NamedTuple):
@@ -29,6 +32,19 @@ class Stretch(NamedTuple):
 
     begin: float | None
     end: float | None
+    rows: tuple[Presentation, ...]
+
+
+class Part(NamedTuple):
+    """A part of a run before guards are taken off.
+
+    time : s of the run that it may use; shown : s of the run in which it shows something
+    rows : what is of its split
+    """
+
+    time: tuple[float, float]
+    shown: tuple[float, float]
+    split: str
     rows: tuple[Presentation, ...]
 
 
@@ -161,7 +177,8 @@ def assign(
     Returns
     -------
     A run that is not cut is one stretch without limits, with all its rows; rows that nothing names have
-    split "". Rows of a stretch are cut to it.
+    split "". Rows of a stretch are cut to it. Rows that have a split already cut the run where a film goes on
+    in another split, as times in `segments` do, and not where another film does, as `stimulus` does not.
 
     Raises
     ------
@@ -172,15 +189,22 @@ def assign(
         for split, each in selectors.items()
     }
     timed = [
-        (one.time, split, one)
+        Part(one.time, one.time, split, tuple(row for row in rows if one.matches_row(row)))
         for split, each in applying.items()
         for one in each
         if one.time is not None
     ]
     if any(row.split for row in rows):  # the user's own table says it
-        return True, [Stretch(None, None, tuple(rows))]
+        if not _parts_of_a_film(rows):
+            return True, [Stretch(None, None, tuple(rows))]
+        return True, _cut(_parts(rows), f"{rows[0].origin}: {names[0]}", guard)
     if timed:
-        return True, _cut(timed, applying, names[0], rows, guard)
+        where = f"configuration: segments: {names[0]}"
+        if any(one.time is None for each in applying.values() for one in each):
+            raise UserError(
+                f"{where} is named both with a time and as a whole; give every stretch of it a time"
+            )
+        return True, _cut(timed, where, guard)
     named = any(not one.stimulus for each in applying.values() for one in each)
     split_rows = tuple(
         row._replace(split=_one_of([s for s in SPLITS if _any(applying[s], row)], row, names[0]))
@@ -204,43 +228,55 @@ def _one_of(splits: Sequence[str], row: Presentation, name: str) -> str:
     return "validation" if "validation" in splits else splits[0] if splits else ""
 
 
-def _cut(
-    timed: Sequence[tuple[tuple[float, float], str, Selector]],
-    applying: Mapping[str, Sequence[Selector]],
-    name: str,
-    rows: Sequence[Presentation],
-    guard: float,
-) -> list[Stretch]:
+def _parts_of_a_film(rows: Sequence[Presentation]) -> bool:
+    """Whether somewhere in a run a film goes on in another split than before."""
+    named = sorted((row for row in rows if row.split), key=lambda row: row.onset)
+    return any(
+        before.stimulus == after.stimulus
+        and before.split != after.split
+        and after.stimulus_onset >= before.stimulus_end - _SLACK
+        for before, after in pairwise(named)
+    )
+
+
+def _parts(rows: Sequence[Presentation]) -> list[Part]:
+    """The parts of a run that rows of one split follow each other in; they meet halfway between them."""
+    named = sorted((row for row in rows if row.split), key=lambda row: row.onset)
+    groups = [tuple(each) for _, each in groupby(named, key=lambda row: row.split)]
+    shown = [(own[0].onset, max(row.end for row in own)) for own in groups]
+    borders = [(before[1] + after[0]) / 2 for before, after in pairwise(shown)]
+    times = pairwise([0.0, *borders, float("inf")])
+    return [
+        Part(time, span, own[0].split, own)
+        for time, span, own in zip(times, shown, groups, strict=True)
+    ]
+
+
+def _cut(parts: Iterable[Part], where: str, guard: float) -> list[Stretch]:
     """The stretches of a run, each less a guard where another one meets it."""
-    if any(one.time is None for each in applying.values() for one in each):
-        raise UserError(
-            f"configuration: segments: {name} is named both with a time and as a whole; give every "
-            "stretch of it a "
-            "time"
-        )
-    ordered = sorted(timed, key=lambda each: each[0])
+    ordered = sorted(parts, key=lambda part: part.time)
     stretches = []
-    for k, ((begin, end), split, selector) in enumerate(ordered):
+    for k, part in enumerate(ordered):
+        begin, end = part.time
         before = ordered[k - 1] if k else None
         after = ordered[k + 1] if k + 1 < len(ordered) else None
-        if before and before[0][1] > begin:
+        if before and before.shown[1] > part.shown[0] + _EXACT:
             raise UserError(
-                f"configuration: segments: {name}: the stretches {list(before[0])} ({before[1]}) and "
-                f"{[begin, end]} ({split}) overlap; make them exclusive"
+                f"{where}: the stretches {list(before.shown)} ({before.split}) and {list(part.shown)} "
+                f"({part.split}) overlap; make them exclusive"
             )
         # The response to a stretch's end goes on in the next one.
-        if before and before[1] != split:
-            begin += max(0.0, guard - (begin - before[0][1]) / 2)
-        if after and after[1] != split:
-            end -= max(0.0, guard - (after[0][0] - ordered[k][0][1]) / 2)
-        if end - begin < guard:
+        if before and before.split != part.split:
+            begin += max(0.0, guard - (begin - before.time[1]) / 2)
+        if after and after.split != part.split:
+            end -= max(0.0, guard - (after.time[0] - part.time[1]) / 2)
+        left = min(end, part.shown[1]) - max(begin, part.shown[0])
+        if left < guard:
             raise UserError(
-                f"configuration: segments: {name}: {end - begin:g} s are left of the stretch "
-                f"{list(ordered[k][0])} "
-                f"({split}) after a guard of {guard:g} s on each side; make it longer"
+                f"{where}: {left:g} s are left of the stretch {list(part.shown)} ({part.split}) after a "
+                f"guard of {guard:g} s on each side; make it longer"
             )
-        inside = (row.within(begin, end) for row in rows if selector.matches_row(row))
-        stretches.append(
-            Stretch(begin, end, tuple(row._replace(split=split) for row in inside if row))
-        )
+        inside = (row.within(begin, end) for row in part.rows)
+        rows = tuple(row._replace(split=part.split) for row in inside if row)
+        stretches.append(Stretch(begin, None if end == float("inf") else end, rows))
     return stretches

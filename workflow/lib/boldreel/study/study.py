@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from boldreel import configuration, forgotten
-from boldreel.data import (
-    files,
-)
+from boldreel.data import derivatives, files, spheres
 from boldreel.data.presentations import ShownRun
 from boldreel.data.splits import SPLITS, check_enough
 from boldreel.errors import UserError
@@ -72,6 +70,8 @@ class Study:
             located(path) if path else None
             for path in (config["bold"]["derivatives"], config["pretrain"]["derivatives"])
         )
+        spheres_in = config["bold"]["spheres"]
+        self._spheres_in = located(spheres_in) if spheres_in else None
         self.models = {name: located(path) for name, path in config["models"].items() if path}
         # The atlas and the mask, each a name or a file, or None.
         self.atlas = {
@@ -132,6 +132,8 @@ class Study:
                 designs.check_reliability(f"sub-{subject}", self._shown(subject))
         for subject in self.cohort:
             selection.check_left(f"sub-{subject}", self.untested(subject))
+        if any(derivatives.is_finer(run.bold) for each in self.runs.values() for run in each):
+            _ = self.spheres
 
     @cached_property
     def everybody(self) -> list[str]:
@@ -192,6 +194,11 @@ class Study:
                 f"{designs.listed(alone)}: nobody else saw one of the same test clips, so there is no "
                 "control `other`"
             )
+        if self.config["bold"]["betas"] == "all-runs":
+            lines.append(
+                "bold.betas is all-runs: test and training trials shared a fit, through which the test may "
+                "have reached training; the report says so"
+            )
         for subject in self.subjects:
             short, every = designs.too_short(self._shown(subject), self.clip_duration)
             if short:
@@ -208,6 +215,14 @@ class Study:
     def adopted(self, subject: str) -> bool:
         """Whether a subject's preprocessed runs are read through a table of their paths."""
         return self.engine != "embedded" or self.foreign(subject)
+
+    @cached_property
+    def spheres(self) -> list[str]:
+        """Spheres of the mesh of 59k vertices, left and right; UserError if they are not there."""
+        found = spheres.find(self._spheres_in)
+        for path in found:
+            files.check_source(path)
+        return found
 
     # Runs and splits
 
@@ -308,6 +323,13 @@ class Study:
             return [str(self.presentations.table)]
         return list(dict.fromkeys(spec.events or spec.path for spec in self.specs(subject)))
 
+    def overlaps(self) -> dict[str, Any]:
+        """The document "overlaps" of what several splits show; empty if nothing is."""
+        held = self.presentations.held
+        names, _ = self.presentations.named_movies
+        shown = sorted({stimulus for places in held.values() for stimulus in places})
+        return {"held": held, "movies": {each: names[each] for each in shown}} if held else {}
+
     def bids_filter(self, subject: str) -> dict[str, list[str] | None]:
         """The entities of the raw runs that are used, in the syntax of fMRIPrep's --bids-filter-file.
 
@@ -335,7 +357,6 @@ class Study:
             **{key: section[key] for key in ("rules", "guard")},
             "table": str(self.presentations.table or "") or None,
             "segments": self.config["segments"],
-            "held": self.presentations.held,
             "full_names": full_names,
         }
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from boldreel import step
-from boldreel.data import presentations, provenance
+from boldreel.data import overlap_files, presentations, provenance
 from boldreel.data.presentations import Presentation, ShownRun
 from boldreel.errors import UserError
 from boldreel.settings import read
@@ -79,10 +79,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--events", type=Path, nargs="+", required=True, help="what it is made from"
     )
+    parser.add_argument("--overlaps", type=Path, help="what several splits show, .json")
     parser.add_argument("--output", type=Path, required=True, help="presentations.tsv")
     arguments = parser.parse_args(argv)
     config = dict(arguments.config)
-    segments, held = config.pop("segments"), config.pop("held")
+    segments = config.pop("segments")
+    held = overlap_files.held(arguments.overlaps) if arguments.overlaps else {}
     full_names = config.pop("full_names")
     settings = read(PresentationsSettings, config, "presentations")
     specs = [RunSpec(*one) for one in arguments.runs]
@@ -91,9 +93,8 @@ def main(argv: list[str] | None = None) -> None:
     table = read_table(arguments.events[0]) if settings.table else None
     runs = build(specs, settings, segments, held, full_names, table)
     presentations.write(arguments.output, arguments.subject, runs)
-    provenance.record(
-        arguments.output, inputs=arguments.events, config=arguments.config, started=started
-    )
+    inputs = [*arguments.events, *([arguments.overlaps] if arguments.overlaps else [])]
+    provenance.record(arguments.output, inputs=inputs, config=arguments.config, started=started)
     counted = sum(len(run.rows) for run in runs)
     print(f"sub-{arguments.subject}: {counted} presentations in {len(runs)} runs")
 

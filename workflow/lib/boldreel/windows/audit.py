@@ -275,6 +275,26 @@ def _looks_of(clips: pd.DataFrame, folders: Mapping[str, Path]) -> Iterator[Look
         )
 
 
+def betas_report(windows: Mapping[str, pd.DataFrame], fitted_on: str) -> dict[str, Any]:
+    """Whether one fit of single-trial betas saw test and training trials.
+
+    Parameters
+    ----------
+    windows : table "windows" of each subject
+    fitted_on : "per-run" or "all-runs", as the configuration says; the files do not
+
+    Returns
+    -------
+    fitted_on; mixed_runs, how many runs have trials of the test and of another split; shared_fit
+    """
+    mixed = 0
+    for table in windows.values():
+        test = table["split"] == "test"
+        mixed += len(set(table.loc[test, "run"]) & set(table.loc[~test, "run"]))
+    shared = fitted_on != "per-run" or mixed > 0
+    return {"fitted_on": fitted_on, "mixed_runs": mixed, "shared_fit": shared}
+
+
 def main(argv: list[str] | None = None) -> None:
     import pandas as pd
 
@@ -282,6 +302,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--clips", type=Path, required=True)
     arguments.add_argument("--windows", type=Path, nargs="+", required=True, metavar="PARQUET")
     arguments.add_argument("--stimuli", type=Path, nargs="+", required=True, metavar="DIR")
+    arguments.add_argument("--betas", help="runs that single-trial betas were fitted on")
     arguments.add_argument("--output", type=Path, required=True)
     args = arguments.parse_args(argv)
     started = time.time()
@@ -312,6 +333,8 @@ def main(argv: list[str] | None = None) -> None:
         "repeats": {subject: repeat_report(frame) for subject, frame in by_subject.items()},
         "overlap": {subject: overlap_report(frame) for subject, frame in by_subject.items()},
     }
+    if args.betas:
+        report["betas"] = betas_report(by_subject, args.betas)
     json_documents.write(args.output, report, "audit")
     if not report["splits"]["disjoint"]:
         print("warning: training and test are not disjoint; see audit.json", file=sys.stderr)
