@@ -145,7 +145,7 @@ SLOW = NETWORKS | {"matplotlib", "nilearn", "pandas", "pyarrow", "skimage", "skl
 # Stages whose steps compute with no network.
 LIGHT = ("study", "insilico", "bold", "roi", "windows", "report")
 LIGHT_STEPS = (
-    *("stimuli.decode", "pretrain.corpus", "evaluate.between", "evaluate.group"),
+    *("stimuli.decode", "pretrain.corpus", "evaluate.method_differences", "evaluate.group"),
     *("methods.linear.reconstruct", "methods.selfsupervised.videos", "probe.ablation_table"),
 )
 # Steps whose networks are not the base models'.

@@ -120,7 +120,7 @@ def command(name: str, study: Any, pretrained: Path, root: Path) -> list[str]:  
     scored += ["--subject", "01", "--config", json.dumps(RETRIEVAL)]
     match name.removeprefix("boldreel."):
         case "align.train":
-            return [*fit, *state]
+            return [*fit, *state, "--left-out", str(root / "left_out.npy")]
         case "align.pool":
             return [*fit, *state, "--subjects", "02"]
         case "probe.minutes":
@@ -129,6 +129,9 @@ def command(name: str, study: Any, pretrained: Path, root: Path) -> list[str]:  
             return [*fit, *state, "--subject", "01", "--ablation", "ridge", "--seed", "1"]
         case "probe.rois" | "probe.scaling":
             return [*fit, "--subject", "01"]
+        case "probe.attributes":
+            more = ["--voxels", str(study.voxels), "--left-out", str(root / "left_out.npy")]
+            return [*scored, *more]
         case "probe.retrieve" | "probe.repeats":
             return scored
         case "probe.cross":

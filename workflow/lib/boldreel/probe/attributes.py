@@ -18,7 +18,6 @@ import numpy as np
 
 from boldreel.align import identify
 from boldreel.align.inputs import ask, read_files, trial_files
-from boldreel.align.linear import Groups
 from boldreel.data import arrays, provenance, tables
 from boldreel.errors import UserError
 from boldreel.probe import significance
@@ -28,6 +27,8 @@ from boldreel.step import parser, run
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from boldreel.align.linear import Groups
 
 # Share of the embeddings' variance in the components that are read: by left-out segments of the demo,
 # .97 reads more than .999 or all columns.
