@@ -34,10 +34,10 @@ def masked_scores(model: float, linear: float, areas: float = 0.3) -> pd.DataFra
 def test_pretraining_below_a_simple_predictor_is_called_a_failure():
     said = texts.masked("rest", masked_scores(0.05, 0.19))
     assert "<b>This pretraining failed</b>" in said
-    assert "patches hidden: linear, correlations over distance, the nearest visible patch)" in said
+    assert "patches hidden: the best linear predictor, the nearest visible patch)" in said
     assert "<b>0.050</b> <small>[0.030, 0.070]</small>" in said
     only_areas = texts.masked("rest", masked_scores(0.2, 0.19, areas=0.25))
-    assert "(whole areas hidden: linear, correlations over distance)" in only_areas
+    assert "(whole areas hidden: the best linear predictor)" in only_areas
 
 
 def test_pretraining_that_adds_nothing_and_something():

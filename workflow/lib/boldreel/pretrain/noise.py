@@ -13,56 +13,27 @@ from pathlib import Path
 import numpy as np
 
 from boldreel.data import cohort_noise, provenance
-from boldreel.errors import UserError
 from boldreel.models import noise
 from boldreel.pretrain.corpus import Corpus
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress
 
 
-def estimate(corpus: Corpus, rows: np.ndarray | None = None) -> cohort_noise.CohortNoise:
-    """The noise of rows of a corpus, run by run; None: of all.
-
-    Raises UserError if no run has four of these rows.
-    """
-    rows = np.arange(len(corpus)) if rows is None else rows
-    try:
-        sample = noise.sample_correlation(_runs(corpus, rows))
-    except ValueError as wrong:
-        raise UserError(
-            f"pretraining corpus: {wrong}; add runs, or lower pretrain.segment_duration"
-        ) from None
+def estimate(corpus: Corpus) -> cohort_noise.CohortNoise:
+    """The noise of all rows of a corpus, run by run."""
+    sample = noise.sample_correlation(_runs(corpus))
     xyz = corpus.positions[["x", "y", "z"]].to_numpy(np.float64)
     curve = noise.distance_curve(sample, xyz)
     mixed, weight = noise.shrunk(sample, curve.matrix(xyz))
-    subjects = tuple(dict.fromkeys(map(str, corpus.subjects[rows])))
-    return cohort_noise.CohortNoise(mixed.astype(np.float32), curve, weight, len(rows), subjects)
+    subjects = tuple(dict.fromkeys(map(str, corpus.subjects)))
+    return cohort_noise.CohortNoise(mixed.astype(np.float32), curve, weight, len(corpus), subjects)
 
 
-def covariance(corpus: Corpus, rows: np.ndarray, at_most: int = 20000) -> np.ndarray:
-    """Covariance float32 (V, V) of rows of a corpus: the noise model, in the units of the volumes.
-
-    At most so many rows are read, of runs that are spread evenly.
-    """
-    numbers = np.unique(corpus.runs[rows])
-    runs = min(len(numbers), max(1, at_most * len(numbers) // len(rows)))
-    taken = numbers[np.unique(np.linspace(0, len(numbers) - 1, runs).round().astype(int))]
-    rows = rows[np.isin(corpus.runs[rows], taken)]
-    squares, count = np.zeros((2, corpus.present.shape[1]))
-    for number in taken:
-        values, present = corpus.read(rows[corpus.runs[rows] == number])
-        squares += np.square(values, dtype=np.float64).sum(0)
-        count += present.sum(0)
-    size = np.sqrt(squares / np.maximum(count, 1))
-    size[size < 1e-6] = 1
-    return estimate(corpus, rows).correlation * np.outer(size, size).astype(np.float32)
-
-
-def _runs(corpus: Corpus, rows: np.ndarray) -> Iterator[np.ndarray]:
-    numbers = np.unique(corpus.runs[rows])
+def _runs(corpus: Corpus) -> Iterator[np.ndarray]:
+    numbers = np.unique(corpus.runs)
     progress = Progress(len(numbers), "noise model", unit="runs")
     for number in numbers:
-        yield corpus.read(rows[corpus.runs[rows] == number])[0]
+        yield corpus.read(np.flatnonzero(corpus.runs == number))[0]
         progress.update()
 
 

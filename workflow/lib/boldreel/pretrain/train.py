@@ -5,20 +5,18 @@ epoch, on training and on held-out subjects), `example.parquet` (one volume with
 predicted) and `scores.tsv`: how well hidden patches of held-out subjects are predicted, next to
 predictors that need no network, for each kind of masks.
 
-The network predicts what the best linear predictor leaves (`pretrain.predicts: residual`): the mean of a
-normal distribution with the noise model's covariance, given the visible voxels. Its output starts at zero,
-so that it cannot begin below that predictor. What it learns from is left by a covariance of other training
-subjects: on volumes that a covariance was estimated from it leaves too little. One half of the held-out
-rows (other subjects or runs, where there are several) chooses the epoch: the start, unless a later one is
-better by more than a standard error. The other half is scored. Optimiser and schedule as published for
-MinD-Vis (Chen et al., CVPR 2023); the default rate is for small batches.
+The network predicts what the best linear predictor leaves (`pretrain.predicts: residual`, see
+`pretrain.linear`). Its output starts at zero, so that it cannot begin below that predictor. One half of the
+held-out rows (other subjects or runs, where there are several) chooses the epoch: the start, unless a later
+one is better by more than a standard error. The other half is scored. Optimiser and schedule as published
+for MinD-Vis (Chen et al., CVPR 2023); the default rate is for small batches.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +24,7 @@ import numpy as np
 
 from boldreel.data import atomic, provenance, tables
 from boldreel.data.responses import shuffled_order
-from boldreel.pretrain import noise
-from boldreel.pretrain.corpus import Corpus, halves
+from boldreel.pretrain.corpus import Corpus, evenly, halves
 from boldreel.pretrain.settings import KINDS, PretrainSettings, network
 from boldreel.settings import read
 from boldreel.stats import bootstrap
@@ -37,7 +34,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-    from boldreel.models.autoencoder import Expected, MaskedAutoencoder
+    from boldreel.models.autoencoder import MaskedAutoencoder
+    from boldreel.pretrain.linear import Linear
     from boldreel.pretrain.masks import Masks
 
 PATCH = 16
@@ -64,49 +62,31 @@ def fresh_model(settings: PretrainSettings, n_positions: int) -> MaskedAutoencod
     )
 
 
-@dataclass(frozen=True)
-class Linear:
-    """The linear predictor that the network adds to.
+def fit_linear(
+    model: MaskedAutoencoder, corpus: Corpus, rows: np.ndarray, settings: PretrainSettings
+) -> Linear:
+    """The linear predictor of training rows, on the model's device, for the model's masks."""
 
-    whole : covariance float32 (V, V) of all training rows; halves : of each half of them
-    second : bool (rows of the corpus,), whether a row is of the second half
-    """
+    from boldreel.pretrain.linear import SHARES, Linear
+    from boldreel.pretrain.masks import Masks
 
-    whole: torch.Tensor
-    halves: tuple[torch.Tensor, torch.Tensor]
-    second: np.ndarray
+    def visible(present: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+        seen = model.shuffle(present, order).mask == 0
+        return seen.repeat_interleave(PATCH, dim=1) & present
 
-    @classmethod
-    def fit(cls, corpus: Corpus, rows: np.ndarray, device: torch.device | str) -> Linear:
-        """From training rows alone."""
-        import torch
-
-        parts = halves(corpus, rows)
-        whole, *each = (
-            torch.from_numpy(noise.covariance(corpus, part)).to(device) for part in (rows, *parts)
-        )
-        second = np.zeros(len(corpus), bool)
-        second[parts[1]] = True
-        return cls(whole, (each[0], each[1]), second)
-
-    def expected(self) -> Expected:
-        """Predictions for volumes of other subjects."""
-        from boldreel.models.gaussian import conditional_mean
-
-        return lambda x, visible: conditional_mean(self.whole, x, visible)
-
-    def left_out(self, second: torch.Tensor) -> Expected:
-        """Predictions for training volumes, each by the half that it is not of; second : bool (batch,)."""
-        from boldreel.models.gaussian import conditional_mean
-
-        def predict(x: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
-            out = x.new_zeros(x.shape, dtype=self.whole.dtype)
-            for own, other in ((second, self.halves[0]), (~second, self.halves[1])):
-                if bool(own.any()):
-                    out[own] = conditional_mean(other, x[own], visible[own])
-            return out
-
-        return predict
+    made = Linear.fit(
+        corpus,
+        rows,
+        Masks(corpus.positions, settings.hidden),
+        hide=visible,
+        seed=settings.seed,
+        device=next(model.parameters()).device,
+    )
+    tried = ", ".join(
+        f"{share:g}: {error:.4f}" for share, error in zip(SHARES, made.errors, strict=True)
+    )
+    print(f"share of correlations over distance {made.share:g} (squared errors: {tried})")
+    return made
 
 
 def train(
@@ -133,7 +113,7 @@ def train(
     steps = len(rows) // size
     share = Share.current()
     mine = share.rows(size, "pretrain.batch_size")
-    check = choosing[_evenly(len(choosing), settings.scored_volumes)]
+    check = choosing[evenly(len(choosing), settings.scored_volumes)]
 
     masks = Masks(corpus.positions, settings.hidden)
     together = 1 if linear is None else -(-size // _MASKS)
@@ -162,7 +142,7 @@ def train(
     def validate(module: torch.nn.Module) -> dict[str, float]:
         device = next(module.parameters()).device
         order = _masks_of_scoring(masks, len(check), settings.seed)
-        expected = None if linear is None else linear.expected()
+        expected = None if linear is None else linear.expected
         numbers = []
         for part in np.array_split(np.arange(len(check)), -(-len(check) // size)):
             volumes, present = tensors(check[part])
@@ -221,7 +201,7 @@ def score(
     rows: np.ndarray,
     scored: np.ndarray,
     settings: PretrainSettings,
-    linear: Linear | None = None,
+    linear: Linear,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The scores table: correlation of hidden positions with the model's and other predictions, for each
     kind of masks; and what was predicted in one volume, that of median correlation, patches hidden.
@@ -235,13 +215,12 @@ def score(
     from boldreel.pretrain import predictors
     from boldreel.pretrain.masks import Masks
 
-    check = scored[_evenly(len(scored), settings.scored_volumes)]
+    check = scored[evenly(len(scored), settings.scored_volumes)]
     x, present = corpus.read(check)
     # a bound on memory and on the covariance's cost; evenly over runs, so it loses little
-    training, _ = corpus.read(rows[_evenly(len(rows), 20000)])
-    covariance = noise.covariance(corpus, rows) if linear is None else linear.whole.cpu().numpy()
+    training, _ = corpus.read(rows[evenly(len(rows), 20000)])
     others: dict[str, predictors.Predictor] = {
-        "linear": predictors.Gaussian(covariance),
+        "linear": predictors.Gaussian(linear.whole.cpu().numpy()),
         "linear_diagonal": predictors.Gaussian.diagonal(training),
         "components": predictors.Gaussian.components(training),
         "nearest_visible_patch": predictors.NearestVisible(
@@ -255,7 +234,7 @@ def score(
         mask = model.shuffle(torch.from_numpy(present), order).mask.numpy()
         hidden = predictors.hidden_positions(mask, present)
         guesses = {name: other.predict(x, present & ~hidden) for name, other in others.items()}
-        start = guesses["linear"] if linear is not None else None
+        start = guesses["linear"] if settings.residual else None
         guesses = {"model": _predicted(model, x, present, order, start, settings), **guesses}
         metric, definition = METRICS[kind]
         quality = {}
@@ -319,11 +298,6 @@ def _predicted(
     return added if start is None else start + added
 
 
-def _evenly(n: int, at_most: int) -> np.ndarray:
-    """At most `at_most` of n row numbers, evenly spread."""
-    return np.unique(np.linspace(0, n - 1, min(n, at_most)).round().astype(int))
-
-
 def _masks_of_scoring(masks: Masks, n: int, seed: int) -> torch.Tensor:
     """The same in every epoch and for every predictor; one for each block, which the interval resamples."""
     import torch
@@ -371,8 +345,9 @@ def main(argv: list[str] | None = None) -> None:
     with device.lease() as where:
         loop.set_threads()
         model = fresh_model(settings, corpus.present.shape[1]).to(where)
-        linear = Linear.fit(corpus, rows, where) if settings.residual else None
-        history = train(model, corpus, rows, choosing, settings, state, linear)
+        linear = fit_linear(model, corpus, rows, settings)
+        start = linear if settings.residual else None
+        history = train(model, corpus, rows, choosing, settings, state, start)
         if Share.current().rank:
             return  # the first process scores and writes
         scores, example = score(model, corpus, rows, scored, settings, linear)

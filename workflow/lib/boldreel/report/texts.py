@@ -146,8 +146,8 @@ def beyond_linear(histories: Mapping[str, pd.DataFrame]) -> str:
 
 _PREDICTORS = {
     "model": "the masked autoencoder",
-    "linear": "linear, correlations over distance",
-    "linear_diagonal": "linear, shrunk to the diagonal",
+    "linear": "the best linear predictor",
+    "linear_diagonal": "linear, without distances",
     "components": "principal components",
     "nearest_visible_patch": "the nearest visible patch",
     "patch_mean": "the training mean",
