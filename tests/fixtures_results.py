@@ -308,12 +308,26 @@ def build(root: Path, clips: int = 24, size: int = 32, seed: int = 7) -> Path:
         )
         tables.write(home / "qc.tsv", qc, "qc")
     _history(root / "pretrain" / "rest" / "history.tsv", rng)
+    tables.write(root / "pretrain" / "rest" / "scores.tsv", _pretraining(), "metrics")
     _history(root / "generator" / "history.tsv", rng)
     captions = {"test": 40, "verbatim": 3, "near": 5}
     audit = {"splits": {"disjoint": True}, "captions": captions}
     json_documents.write(root / "audit.json", audit, "audit")
     _benchmarks(root)
     return root
+
+
+def _pretraining() -> pd.DataFrame:
+    """Scores of a pretraining that is below a simple predictor."""
+    rows = []
+    for metric in ("masked_patch_correlation", "masked_area_correlation"):
+        for condition, value in (("model", 0.05), ("linear", 0.36), ("patch_mean", 0.0)):
+            labels = {"dataset": "demo", "subject": "rest03", "segment": "all"}
+            what = {"method": "mindvideo", "condition": condition, "metric": metric}
+            numbers = {"value": value, "ci_low": value - 0.01, "ci_high": value + 0.01}
+            rest = {"definition": "Pearson r", "chance": 0.0, "p": np.nan, "n": 240}
+            rows.append({**labels, **what, **numbers, **rest})
+    return pd.DataFrame(rows)
 
 
 # metric, definition, better, chance, what a perfect and a blind reconstruction score, gray

@@ -63,6 +63,23 @@ def test_loss_is_the_error_of_hidden_patches() -> None:
     assert torch.allclose(out.loss, error[out.mask.bool()].mean())
 
 
+def test_what_is_expected_is_the_start() -> None:
+    made, x, noise = model(), torch.randn(2, 128), torch.rand(2, 8)
+    asked = []
+
+    def expected(values: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
+        asked.append(visible)
+        return values + 1
+
+    out = made(x, noise=noise, expected=expected)
+    assert torch.equal(asked[0], ~out.mask.bool().repeat_interleave(16, dim=1))
+    assert torch.equal(out.prediction.flatten(1), x + 1)  # the last layer starts at zero
+    assert out.error.tolist() == out.start.tolist() == pytest.approx([6, 6])
+    made.decoder_pred.bias.data.fill_(-1.0)
+    after = made(x, noise=noise, expected=expected)
+    assert after.loss < 1e-6 and after.start.tolist() == out.start.tolist()
+
+
 def test_absent_positions_are_neither_seen_nor_predicted() -> None:
     made, x, noise = model(), torch.randn(2, 128), torch.rand(2, 8)
     present = torch.ones(2, 128, dtype=torch.bool)

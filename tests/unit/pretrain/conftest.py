@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from boldreel.data import arrays, tables
+from boldreel.pretrain.corpus import build
 
 PATCHES = 12
 
@@ -65,6 +66,21 @@ def write_cohort(
 @pytest.fixture(scope="session")
 def cohort_writer() -> Callable[..., tuple[list[Path], Path]]:
     return write_cohort
+
+
+@pytest.fixture
+def shifted(cohort: tuple[list[Path], Path], tmp_path: Path) -> Callable[..., Path]:
+    """Makes the corpus of the cohort with something added to some rows, where there are voxels."""
+
+    def make(rows: slice, by: np.ndarray) -> Path:
+        folder = tmp_path / f"corpus-{len(list(tmp_path.iterdir()))}"
+        build(*cohort, folder)
+        shard = np.load(folder / "shard-0000.npy")
+        shard[rows] += np.where(shard[rows] != 0, by, 0).astype(np.float32)
+        np.save(folder / "shard-0000.npy", shard)
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -43,10 +43,24 @@ def test_gaussian_is_the_conditional_mean() -> None:
     training = rng.standard_normal((20000, 4)) @ mixing + 3
     x = rng.standard_normal((1, 4)) @ mixing + 3
     visible = np.array([[True, True, False, False]])
-    got = predictors.Gaussian(training).predict(x, visible)[0]
+    got = predictors.Gaussian.diagonal(training).predict(x, visible)[0]
     covariance = mixing.T @ mixing
     expected = 3 + covariance[2:, :2] @ np.linalg.solve(covariance[:2, :2], x[0, :2] - 3)
     np.testing.assert_allclose(got[2:], expected, atol=0.1)
+
+
+def test_components_see_what_all_positions_share() -> None:
+    rng = np.random.default_rng(2)
+    waves = rng.standard_normal((2, 30))
+    training = rng.standard_normal((500, 2)) @ waves + 0.3 * rng.standard_normal((500, 30))
+    predictor = predictors.Gaussian.components(training, 2)
+    sample = np.cov(training.T, bias=True)
+    np.testing.assert_allclose(predictor.covariance, sample, atol=0.05)
+    assert np.trace(predictor.covariance) == pytest.approx(np.trace(sample))
+    x = rng.standard_normal((20, 2)) @ waves
+    visible = np.broadcast_to(np.arange(30) < 15, x.shape)
+    got = predictor.predict(x, visible)
+    assert predictors.masked_correlation(x, got, ~visible).min() > 0.98
 
 
 def test_patch_mean_and_hidden_positions() -> None:

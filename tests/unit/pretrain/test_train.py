@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from tests.fixtures_settings import section
@@ -17,7 +18,7 @@ from boldreel.errors import UserError
 from boldreel.models.autoencoder import MaskedAutoencoder
 from boldreel.models.checkpoint import read_tensors
 from boldreel.pretrain.corpus import build
-from boldreel.pretrain.train import main
+from boldreel.pretrain.train import _judged, main
 from boldreel.training import loop
 
 SMALL = {
@@ -55,19 +56,65 @@ def run(corpus: Path, output: Path, state: Path, **config: Any) -> None:
     )
 
 
+KINDS = ("masked_patch_correlation", "masked_area_correlation", "masked_hemisphere_correlation")
+
+
+def values(folder: Path, metric: str = KINDS[0]) -> pd.DataFrame:
+    """Scores of one kind of masks, by condition."""
+    scores = tables.read(folder / "scores.tsv", "metrics")
+    assert tuple(dict.fromkeys(scores["metric"])) == KINDS
+    return scores[scores["metric"] == metric].set_index("condition")
+
+
 def test_it_learns_and_is_scored_beside_others(corpus: Path, tmp_path: Path) -> None:
-    run(corpus, tmp_path / "rest", tmp_path / "state")
+    run(corpus, tmp_path / "rest", tmp_path / "state", compat="mindvideo")
     history = tables.read(tmp_path / "rest" / "history.tsv", "history")
     assert history["epoch"].tolist() == list(range(13))
     assert history["val_loss"].min() < 0.95 * history["val_loss"].iloc[0]
-    scores = tables.read(tmp_path / "rest" / "scores.tsv", "metrics").set_index("condition")
-    assert set(scores.index) == {"model", "linear", "nearest_visible_patch", "patch_mean"}
+    scores = values(tmp_path / "rest")
+    assert set(scores.index) == {
+        *("model", "linear", "linear_diagonal", "components"),
+        *("nearest_visible_patch", "patch_mean"),
+    }
     assert scores.loc["model", "value"] > scores.loc["patch_mean", "value"] + 0.2
     assert scores.loc["linear", "value"] > scores.loc["nearest_visible_patch", "value"] > 0.2
     assert (scores["subject"] == "rest03").all() and (scores["chance"] == 0).all()
     assert scores["ci_low"].isna().all()  # six blocks of ten volumes are too few to tell
     model = MaskedAutoencoder.from_pretrained(tmp_path / "rest" / "model")
     assert model.config.num_voxels == 192
+
+
+def test_it_starts_at_the_linear_predictor(corpus: Path, tmp_path: Path) -> None:
+    run(corpus, tmp_path / "rest", tmp_path / "state", epochs=0, warmup_epochs=0)
+    for metric in KINDS:
+        scores = values(tmp_path / "rest", metric)
+        assert scores.loc["model", "value"] == scores.loc["linear", "value"] > 0.5
+    history = tables.read(tmp_path / "rest" / "history.tsv", "history")
+    assert history["val_bound"].tolist() == history["val_loss"].tolist()
+
+
+def test_it_learns_what_the_linear_predictor_leaves(
+    shifted: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A pattern that all volumes have, and that no covariance knows of."""
+    pattern = 2 * np.random.default_rng(0).standard_normal(192)
+    corpus = shifted(slice(None), pattern)
+    run(corpus, tmp_path / "rest", tmp_path / "state")
+    for metric in KINDS:
+        scores = values(tmp_path / "rest", metric)["value"]
+        assert scores["model"] > scores["linear"] + 0.1
+
+
+def test_an_epoch_counts_if_it_is_better_by_more_than_a_standard_error() -> None:
+    rng = np.random.default_rng(0)
+    starts, targets = np.full(200, 9.0), np.full(200, 9.0)
+    start = _judged(starts, starts, targets)
+    assert start == {"val_loss": 1.0, "val_bound": 1.0}
+    noise = np.repeat(rng.standard_normal(20), 10)
+    noise -= noise.mean()
+    lucky = _judged(starts - 0.1 + noise, starts, targets)
+    assert lucky["val_loss"] < 1 < lucky["val_bound"]
+    assert _judged(starts - 0.5 + noise, starts, targets)["val_bound"] < 1
 
 
 def test_held_out_subjects_are_not_trained_on(
@@ -80,7 +127,7 @@ def test_held_out_subjects_are_not_trained_on(
     shard[240:] = np.where(shard[240:] != 0, -shard[240:], 0)
     np.save(other / "shard-0000.npy", shard)
     for k, folder in enumerate((corpus, other)):
-        run(folder, tmp_path / f"rest{k}", tmp_path / "state", epochs=2)
+        run(folder, tmp_path / f"rest{k}", tmp_path / "state", epochs=2, predicts="volume")
     # held-out loss of the sign-flipped volumes has the same best epoch: the last one
     first, second = (read_tensors(tmp_path / f"rest{k}" / "model") for k in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -103,8 +150,7 @@ def test_the_epoch_is_chosen_on_other_volumes_than_are_scored(
     assert all(torch.equal(first[name], second[name]) for name in first)
     histories = [(tmp_path / f"rest{k}" / "history.tsv").read_text() for k in range(2)]
     assert histories[0] == histories[1]
-    scores = [tables.read(tmp_path / f"rest{k}" / "scores.tsv", "metrics") for k in range(2)]
-    linear = [table.set_index("condition").loc["linear", "value"] for table in scores]
+    linear = [values(tmp_path / f"rest{k}").loc["linear", "value"] for k in range(2)]
     assert abs(linear[1]) < 0.1 < linear[0]
 
 

@@ -79,6 +79,12 @@ def test_verdicts_audit_and_published_are_there(page):
         assert f">{word}<" not in page
 
 
+def test_a_pretraining_that_failed_is_called_so(page):
+    said = page[page.index("Pretraining on “rest”") :][:4000]
+    assert "<b>This pretraining failed</b>" in said
+    assert "<b>0.360</b> <small>[0.350, 0.370]</small>" in said
+
+
 def test_simulated_data_say_so_at_the_top(tree, figures):
     from boldreel.report.results import Results
 

@@ -19,6 +19,33 @@ def test_nothing_is_said_of_a_history_without_a_bound():
     assert texts.beyond_linear({"01": pd.DataFrame({"epoch": [0], "loss": [1.0]})}) == ""
 
 
+def masked_scores(model: float, linear: float, areas: float = 0.3) -> pd.DataFrame:
+    rows = [
+        ("masked_patch_correlation", "model", model),
+        ("masked_patch_correlation", "linear", linear),
+        ("masked_patch_correlation", "nearest_visible_patch", 0.1),
+        ("masked_area_correlation", "model", areas),
+        ("masked_area_correlation", "linear", 0.3),
+    ]
+    table = pd.DataFrame(rows, columns=["metric", "condition", "value"])
+    return table.assign(ci_low=table["value"] - 0.02, ci_high=table["value"] + 0.02, n=240)
+
+
+def test_pretraining_below_a_simple_predictor_is_called_a_failure():
+    said = texts.masked("rest", masked_scores(0.05, 0.19))
+    assert "<b>This pretraining failed</b>" in said
+    assert "patches hidden: the best linear predictor, the nearest visible patch)" in said
+    assert "<b>0.050</b> <small>[0.030, 0.070]</small>" in said
+    only_areas = texts.masked("rest", masked_scores(0.2, 0.19, areas=0.25))
+    assert "(whole areas hidden: the best linear predictor)" in only_areas
+
+
+def test_pretraining_that_adds_nothing_and_something():
+    nothing = texts.masked("rest", masked_scores(0.36, 0.36))
+    assert "adds nothing to the best linear predictor" in nothing and "failed" not in nothing
+    assert "adds up to 0.040 to the best" in texts.masked("rest", masked_scores(0.4, 0.36))
+
+
 @pytest.mark.parametrize(
     ("made", "words"),
     [

@@ -2,12 +2,13 @@
 
 Takes volumes (batch, V) of the positions in their fixed order; returns the values of the patches
 that were hidden. 1-D ViT-MAE (He et al. 2022) as in MinD-Vis (Chen et al., CVPR 2023), except that
-positions that a subject does not have are neither seen nor predicted, and that a patch without any voxel is
-always hidden and never a target.
+positions that a subject does not have are neither seen nor predicted, that a patch without any voxel is
+always hidden and never a target, and that the network may predict what another predictor leaves.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +24,9 @@ from boldreel.models.layers import (
     sincos_positions,
     through,
 )
+
+# (x (batch, V), visible bool (batch, V)) -> what is expected of all positions (batch, V) given the visible.
+Expected = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,17 @@ class MaskedAutoencoderConfig:
         return self.num_voxels // self.patch_size
 
 
+class Shuffle(NamedTuple):
+    """ids (batch, patches), patches in the order in which they stay visible; rank (batch, patches), of each
+    patch in it; visible, bool (batch, kept), False where a sample has fewer visible patches than the batch's
+    largest; mask (batch, patches), 1 = hidden."""
+
+    ids: torch.Tensor
+    rank: torch.Tensor
+    visible: torch.Tensor
+    mask: torch.Tensor
+
+
 class Encoded(NamedTuple):
     """latent (batch, 1 + kept, width), class token first; visible: bool (batch, kept), False where
     a sample has fewer visible patches than the batch's largest; mask (batch, patches), 1 = hidden;
@@ -63,18 +78,20 @@ class Encoded(NamedTuple):
 
 
 class Masked(NamedTuple):
-    """prediction (batch, patches, patch_size); mask (batch, patches), 1 = hidden; error, the sum over
-    hidden patches of their mean squared errors, and targets, their number (scalars)."""
+    """prediction (batch, patches, patch_size); mask (batch, patches), 1 = hidden; of each volume (batch,)
+    error, the sum over hidden patches of their mean squared errors, start, the same for a network that adds
+    nothing, and targets, the number of hidden patches."""
 
     prediction: torch.Tensor
     mask: torch.Tensor
     error: torch.Tensor
+    start: torch.Tensor
     targets: torch.Tensor
 
     @property
     def loss(self) -> torch.Tensor:
         """The mean over hidden patches."""
-        return self.error / self.targets.clamp(min=1)
+        return self.error.sum() / self.targets.sum().clamp(min=1)
 
 
 class MaskedAutoencoder(Pretrained):
@@ -118,6 +135,20 @@ class MaskedAutoencoder(Pretrained):
             return torch.ones_like(x, dtype=torch.bool)
         return present.to(x.device).expand_as(x)
 
+    def shuffle(self, present: torch.Tensor, noise: torch.Tensor | None = None) -> Shuffle:
+        """Which patches stay visible; present bool (batch, V), noise as in `encode`.
+
+        Of n patches that hold voxels, int(n (1 - mask_ratio)) do.
+        """
+        usable = present.unflatten(1, (-1, self.config.patch_size)).any(2)
+        if noise is None:
+            noise = torch.rand(usable.shape, device=present.device)
+        ids = noise.masked_fill(~usable, float("inf")).argsort(dim=1)
+        rank = ids.argsort(dim=1)
+        keep = (usable.sum(1) * (1 - self.config.mask_ratio)).long()
+        visible = torch.arange(int(keep.max()), device=present.device) < keep[:, None]
+        return Shuffle(ids, rank, visible, (rank >= keep[:, None]).to(torch.float32))
+
     def encode(
         self,
         x: torch.Tensor,
@@ -131,28 +162,20 @@ class MaskedAutoencoder(Pretrained):
         x : (batch, V), z units
         present : bool (V,) or (batch, V); None: all positions are there
         noise : (batch, patches) uniform; its order is the shuffle, the first ones stay visible.
-            None draws it. Of n patches that hold voxels, int(n (1 - mask_ratio)) stay visible.
+            None draws it.
         """
         present = self._presence(x, present)
-        in_patches = present.unflatten(1, (-1, self.config.patch_size))
-        usable = in_patches.any(2)
-        if noise is None:
-            noise = torch.rand(usable.shape, device=x.device)
-        ids_shuffle = noise.masked_fill(~usable, float("inf")).argsort(dim=1)
-        ids_restore = ids_shuffle.argsort(dim=1)
-        keep = (usable.sum(1) * (1 - self.config.mask_ratio)).long()
-        visible = torch.arange(int(keep.max()), device=x.device) < keep[:, None]
-        mask = (ids_restore >= keep[:, None]).to(x.dtype)
-
+        shuffle = self.shuffle(present, noise)
+        visible = shuffle.visible
         tokens = self.patch_embed(torch.where(present, x, 0.0)) + self.pos_embed[:, 1:]
-        chosen = ids_shuffle[:, : visible.shape[1], None].expand(-1, -1, tokens.shape[2])
+        chosen = shuffle.ids[:, : visible.shape[1], None].expand(-1, -1, tokens.shape[2])
         tokens = tokens.gather(1, chosen)
         tokens = torch.cat([self.cls_token.expand(len(x), -1, -1), tokens], dim=1)
         # equal numbers of patches, the common case, need no mask and run on the fast kernel
         keys = None if bool(visible.all()) else nn.functional.pad(visible, (1, 0), value=True)
         for block in self.blocks:
             tokens = through(block, tokens, keys, self.gradient_checkpointing)
-        return Encoded(self.norm(tokens), visible, mask, ids_restore)
+        return Encoded(self.norm(tokens), visible, shuffle.mask, shuffle.rank)
 
     def decode(self, encoded: Encoded) -> torch.Tensor:
         """Values of all patches (batch, patches, patch_size) from the visible ones."""
@@ -171,16 +194,30 @@ class MaskedAutoencoder(Pretrained):
         x: torch.Tensor,
         present: torch.Tensor | None = None,
         noise: torch.Tensor | None = None,
+        expected: Expected | None = None,
     ) -> Masked:
         """Hide, encode, decode; see `encode` for the parameters.
+
+        expected : what the network's output is added to, in place of zero. It then learns what this
+            leaves, and starts at its prediction.
 
         The loss is the mean over hidden patches of the mean squared error over the voxels that are
         present in the patch.
         """
         encoded = self.encode(x, present, noise)
-        prediction = self.decode(encoded)
-        weight = self._presence(x, present).unflatten(1, (-1, self.config.patch_size)).to(x.dtype)
-        target = torch.where(weight > 0, x.unflatten(1, (-1, self.config.patch_size)), 0.0)
-        error = ((prediction - target) ** 2 * weight).sum(2) / weight.sum(2).clamp(min=1)
+        size = self.config.patch_size
+        here = self._presence(x, present)
+        start = x.new_zeros(encoded.mask.shape[0], encoded.mask.shape[1], size)
+        if expected is not None:
+            seen = (encoded.mask == 0).repeat_interleave(size, dim=1) & here
+            start = expected(x, seen).to(x.dtype).unflatten(1, (-1, size))
+        prediction = start + self.decode(encoded)
+        weight = here.unflatten(1, (-1, size)).to(x.dtype)
+        target = torch.where(weight > 0, x.unflatten(1, (-1, size)), 0.0)
         targets = encoded.mask * weight.amax(2)
-        return Masked(prediction, encoded.mask, (error * targets).sum(), targets.sum())
+
+        def error(values: torch.Tensor) -> torch.Tensor:
+            by_patch = ((values - target) ** 2 * weight).sum(2) / weight.sum(2).clamp(min=1)
+            return (by_patch * targets).sum(1)
+
+        return Masked(prediction, encoded.mask, error(prediction), error(start), targets.sum(1))

@@ -40,7 +40,7 @@ class DistanceCurve:
     common: float
     own: float
 
-    def at(self, distance: np.ndarray) -> np.ndarray:
+    def at(self, distance: np.ndarray | float) -> np.ndarray:
         """Correlation of two positions `distance` mm apart, any shape; 1 - own at 0."""
         out = np.full(np.shape(distance), self.common, dtype=np.float64)
         for length, sharp, smooth in zip(LENGTHS, self.exponential, self.gaussian, strict=True):

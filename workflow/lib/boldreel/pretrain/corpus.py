@@ -250,6 +250,11 @@ class Corpus:
         return np.flatnonzero(~held), np.flatnonzero(held)
 
 
+def evenly(n: int, at_most: int) -> np.ndarray:
+    """At most `at_most` of n row numbers, evenly spread."""
+    return np.unique(np.linspace(0, n - 1, min(n, at_most)).round().astype(int))
+
+
 def halves(corpus: Corpus, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows in two parts of about the same size that share as little as can be.
 

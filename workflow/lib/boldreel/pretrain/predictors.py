@@ -78,20 +78,45 @@ class NearestVisible:
 
 
 class Gaussian:
-    """The best linear predictor for every mask: the mean of a normal distribution given the
-    visible positions, E[h | v] = m_h + C_hv C_vv^-1 (v - m_v), with the covariance of the training
-    volumes shrunk towards its diagonal (Ledoit and Wolf 2004 choose how far)."""
+    """The best linear predictor for every mask, if its covariance is right: the mean of a normal
+    distribution given the visible positions, E[h | v] = m_h + C_hv C_vv^-1 (v - m_v)."""
 
-    def __init__(self, training: np.ndarray):
+    def __init__(self, covariance: np.ndarray, mean: np.ndarray | None = None):
+        """covariance : (V, V), positive definite; mean : (V,), None for zeros."""
+        self.covariance = covariance
+        self.mean = np.zeros(len(covariance)) if mean is None else mean
+
+    @classmethod
+    def diagonal(cls, training: np.ndarray) -> Gaussian:
+        """With the covariance of training volumes (n, V), shrunk towards its diagonal (Ledoit and Wolf
+        2004 choose how far): it knows nothing of distance."""
         from sklearn.covariance import ledoit_wolf
 
-        self.mean = training.mean(0, dtype=np.float64)
-        self.covariance, self.shrinkage = ledoit_wolf(training.astype(np.float64))
+        mean = training.mean(0, dtype=np.float64)
+        return cls(ledoit_wolf(training.astype(np.float64))[0], mean)
+
+    @classmethod
+    def components(cls, training: np.ndarray, count: int = 50) -> Gaussian:
+        """With the first principal components of training volumes (n, V), and what they leave as noise of
+        one size at all positions (Tipping and Bishop 1999, probabilistic PCA)."""
+        from sklearn.utils.extmath import randomized_svd
+
+        mean = training.mean(0, dtype=np.float64)
+        centred = training - mean.astype(training.dtype)
+        count = max(1, min(count, *(size - 1 for size in training.shape)))
+        _, sizes, axes = randomized_svd(centred, count, random_state=0)
+        variances = sizes.astype(np.float64) ** 2 / len(training)
+        total = float(np.square(centred, dtype=np.float64).sum()) / len(training)
+        left = max((total - variances.sum()) / max(len(mean) - count, 1), 1e-3)
+        covariance = (axes.T * np.maximum(variances - left, 0)) @ axes
+        covariance[np.diag_indices_from(covariance)] += left
+        return cls(covariance, mean)
 
     def predict(self, x: np.ndarray, visible: np.ndarray) -> np.ndarray:
-        out = np.empty(x.shape)
-        for row, (values, seen) in enumerate(zip(x, visible, strict=True)):
-            inner = self.covariance[np.ix_(seen, seen)]
-            deviation = np.linalg.solve(inner, values[seen] - self.mean[seen])
-            out[row] = self.mean + self.covariance[:, seen] @ deviation
-        return out
+        import torch
+
+        from boldreel.models.gaussian import conditional_mean
+
+        parts = (self.covariance.astype(np.float64), x - self.mean, visible)
+        covariance, deviation, seen = (torch.from_numpy(np.ascontiguousarray(a)) for a in parts)
+        return conditional_mean(covariance, deviation, seen).numpy() + self.mean

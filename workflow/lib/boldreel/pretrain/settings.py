@@ -18,6 +18,9 @@ NETWORK = (
     "decoder_num_heads",
 )
 
+# Kinds of masks, with the column of the positions table whose values are hidden together.
+KINDS: dict[str, str | None] = {"patches": None, "areas": "area", "hemisphere": "hemisphere"}
+
 
 def network(section: Mapping[str, Any]) -> dict[str, int]:
     """The sizes of the masked autoencoder, of a section or a preset's part of it."""
@@ -63,6 +66,23 @@ class PretrainSettings(CorpusSettings):
         None, "Held-out subjects on which the model is scored; null means the last one."
     )
     mask_ratio: float = setting(0.75, "Share of patches that are masked.", minimum=0, maximum=1)
+    masks: str = setting(
+        "mixed",
+        "What is hidden together: single patches, whole areas of both hemispheres, a whole hemisphere, or "
+        "in each volume one of these. Scores are given for the first three in any case.",
+        choices=("mixed", *KINDS),
+    )
+    predicts: str = setting(
+        "residual",
+        "What the network learns: what the best linear predictor from the visible voxels leaves of the "
+        "hidden ones, starting at its prediction, or the volume itself.",
+        choices=("residual", "volume"),
+    )
+    compat: str | None = setting(
+        None,
+        "mindvideo pretrains as published and overrides masks and predicts: single patches, the volume.",
+        choices=("mindvideo", None),
+    )
     embed_dim: int = by_preset("Width of the encoder.", minimum=1)
     depth: int = by_preset("Blocks of the encoder.", minimum=1)
     num_heads: int = by_preset("Attention heads of the encoder.", minimum=1)
@@ -96,3 +116,13 @@ class PretrainSettings(CorpusSettings):
             batch_size=self.batch_size,
             processes=self.processes,
         )
+
+    @property
+    def residual(self) -> bool:
+        """Whether the network predicts what the linear predictor leaves."""
+        return self.compat is None and self.predicts == "residual"
+
+    @property
+    def hidden(self) -> str:
+        """The kind of masks that is trained on."""
+        return "patches" if self.compat == "mindvideo" else self.masks

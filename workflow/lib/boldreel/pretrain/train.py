@@ -2,11 +2,14 @@
 
 Reads the corpus folder; writes `model/` (config.json, model.safetensors), `history.tsv` (loss by
 epoch, on training and on held-out subjects), `example.parquet` (one volume with what was hidden and
-predicted) and `scores.tsv`: how well hidden patches of held-out
-subjects are predicted, next to the training mean, the nearest visible patch, and the best linear
-predictor. One half of the held-out rows (other subjects or runs, where there are several) chooses the
-epoch, the other is scored. Optimiser and schedule as published for MinD-Vis (Chen et al., CVPR 2023);
-the default rate is for small batches.
+predicted) and `scores.tsv`: how well hidden patches of held-out subjects are predicted, next to
+predictors that need no network, for each kind of masks.
+
+The network predicts what the best linear predictor leaves (`pretrain.predicts: residual`, see
+`pretrain.linear`). Its output starts at zero, so that it cannot begin below that predictor. One half of the
+held-out rows (other subjects or runs, where there are several) chooses the epoch: the start, unless a later
+one is better by more than a standard error. The other half is scored. Optimiser and schedule as published
+for MinD-Vis (Chen et al., CVPR 2023); the default rate is for small batches.
 """
 
 from __future__ import annotations
@@ -21,8 +24,8 @@ import numpy as np
 
 from boldreel.data import atomic, provenance, tables
 from boldreel.data.responses import shuffled_order
-from boldreel.pretrain.corpus import Corpus, halves
-from boldreel.pretrain.settings import PretrainSettings, network
+from boldreel.pretrain.corpus import Corpus, evenly, halves
+from boldreel.pretrain.settings import KINDS, PretrainSettings, network
 from boldreel.settings import read
 from boldreel.stats import bootstrap
 from boldreel.step import parser, run
@@ -32,8 +35,14 @@ if TYPE_CHECKING:
     import torch
 
     from boldreel.models.autoencoder import MaskedAutoencoder
+    from boldreel.pretrain.linear import Linear
+    from boldreel.pretrain.masks import Masks
 
 PATCH = 16
+# Volumes of a batch share so many masks where each mask costs a factorisation.
+_MASKS = 4
+# Consecutive volumes that count as one, since neighbours are alike.
+_BLOCK = 10
 
 
 def fresh_model(settings: PretrainSettings, n_positions: int) -> MaskedAutoencoder:
@@ -53,6 +62,33 @@ def fresh_model(settings: PretrainSettings, n_positions: int) -> MaskedAutoencod
     )
 
 
+def fit_linear(
+    model: MaskedAutoencoder, corpus: Corpus, rows: np.ndarray, settings: PretrainSettings
+) -> Linear:
+    """The linear predictor of training rows, on the model's device, for the model's masks."""
+
+    from boldreel.pretrain.linear import SHARES, Linear
+    from boldreel.pretrain.masks import Masks
+
+    def visible(present: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+        seen = model.shuffle(present, order).mask == 0
+        return seen.repeat_interleave(PATCH, dim=1) & present
+
+    made = Linear.fit(
+        corpus,
+        rows,
+        Masks(corpus.positions, settings.hidden),
+        hide=visible,
+        seed=settings.seed,
+        device=next(model.parameters()).device,
+    )
+    tried = ", ".join(
+        f"{share:g}: {error:.4f}" for share, error in zip(SHARES, made.errors, strict=True)
+    )
+    print(f"share of correlations over distance {made.share:g} (squared errors: {tried})")
+    return made
+
+
 def train(
     model: MaskedAutoencoder,
     corpus: Corpus,
@@ -60,10 +96,15 @@ def train(
     choosing: np.ndarray,
     settings: PretrainSettings,
     state_dir: Path,
+    linear: Linear | None = None,
 ) -> list[dict[str, float]]:
-    """Train in place and return the history; the epoch that is best on the rows `choosing` is kept."""
+    """Train in place and return the history; the epoch that is best on the rows `choosing` is kept.
+
+    linear : what the network adds to; None: it predicts volumes.
+    """
     import torch
 
+    from boldreel.pretrain.masks import Masks
     from boldreel.training import loop
     from boldreel.training.optimizer import adamw, cosine
     from boldreel.training.share import Share
@@ -72,38 +113,42 @@ def train(
     steps = len(rows) // size
     share = Share.current()
     mine = share.rows(size, "pretrain.batch_size")
-    check = choosing[_evenly(len(choosing), settings.scored_volumes)]
+    check = choosing[evenly(len(choosing), settings.scored_volumes)]
+
+    masks = Masks(corpus.positions, settings.hidden)
+    together = 1 if linear is None else -(-size // _MASKS)
 
     def tensors(chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         volumes, present = corpus.read(chosen)
         return torch.from_numpy(volumes), torch.from_numpy(present)
 
-    def batches(
-        epoch: int, generator: torch.Generator
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def batches(epoch: int, generator: torch.Generator) -> Iterator[tuple[torch.Tensor, ...]]:
         order = rows[torch.randperm(len(rows), generator=generator).numpy()]
         for k in range(steps):
-            yield tensors(order[k * size : (k + 1) * size][mine])
+            chosen = order[k * size : (k + 1) * size][mine]
+            second = chosen > 0 if linear is None else linear.second[chosen]
+            yield *tensors(chosen), torch.from_numpy(second)
 
     def loss_fn(
-        module: torch.nn.Module,
-        batch: tuple[torch.Tensor, torch.Tensor],
-        generator: torch.Generator,
+        module: torch.nn.Module, batch: tuple[torch.Tensor, ...], generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, float]]:
         device = next(module.parameters()).device
-        noise = torch.rand(size, model.config.n_patches, generator=generator)[mine]
-        out = module(batch[0].to(device), batch[1].to(device), noise.to(device))
-        return share.mean(out.error, out.targets), {}
+        order = masks.draw(size, generator, together)[mine]
+        volumes, present, second = (part.to(device) for part in batch)
+        expected = None if linear is None else linear.left_out(second)
+        out = module(volumes, present, order.to(device), expected)
+        return share.mean(out.error.sum(), out.targets.sum()), {}
 
     def validate(module: torch.nn.Module) -> dict[str, float]:
         device = next(module.parameters()).device
-        noise = _noise(len(check), model.config.n_patches, settings.seed)
-        losses = []
+        order = _masks_of_scoring(masks, len(check), settings.seed)
+        expected = None if linear is None else linear.expected
+        numbers = []
         for part in np.array_split(np.arange(len(check)), -(-len(check) // size)):
             volumes, present = tensors(check[part])
-            out = module(volumes.to(device), present.to(device), noise[part].to(device))
-            losses.append(float(out.loss) * len(part))
-        return {"val_loss": sum(losses) / len(check)}
+            out = module(volumes.to(device), present.to(device), order[part].to(device), expected)
+            numbers.append(torch.stack([out.error, out.start, out.targets]).cpu().double().numpy())
+        return _judged(*np.concatenate(numbers, axis=1))
 
     model.gradient_checkpointing = settings.gradient_checkpointing
     optimizer = adamw(
@@ -120,10 +165,34 @@ def train(
         seed=settings.seed,
         state_dir=state_dir,
         validate=validate,
+        monitor="val_bound",
         clip_norm=settings.clip_norm,
         mixed_precision=settings.mixed_precision,
         what="masked brain modelling",
     )
+
+
+def _judged(errors: np.ndarray, starts: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """Numbers for the history, of volumes (n,): `val_loss`, and `val_bound`, which adds the standard error of
+    the difference to the start over blocks of volumes. At the start both are the same."""
+    total = max(targets.sum(), 1)
+    difference = (errors - starts) * len(targets) / total
+    blocks = np.arange(len(difference)) // _BLOCK
+    means = np.bincount(blocks, difference) / np.bincount(blocks)
+    error = means.std(ddof=1) / np.sqrt(len(means)) if len(means) > 1 else 0.0
+    loss = float(errors.sum() / total)
+    return {"val_loss": loss, "val_bound": loss + float(error)}
+
+
+# Metric of each kind of masks, and what it says is hidden.
+METRICS = {
+    "patches": ("masked_patch_correlation", "of patches hidden"),
+    "areas": ("masked_area_correlation", "of patches hidden, by whole areas"),
+    "hemisphere": (
+        "masked_hemisphere_correlation",
+        "of patches hidden, none of one hemisphere visible",
+    ),
+}
 
 
 def score(
@@ -132,9 +201,10 @@ def score(
     rows: np.ndarray,
     scored: np.ndarray,
     settings: PretrainSettings,
+    linear: Linear,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The scores table: masked-patch correlation of the model and three other predictors; and what was
-    predicted in one volume, that of median correlation.
+    """The scores table: correlation of hidden positions with the model's and other predictions, for each
+    kind of masks; and what was predicted in one volume, that of median correlation, patches hidden.
 
     The same masks for all, drawn with the seed; `chance` is 0. The interval resamples blocks of
     consecutive volumes, since neighbouring volumes are alike.
@@ -143,83 +213,101 @@ def score(
     import torch
 
     from boldreel.pretrain import predictors
+    from boldreel.pretrain.masks import Masks
 
-    device = next(model.parameters()).device
-    check = scored[_evenly(len(scored), settings.scored_volumes)]
+    check = scored[evenly(len(scored), settings.scored_volumes)]
     x, present = corpus.read(check)
-    noise = _noise(len(check), model.config.n_patches, settings.seed)
-    predicted, masks = [], []
-    with torch.no_grad():
-        for part in np.array_split(np.arange(len(check)), -(-len(check) // settings.batch_size)):
-            out = model(
-                torch.from_numpy(x[part]).to(device),
-                torch.from_numpy(present[part]).to(device),
-                noise[part].to(device),
-            )
-            predicted.append(out.prediction.flatten(1).cpu().numpy())
-            masks.append(out.mask.cpu().numpy())
-    hidden = predictors.hidden_positions(np.concatenate(masks), present)
-    visible = present & ~hidden
     # a bound on memory and on the covariance's cost; evenly over runs, so it loses little
-    training, _ = corpus.read(rows[_evenly(len(rows), 20000)])
+    training, _ = corpus.read(rows[evenly(len(rows), 20000)])
     others: dict[str, predictors.Predictor] = {
-        "linear": predictors.Gaussian(training),
+        "linear": predictors.Gaussian(linear.whole.cpu().numpy()),
+        "linear_diagonal": predictors.Gaussian.diagonal(training),
+        "components": predictors.Gaussian.components(training),
         "nearest_visible_patch": predictors.NearestVisible(
             predictors.patch_centres(corpus.positions)
         ),
         "patch_mean": predictors.PatchMean(training),
     }
-    guesses = {"model": np.concatenate(predicted)}
-    guesses |= {name: other.predict(x, visible) for name, other in others.items()}
-    table = []
-    for condition, guess in guesses.items():
-        values = predictors.masked_correlation(x, guess, hidden)
-        low, high = _interval(values, settings.seed)
-        table.append(
-            {
-                "dataset": settings.dataset,
-                "subject": "+".join(dict.fromkeys(corpus.subjects[check])),
-                "segment": "all",
-                "method": settings.method,
-                "condition": condition,
-                "metric": "masked_patch_correlation",
-                "definition": "Pearson r over hidden positions of a volume, mean over volumes of "
-                f"held-out subjects, {model.config.mask_ratio:.0%} of patches hidden",
-                "value": values.mean(),
-                "ci_low": low,
-                "ci_high": high,
-                "chance": 0.0,
-                "p": np.nan,
-                "n": len(values),
-            }
-        )
-    quality = predictors.masked_correlation(x, guesses["model"], hidden)
-    median = int(np.argsort(quality)[len(quality) // 2])
-    example = {
-        "position": np.arange(x.shape[1]),
-        "present": present[median],
-        "hidden": hidden[median],
-        "truth": x[median].astype(np.float64),
-        "prediction": guesses["model"][median].astype(np.float64),
-    }
-    return pd.DataFrame(table), pd.DataFrame(example)
+    table, example = [], pd.DataFrame()
+    for kind in KINDS:
+        order = _masks_of_scoring(Masks(corpus.positions, kind), len(check), settings.seed)
+        mask = model.shuffle(torch.from_numpy(present), order).mask.numpy()
+        hidden = predictors.hidden_positions(mask, present)
+        guesses = {name: other.predict(x, present & ~hidden) for name, other in others.items()}
+        start = guesses["linear"] if settings.residual else None
+        guesses = {"model": _predicted(model, x, present, order, start, settings), **guesses}
+        metric, definition = METRICS[kind]
+        quality = {}
+        for condition, guess in guesses.items():
+            values = quality[condition] = predictors.masked_correlation(x, guess, hidden)
+            low, high = _interval(values, settings.seed)
+            table.append(
+                {
+                    "dataset": settings.dataset,
+                    "subject": "+".join(dict.fromkeys(corpus.subjects[check])),
+                    "segment": "all",
+                    "method": settings.method,
+                    "condition": condition,
+                    "metric": metric,
+                    "definition": "Pearson r over hidden positions of a volume, mean over volumes of "
+                    f"held-out subjects, {model.config.mask_ratio:.0%} {definition}",
+                    "value": values.mean(),
+                    "ci_low": low,
+                    "ci_high": high,
+                    "chance": 0.0,
+                    "p": np.nan,
+                    "n": len(values),
+                }
+            )
+        if kind == "patches":
+            median = int(np.argsort(quality["model"])[len(x) // 2])
+            example = pd.DataFrame(
+                {
+                    "position": np.arange(x.shape[1]),
+                    "present": present[median],
+                    "hidden": hidden[median],
+                    "truth": x[median].astype(np.float64),
+                    "prediction": guesses["model"][median].astype(np.float64),
+                }
+            )
+    return pd.DataFrame(table), example
 
 
-def _evenly(n: int, at_most: int) -> np.ndarray:
-    """At most `at_most` of n row numbers, evenly spread."""
-    return np.unique(np.linspace(0, n - 1, min(n, at_most)).round().astype(int))
-
-
-def _noise(n: int, patches: int, seed: int) -> torch.Tensor:
-    """The masks of scoring: the same in every epoch and for every predictor."""
+def _predicted(
+    model: MaskedAutoencoder,
+    x: np.ndarray,
+    present: np.ndarray,
+    order: torch.Tensor,
+    start: np.ndarray | None,
+    settings: PretrainSettings,
+) -> np.ndarray:
+    """The model's predictions (n, V); start (n, V): what they are added to, None for zeros."""
     import torch
 
-    return torch.rand(n, patches, generator=torch.Generator().manual_seed(seed))
+    device = next(model.parameters()).device
+    own = []
+    with torch.no_grad():
+        for part in np.array_split(np.arange(len(x)), -(-len(x) // settings.batch_size)):
+            encoded = model.encode(
+                torch.from_numpy(x[part]).to(device),
+                torch.from_numpy(present[part]).to(device),
+                order[part].to(device),
+            )
+            own.append(model.decode(encoded).flatten(1).cpu().numpy())
+    added = np.concatenate(own)
+    return added if start is None else start + added
 
 
-def _interval(values: np.ndarray, seed: int, block: int = 10) -> tuple[float, float]:
+def _masks_of_scoring(masks: Masks, n: int, seed: int) -> torch.Tensor:
+    """The same in every epoch and for every predictor; one for each block, which the interval resamples."""
+    import torch
+
+    return masks.draw(n, torch.Generator().manual_seed(seed), together=_BLOCK)
+
+
+def _interval(values: np.ndarray, seed: int) -> tuple[float, float]:
     """95 % interval of the mean from 2,000 resamplings of blocks of consecutive rows; NaN if too few."""
-    blocks = np.arange(len(values)) // block
+    blocks = np.arange(len(values)) // _BLOCK
     drawn = bootstrap.resample(blocks, np.zeros(len(values)), 2000, np.random.default_rng(seed))
     return bootstrap.interval(values, drawn)
 
@@ -257,10 +345,12 @@ def main(argv: list[str] | None = None) -> None:
     with device.lease() as where:
         loop.set_threads()
         model = fresh_model(settings, corpus.present.shape[1]).to(where)
-        history = train(model, corpus, rows, choosing, settings, state)
+        linear = fit_linear(model, corpus, rows, settings)
+        start = linear if settings.residual else None
+        history = train(model, corpus, rows, choosing, settings, state, start)
         if Share.current().rank:
             return  # the first process scores and writes
-        scores, example = score(model, corpus, rows, scored, settings)
+        scores, example = score(model, corpus, rows, scored, settings, linear)
     with atomic.folder(args.output) as aside:
         model.save_pretrained(aside / "model")
         tables.write(aside / "history.tsv", pd.DataFrame(history), "history")

@@ -146,9 +146,16 @@ def beyond_linear(histories: Mapping[str, pd.DataFrame]) -> str:
 
 _PREDICTORS = {
     "model": "the masked autoencoder",
-    "linear": "the best linear predictor from the visible voxels",
+    "linear": "the best linear predictor",
+    "linear_diagonal": "linear, without distances",
+    "components": "principal components",
     "nearest_visible_patch": "the nearest visible patch",
     "patch_mean": "the training mean",
+}
+_MASKS = {
+    "masked_patch_correlation": "Patches hidden",
+    "masked_area_correlation": "Whole areas hidden",
+    "masked_hemisphere_correlation": "A hemisphere hidden",
 }
 
 
@@ -169,24 +176,60 @@ def continuous_movies(counts: Sequence[tuple[str, Cuts]]) -> str:
 
 
 def masked(cohort: str, scores: pd.DataFrame) -> str:
-    """How well hidden patches of held-out subjects were predicted, next to what needs no network.
+    """How well hidden patches of held-out subjects were predicted, next to what needs no network, and
+    whether that is a failure.
 
     Parameters
     ----------
-    scores : table "metrics" of a pretraining, one row per predictor.
+    scores : table "metrics" of a pretraining, one row per predictor and kind of masks.
     """
-    known = scores[scores["condition"].isin(list(_PREDICTORS))].set_index("condition")
-    told = [
-        f"{name} {labels.number(known.loc[key, 'value'])} "
-        f"({labels.number(known.loc[key, 'ci_low'])} to {labels.number(known.loc[key, 'ci_high'])})"
-        for key, name in _PREDICTORS.items()
-        if key in known.index
+    known = scores[
+        scores["condition"].isin(list(_PREDICTORS)) & scores["metric"].isin(list(_MASKS))
     ]
+    cells = known.set_index(["condition", "metric"])
+    kinds = [kind for kind in _MASKS if (known["metric"] == kind).any()]
+    rows = []
+    for condition, name in _PREDICTORS.items():
+        row = [esc(name)]
+        for kind in kinds:
+            if (condition, kind) not in cells.index:
+                row.append("–")
+                continue
+            values = (cells.loc[(condition, kind), key] for key in ("value", "ci_low", "ci_high"))
+            value, low, high = map(labels.number, values)
+            row.append(f"<b>{value}</b> <small>[{low}, {high}]</small>")
+        rows.append(row)
     return (
         f"<p>Pretraining on “{esc(cohort)}”: correlation with what was hidden of "
-        f"{esc(int(known['n'].max()))} volumes of held-out subjects, mean and 95 % interval: "
-        f"{'; '.join(told)}.</p>"
+        f"{esc(int(known['n'].max()))} volumes of held-out subjects, mean and 95 % interval. "
+        f"{_masked_verdict(known)}</p>"
+        + table_of(["Predictor", *(_MASKS[kind] for kind in kinds)], rows, "Hidden patches")
     )
+
+
+def _masked_verdict(known: pd.DataFrame) -> str:
+    """A failure where the network is below any predictor that needs none."""
+    worse: dict[str, list[str]] = {}
+    gains = []
+    for kind, rows in known.groupby("metric", sort=False):
+        values = rows.set_index("condition")["value"]
+        for condition, value in values.items():
+            # a ten-thousandth: the rounding of sums, not a difference
+            if condition != "model" and values["model"] < value - 1e-4:
+                worse.setdefault(_MASKS[str(kind)].lower(), []).append(_PREDICTORS[str(condition)])
+        gains.append(values["model"] - values.drop("model").max())
+    if worse:
+        where = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in worse.items())
+        return (
+            "<b>This pretraining failed</b>: predictors that need no network are better "
+            f"({esc(where)})."
+        )
+    if max(gains) < 1e-4:
+        return (
+            "The network adds nothing to the best linear predictor, at which it starts: no epoch was better "
+            "by more than a standard error, or what it learnt does not hold in other volumes."
+        )
+    return f"The network adds up to {labels.number(max(gains))} to the best of the others."
 
 
 def preprocessing(made: PageSettings) -> str:
