@@ -218,7 +218,7 @@ def test_what_each_part_is_worth_and_a_new_subject(tree, tmp_path):
         drawing, data = plots.minutes({"01": minutes})
         assert drawing.axes[0].get_legend_handles_labels()[1] == [
             "with the others’ encoder",
-            "alone (ridge)",
+            "alone (linear path)",
         ]
         assert len(data) == 4
         parts = pd.DataFrame(

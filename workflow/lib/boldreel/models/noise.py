@@ -113,6 +113,9 @@ def sample_correlation(runs: Iterable[np.ndarray]) -> SampleCorrelation:
     mean = total[0] / count
     spread = np.maximum(total[1] / count - mean**2, 0)
     error = np.where(total[2] > 1, spread / np.maximum(count - 1, 1), 1)
+    # Blocks differ in power; divided by it the mean is a correlation again, and still positive.
+    power = np.sqrt(np.maximum(np.diag(mean), 1e-6))
+    mean = mean / power[:, None] / power
     np.fill_diagonal(mean, 1)
     return SampleCorrelation(mean, error, total[2].astype(np.int32))
 
