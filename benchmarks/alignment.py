@@ -114,7 +114,7 @@ def main() -> None:
     targets = path.targets.values(trials.features)[trials.clip]
     groups = path.targets.groups(trials.features)
     start = time.process_time()
-    ridge.choose_alphas(x, targets, trials.folds, trials.clip, groups)
+    ridge.choose_alphas(x, targets, ridge.Split.by(trials.folds), trials.clip, groups)
     clock("ridge, choosing", start)
     start = time.process_time()
     ridge.fit(x, targets, dict.fromkeys(groups, 1e4), groups)
@@ -124,7 +124,11 @@ def main() -> None:
     clock("ridge decomposed for each fold, one fold", start)
     few = np.arange(0, args.rows, 4)
     ours = ridge.left_out(
-        x[few], targets[few], trials.folds[few], dict.fromkeys(groups, 1e4), groups
+        x[few],
+        targets[few],
+        ridge.Split.by(trials.folds[few]),
+        dict.fromkeys(groups, 1e4),
+        groups,
     )
     theirs = per_fold(x[few], targets[few], trials.folds[few], 1e4, trials.folds[0])
     difference = np.abs(ours[trials.folds[few] == trials.folds[0]] - theirs).max()

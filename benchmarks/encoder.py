@@ -21,7 +21,7 @@ import yaml
 from boldreel.align import identify, ridge
 from boldreel.align.data import Trials, coordinates, load_trials, used_positions
 from boldreel.align.inversion import Inversion
-from boldreel.align.linear import Targets, folds
+from boldreel.align.linear import Targets
 from boldreel.align.settings import AlignSettings
 from boldreel.align.whitening import candidates
 from boldreel.data import cohort_noise
@@ -31,6 +31,7 @@ from boldreel.stats import bootstrap
 
 SHARES = (1 / 6, 1 / 3, 1 / 2, 1.0)
 SPLITS = ("train", "validation")
+WITHOUT_COHORT, CHOSEN = "inversion, as chosen without the cohort", "inversion, as chosen"
 
 
 def by_clip(guess: np.ndarray, test: Trials, training: Trials) -> dict[str, np.ndarray]:
@@ -64,7 +65,7 @@ def whitened_ridge(
     root = None if covariance is None else cholesky(covariance, lower=True)
     x, y = white(training.x), targets.values(training.features)[training.clip]
     groups = targets.groups(training.features)
-    chosen = ridge.choose_alphas(x, y, folds(training), training.clip, groups)
+    chosen = ridge.choose_alphas(x, y, ridge.Split.of(training), training.clip, groups)
     weight, bias = ridge.fit(x, y, {name: alpha for name, (alpha, _) in chosen.items()}, groups)
     return white(test.averaged()) @ weight + bias
 
@@ -96,7 +97,8 @@ def paths(
         (("own",), "inversion, own repeats"),
         (("distance",), "inversion, the cohort's curve"),
         (("cohort",), "inversion, the cohort"),
-        (tuple(every), "inversion, as chosen"),
+        (tuple(name for name in every if name in ("own", "none")), WITHOUT_COHORT),
+        (tuple(every), CHOSEN),
     ):
         if set(names) <= set(every):
             given = {name: every[name] for name in names}
@@ -143,6 +145,13 @@ def main() -> None:
                         "" if label == "ridge" else f"{gain.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
                     )
                 print("| " + " | ".join(cells) + " |", flush=True)
+            worth = []
+            for metric in ("two-way", "top-1"):
+                gain = found[CHOSEN][metric] - found[WITHOUT_COHORT][metric]
+                low, high = bootstrap.interval(gain, drawn)
+                worth += ["", f"{gain.mean():+.3f} [{low:+.3f}, {high:+.3f}]"]
+            about = [f"sub-{subject}", f"{len(kept)} of {len(names)}", "worth of the cohort"]
+            print("| " + " | ".join([*about, *worth]) + " |", flush=True)
 
 
 if __name__ == "__main__":

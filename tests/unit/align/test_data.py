@@ -122,3 +122,23 @@ def test_clips_that_every_run_shows_are_split_by_clip() -> None:
     found = linear.folds(training)
     assert len(set(found)) > 1
     assert all(len(set(found[training.clip == clip])) == 1 for clip in set(training.clip))
+
+
+def test_a_guard_keeps_a_lone_segments_quarters_apart() -> None:
+    """A film of one run: what is left out takes 20 s on each side with it; whole segments need no guard."""
+    names = [f"c{k:02d}" for k in range(80)]
+    film = data.Trials(
+        x=np.zeros((80, 1, 1), np.float32),
+        clip=np.arange(80),
+        segment=np.array(["s"] * 80),
+        features=features(names),
+        repeat=np.ones(80, int),
+        onset=3.0 * np.arange(80),
+        run=np.array(["s"] * 80),
+        times=3.0 * np.arange(80)[:, None],
+        duration=np.full(80, 3.0),
+    )
+    quarters = linear.folds(film)
+    out = linear.with_guard(film, quarters == 1)
+    assert np.flatnonzero(out).tolist() == list(range(14, 46))
+    assert linear.with_guard(trials(), trials().segment == "r3").sum() == 3

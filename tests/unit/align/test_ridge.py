@@ -31,7 +31,9 @@ def test_chosen_penalty_is_the_best_on_left_out_segments(data: tuple[np.ndarray,
     x, y, folds = data
     groups = {"all": slice(0, 5)}
     alphas = (0.1, 10.0, 300.0, 1e5)
-    alpha, score = ridge.choose_alphas(x, y, folds, np.arange(60), groups, alphas)["all"]
+    alpha, score = ridge.choose_alphas(x, y, ridge.Split.by(folds), np.arange(60), groups, alphas)[
+        "all"
+    ]
     scores = []
     for candidate in alphas:
         guess, truth = np.empty_like(y), np.empty_like(y)
@@ -48,12 +50,22 @@ def test_chosen_penalty_is_the_best_on_left_out_segments(data: tuple[np.ndarray,
 def test_left_out_predictions_never_saw_their_segment(data: tuple[np.ndarray, ...]) -> None:
     x, y, folds = data
     groups = {"all": slice(0, 5)}
-    before = ridge.left_out(x, y, folds, {"all": 10.0}, groups)
+    before = ridge.left_out(x, y, ridge.Split.by(folds), {"all": 10.0}, groups)
     changed = y.copy()
     changed[folds == "b"] += 100
-    after = ridge.left_out(x, changed, folds, {"all": 10.0}, groups)
+    after = ridge.left_out(x, changed, ridge.Split.by(folds), {"all": 10.0}, groups)
     np.testing.assert_allclose(before[folds == "b"], after[folds == "b"], atol=1e-9)
     assert not np.allclose(before[folds == "a"], after[folds == "a"])
+
+
+def test_rows_of_a_guard_are_not_seen_either(data: tuple[np.ndarray, ...]) -> None:
+    """A block that is left out is larger than what is predicted of it."""
+    x, y, _ = data
+    held, out = np.arange(60) < 20, np.arange(60) < 27
+    split = ridge.Split(((held, out), (~held, ~held)))
+    found = ridge.left_out(x, y, split, {"all": 10.0}, {"all": slice(0, 5)})
+    expected = Ridge(alpha=10.0).fit(x[~out], y[~out]).predict(x[held])
+    np.testing.assert_allclose(found[held], expected, atol=1e-8)
 
 
 def test_principal_axes() -> None:

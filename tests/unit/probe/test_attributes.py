@@ -10,6 +10,7 @@ import pytest
 from tests.fixtures_settings import words
 
 from boldreel.align import train
+from boldreel.align.ridge import Split
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
 from boldreel.probe import attributes
@@ -72,7 +73,7 @@ def test_noise_is_read_at_chance() -> None:
     folds, own = np.repeat(np.arange(4), 30), np.arange(120)
     x, far = rng.standard_normal((120, 20)), rng.standard_normal((600, 20))
     for scores in (
-        attributes.of_responses(x, own, folds, far, labels),
+        attributes.of_responses(x, own, Split.by(folds), far, labels),
         attributes.of_predictions(x, far, labels),
     ):
         right = (scores["object"].argmax(1) == labels.test[0]).mean()
@@ -87,7 +88,9 @@ def test_a_rare_class_with_small_scores_is_still_read() -> None:
     names = [{"object": "rare" if one else "common"} for one in truth]
     labels = Labels.of(names[:300], names[300:])
     folds = np.repeat(np.arange(3), 100)
-    found = attributes.of_responses(x[:300], np.arange(300), folds, x[300:], labels)["object"]
+    found = attributes.of_responses(x[:300], np.arange(300), Split.by(folds), x[300:], labels)[
+        "object"
+    ]
     guess = found.argmax(1)
     rare = labels.test[0] == list(labels.values[0]).index("rare")
     assert (guess[rare] == labels.test[0][rare]).mean() > 0.6

@@ -29,7 +29,7 @@ from boldreel.align import haemodynamics
 from boldreel.align.data import Trials
 from boldreel.align.haemodynamics import Surroundings
 from boldreel.align.latent import BANDS, Latent
-from boldreel.align.linear import LinearPath, Targets, folds
+from boldreel.align.linear import LinearPath, Targets, folds, with_guard
 from boldreel.align.settings import AlignSettings
 from boldreel.align.whitening import CANDIDATES, Candidates
 
@@ -215,9 +215,9 @@ class Inversion(LinearPath):
         solve = self._solver()
         whole = trial.moments(np.ones(len(trials.x), bool))
         out = np.empty((len(trials.x), trial.targets.shape[1]), np.float32)
-        for held in trial.folds:
-            whitened = Whitened(whole - trial.moments(held), solve)
-            weight, bias = self._weights(trial, whitened, trials.clip[~held])
+        for held, left in trial.folds:
+            whitened = Whitened(whole - trial.moments(left), solve)
+            weight, bias = self._weights(trial, whitened, trials.clip[~left])
             out[held] = trial.z[held].reshape(int(held.sum()), -1) @ weight + bias
         return out
 
@@ -278,14 +278,15 @@ class _Trial:
     """Trials in the shape that choosing needs.
 
     z : float32 (rows, w, n), positions that are read. scores : (clips, D), mean zero; targets : (clips, K).
-    folds : bool (rows,) each, what is left out together. course : (rows, w, D), once a peak is chosen.
+    folds : (held, out) each, bool (rows,): what is scored, and what the fit does not see.
+    course : (rows, w, D), once a peak is chosen.
     """
 
     trials: Trials
     z: np.ndarray
     scores: np.ndarray
     targets: np.ndarray
-    folds: list[np.ndarray]
+    folds: list[tuple[np.ndarray, np.ndarray]]
     columns: dict[str, slice]
     bands: np.ndarray
     course: np.ndarray
@@ -304,7 +305,7 @@ class _Trial:
             np.ascontiguousarray(trials.x[:, :, used]),
             scores - scores.mean(0),
             targets.values(features),
-            [part == k for k in range(part.max() + 1)],
+            [(part == k, with_guard(trials, part == k)) for k in range(part.max() + 1)],
             targets.groups(features),
             latent.bands,
             np.empty(0),
@@ -372,8 +373,8 @@ class _Folded:
     def of(cls, trial: _Trial, solve: Solve) -> _Folded:
         whole = trial.moments(np.ones(len(trial.z), bool))
         models, read = [], []
-        for held in trial.folds:
-            model = Whitened(whole - trial.moments(held), solve)
+        for held, left in trial.folds:
+            model = Whitened(whole - trial.moments(left), solve)
             models.append(model)
             centred = trial.z[held] - model.mean_z.astype(np.float32)
             read.append((centred @ model.y.astype(np.float32)).astype(np.float64))
@@ -382,8 +383,8 @@ class _Folded:
     def _inverses(self, alphas: tuple[float, ...]) -> list[Inverse]:
         trial = self.trial
         out = []
-        for held, model in zip(trial.folds, self.models, strict=True):
-            scores, _ = trial.seen(trial.trials.clip[~held])
+        for (_, left), model in zip(trial.folds, self.models, strict=True):
+            scores, _ = trial.seen(trial.trials.clip[~left])
             out.append(invert(model, trial.penalty(model, alphas), _covariance(scores)))
         return out
 
@@ -392,7 +393,7 @@ class _Folded:
         mean over components; of one showing."""
         trial = self.trial
         total, count = 0.0, 0
-        for held, model, read, inverse in zip(
+        for (held, _), model, read, inverse in zip(
             trial.folds, self.models, self.read, self._inverses(alphas), strict=True
         ):
             expected = (trial.course[held] - model.mean_a) @ inverse.source * inverse.gain
@@ -409,14 +410,16 @@ class _Folded:
         assert trial.around is not None
         noise = scale * self.over_volumes(alphas)
         products = np.zeros((len(trial.columns), 3))
-        for held, read, inverse in zip(trial.folds, self.read, self._inverses(alphas), strict=True):
+        for (held, left), read, inverse in zip(
+            trial.folds, self.read, self._inverses(alphas), strict=True
+        ):
             clips, place = np.unique(trial.trials.clip[held], return_inverse=True)
             weight_of = gains(inverse, trial.around, noise)
             components = np.einsum("rwc,cw->rc", read @ inverse.reading, weight_of)
             mean = np.zeros((len(clips), components.shape[1]))
             np.add.at(mean, place, components)
             mean /= np.bincount(place)[:, None]
-            scores, values = trial.seen(trial.trials.clip[~held])
+            scores, values = trial.seen(trial.trials.clip[~left])
             guess = mean @ inverse.back @ regression(scores, values)
             truth = trial.targets[clips] - values.mean(0)
             for k, columns in enumerate(trial.columns.values()):

@@ -18,6 +18,8 @@ from boldreel.data.features import ClipFeatures
 from boldreel.models.decoder import DecoderConfig, LinearDecoder
 
 Groups = dict[str, slice]
+# How long a haemodynamic response lasts, s.
+GUARD = 20.0
 
 
 @dataclass(frozen=True)
@@ -137,11 +139,32 @@ def spread(motion: np.ndarray) -> np.ndarray:
 
 
 def folds(trials: Trials) -> np.ndarray:
-    """What is left out together, for each row: its clip's segment; of a lone one, its quarters in time."""
+    """What is left out together, for each row: its clip's segment; of a lone one, its quarters in time.
+
+    Fits leave out `with_guard`.
+    """
     if len(set(of_rows := trials.folds)) > 1:
         return of_rows
     quarter = np.array_split(np.unique(trials.clip), 4)
     return np.array([next(k for k, part in enumerate(quarter) if c in part) for c in trials.clip])
+
+
+def with_guard(trials: Trials, held: np.ndarray) -> np.ndarray:
+    """Rows (bool) that a fit may not see where it is scored on `held`.
+
+    These are the rows of `held`. Where they are a part of the only segment, also those that come on less than
+    GUARD s before or after one of them, whose volumes still show the same response; not where clips are
+    mixed so that a guard would take more than half of what is left.
+    """
+    if len(set(trials.folds)) > 1:
+        return held
+    out = held.copy()
+    for name in dict.fromkeys(trials.run[held]):
+        of_run = trials.run == name
+        inside = trials.onset[held & of_run]
+        apart = np.abs(trials.onset[of_run][:, None] - inside).min(1)
+        out[of_run] |= apart < GUARD
+    return out if (~out).sum() >= (~held).sum() / 2 else held
 
 
 def principal_axes(values: np.ndarray, at_most: int, variance: float) -> np.ndarray:

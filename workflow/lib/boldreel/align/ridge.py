@@ -13,9 +13,30 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from boldreel.align.data import Trials
-from boldreel.align.linear import Groups, LinearPath, Targets, folds
+from boldreel.align.linear import Groups, LinearPath, Targets, folds, with_guard
 from boldreel.align.settings import AlignSettings
 from boldreel.models.decoder import LinearReadout
+
+
+@dataclass(frozen=True)
+class Split:
+    """What is left out together: for each fold (held, out), bool (rows,), the rows that are predicted and
+    those that the fit does not see."""
+
+    parts: tuple[tuple[np.ndarray, np.ndarray], ...]
+
+    @classmethod
+    def of(cls, trials: Trials) -> Split:
+        """By segment; of a lone one by quarters, with a guard."""
+        names = folds(trials)
+        held = [names == name for name in np.unique(names)]
+        return cls(tuple((rows, with_guard(trials, rows)) for rows in held))
+
+    @classmethod
+    def by(cls, names: np.ndarray) -> Split:
+        """By the name of each row."""
+        return cls(tuple((names == name, names == name) for name in np.unique(names)))
+
 
 ALPHAS = tuple(float(10.0**power) for power in np.arange(1.0, 6.51, 0.5))
 
@@ -53,7 +74,8 @@ class Ridge(LinearPath):
         unpenalised = cls(used, settings, targets, {}, prior)
         x, y, known = unpenalised.rows(training)
         groups = targets.groups(features)
-        penalties = choose_alphas(x, y, folds(training), training.clip, groups, known=known)
+        split = Split.of(training)
+        penalties = choose_alphas(x, y, split, training.clip, groups, known=known)
         return replace(unpenalised, penalties=penalties)
 
     @property
@@ -88,7 +110,7 @@ class Ridge(LinearPath):
         x, y, known = self.rows(trials)
         left = y if known is None else y - known
         groups = self.targets.groups(trials.features)
-        own = left_out(x, left, folds(trials), self.alphas, groups)
+        own = left_out(x, left, Split.of(trials), self.alphas, groups)
         return (own if known is None else own + known).astype(np.float32)
 
 
@@ -114,20 +136,20 @@ def fit(
 
 
 def left_out(
-    x: np.ndarray, y: np.ndarray, folds: np.ndarray, alphas: dict[str, float], groups: Groups
+    x: np.ndarray, y: np.ndarray, split: Split, alphas: dict[str, float], groups: Groups
 ) -> np.ndarray:
     """Predictions (rows, targets) of every row by a fit that never saw the row's fold."""
     decomposed = _Decomposed.of(x, y)
     out = np.empty(y.shape)
     for alpha, columns in _by_alpha(alphas, groups):
-        out[:, columns] = decomposed.left_out(alpha, folds, columns)
+        out[:, columns] = decomposed.left_out(alpha, split, columns)
     return out
 
 
 def choose_alphas(
     x: np.ndarray,
     y: np.ndarray,
-    folds: np.ndarray,
+    split: Split,
     items: np.ndarray,
     groups: Groups,
     alphas: tuple[float, ...] = ALPHAS,
@@ -138,7 +160,7 @@ def choose_alphas(
     Parameters
     ----------
     x : (rows, features), a row per trial; y : (rows, targets)
-    folds : (rows,) segment of each row; at least two segments
+    split : what is left out together; at least two folds
     items : (rows,) clip of each row: predictions of a clip's trials are averaged before they are
         scored, as they are at test
     known : (rows, targets), predictions that were there before; what they leave is what is fitted
@@ -151,10 +173,10 @@ def choose_alphas(
     """
     before = np.zeros_like(y) if known is None else known
     decomposed = _Decomposed.of(x, y - before)
-    parts = [_Fold.of(folds == name, y, before, items) for name in np.unique(folds)]
+    parts = [_Fold.of(held, out, y, before, items) for held, out in split.parts]
     sums = {group: np.zeros((len(alphas), 3)) for group in groups}
     for k, alpha in enumerate(alphas):
-        added = decomposed.left_out(alpha, folds, slice(None))
+        added = decomposed.left_out(alpha, split, slice(None))
         for part in parts:
             guess = part.given + part.average @ (added[part.rows] - part.mean)
             for group, columns in groups.items():
@@ -194,7 +216,14 @@ class _Fold:
     mean: np.ndarray
 
     @classmethod
-    def of(cls, rows: np.ndarray, y: np.ndarray, known: np.ndarray, items: np.ndarray) -> _Fold:
+    def of(
+        cls,
+        rows: np.ndarray,
+        out: np.ndarray,
+        y: np.ndarray,
+        known: np.ndarray,
+        items: np.ndarray,
+    ) -> _Fold:
         _, item = np.unique(items[rows], return_inverse=True)
         average = np.zeros((item.max() + 1, len(item)))
         average[item, np.arange(len(item))] = 1
@@ -202,9 +231,9 @@ class _Fold:
         return cls(
             rows,
             average,
-            average @ (y[rows] - y[~rows].mean(0)),
-            average @ (known[rows] - known[~rows].mean(0)),
-            (y - known)[~rows].mean(0),
+            average @ (y[rows] - y[~out].mean(0)),
+            average @ (known[rows] - known[~out].mean(0)),
+            (y - known)[~out].mean(0),
         )
 
 
@@ -233,14 +262,14 @@ class _Decomposed:
         values, vectors = eigh(centred @ centred.T, overwrite_a=True, check_finite=False)
         return cls(np.maximum(values, 0), vectors, vectors.T @ (y - y.mean(0)), y)
 
-    def left_out(self, alpha: float, folds: np.ndarray, columns: slice | np.ndarray) -> np.ndarray:
+    def left_out(self, alpha: float, split: Split, columns: slice | np.ndarray) -> np.ndarray:
         """Predictions (n, K) of every row by a fit that did not see the row's fold."""
         shrunk = alpha / (self.values + alpha)
         rest = self.vectors @ (shrunk[:, None] * self.turned[:, columns])
         out = np.empty(rest.shape)
-        for name in np.unique(folds):
-            rows = folds == name
-            own = self.vectors[rows]
-            block = (own * shrunk) @ own.T - 1 / len(folds)
-            out[rows] = self.y[rows][:, columns] - np.linalg.solve(block, rest[rows])
+        for held, left in split.parts:
+            own = self.vectors[left]
+            block = (own * shrunk) @ own.T - 1 / len(held)
+            error = np.linalg.solve(block, rest[left])
+            out[held] = self.y[held][:, columns] - error[held[left]]
         return out

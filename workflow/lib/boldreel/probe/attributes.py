@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from boldreel.align.linear import Groups
+    from boldreel.align.ridge import Split
 
 # Share of the embeddings' variance in the components that are read: by left-out segments of the demo,
 # .97 reads more than .999 or all columns.
@@ -104,21 +105,21 @@ def of_predictions(
 
 
 def of_responses(
-    x: np.ndarray, clip: np.ndarray, folds: np.ndarray, test: np.ndarray, labels: Labels
+    x: np.ndarray, clip: np.ndarray, split: Split, test: np.ndarray, labels: Labels
 ) -> dict[str, np.ndarray]:
     """Scores as `of_predictions` gives them, from responses by ridge regression to the labels.
 
     Parameters
     ----------
-    x : (rows, width), training rows of clips `clip` (rows,), left out together by `folds` (rows,)
+    x : (rows, width), training rows of clips `clip` (rows,); split : what is left out together
     test : (test clips, width)
     """
     from boldreel.align import ridge
 
     y = labels.coded[clip]
-    chosen = ridge.choose_alphas(x, y, folds, clip, labels.groups)
+    chosen = ridge.choose_alphas(x, y, split, clip, labels.groups)
     penalties = {name: alpha for name, (alpha, _) in chosen.items()}
-    rows = ridge.left_out(x, y, folds, penalties, labels.groups)
+    rows = ridge.left_out(x, y, split, penalties, labels.groups)
     weight, bias = ridge.fit(x, y, penalties, labels.groups)
     guess = test @ weight + bias
     left = np.zeros((labels.training.shape[1], rows.shape[1]))
@@ -189,7 +190,7 @@ def main(argv: list[str] | None = None) -> None:
 
     import torch
 
-    from boldreel.align import linear
+    from boldreel.align import linear, ridge
     from boldreel.align.data import load_trials
     from boldreel.align.fit import columns
     from boldreel.align.latent import Latent
@@ -231,7 +232,7 @@ def main(argv: list[str] | None = None) -> None:
         used = encoder.present.numpy()
         x = np.where(used, known.x, 0).reshape(len(known.x), -1)
         far = np.where(used, test.averaged(), 0).reshape(len(test.features.clips), -1)
-        read_from["responses"] = of_responses(x, known.clip, linear.folds(known), far, labels)
+        read_from["responses"] = of_responses(x, known.clip, ridge.Split.of(known), far, labels)
     table = compare(read_from, labels, pool, args.subject)
     tables.write(args.output, table, "attributes")
     provenance.record(
