@@ -235,3 +235,16 @@ def test_repeat_differences_have_the_noise_of_one_showing() -> None:
     assert (rows**2).mean() == pytest.approx(0.5, rel=0.1)
     near = np.corrcoef(rows.T)[0, 1]
     assert near == pytest.approx(covariance[0, 1], abs=0.12)
+
+
+def test_the_first_option_stays_unless_another_is_better_by_a_standard_error() -> None:
+    def scored(*by_fold: float) -> inversion._Scored:
+        mean = float(np.mean(by_fold))
+        return inversion._Scored({"image": mean, "text": mean}, np.array(by_fold))
+
+    first = scored(0.2, 0.3, 0.4)
+    assert inversion.preferred({"a": first, "b": scored(0.9, 0.1, 0.0)}) == "a"
+    assert inversion.preferred({"a": first, "b": scored(0.25, 0.35, 0.46)}) == "b"
+    several = {"a": first, "b": scored(0.25, 0.35, 0.46), "c": scored(0.3, 0.4, 0.52)}
+    assert inversion.preferred(several) == "c"
+    assert inversion.preferred({"a": first, "b": first}) == "a"

@@ -134,6 +134,9 @@ def dataset(tmp_path: Path) -> Dataset:
         arrays.save(data.frames(movie), frames, kind="frames", frame_rate=1.5)
         condition = rng.normal(size=(CLIPS, LENGTH, WIDTH)).astype(np.float32)
         arrays.save(data.features(movie) / "condition.npy", condition, kind="condition")
+        motion = np.zeros((CLIPS, 2), np.float32)
+        columns = ["right", "left"]
+        arrays.save(data.features(movie) / "motion.npy", motion, kind="motion", columns=columns)
         for name, rows in (("image", CLIPS * FRAMES), ("text", CLIPS)):
             values = rng.normal(size=(rows, DIM)).astype(np.float32)
             values /= np.linalg.norm(values, axis=1, keepdims=True)

@@ -15,9 +15,9 @@ import numpy as np
 from boldreel.align.data import Trials
 from boldreel.windows.response import double_gamma
 
-# Times to peak (s) that are tried. None: a window shows its own clip and nothing else, as in series that
-# are deconvolved already.
-PEAKS = (None, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0)
+# Times to peak (s) that are tried, the canonical one first. None: a window shows its own clip and nothing
+# else, as in series that are deconvolved already.
+PEAKS = (5.0, None, 3.5, 4.0, 4.5, 5.5, 6.0, 7.0)
 _STEP, _LENGTH = 0.05, 40.0  # s
 _CANONICAL = 5.0  # s to the canonical response's peak
 _REACH = 30.0  # s before and after a clip, beyond which no other clip is in its window

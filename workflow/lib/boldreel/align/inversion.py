@@ -15,13 +15,15 @@ clip's own. It reads no volume outside the window. Every step works with moments
 so that rows and positions cost little; only a factor of S is as large as the positions.
 
 What is chosen (time to peak, noise model, penalty of each band, size of T) is chosen by how well left-out
-segments are decoded.
+segments are decoded. Time to peak and noise model are the canonical one and the cohort's, unless another is
+better by more than the standard error over folds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -332,30 +334,66 @@ class _Trial:
     def choose(self, candidates: Candidates, like: Choice | None) -> tuple[Choice, np.ndarray]:
         """The choice, one thing after the other, and the noise over volumes that goes with it."""
 
-        def best(folded: _Folded) -> tuple[float, float]:
-            return max((folded.score((a, a), 1.0)[0], a) for a in ALPHAS)
+        def best(folded: _Folded) -> tuple[_Scored, float]:
+            return max(
+                ((folded.score((a, a), 1.0), a) for a in ALPHAS), key=lambda one: one[0].value
+            )
 
         if like is None:
             names = list(candidates)
             solve = solver(candidates[names[0]]())
-            peaks = {peak: best(_Folded.of(self.at(peak), solve)) for peak in haemodynamics.PEAKS}
-            peak = max(peaks, key=lambda one: peaks[one])
+            peak = preferred(
+                {peak: best(_Folded.of(self.at(peak), solve))[0] for peak in haemodynamics.PEAKS}
+            )
             here = self.at(peak)
-            found = {name: best(_Folded.of(here, solver(candidates[name]()))) for name in names}
-            name = max(found, key=lambda one: found[one])
+            name = preferred(
+                {name: best(_Folded.of(here, solver(candidates[name]())))[0] for name in names}
+            )
         else:
             peak, name = like.peak, like.noise
             here = self.at(peak)
         folded = _Folded.of(here, solver(candidates[name]()))
         _, alpha = best(folded)
-        scale = max(NOISE, key=lambda one: folded.score((alpha, alpha), one)[0])
+        scale = max(NOISE, key=lambda one: folded.score((alpha, alpha), one).value)
         # the motion code has a penalty of its own, if it varies at all
         second = alpha
         if (self.bands == BANDS.index("motion")).any():
-            second = max(ALPHAS, key=lambda a: folded.score((alpha, a), scale)[1]["motion"])
+            second = max(ALPHAS, key=lambda a: folded.score((alpha, a), scale).cosines["motion"])
         alphas = (alpha, second)
-        _, cosines = folded.score(alphas, scale)
+        cosines = folded.score(alphas, scale).cosines
         return Choice(peak, name, alphas, scale, cosines), folded.over_volumes(alphas)
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Cosines of each group of targets over all left-out clips; by_fold : (folds,), the mean of image and
+    text in each fold."""
+
+    cosines: dict[str, float]
+    by_fold: np.ndarray
+
+    @property
+    def value(self) -> float:
+        """The mean of image and text."""
+        return (self.cosines["image"] + self.cosines["text"]) / 2
+
+
+Option = TypeVar("Option")
+
+
+def preferred(scored: dict[Option, _Scored]) -> Option:
+    """The best of those that beat the first by more than the standard error over folds; else the first.
+
+    With little data left-out scores say little, and the first is the best guess without any.
+    """
+    first = next(iter(scored))
+
+    def tells(one: _Scored) -> bool:
+        gain = one.by_fold - scored[first].by_fold
+        return bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)))
+
+    better = [key for key, one in scored.items() if tells(one)]
+    return max(better, key=lambda key: scored[key].value, default=first)
 
 
 @dataclass(frozen=True)
@@ -403,15 +441,15 @@ class _Folded:
         noise = np.asarray(total / max(count, 1))
         return noise + 1e-3 * np.trace(noise) / len(noise) * np.eye(len(noise))
 
-    def score(self, alphas: tuple[float, ...], scale: float) -> tuple[float, dict[str, float]]:
-        """Mean cosine of image and text, and the cosine of each group of targets, over left-out clips;
-        a clip's showings are averaged before they are scored, as they are at test."""
+    def score(self, alphas: tuple[float, ...], scale: float) -> _Scored:
+        """How well left-out clips are decoded; a clip's showings are averaged before they are scored, as they
+        are at test."""
         trial = self.trial
         assert trial.around is not None
         noise = scale * self.over_volumes(alphas)
-        products = np.zeros((len(trial.columns), 3))
-        for (held, left), read, inverse in zip(
-            trial.folds, self.read, self._inverses(alphas), strict=True
+        products = np.zeros((len(trial.folds), len(trial.columns), 3))
+        for fold, ((held, left), read, inverse) in enumerate(
+            zip(trial.folds, self.read, self._inverses(alphas), strict=True)
         ):
             clips, place = np.unique(trial.trials.clip[held], return_inverse=True)
             weight_of = gains(inverse, trial.around, noise)
@@ -424,10 +462,14 @@ class _Folded:
             truth = trial.targets[clips] - values.mean(0)
             for k, columns in enumerate(trial.columns.values()):
                 p, t = guess[:, columns], truth[:, columns]
-                products[k] += (p * t).sum(), (p**2).sum(), (t**2).sum()
-        scale_of = np.sqrt(products[:, 1] * products[:, 2])
-        cosine = np.divide(
-            products[:, 0], scale_of, out=np.zeros(len(scale_of)), where=scale_of > 0
-        )
-        found = dict(zip(trial.columns, map(float, cosine), strict=True))
-        return (found["image"] + found["text"]) / 2, found
+                products[fold, k] = (p * t).sum(), (p**2).sum(), (t**2).sum()
+        names = list(trial.columns)
+        together = dict(zip(names, map(float, _cosine(products.sum(0))), strict=True))
+        each = _cosine(products)[:, [names.index("image"), names.index("text")]].mean(1)
+        return _Scored(together, each)
+
+
+def _cosine(products: np.ndarray) -> np.ndarray:
+    """From products (..., 3) of predictions with truth, themselves, and truth with itself; 0 of nothing."""
+    size = np.sqrt(products[..., 1] * products[..., 2])
+    return np.divide(products[..., 0], size, out=np.zeros(size.shape), where=size > 0)
