@@ -159,13 +159,13 @@ class Inversion(LinearPath):
     """The inversion of one subject's encoding model.
 
     latent : features to scores. choice : see `Choice`. over_volumes : (w, w), covariance of the noise of one
-    showing. candidates : noise models by name.
+    showing. whiten : multiplies by the inverse of the noise covariance over the positions used.
     """
 
     latent: Latent
     choice: Choice
     over_volumes: np.ndarray
-    candidates: Candidates
+    whiten: Solve
 
     @classmethod
     def choose(
@@ -184,8 +184,8 @@ class Inversion(LinearPath):
         latent = Latent.of(training.features, settings.latent_variance, settings.rank)
         targets = Targets.of(training.features, settings)
         trial = _Trial.of(training, used, latent, targets)
-        choice, over_volumes = trial.choose(candidates, None if like is None else like.choice)
-        return cls(used, settings, targets, latent, choice, over_volumes, candidates)
+        made = trial.choose(candidates, None if like is None else like.choice)
+        return cls(used, settings, targets, latent, *made)
 
     @property
     def chosen(self) -> dict[str, object]:
@@ -208,23 +208,19 @@ class Inversion(LinearPath):
     def solve(self, trials: Trials) -> tuple[np.ndarray, np.ndarray]:
         trial = _Trial.of(trials, self.used, self.latent, self.targets)
         trial = trial.at(self.choice.peak)
-        whitened = Whitened(trial.moments(np.ones(len(trials.x), bool)), self._solver())
+        whitened = Whitened(trial.moments(np.ones(len(trials.x), bool)), self.whiten)
         weight, bias = self._weights(trial, whitened, trials.clip)
         return self._spread(weight, trials.x.shape), bias
 
     def left_out(self, trials: Trials) -> np.ndarray:
         trial = _Trial.of(trials, self.used, self.latent, self.targets).at(self.choice.peak)
-        solve = self._solver()
         whole = trial.moments(np.ones(len(trials.x), bool))
         out = np.empty((len(trials.x), trial.targets.shape[1]), np.float32)
         for held, left in trial.folds:
-            whitened = Whitened(whole - trial.moments(left), solve)
+            whitened = Whitened(whole - trial.moments(left), self.whiten)
             weight, bias = self._weights(trial, whitened, trials.clip[~left])
             out[held] = trial.z[held].reshape(int(held.sum()), -1) @ weight + bias
         return out
-
-    def _solver(self) -> Solve:
-        return solver(self.candidates[self.choice.noise]())
 
     def _weights(
         self, trial: _Trial, whitened: Whitened, clips: np.ndarray
@@ -331,8 +327,10 @@ class _Trial:
         power = np.trace(whitened.aa) / len(whitened.aa)
         return np.array(alphas)[self.bands] * power
 
-    def choose(self, candidates: Candidates, like: Choice | None) -> tuple[Choice, np.ndarray]:
-        """The choice, one thing after the other, and the noise over volumes that goes with it."""
+    def choose(
+        self, candidates: Candidates, like: Choice | None
+    ) -> tuple[Choice, np.ndarray, Solve]:
+        """The choice, one thing after the other, with the noise over volumes and the whitening of it."""
 
         def best(folded: _Folded) -> tuple[_Scored, float]:
             return max(
@@ -352,7 +350,8 @@ class _Trial:
         else:
             peak, name = like.peak, like.noise
             here = self.at(peak)
-        folded = _Folded.of(here, solver(candidates[name]()))
+        whiten = solver(candidates[name]())
+        folded = _Folded.of(here, whiten)
         _, alpha = best(folded)
         scale = max(NOISE, key=lambda one: folded.score((alpha, alpha), one).value)
         # the motion code has a penalty of its own, if it varies at all
@@ -361,7 +360,7 @@ class _Trial:
             second = max(ALPHAS, key=lambda a: folded.score((alpha, a), scale).cosines["motion"])
         alphas = (alpha, second)
         cosines = folded.score(alphas, scale).cosines
-        return Choice(peak, name, alphas, scale, cosines), folded.over_volumes(alphas)
+        return Choice(peak, name, alphas, scale, cosines), folded.over_volumes(alphas), whiten
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ own repeats, variances from the repeats. Which candidate is best is for left-out
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import numpy as np
 
@@ -47,8 +48,12 @@ def candidates(
         assert cohort is not None
         return np.asarray(cohort.correlation[np.ix_(used, used)], np.float64)
 
+    @cache
+    def sampled() -> noise.SampleCorrelation:
+        return noise.sample_correlation(runs)
+
     def own(target: np.ndarray | None) -> np.ndarray:
-        sample = noise.sample_correlation(runs)
+        sample = sampled()
         if target is None:
             target = noise.distance_curve(sample, where).matrix(where)
         return noise.shrunk(sample, target)[0]

@@ -400,7 +400,8 @@ def attributes(tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame
         axis.set_xlabel("share read right")
         axis.set_title(labels.who(subject))
         axis.grid(axis="x", lw=0.6)
-    axes[0].legend(fontsize="small")
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=2)
     return figure, pd.concat(list(tables.values()), ignore_index=True)
 
 
