@@ -99,7 +99,7 @@ def _wait_for_state(process, state: Watched, epoch: int, seconds: float = 900) -
     return f"{seconds:g} s went by"
 
 
-def _wait_for_work(process, log: Path, rule: str, results: Path, seconds: float = 600) -> str:
+def _wait_for_work(process, log: Path, rule: str, results: Path, seconds: float = 1500) -> str:
     """Wait until a rule's job is writing, or has been at work for a second; what is wrong, or nothing.
 
     A small step ends within two; where Python alone takes a second to start, a job is killed at that.
@@ -183,7 +183,7 @@ def small_run(tmp_path_factory) -> SmallRun:
     log = workspace.root / "finished.log"
     process = workspace.make("demo", log)
     try:
-        run.code = process.wait(timeout=1500)
+        run.code = process.wait(timeout=2400)
     finally:
         workspace.stop(process, signal.SIGKILL)
     run.log += log.read_text(errors="replace")

@@ -187,6 +187,67 @@ def test_left_out_predictions_never_saw_their_segment() -> None:
     assert not np.allclose(before[~held], after[~held])
 
 
+def test_clips_in_random_order_leak_nothing_into_left_out_predictions() -> None:
+    """A run mixes clips of all folds: neither courses nor whitening may know those that are left out."""
+    rng = np.random.default_rng(3)
+    clips, positions = 90, 40
+    names = [f"c{k:03d}" for k in range(clips)]
+    shown = features(names, rng)
+    mixed = shown.take(rng.permutation(clips))
+    order = np.concatenate([rng.permutation(clips) for _ in range(3)])
+    runs, onset = np.arange(270) // 30, DURATION * (np.arange(270) % 30)
+    noise_of = rng.standard_normal((9, 36, positions))
+    start = ((onset + LAG) / T_R).astype(int)
+    x = np.stack([noise_of[r, k : k + WINDOW] for r, k in zip(runs, start, strict=True)])
+    trials = Trials(
+        x=x.astype(np.float32),
+        clip=order,
+        segment=np.array([f"r{k}" for k in runs]),
+        features=mixed,
+        repeat=np.ones(270, int),
+        onset=onset,
+        run=np.array([f"r{k}" for k in runs]),
+        times=onset[:, None] + LAG + T_R * np.arange(WINDOW),
+        duration=np.full(clips, DURATION),
+    )
+    used = np.ones(positions, bool)
+    xyz = XYZ[:positions]
+    for name in ("none", "own"):
+        found = whitening.candidates(trials, used, xyz, None)
+        path = Inversion.choose(trials, used, SETTINGS, {name: found[name]})
+        assert path.choice.scores["text"] < 0.12
+        left = path.left_out(trials)[:, 12:20]
+        truth = path.targets.values(trials.features)[trials.clip][:, 12:20]
+        cosine = (left * truth).sum() / np.sqrt((left**2).sum() * (truth**2).sum())
+        assert cosine < 0.12
+
+
+def test_windows_too_early_for_a_response_have_no_response_function() -> None:
+    trials, _ = brain(1)
+    assert haemodynamics.peaks(trials) == haemodynamics.PEAKS
+    early = Trials(**{**vars(trials), "times": trials.times - LAG})
+    assert haemodynamics.peaks(early) == (None,)
+
+
+def test_surroundings_of_short_runs_are_those_of_all_their_clips(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    trials, _ = brain(2, segments=8)
+    scores = Latent.of(trials.features, 0.97, 50).scores(trials.features)
+    monkeypatch.setattr(haemodynamics, "_EXAMPLES", 10**6)
+    every = haemodynamics.surroundings(trials, scores, 5.0)
+    monkeypatch.setattr(haemodynamics, "_EXAMPLES", 20)
+    some = haemodynamics.surroundings(trials, scores, 5.0)
+    np.testing.assert_allclose(some.own, every.own, rtol=0.15)
+    np.testing.assert_allclose(some.between, every.between, rtol=0.15)
+
+
+def test_copies_of_a_run_tell_nothing_of_noise() -> None:
+    trials, _ = brain(1)
+    same = trials.x[trials.rows_of[0][0]]
+    x = np.stack([trials.x[trials.rows_of[clip][0]] for clip in trials.clip])
+    copied = Trials(**{**vars(trials), "x": x})
+    assert same.any() and list(whitening.candidates(copied, USED, XYZ, None)) == ["none"]
+
+
 def test_a_sustained_stimulus_reaches_one_and_delays_with_the_peak() -> None:
     elapsed = np.arange(0, 80, 0.5)
     for peak in (4.0, 6.0):

@@ -161,12 +161,12 @@ def test_without_signal_everything_is_at_chance(
     study = study_writer(tmp_path / "study", variance=0.0, seed=3)
     run_train(study, pretrained, tmp_path / "align", tmp_path / "state")
     silent = run_retrieve(study, tmp_path / "align")
-    for metric in ("two_way_text", "two_way_image", "top1_text", "object_text"):
+    metrics = ("two_way_text", "two_way_image", "top1_text", "object_text")
+    for metric in metrics:
         row = silent.loc[("model", metric)]
-        assert row["p"] > 0.05
+        assert row["p"] > 0.05 / len(metrics)  # one of several may well be below .05
         assert row["ci_low"] < row["chance"] + 0.02
     curve = run_repeats(study, tmp_path / "align").loc["model", "two_way_text"]
-    # one of several numbers of repeats may well be below .05
     assert (curve["p"] > 0.05 / len(curve)).all() and (abs(curve["value"] - 0.5) < 0.1).all()
 
 

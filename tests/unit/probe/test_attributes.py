@@ -97,7 +97,10 @@ def test_a_rare_class_with_small_scores_is_still_read() -> None:
 
 
 def test_an_attribute_that_training_lacks_or_never_varies_is_left_out() -> None:
-    training = [{"object": "a", "size": "s"}, {"object": "b", "size": "s"}]
-    labels = Labels.of(training, [{"object": "c", "size": "s", "colour": "red"}])
+    training = [{"object": "a", "size": "s"}, {"object": "b", "size": "s"}] * 3
+    training = [{**one, "name": str(k)} for k, one in enumerate(training)]
+    test = [{"object": name, "size": "s", "colour": "red", "name": "1"} for name in "cb"]
+    labels = Labels.of(training, test)
     assert labels.names == ["object"]
-    assert labels.test.tolist() == [[-1]]
+    assert labels.test.tolist() == [[-1, 1]]
+    assert Labels.of(training, test[:1]).names == []

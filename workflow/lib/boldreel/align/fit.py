@@ -73,7 +73,7 @@ class Fitted:
     """encoder and ridge; history, one row an epoch; loaded: names of tensors from pretraining;
     chosen: what was chosen for the linear path. left_out: float32 (clips, K), what the encoder makes of the
     averaged response to each clip that it was fitted on, with a linear path that did not see the clip's
-    segment; None without one."""
+    segment; None without one, or where nobody asked for it."""
 
     encoder: SpatioTemporalEncoder
     ridge: LinearDecoder
@@ -93,11 +93,14 @@ def fit(
     pretrained: Path,
     state: Path,
     start: SpatioTemporalEncoder | None = None,
+    keep_left_out: bool = False,
 ) -> Fitted | None:
     """Fit on training segments, choose on validation segments.
 
-    start : an encoder of other subjects, which then replaces the pretrained one. None is returned to all
-    but the first of processes that train together.
+    start : an encoder of other subjects, which then replaces the pretrained one.
+    keep_left_out : whether `Fitted.left_out` is wanted.
+
+    None is returned to all but the first of processes that train together.
     """
     training, validation, settings = material.training, material.validation, material.settings
     readout = None if start is None else start.readout
@@ -123,7 +126,7 @@ def fit(
         encoder = encoder.on(linear)
     plain = isinstance(path, Ridge) and readout is None
     averaged = None
-    if left_out is not None:
+    if left_out is not None and keep_left_out:
         fitted = material.everything if settings.refit else training
         averaged = unseen(encoder, fitted, path.left_out(fitted) if settings.refit else left_out)
     ridge = linear if plain else own_ridge(material)

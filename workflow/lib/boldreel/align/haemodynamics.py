@@ -1,4 +1,4 @@
-"""Features as the blood shows them: scores of clips convolved with a haemodynamic response.
+"""Expected BOLD responses to features: scores of clips convolved with a haemodynamic response.
 
 Takes trials and scores of their clips; returns the expected course at every volume of every window, and
 what it shares with the scores of the window's own clip on average. The response is the canonical double gamma
@@ -21,6 +21,7 @@ PEAKS = (5.0, None, 3.5, 4.0, 4.5, 5.5, 6.0, 7.0)
 _STEP, _LENGTH = 0.05, 40.0  # s
 _CANONICAL = 5.0  # s to the canonical response's peak
 _REACH = 30.0  # s before and after a clip, beyond which no other clip is in its window
+_EARLIEST = 2.0  # s from a clip's onset, before which blood has hardly responded
 _EXAMPLES = 200  # clips over which a window's surroundings are averaged
 
 
@@ -35,6 +36,13 @@ def sustained(elapsed: np.ndarray, duration: np.ndarray, peak: float) -> np.ndar
         return np.interp(seconds, grid, area, left=0.0, right=1.0)
 
     return since(elapsed) - since(elapsed - duration)
+
+
+def peaks(trials: Trials) -> tuple[float | None, ...]:
+    """Times to peak to try: none where windows begin too early for a haemodynamic response, as those of
+    deconvolved series and of single-trial responses do."""
+    first = np.median(trials.times[:, 0] - trials.onset)
+    return PEAKS if first >= _EARLIEST else (None,)
 
 
 def convolved(trials: Trials, scores: np.ndarray, peak: float | None) -> np.ndarray:
@@ -54,10 +62,8 @@ def convolved(trials: Trials, scores: np.ndarray, peak: float | None) -> np.ndar
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What volumes of a window and its own clip share, on average over clips, for scores of unit variance.
-
-    between : (w, w), covariance of the courses at two volumes; own : (w,), with the score of the clip
-    """
+    """Covariances of a window's volumes with each other, `between` (w, w), and with the score of its clip,
+    `own` (w,): averages over clips, for scores of unit variance."""
 
     between: np.ndarray
     own: np.ndarray
@@ -74,21 +80,20 @@ def surroundings(trials: Trials, scores: np.ndarray, peak: float | None) -> Surr
     apart, alike = resemblance(trials, scores)
     between, own = np.zeros((window, window)), np.zeros(window)
     runs = list(_runs(trials))
-    every = max(1, sum(map(len, runs)) // _EXAMPLES)
-    count = 0
-    for rows in runs:
+    places = [(rows, place) for rows in runs for place in range(len(rows))]
+    chosen = np.linspace(0, len(places) - 1, min(len(places), _EXAMPLES)).round().astype(int)
+    for rows, place in (places[k] for k in np.unique(chosen)):
         onsets = trials.onset[rows]
-        for place in range(0, len(rows), every):
-            near = np.abs(onsets - onsets[place]) <= _REACH
-            times = trials.times[rows[place]]
-            durations = trials.duration[trials.clip[rows[near]]]
-            shown = sustained(times[:, None] - onsets[near], durations, peak)
-            pairs = np.abs(onsets[near][:, None] - onsets[near])
-            prior = _positive(np.interp(pairs, apart, alike, right=0.0))
-            this = int(np.flatnonzero(np.flatnonzero(near) == place)[0])
-            between += shown @ prior @ shown.T
-            own += shown @ prior[this]
-            count += 1
+        near = np.abs(onsets - onsets[place]) <= _REACH
+        times = trials.times[rows[place]]
+        durations = trials.duration[trials.clip[rows[near]]]
+        shown = sustained(times[:, None] - onsets[near], durations, peak)
+        pairs = np.abs(onsets[near][:, None] - onsets[near])
+        prior = _positive(np.interp(pairs, apart, alike, right=0.0))
+        this = int(np.flatnonzero(np.flatnonzero(near) == place)[0])
+        between += shown @ prior @ shown.T
+        own += shown @ prior[this]
+    count = len(np.unique(chosen))
     return Surroundings(between / count, own / count)
 
 

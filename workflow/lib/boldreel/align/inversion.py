@@ -31,9 +31,9 @@ from boldreel.align import haemodynamics
 from boldreel.align.data import Trials
 from boldreel.align.haemodynamics import Surroundings
 from boldreel.align.latent import BANDS, Latent
-from boldreel.align.linear import LinearPath, Targets, folds, with_guard
+from boldreel.align.linear import LinearPath, Targets, split
 from boldreel.align.settings import AlignSettings
-from boldreel.align.whitening import CANDIDATES, Candidates
+from boldreel.align.whitening import CANDIDATES, Candidate, Candidates
 
 # Penalties in units of the features' mean power over all rows.
 ALPHAS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -159,12 +159,13 @@ class Inversion(LinearPath):
     """The inversion of one subject's encoding model.
 
     latent : features to scores. choice : see `Choice`. over_volumes : (w, w), covariance of the noise of one
-    showing. whiten : multiplies by the inverse of the noise covariance over the positions used.
+    showing. noise : the noise model that was chosen; whiten : multiplies by the inverse of its covariance.
     """
 
     latent: Latent
     choice: Choice
     over_volumes: np.ndarray
+    noise: Candidate
     whiten: Solve
 
     @classmethod
@@ -217,7 +218,9 @@ class Inversion(LinearPath):
         whole = trial.moments(np.ones(len(trials.x), bool))
         out = np.empty((len(trials.x), trial.targets.shape[1]), np.float32)
         for held, left in trial.folds:
-            whitened = Whitened(whole - trial.moments(left), self.whiten)
+            whitened = Whitened(
+                trial.without(left, whole), trial.whiten(self.noise, left, self.whiten)
+            )
             weight, bias = self._weights(trial, whitened, trials.clip[~left])
             out[held] = trial.z[held].reshape(int(held.sum()), -1) @ weight + bias
         return out
@@ -289,21 +292,18 @@ class _Trial:
     bands: np.ndarray
     course: np.ndarray
     around: Surroundings | None = None
+    peak: float | None = None
 
     @classmethod
     def of(cls, trials: Trials, used: np.ndarray, latent: Latent, targets: Targets) -> _Trial:
         features = trials.features
-        names = folds(trials)
-        order = list(dict.fromkeys(names))
-        number = {name: k * min(len(order), FOLDS) // len(order) for k, name in enumerate(order)}
-        part = np.array([number[name] for name in names])
         scores = latent.scores(features)
         return cls(
             trials,
             np.ascontiguousarray(trials.x[:, :, used]),
             scores - scores.mean(0),
             targets.values(features),
-            [(part == k, with_guard(trials, part == k)) for k in range(part.max() + 1)],
+            split(trials, FOLDS),
             targets.groups(features),
             latent.bands,
             np.empty(0),
@@ -313,10 +313,29 @@ class _Trial:
         """With the courses of a haemodynamic response."""
         course = haemodynamics.convolved(self.trials, self.scores, peak)
         around = haemodynamics.surroundings(self.trials, self.scores, peak)
-        return replace(self, course=course, around=around)
+        return replace(self, course=course, around=around, peak=peak)
 
     def moments(self, rows: np.ndarray) -> Moments:
         return Moments.of(self.course[rows], self.z[rows])
+
+    def without(self, left: np.ndarray, whole: Moments) -> Moments:
+        """The moments of the rows that are not in `left` (bool), given those of all.
+
+        Where runs hold rows of both, the courses of what remains would hold the scores of clips that are left
+        out, while their responses hold those of these clips: such clips are then taken for unknown.
+        """
+        trials = self.trials
+        mixed = self.peak is not None and bool(np.isin(trials.run[~left], trials.run[left]).any())
+        if not mixed:
+            return whole - self.moments(left)
+        known = self.scores.copy()
+        known[np.unique(trials.clip[left])] = 0
+        course = haemodynamics.convolved(trials, known, self.peak)
+        return Moments.of(course[~left], self.z[~left])
+
+    def whiten(self, noise: Candidate, left: np.ndarray, shared: Solve) -> Solve:
+        """What whitens a fit that does not see `left`: `shared`, unless the noise model knows its noise."""
+        return solver(noise.make(self.trials.take(~left))) if noise.own else shared
 
     def seen(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Scores and targets of the clips of these rows, each clip once."""
@@ -329,8 +348,8 @@ class _Trial:
 
     def choose(
         self, candidates: Candidates, like: Choice | None
-    ) -> tuple[Choice, np.ndarray, Solve]:
-        """The choice, one thing after the other, with the noise over volumes and the whitening of it."""
+    ) -> tuple[Choice, np.ndarray, Candidate, Solve]:
+        """The choice, one thing after the other, with the noise over volumes and positions."""
 
         def best(folded: _Folded) -> tuple[_Scored, float]:
             return max(
@@ -338,20 +357,25 @@ class _Trial:
             )
 
         if like is None:
-            names = list(candidates)
-            solve = solver(candidates[names[0]]())
+            first = next(iter(candidates.values()))
+            solve = solver(first.make(self.trials))
+            tried = haemodynamics.peaks(self.trials)
             peak = preferred(
-                {peak: best(_Folded.of(self.at(peak), solve))[0] for peak in haemodynamics.PEAKS}
+                {one: best(_Folded.of(self.at(one), first, solve))[0] for one in tried}
             )
             here = self.at(peak)
             name = preferred(
-                {name: best(_Folded.of(here, solver(candidates[name]())))[0] for name in names}
+                {
+                    name: best(_Folded.of(here, one, solver(one.make(self.trials))))[0]
+                    for name, one in candidates.items()
+                }
             )
         else:
             peak, name = like.peak, like.noise
             here = self.at(peak)
-        whiten = solver(candidates[name]())
-        folded = _Folded.of(here, whiten)
+        noise = candidates[name]
+        whiten = solver(noise.make(self.trials))
+        folded = _Folded.of(here, noise, whiten)
         _, alpha = best(folded)
         scale = max(NOISE, key=lambda one: folded.score((alpha, alpha), one).value)
         # the motion code has a penalty of its own, if it varies at all
@@ -360,7 +384,8 @@ class _Trial:
             second = max(ALPHAS, key=lambda a: folded.score((alpha, a), scale).cosines["motion"])
         alphas = (alpha, second)
         cosines = folded.score(alphas, scale).cosines
-        return Choice(peak, name, alphas, scale, cosines), folded.over_volumes(alphas), whiten
+        choice = Choice(peak, name, alphas, scale, cosines)
+        return choice, folded.over_volumes(alphas), noise, whiten
 
 
 @dataclass(frozen=True)
@@ -407,11 +432,12 @@ class _Folded:
     read: list[np.ndarray]
 
     @classmethod
-    def of(cls, trial: _Trial, solve: Solve) -> _Folded:
+    def of(cls, trial: _Trial, noise: Candidate, shared: Solve) -> _Folded:
+        """shared : whitens by the noise of all trials"""
         whole = trial.moments(np.ones(len(trial.z), bool))
         models, read = [], []
         for held, left in trial.folds:
-            model = Whitened(whole - trial.moments(left), solve)
+            model = Whitened(trial.without(left, whole), trial.whiten(noise, left, shared))
             models.append(model)
             centred = trial.z[held] - model.mean_z.astype(np.float32)
             read.append((centred @ model.y.astype(np.float32)).astype(np.float64))

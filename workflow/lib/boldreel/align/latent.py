@@ -44,8 +44,8 @@ class Latent:
             if not (centred * scale).any():
                 found = np.zeros((0, centred.shape[1]))
             else:
-                share = 0.999 if band == "motion" else variance
-                found = principal_axes(centred * scale, at_most, share)
+                most, share = (centred.shape[1], 0.999) if band == "motion" else (at_most, variance)
+                found = principal_axes(centred * scale, most, share)
                 scale = scale / (centred * scale @ found.T).std(0).max()
             means.append(values.mean(0))
             axes.append((found * scale).T)

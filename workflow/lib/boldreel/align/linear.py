@@ -139,25 +139,36 @@ def spread(motion: np.ndarray) -> np.ndarray:
 
 
 def folds(trials: Trials) -> np.ndarray:
-    """What is left out together, for each row: its clip's segment; of a lone one, its quarters in time.
-
-    Fits leave out `with_guard`.
-    """
+    """What is left out together, for each row: its clip's segment; of a lone one, its quarters in time."""
     if len(set(of_rows := trials.folds)) > 1:
         return of_rows
     quarter = np.array_split(np.unique(trials.clip), 4)
     return np.array([next(k for k, part in enumerate(quarter) if c in part) for c in trials.clip])
 
 
-def with_guard(trials: Trials, held: np.ndarray) -> np.ndarray:
-    """Rows (bool) that a fit may not see where it is scored on `held`.
+def split(trials: Trials, at_most: int | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(held, out) of each fold, bool (rows,): rows that are predicted, and rows that the fit does not see.
 
-    These are the rows of `held`. Where they are a part of the only segment, also those that come on less than
-    GUARD s before or after one of them, whose volumes still show the same response; not where clips are
-    mixed so that a guard would take more than half of what is left.
+    Of a lone segment's quarters, the fit does not see the rows around them either, see `with_guard`.
+
+    at_most : folds; of more, neighbours are left out together
     """
-    if len(set(trials.folds)) > 1:
-        return held
+    names = folds(trials)
+    order = list(dict.fromkeys(names))
+    count = len(order) if at_most is None else min(len(order), at_most)
+    number = {name: k * count // len(order) for k, name in enumerate(order)}
+    part = np.array([number[name] for name in names])
+    alone = len(set(trials.folds)) == 1
+    held = [part == k for k in range(count)]
+    return [(rows, with_guard(trials, rows) if alone else rows) for rows in held]
+
+
+def with_guard(trials: Trials, held: np.ndarray) -> np.ndarray:
+    """Rows (bool) of `held`, and those that come on less than GUARD s before or after one of them in its run,
+    whose volumes still show the same response.
+
+    Only `held` where clips are mixed so that a guard would take more than half of what is left.
+    """
     out = held.copy()
     for name in dict.fromkeys(trials.run[held]):
         of_run = trials.run == name
@@ -171,12 +182,14 @@ def principal_axes(values: np.ndarray, at_most: int, variance: float) -> np.ndar
     """Axes (rank, width), orthonormal, that hold a share `variance` of the centred rows' variance,
     but no more than `at_most`; at least one."""
     centred = values.astype(np.float64) - values.mean(0)
-    eigenvalues, vectors = np.linalg.eigh(centred @ centred.T)
+    wide = len(values) <= values.shape[1]
+    eigenvalues, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
     order = np.argsort(eigenvalues)[::-1]
     kept = np.maximum(eigenvalues[order], 0)
     shares = np.cumsum(kept) / max(kept.sum(), 1e-30)
     rank = max(1, min(at_most, int(np.searchsorted(shares, variance)) + 1, len(values) - 1))
-    axes = vectors[:, order[:rank]].T @ centred
+    axes = vectors[:, order[:rank]].T
+    axes = axes @ centred if wide else axes
     return axes / np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), 1e-12)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from boldreel.align.data import Trials
-from boldreel.align.linear import Groups, LinearPath, Targets, folds, with_guard
+from boldreel.align.linear import Groups, LinearPath, Targets, split
 from boldreel.align.settings import AlignSettings
 from boldreel.models.decoder import LinearReadout
 
@@ -28,9 +28,7 @@ class Split:
     @classmethod
     def of(cls, trials: Trials) -> Split:
         """By segment; of a lone one by quarters, with a guard."""
-        names = folds(trials)
-        held = [names == name for name in np.unique(names)]
-        return cls(tuple((rows, with_guard(trials, rows)) for rows in held))
+        return cls(tuple(split(trials)))
 
     @classmethod
     def by(cls, names: np.ndarray) -> Split:
@@ -74,8 +72,8 @@ class Ridge(LinearPath):
         unpenalised = cls(used, settings, targets, {}, prior)
         x, y, known = unpenalised.rows(training)
         groups = targets.groups(features)
-        split = Split.of(training)
-        penalties = choose_alphas(x, y, split, training.clip, groups, known=known)
+        left = Split.of(training)
+        penalties = choose_alphas(x, y, left, training.clip, groups, known=known)
         return replace(unpenalised, penalties=penalties)
 
     @property
@@ -136,20 +134,20 @@ def fit(
 
 
 def left_out(
-    x: np.ndarray, y: np.ndarray, split: Split, alphas: dict[str, float], groups: Groups
+    x: np.ndarray, y: np.ndarray, parts: Split, alphas: dict[str, float], groups: Groups
 ) -> np.ndarray:
     """Predictions (rows, targets) of every row by a fit that never saw the row's fold."""
     decomposed = _Decomposed.of(x, y)
     out = np.empty(y.shape)
     for alpha, columns in _by_alpha(alphas, groups):
-        out[:, columns] = decomposed.left_out(alpha, split, columns)
+        out[:, columns] = decomposed.left_out(alpha, parts, columns)
     return out
 
 
 def choose_alphas(
     x: np.ndarray,
     y: np.ndarray,
-    split: Split,
+    parts: Split,
     items: np.ndarray,
     groups: Groups,
     alphas: tuple[float, ...] = ALPHAS,
@@ -160,7 +158,7 @@ def choose_alphas(
     Parameters
     ----------
     x : (rows, features), a row per trial; y : (rows, targets)
-    split : what is left out together; at least two folds
+    parts : what is left out together; at least two folds
     items : (rows,) clip of each row: predictions of a clip's trials are averaged before they are
         scored, as they are at test
     known : (rows, targets), predictions that were there before; what they leave is what is fitted
@@ -173,11 +171,11 @@ def choose_alphas(
     """
     before = np.zeros_like(y) if known is None else known
     decomposed = _Decomposed.of(x, y - before)
-    parts = [_Fold.of(held, out, y, before, items) for held, out in split.parts]
+    scored = [_Fold.of(held, out, y, before, items) for held, out in parts.parts]
     sums = {group: np.zeros((len(alphas), 3)) for group in groups}
     for k, alpha in enumerate(alphas):
-        added = decomposed.left_out(alpha, split, slice(None))
-        for part in parts:
+        added = decomposed.left_out(alpha, parts, slice(None))
+        for part in scored:
             guess = part.given + part.average @ (added[part.rows] - part.mean)
             for group, columns in groups.items():
                 p, t = guess[:, columns], part.truth[:, columns]
@@ -262,12 +260,12 @@ class _Decomposed:
         values, vectors = eigh(centred @ centred.T, overwrite_a=True, check_finite=False)
         return cls(np.maximum(values, 0), vectors, vectors.T @ (y - y.mean(0)), y)
 
-    def left_out(self, alpha: float, split: Split, columns: slice | np.ndarray) -> np.ndarray:
+    def left_out(self, alpha: float, parts: Split, columns: slice | np.ndarray) -> np.ndarray:
         """Predictions (n, K) of every row by a fit that did not see the row's fold."""
         shrunk = alpha / (self.values + alpha)
         rest = self.vectors @ (shrunk[:, None] * self.turned[:, columns])
         out = np.empty(rest.shape)
-        for held, left in split.parts:
+        for held, left in parts.parts:
             own = self.vectors[left]
             block = (own * shrunk) @ own.T - 1 / len(held)
             error = np.linalg.solve(block, rest[left])

@@ -24,7 +24,7 @@ class AlignSettings:
     latent_variance: float = setting(
         0.97,
         "With inversion: share of the variance of CLIP embeddings in the components that the "
-        "encoding model predicts responses from.",
+        "encoding model predicts responses from; no more components than `rank`.",
         above=0,
         maximum=1,
     )

@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
             made: Fitted | None = pool.member(start, material)
         else:
             encoder = None if start is None else start.encoder
-            made = fit(material, args.pretrained, state, encoder)
+            made = fit(material, args.pretrained, state, encoder, args.left_out is not None)
         if made is None:
             return
     made.ridge.save_pretrained(args.output / "ridge")

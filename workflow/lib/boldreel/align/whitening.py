@@ -1,6 +1,6 @@
 """Candidates for the covariance of noise, with one of which windows are whitened.
 
-Takes training trials, positions, and the cohort's noise model where there is one; returns functions that make
+Takes training trials, positions, and the cohort's noise model where there is one; returns what makes
 covariance matrices over the positions that are read. Correlations come from the cohort or from the subject's
 own repeats, variances from the repeats. Which candidate is best is for left-out segments to say.
 """
@@ -8,7 +8,7 @@ own repeats, variances from the repeats. Which candidate is best is for left-out
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,48 +24,67 @@ CANDIDATES = {
     "own": "differences between the subject's own repeats",
     "none": "no whitening",
 }
-Candidates = dict[str, Callable[[], np.ndarray | None]]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A noise model: `make` takes trials and returns the covariance (n, n), or None for none.
+
+    own : whether it is estimated from the trials' own noise. A fit that leaves rows out then needs one
+        without them: it would know their noise.
+    """
+
+    make: Callable[[Trials], np.ndarray | None]
+    own: bool = False
+
+
+Candidates = dict[str, Candidate]
 
 
 def candidates(
     trials: Trials, used: np.ndarray, xyz: np.ndarray, cohort: CohortNoise | None
 ) -> Candidates:
-    """Functions by name, in the order of CANDIDATES, that make (n, n) over the n positions used; that of
-    "none" returns None.
+    """Noise models over the n positions used by name, in the order of CANDIDATES.
 
     xyz : (V, 3) mm. Without a cohort, or without a clip that was shown twice, their candidates are missing.
     """
     where = xyz[used]
-    runs = list(repeat_differences(trials, used))
-    size = np.sqrt(np.mean(np.concatenate(runs) ** 2, axis=0)) if runs else np.ones(len(where))
-    size = np.maximum(size, 0.1 * size.mean())
-    found: Candidates = {}
+    found: Candidates = {"none": Candidate(lambda trials: None)}
 
-    def scaled(correlation: np.ndarray) -> np.ndarray:
+    def scaled(correlation: np.ndarray, runs: list[np.ndarray]) -> np.ndarray:
+        if not runs:
+            return correlation
+        size = np.sqrt(np.mean(np.concatenate(runs) ** 2, axis=0))
+        size = np.maximum(size, 0.1 * size.mean())
         return correlation * size[:, None] * size
 
     def of_cohort() -> np.ndarray:
         assert cohort is not None
         return np.asarray(cohort.correlation[np.ix_(used, used)], np.float64)
 
-    @cache
-    def sampled() -> noise.SampleCorrelation:
-        return noise.sample_correlation(runs)
-
-    def own(target: np.ndarray | None) -> np.ndarray:
-        sample = sampled()
+    def own(trials: Trials, target: Callable[[], np.ndarray] | None) -> np.ndarray | None:
+        runs = list(repeat_differences(trials, used))
+        if not runs:  # what is left of few trials may hold no repeat
+            return None if target is None else target()
+        sample = noise.sample_correlation(runs)
         if target is None:
-            target = noise.distance_curve(sample, where).matrix(where)
-        return noise.shrunk(sample, target)[0]
+            mixed = noise.shrunk(sample, noise.distance_curve(sample, where).matrix(where))[0]
+        else:
+            mixed = noise.shrunk(sample, target())[0]
+        return scaled(mixed, runs)
 
     if cohort is not None:
-        found["cohort"] = lambda: scaled(of_cohort())
-        found["distance"] = lambda: scaled(cohort.curve.matrix(where))
-    if runs and cohort is not None:
-        found["both"] = lambda: scaled(own(of_cohort()))
-    if runs:
-        found["own"] = lambda: scaled(own(None))
-    found["none"] = lambda: None
+        curve = cohort.curve
+        found["cohort"] = Candidate(
+            lambda trials: scaled(of_cohort(), list(repeat_differences(trials, used)))
+        )
+        found["distance"] = Candidate(
+            lambda trials: scaled(curve.matrix(where), list(repeat_differences(trials, used)))
+        )
+    if next(repeat_differences(trials, used), None) is not None:
+        found["own"] = Candidate(lambda trials: own(trials, None), own=True)
+        if cohort is not None:
+            found["both"] = Candidate(lambda trials: own(trials, of_cohort), own=True)
     return {name: found[name] for name in CANDIDATES if name in found}
 
 
@@ -86,4 +105,6 @@ def repeat_differences(trials: Trials, used: np.ndarray) -> Iterator[np.ndarray]
             continue
         clips = trials.clip[rows]
         size = np.sqrt(counts[clips] / (counts[clips] - 1))[:, None]
-        yield ((first[rows] - mean[clips]) * size)[:, used]
+        apart = ((first[rows] - mean[clips]) * size)[:, used]
+        if apart.any():  # copies of one run differ nowhere, and tell nothing of noise
+            yield apart

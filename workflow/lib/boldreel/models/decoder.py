@@ -59,7 +59,7 @@ class Calibration(nn.Module):
     """Deviations to an Encoding.
 
     Buffers: means, and typical (root mean square) sizes of the training targets; `floors`, sizes of
-    predicted deviations below which they are no more scaled up; `bank` (captions, tokens,
+    predicted deviations below which they are no longer scaled up; `bank` (captions, tokens,
     token_width), the deviations of training captions' tokens. With `sharpness` s each token
     becomes the mean of the bank's tokens at the same place, weighted by exp(s cosine): rare
     mixtures turn into tokens that the generator has met, and since each place is drawn for itself,

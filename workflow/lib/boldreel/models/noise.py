@@ -180,8 +180,10 @@ def shrunk(sample: SampleCorrelation, target: np.ndarray) -> tuple[np.ndarray, f
     weight = 1.0 if distance <= error else error / distance
     while True:
         mixed = np.where(known, weight * target + (1 - weight) * sample.mean, target)
-        if weight > 0.999 or _positive(mixed):
+        if _positive(mixed):
             return mixed, weight
+        if weight > 0.999:
+            return target, 1.0
         weight = (1 + weight) / 2  # correlations from different runs may contradict each other
 
 
@@ -189,8 +191,10 @@ def _positive(matrix: np.ndarray) -> bool:
     """Whether all eigenvalues are at least a tenth of NUGGET."""
     from scipy.linalg import LinAlgError, cholesky
 
+    lower = matrix.copy()
+    lower[np.diag_indices(len(lower))] -= NUGGET / 10
     try:
-        cholesky(matrix - NUGGET / 10 * np.eye(len(matrix)), overwrite_a=True, check_finite=False)
+        cholesky(lower, overwrite_a=True, check_finite=False)
     except LinAlgError:
         return False
     return True

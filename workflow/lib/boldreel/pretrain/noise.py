@@ -13,15 +13,27 @@ from pathlib import Path
 import numpy as np
 
 from boldreel.data import cohort_noise, provenance
+from boldreel.errors import UserError
 from boldreel.models import noise
-from boldreel.pretrain.corpus import Corpus
+from boldreel.pretrain.corpus import Corpus, evenly
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress
 
+# Volumes that are read: a bound on time, by whole runs spread evenly.
+AT_MOST = 20000
+
 
 def estimate(corpus: Corpus) -> cohort_noise.CohortNoise:
-    """The noise of all rows of a corpus, run by run."""
-    sample = noise.sample_correlation(_runs(corpus))
+    """The noise of a corpus, run by run.
+
+    Raises UserError if no run has four volumes.
+    """
+    try:
+        sample = noise.sample_correlation(_runs(corpus))
+    except ValueError as error:
+        raise UserError(
+            f"the corpus: {error}; lower pretrain.segment_duration, or add runs"
+        ) from None
     xyz = corpus.positions[["x", "y", "z"]].to_numpy(np.float64)
     curve = noise.distance_curve(sample, xyz)
     mixed, weight = noise.shrunk(sample, curve.matrix(xyz))
@@ -30,7 +42,9 @@ def estimate(corpus: Corpus) -> cohort_noise.CohortNoise:
 
 
 def _runs(corpus: Corpus) -> Iterator[np.ndarray]:
-    numbers = np.unique(corpus.runs)
+    every = np.unique(corpus.runs)
+    count = min(len(every), max(1, AT_MOST * len(every) // len(corpus)))
+    numbers = every[evenly(len(every), count)]
     progress = Progress(len(numbers), "noise model", unit="runs")
     for number in numbers:
         yield corpus.read(np.flatnonzero(corpus.runs == number))[0]

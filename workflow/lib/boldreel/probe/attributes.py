@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 # Share of the embeddings' variance in the components that are read: by left-out segments of the demo,
 # .97 reads more than .999 or all columns.
 VARIANCE, AT_MOST = 0.97, 512
+# Training clips of a value, below which it cannot be learnt to be read: names and ratings have more values.
+FEWEST = 3
 COLUMNS = ["subject", "attribute", "source", "value", "ci_low", "ci_high", "chance", "p"]
 COLUMNS += ["difference", "difference_low", "difference_high", "n"]
 
@@ -53,17 +55,21 @@ class Labels:
 
     @classmethod
     def of(cls, training: list[dict[str, str]], test: list[dict[str, str]]) -> Labels:
-        """The attributes that every training clip has, with two values or more, and any test clip."""
+        """The attributes of every training clip that can be read.
+
+        They have two values or more, each on at least FEWEST clips, one of which a test clip has.
+        """
         shown = dict.fromkeys(name for attributes in test for name in attributes)
         names, values = [], []
         numbers: tuple[list[list[int]], list[list[int]]] = ([], [])
         for name in shown:
             if not all(name in attributes for attributes in training):
                 continue
-            found = np.unique([str(attributes[name]) for attributes in training])
-            if len(found) < 2:
-                continue
+            found, count = np.unique([str(a[name]) for a in training], return_counts=True)
             number = {value: k for k, value in enumerate(found)}
+            known = any(str(attributes.get(name)) in number for attributes in test)
+            if len(found) < 2 or count.min() < FEWEST or not known:
+                continue
             names.append(name)
             values.append(found)
             for out, clips in zip(numbers, (training, test), strict=True):

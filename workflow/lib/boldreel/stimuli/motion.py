@@ -1,4 +1,4 @@
-"""What moves in a clip, and whereto: a motion code from optical flow, without labels.
+"""What moves in a clip, and in which direction: a motion code from optical flow, without labels.
 
 Takes frames of clips; returns float32 (clips, 6). CLIP hardly holds motion (its text embedding of
 "a ball moving left" is nearly that of "moving right"), so it is a target of its own.
@@ -20,8 +20,9 @@ SIDE = 32
 def motion_code(clips: np.ndarray, frame_rate: float) -> np.ndarray:
     """The code (n, 6) of clips, columns as in `CODE`.
 
-    Velocities are the mean flow weighted by its squared length, in widths of the picture per second; the
-    speed is in the root of that, the change in 8-bit levels. A clip of one frame has zeros.
+    Velocities are the mean flow weighted by its squared length, per second, in sides of the square that the
+    picture is brought to; the speed is in the root of that, the change in 8-bit levels. A clip of one frame
+    has zeros.
 
     Parameters
     ----------
