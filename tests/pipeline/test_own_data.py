@@ -89,10 +89,10 @@ def test_subjects_on_other_grids_stop_a_plan(small_run, tree, tmp_path):
     moved = shutil.copytree(tree, tmp_path / "moved", symlinks=True)
     path = next(moved.glob("sub-03/func/*_desc-preproc_bold.nii"))
     image = nib.load(path)
+    values, affine = np.array(image.dataobj), image.affine.copy()
     path.unlink()
-    affine = image.affine.copy()
     affine[0, 3] += 4
-    nib.Nifti1Image(np.asanyarray(image.dataobj), affine).to_filename(path)
+    nib.Nifti1Image(values, affine).to_filename(path)
     settings = ["dataset=moved", *OWN, f"bold={{engine: derivatives, derivatives: {moved}}}"]
     done = small_run.workspace.own().run("--dry-run", "--config", *settings)
     (line,) = [text for text in done.stderr.splitlines() if text.startswith("error: ")]

@@ -343,7 +343,8 @@ class _Trial:
         return self.scores[which], self.targets[which]
 
     def penalty(self, whitened: Whitened, alphas: tuple[float, ...]) -> np.ndarray:
-        power = np.trace(whitened.aa) / len(whitened.aa)
+        # where the course is empty nothing is fitted, but an inverse there must be
+        power = max(np.trace(whitened.aa) / len(whitened.aa), 1e-12)
         return np.array(alphas)[self.bands] * power
 
     def choose(
@@ -455,7 +456,8 @@ class _Folded:
         """Covariance (w, w) over a window's volumes of what left-out responses hold beyond the model, the
         mean over components; of one showing."""
         trial = self.trial
-        total, count = 0.0, 0
+        window = trial.z.shape[1]
+        total, count = np.zeros((window, window)), 0
         for (held, _), model, read, inverse in zip(
             trial.folds, self.models, self.read, self._inverses(alphas), strict=True
         ):
@@ -463,7 +465,9 @@ class _Folded:
             rest = read @ inverse.reading - expected
             total = total + np.einsum("rwc,rvc->wv", rest, rest)
             count += len(rest) * rest.shape[2]
-        noise = np.asarray(total / max(count, 1))
+        if not count:
+            return np.eye(window)
+        noise = total / count
         return noise + 1e-3 * np.trace(noise) / len(noise) * np.eye(len(noise))
 
     def score(self, alphas: tuple[float, ...], scale: float) -> _Scored:
