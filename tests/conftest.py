@@ -55,7 +55,7 @@ def same_weights():
 
 @pytest.fixture(scope="session")
 def train_in():
-    """Runs a training step in so many processes: one is this one, several are started by the launcher."""
+    """Runs a training step: a single process is the test's own, several are started by the launcher."""
 
     def run(processes, module, arguments):
         if processes == 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from tests.fixtures_settings import settings
@@ -171,20 +173,38 @@ def test_without_signal_nothing_is_decoded() -> None:
     assert abs(np.mean(cosines)) < 3 * np.std(cosines) / np.sqrt(len(cosines)) + 0.02
 
 
-def test_left_out_predictions_never_saw_their_segment() -> None:
+@pytest.mark.parametrize("name", ["cohort", "own", "both", "none"])
+def test_left_out_predictions_never_saw_their_segment(name: str) -> None:
+    """A fit that does not see a segment is linear in it, whatever the segment holds."""
     trials, covariance = brain(4)
-    path = chosen(trials, covariance)
-    before = path.left_out(trials)
+    found = whitening.candidates(trials, USED, XYZ, cohort(covariance))
+    path = Inversion.choose(trials, USED, SETTINGS, {name: found[name]})
     held = trials.segment == "s1"
-    changed = trials.x.copy()
-    changed[held] += np.random.default_rng(0).standard_normal(changed[held].shape)
-    other = Trials(**{**vars(trials), "x": changed.astype(np.float32)})
-    weight, bias = path.solve(trials.take(~held))
-    after = path.left_out(other)
-    expected = changed[held].reshape(int(held.sum()), -1) @ weight + bias
-    # the fit that read them did not see them: it is the one without them, whatever they are
-    np.testing.assert_allclose(after[held], expected, atol=0.05 * np.abs(expected).max())
-    assert not np.allclose(before[~held], after[~held])
+    added = np.zeros_like(trials.x)
+    added[held] = np.random.default_rng(0).standard_normal(added[held].shape)
+    none, one, two = (
+        path.left_out(Trials(**{**vars(trials), "x": trials.x + k * added})) for k in range(3)
+    )
+    np.testing.assert_allclose((two - one)[held], (one - none)[held], rtol=1e-2, atol=1e-4)
+    assert not np.allclose(none[held], one[held])
+    assert not np.allclose(none[~held], one[~held])
+
+
+def test_noise_of_a_left_out_segment_is_not_whitened_away() -> None:
+    """A noise model of the subject's own repeats is made again for each fold, without the fold's trials."""
+    trials, covariance = brain(4)
+    found = whitening.candidates(trials, USED, XYZ, cohort(covariance))
+    path = Inversion.choose(trials, USED, SETTINGS, {"own": found["own"]})
+    seen: list[set[str]] = []
+
+    def listening(part: Trials) -> np.ndarray | None:
+        seen.append(set(part.segment))
+        return found["own"].make(part)
+
+    listened = dataclasses.replace(path, noise=whitening.Candidate(listening, own=True))
+    listened.left_out(trials)
+    every = set(trials.segment)
+    assert seen == [every - {name} for name in dict.fromkeys(trials.segment)]
 
 
 def test_clips_in_random_order_leak_nothing_into_left_out_predictions() -> None:

@@ -28,3 +28,13 @@ def test_noise_of_a_corpus(tmp_path, capsys):
 def test_missing_noise_model_is_one_line(tmp_path):
     with pytest.raises(UserError, match=r"correlation\.json"):
         cohort_noise.read(tmp_path)
+
+
+def test_a_large_corpus_is_read_by_whole_runs_spread_evenly(tmp_path):
+    paths, positions = write_cohort(tmp_path)
+    corpus.build(paths, positions, tmp_path / "corpus")
+    opened = corpus.Corpus.open(tmp_path / "corpus")
+    rows = np.arange(len(opened))  # six runs of 60 volumes
+    assert corpus.runs_within(opened, rows, 1000).tolist() == list(range(6))
+    assert corpus.runs_within(opened, rows, 120).tolist() == [0, 5]
+    assert corpus.runs_within(opened, rows[60:180], 60).tolist() == [1]

@@ -11,7 +11,7 @@ RATE = 3.0
 
 
 def moving(right: float, down: float, frames: int = 6, side: int = 64) -> np.ndarray:
-    """A textured square that moves by so many pixels a frame over a still background."""
+    """A textured square that moves over a still background; `right` and `down` in pixels per frame."""
     rng = np.random.default_rng(0)
     background = rng.integers(90, 110, (side, side, 3))
     texture = np.kron(rng.integers(0, 255, (5, 5, 3)), np.ones((4, 4, 1), int))

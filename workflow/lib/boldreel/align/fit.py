@@ -259,7 +259,7 @@ def start_temperature(
 
 
 def measure_floors(decoder: Decoder, validation: Trials) -> None:
-    """Set below which size deviations are no more scaled up, on averaged validation responses."""
+    """Set the size below which deviations are no longer scaled up, from averaged validation responses."""
     with torch.no_grad():
         own = [encoding.deviations for encoding in decoded(decoder, validation)]
     parts = [torch.cat(values) for values in zip(*own, strict=True)]

@@ -7,12 +7,12 @@ what it shares with the scores of the window's own clip on average. The response
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from boldreel.align.data import Trials
+from boldreel.stats.shifts import runs_in_time
 from boldreel.windows.response import double_gamma
 
 # Times to peak (s) that are tried, the canonical one first. None: a window shows its own clip and nothing
@@ -79,8 +79,7 @@ def surroundings(trials: Trials, scores: np.ndarray, peak: float | None) -> Surr
         return Surroundings(np.ones((window, window)), np.ones(window))
     apart, alike = resemblance(trials, scores)
     between, own = np.zeros((window, window)), np.zeros(window)
-    runs = list(_runs(trials))
-    places = [(rows, place) for rows in runs for place in range(len(rows))]
+    places = [(rows, place) for rows in _runs(trials) for place in range(len(rows))]
     chosen = np.linspace(0, len(places) - 1, min(len(places), _EXAMPLES)).round().astype(int)
     for rows, place in (places[k] for k in np.unique(chosen)):
         onsets = trials.onset[rows]
@@ -129,8 +128,6 @@ def _positive(matrix: np.ndarray) -> np.ndarray:
     return (vectors * np.maximum(values, 1e-3)) @ vectors.T
 
 
-def _runs(trials: Trials) -> Iterator[np.ndarray]:
+def _runs(trials: Trials) -> list[np.ndarray]:
     """Rows of each run, in order of time."""
-    for name in dict.fromkeys(trials.run):
-        rows = np.flatnonzero(trials.run == name)
-        yield rows[np.argsort(trials.onset[rows], kind="stable")]
+    return runs_in_time(trials.run, trials.onset, dict.fromkeys(trials.run))

@@ -15,6 +15,7 @@ import numpy as np
 from boldreel.align.data import Trials
 from boldreel.data.cohort_noise import CohortNoise
 from boldreel.models import noise
+from boldreel.stats.shifts import runs_in_time
 
 # What the candidates are, best guess first.
 CANDIDATES = {
@@ -98,9 +99,8 @@ def repeat_differences(trials: Trials, used: np.ndarray) -> Iterator[np.ndarray]
     repeated = counts[trials.clip] > 1
     first = trials.x[:, 0]
     mean = np.stack([first[rows].mean(0) if len(rows) else first[0] * 0 for rows in trials.rows_of])
-    for name in dict.fromkeys(trials.run[repeated]):
-        rows = np.flatnonzero(repeated & (trials.run == name))
-        rows = rows[np.argsort(trials.onset[rows], kind="stable")]
+    for of_run in runs_in_time(trials.run, trials.onset, dict.fromkeys(trials.run)):
+        rows = of_run[repeated[of_run]]
         if len(rows) < 4:
             continue
         clips = trials.clip[rows]

@@ -47,7 +47,7 @@ def find(folder: str | Path | None) -> list[str]:
 
 
 def caches() -> list[Path]:
-    """Where TemplateFlow keeps fsLR: the folder that it is told, or the user's caches."""
+    """TemplateFlow's folder for fsLR: in TEMPLATEFLOW_HOME if it is set, else in the user's cache."""
     told = os.environ.get("TEMPLATEFLOW_HOME")
     user = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     homes = [told] if told else [f"{user}/templateflow", "~/Library/Caches/templateflow"]

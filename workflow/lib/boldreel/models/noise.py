@@ -72,11 +72,6 @@ class SampleCorrelation:
     error: np.ndarray
     blocks: np.ndarray
 
-    def part(self, chosen: np.ndarray) -> SampleCorrelation:
-        """Of the positions `chosen`, bool (V,)."""
-        square = np.ix_(chosen, chosen)
-        return SampleCorrelation(self.mean[square], self.error[square], self.blocks[square])
-
 
 def sample_correlation(runs: Iterable[np.ndarray]) -> SampleCorrelation:
     """Correlations of series (volumes, V), one run in memory at a time.

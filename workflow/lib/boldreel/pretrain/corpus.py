@@ -250,6 +250,12 @@ class Corpus:
         return np.flatnonzero(~held), np.flatnonzero(held)
 
 
+def runs_within(corpus: Corpus, rows: np.ndarray, at_most: int) -> np.ndarray:
+    """Numbers of the runs of some rows; of more than about `at_most` volumes, runs spread evenly."""
+    numbers = np.unique(corpus.runs[rows])
+    return numbers[evenly(len(numbers), max(1, at_most * len(numbers) // len(rows)))]
+
+
 def evenly(n: int, at_most: int) -> np.ndarray:
     """At most `at_most` of n row numbers, evenly spread."""
     return np.unique(np.linspace(0, n - 1, min(n, at_most)).round().astype(int))

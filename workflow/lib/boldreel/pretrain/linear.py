@@ -17,7 +17,7 @@ import torch
 from boldreel.errors import UserError
 from boldreel.models import noise
 from boldreel.models.gaussian import conditional_mean
-from boldreel.pretrain.corpus import Corpus, evenly, halves
+from boldreel.pretrain.corpus import Corpus, evenly, halves, runs_within
 from boldreel.pretrain.masks import Masks
 
 # Shares of correlations over distance among which one is chosen.
@@ -52,9 +52,7 @@ def parts_of(corpus: Corpus, rows: np.ndarray) -> Parts:
     """
     from sklearn.covariance import ledoit_wolf
 
-    numbers = np.unique(corpus.runs[rows])
-    runs = min(len(numbers), max(1, AT_MOST * len(numbers) // len(rows)))
-    rows = rows[np.isin(corpus.runs[rows], numbers[evenly(len(numbers), runs)])]
+    rows = rows[np.isin(corpus.runs[rows], runs_within(corpus, rows, AT_MOST))]
     volumes, present = corpus.read(rows)
     of_run = corpus.runs[rows]
     try:

@@ -38,7 +38,7 @@ class Masks:
 
         The groups' order is random too: what stays visible is a few whole groups and a part of one more.
 
-        together : so many consecutive rows are the same. Each mask costs a linear predictor a factorisation.
+        together : number of consecutive rows per mask; the linear predictor factorises once per mask.
         """
         import torch
 

@@ -15,7 +15,7 @@ import numpy as np
 from boldreel.data import cohort_noise, provenance
 from boldreel.errors import UserError
 from boldreel.models import noise
-from boldreel.pretrain.corpus import Corpus, evenly
+from boldreel.pretrain.corpus import Corpus, runs_within
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress
 
@@ -42,9 +42,7 @@ def estimate(corpus: Corpus) -> cohort_noise.CohortNoise:
 
 
 def _runs(corpus: Corpus) -> Iterator[np.ndarray]:
-    every = np.unique(corpus.runs)
-    count = min(len(every), max(1, AT_MOST * len(every) // len(corpus)))
-    numbers = every[evenly(len(every), count)]
+    numbers = runs_within(corpus, np.arange(len(corpus)), AT_MOST)
     progress = Progress(len(numbers), "noise model", unit="runs")
     for number in numbers:
         yield corpus.read(np.flatnonzero(corpus.runs == number))[0]

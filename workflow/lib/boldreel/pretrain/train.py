@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from boldreel.pretrain.masks import Masks
 
 PATCH = 16
-# Volumes of a batch share so many masks where each mask costs a factorisation.
+# Masks per batch: the linear predictor factorises once per mask, so the volumes share a few.
 _MASKS = 4
 # Consecutive volumes that count as one, since neighbours are alike.
 _BLOCK = 10
