@@ -1,11 +1,7 @@
 # Stage 6: a subject's windows into CLIP space.
 
-# The array and its sidecar.
-LEFT_OUT = (
-    [layout.left_out(), layout.left_out().replace(".npy", ".json")]
-    if parameters.leaves_predictions()
-    else []
-)
+# The arrays and their sidecars, that of the predictions first.
+LEFT_OUT = layout.left_out_files() if parameters.leaves_predictions() else []
 
 
 rule align_pool:
@@ -106,3 +102,42 @@ rule align_train:
         "--series-dir {params.series:q} --voxels {input.voxels:q} --clips {input.clips:q} "
         "--features {input.features:q} {params.pool:q} {params.left_out:q} --subject {wildcards.subject} "
         "--output {params.folder:q} --state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+if parameters.packed():
+
+    rule align_sketch:
+        """Decode coarse colours, and where a clip moves: what the packed generator draws from."""
+        input:
+            unpack(responses("train", "validation")),
+            noise=NOISE,
+            windows=layout.windows(),
+            voxels=layout.voxels(),
+            clips=layout.clips(),
+            features=lambda wildcards: inputs.features("train", "validation"),
+        output:
+            model=directory(layout.sketch_decoder()),
+            left_out=layout.sketch_left_out_files(),
+        log:
+            layout.log("align", "sketch-{subject}"),
+        benchmark:
+            layout.benchmark("align", "sketch-{subject}")
+        priority: 40
+        conda:
+            "../../envs/align.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(4000),
+            runtime=1440,
+        params:
+            cfg=section(
+                "align",
+                keep=["linear_path", "voxels", "rank", "variance", "refit"],
+            ),
+            code=code("align.sketch"),
+            series=folder_of("series"),
+        shell:
+            "python -m boldreel.align.sketch --noise {input.noise:q} --windows {input.windows:q} "
+            "--series-dir {params.series:q} --voxels {input.voxels:q} --clips {input.clips:q} "
+            "--features {input.features:q} --left-out {output.left_out[0]:q} --output {output.model:q} "
+            "--config {params.cfg:q} 2>&1 | tee {log:q}"

@@ -1,4 +1,6 @@
-# Stage 7: Stable Diffusion inflated to video, tuned on training movies, then with each encoder.
+# Stage 7: a video generator, tuned on training movies, then to what is read of each subject.
+
+PRIOR = ["video"] if parameters.packed() else []
 
 
 rule generator_latents:
@@ -35,14 +37,14 @@ rule generator_latents:
 
 
 rule generator_tune:
-    """Inflate the image model and tune its attention on clips of the training movies."""
+    """Make a video model of the image model, or go on from a prior, on clips of the training movies."""
     input:
         latents=inputs.latents(),
         sidecars=inputs.latents_sidecars(),
         features=lambda wildcards: inputs.features("train", "validation"),
         clips=layout.clips(),
         overlaps=inputs.overlaps(),
-        weights=inputs.weights("diffusion"),
+        weights=inputs.weights("diffusion", *PRIOR),
     output:
         model=directory(layout.generator()),
         history=layout.generator_history(),
@@ -68,21 +70,25 @@ rule generator_tune:
         code=code("generator.tune"),
         state=layout.state("generator"),
         diffusion=model("diffusion"),
+        video=parameters.video_prior,
         folder=folder_of("history"),
     shell:
         "python -m boldreel.training.launch {resources.gpu} -m boldreel.generator.tune "
-        "--diffusion-model {params.diffusion:q} "
+        "--diffusion-model {params.diffusion:q} {params.video:q} "
         "--latents {input.latents:q} --features {input.features:q} --clips {input.clips:q} "
         "--train {params.train:q} --validation {params.validation:q} {params.overlaps:q} "
         "--output {params.folder:q} --state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
 rule generator_cotrain:
-    """Tune a subject's encoder and the generator together, end to end."""
+    """Tune the generator to what is read of a subject; the inflated one with the encoder, end to end."""
     input:
         unpack(responses("train", "validation")),
         generator=layout.generator(),
         encoder=layout.encoder(),
+        left_out=layout.left_out_files() if parameters.packed() else [],
+        sketch=layout.sketch_decoder() if parameters.packed() else [],
+        sketch_left_out=layout.sketch_left_out_files() if parameters.packed() else [],
         windows=layout.windows(),
         clips=layout.clips(),
         features=lambda wildcards: inputs.features("train", "validation"),
@@ -109,9 +115,18 @@ rule generator_cotrain:
         state=layout.state("cotrain", "sub-{subject}"),
         series=folder_of("series"),
         diffusion=model("diffusion"),
+        read=lambda wildcards, input: (
+            [
+                *("--left-out", input.left_out[0]),
+                *("--sketch", input.sketch),
+                *("--sketch-left-out", input.sketch_left_out[0]),
+            ]
+            if parameters.packed()
+            else []
+        ),
     shell:
         "python -m boldreel.training.launch {resources.gpu} -m boldreel.generator.cotrain "
         "--generator {input.generator:q} --encoder {input.encoder:q} "
         "--windows {input.windows:q} --series-dir {params.series:q} --clips {input.clips:q} "
-        "--features {input.features:q} --latents {input.latents:q} --diffusion-model {params.diffusion:q} "
+        "--features {input.features:q} {params.read:q} --latents {input.latents:q} --diffusion-model {params.diffusion:q} "
         "--output {output:q} --state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"

@@ -26,6 +26,7 @@ from boldreel.align.ridge import Ridge
 from boldreel.align.settings import AlignSettings
 from boldreel.align.whitening import candidates
 from boldreel.data.cohort_noise import CohortNoise
+from boldreel.data.left_out import LeftOut
 from boldreel.models.autoencoder import MaskedAutoencoder
 from boldreel.models.decoder import Decoder, Deviations, LinearDecoder, LinearReadout
 from boldreel.models.encoder import SpatioTemporalEncoder, encoder_config
@@ -71,16 +72,16 @@ class Material:
 @dataclass(frozen=True)
 class Fitted:
     """encoder and ridge; history, one row an epoch; loaded: names of tensors from pretraining;
-    chosen: what was chosen for the linear path. left_out: float32 (clips, K), what the encoder makes of the
-    averaged response to each clip that it was fitted on, with a linear path that did not see the clip's
-    segment; None without one, or where nobody asked for it."""
+    chosen: what was chosen for the linear path. left_out: what the encoder makes of each clip that it was
+    fitted on, with a linear path that did not see the clip's segment; None without one, or where nobody
+    asked for it."""
 
     encoder: SpatioTemporalEncoder
     ridge: LinearDecoder
     history: list[dict[str, float]]
     loaded: list[str]
     chosen: dict[str, object]
-    left_out: np.ndarray | None = None
+    left_out: LeftOut | None = None
 
     @property
     def best(self) -> dict[str, float]:
@@ -128,7 +129,9 @@ def fit(
     averaged = None
     if left_out is not None and keep_left_out:
         fitted = material.everything if settings.refit else training
-        averaged = unseen(encoder, fitted, path.left_out(fitted) if settings.refit else left_out)
+        single = path.left_out(fitted) if settings.refit else left_out
+        clips = fitted.features.clips
+        averaged = LeftOut.of(unseen(encoder, fitted, single), single, fitted.rows_of, clips)
     ridge = linear if plain else own_ridge(material)
     return Fitted(encoder, ridge, history, loaded, path.chosen, averaged)
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from boldreel.align.linear import principal_axes
 from boldreel.data.features import ClipFeatures
+from boldreel.stats.components import principal_axes
 
 BANDS = ("meaning", "motion")
 

@@ -16,6 +16,7 @@ from boldreel.align.data import Trials
 from boldreel.align.settings import AlignSettings
 from boldreel.data.features import ClipFeatures
 from boldreel.models.decoder import DecoderConfig, LinearDecoder
+from boldreel.stats.components import principal_axes
 
 Groups = dict[str, slice]
 # How long a haemodynamic response lasts, s.
@@ -176,21 +177,6 @@ def with_guard(trials: Trials, held: np.ndarray) -> np.ndarray:
         apart = np.abs(trials.onset[of_run][:, None] - inside).min(1)
         out[of_run] |= apart < GUARD
     return out if (~out).sum() >= (~held).sum() / 2 else held
-
-
-def principal_axes(values: np.ndarray, at_most: int, variance: float) -> np.ndarray:
-    """Axes (rank, width), orthonormal, that hold a share `variance` of the centred rows' variance,
-    but no more than `at_most`; at least one."""
-    centred = values.astype(np.float64) - values.mean(0)
-    wide = len(values) <= values.shape[1]
-    eigenvalues, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
-    order = np.argsort(eigenvalues)[::-1]
-    kept = np.maximum(eigenvalues[order], 0)
-    shares = np.cumsum(kept) / max(kept.sum(), 1e-30)
-    rank = max(1, min(at_most, int(np.searchsorted(shares, variance)) + 1, len(values) - 1))
-    axes = vectors[:, order[:rank]].T
-    axes = axes @ centred if wide else axes
-    return axes / np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), 1e-12)
 
 
 def _one_of_each(captions: list[str], at_most: int, seed: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from boldreel.align.inputs import ask, read_files, trial_files
 from boldreel.align.settings import AlignSettings
-from boldreel.data import arrays, cohort_noise, provenance, tables
+from boldreel.data import cohort_noise, provenance, tables
 from boldreel.errors import UserError
 from boldreel.settings import read
 from boldreel.step import parser, run
@@ -75,9 +75,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.left_out is not None:
         if made.left_out is None:
             raise UserError("--left-out: an encoder without a linear path of its own has none")
-        fitted = material.everything if settings.refit else material.training
-        clips = fitted.features.clips
-        arrays.save(args.left_out, made.left_out, kind="left_out", clips=clips)
+        made.left_out.save(args.left_out)
     tables.write(args.output / "history.tsv", pd.DataFrame(made.history), "history")
     provenance.record(
         args.output / "model",

@@ -86,6 +86,10 @@ ROLES: dict[str, dict[str, Part]] = {
         "text_encoder": _network("text_encoder"),
         "tokenizer": _tokenizer("tokenizer"),
     },
+    "video": {
+        "unet": _diffusers("unet"),
+        "packing": Part("", (_CONFIG, (("packing.safetensors",),))),
+    },
     "image_classifier": {"model": _network(), "processor": _PROCESSOR},
     "video_classifier": {"model": _network(), "processor": _PROCESSOR},
     "caption": {"model": _network(), "processor": _PROCESSOR, "tokenizer": _tokenizer()},

@@ -36,7 +36,7 @@ class ClipFeatures:
 
     image, text : float32 (n, D), unit norm; an image embedding is the mean over the clip's frames
     condition : float32 (n, tokens, width), hidden states of the diffusion model's text encoder
-    motion : float32 (n, M), motion code (`stimuli.motion`)
+    motion : float32 (n, M), motion code (`models.motion`)
     clips, captions, shots : n names; attributes : n dictionaries, empty if a clip has no labels
     image_variants, text_variants : float32 (n, K, D), unit norm: other pictures and sentences of the clip;
         None unless every clip has them
@@ -130,7 +130,7 @@ class FeatureFolders:
         """Memory-mapped arrays of one movie by name.
 
         image (frames, D), text (clips, D), condition (clips, tokens, width), motion (clips, M),
-        variants (clips, K, D).
+        sketch (clips, 4, 8, 8), variants (clips, K, D).
 
         Parameters
         ----------
@@ -152,7 +152,7 @@ class FeatureFolders:
             if path not in self._opened:
                 if name.endswith("_variants") and not path.exists():
                     continue
-                self._opened[path] = arrays.load(path, kind=_KINDS[name])
+                self._opened[path] = arrays.load(path, kind=_KINDS.get(name, name))
             values, meta = self._opened[path]
             if batch != movie:
                 values = values[batches.part(meta, movie, len(values), path)]
@@ -209,3 +209,14 @@ def load_features(clips: Path, folders: Iterable[Path], wanted: list[str]) -> Cl
             if wanted and all(clip in of_clip for clip in wanted)
         },
     )
+
+
+def load_sketches(clips: Path, folders: Iterable[Path], wanted: list[str]) -> np.ndarray:
+    """Sketches float32 (n, 4, 8, 8) of the clips in `wanted`, in that order; see `load_features`."""
+    table = tables.read(clips, "clips")
+    opened = FeatureFolders(folders)
+    table = table[table["movie"].isin(table.set_index("clip").loc[wanted, "movie"].unique())]
+    found: dict[str, np.ndarray] = {}
+    for _, rows in table.sort_values("index").groupby("movie", sort=False):
+        found.update(zip(rows["clip"], opened.of_movie(rows, "sketch")["sketch"], strict=True))
+    return np.stack([found[clip] for clip in wanted])

@@ -404,7 +404,8 @@ ARRAYS: dict[str, ArrayKind] = {
     "text_features": ArrayKind(2, ("float32",)),  # (clips, D), unit norm
     "variants": ArrayKind(3, ("float32",)),  # (clips, variants, D), unit norm
     "condition": ArrayKind(3, ("float32",)),  # (clips, tokens, width)
-    "motion": ArrayKind(2, ("float32",), ("columns",)),  # (clips, columns), stimuli.motion
+    "motion": ArrayKind(2, ("float32",), ("columns",)),  # (clips, columns), models.motion
+    "sketch": ArrayKind(4, ("float32",), ("channels",)),  # (clips, channels, 8, 8), models.sketch
     # (features, samples), the embedded data set's stimulus time courses; interval in s
     "drive": ArrayKind(2, ("float32",), ("movie", "interval", "blocks")),
     "series": ArrayKind(2, ("float32",), ("t_r", "start_time", "run", "segment", "repeat")),
@@ -424,9 +425,9 @@ ARRAYS: dict[str, ArrayKind] = {
         2, ("uint8",), ("clips",)
     ),  # (clips, bytes), UTF-8, zeros at the end
     "prediction": ArrayKind(2, ("float32",)),  # (clips, D)
-    "left_out": ArrayKind(
-        2, ("float32",), ("clips",)
-    ),  # (training clips, K), columns of a read-out
+    # (clips, K), predictions of training clips that did not see them, and their noise (K, K)
+    "left_out": ArrayKind(2, ("float32",), ("clips", "showings")),
+    "left_out_noise": ArrayKind(2, ("float32",)),
 }
 
 _NUMBER = (int, float)

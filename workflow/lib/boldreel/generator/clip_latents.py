@@ -62,6 +62,17 @@ class ClipMaterial:
             total += np.square(condition - mean)
         return float((total / np.float32(len(self))).mean())
 
+    def take(self, clips: Sequence[str]) -> ClipMaterial:
+        """Of these clips alone, in this order; UserError for one that is not there."""
+        rows = self.rows_of(clips)
+        return ClipMaterial(
+            clips=list(clips),
+            movies=[self.movies[i] for i in rows],
+            latents=[self.latents[i] for i in rows],
+            conditions=[self.conditions[i] for i in rows],
+            frame_rate=self.frame_rate,
+        )
+
     def rows_of(self, clips: Sequence[str]) -> list[int]:
         """Row of each named clip; UserError for one that is not there."""
         row = {clip: i for i, clip in enumerate(self.clips)}

@@ -23,10 +23,13 @@ from boldreel.base_models import diffusion
 from boldreel.data import atomic, provenance
 from boldreel.data.features import load_features
 from boldreel.data.responses import Responses, load_responses, series_files
-from boldreel.generator import batch_size, sample_strip, saving, tuning
+from boldreel.errors import UserError
+from boldreel.generator import backbones, batch_size, sample_strip, saving, tuning
 from boldreel.generator.clip_latents import ClipMaterial, load_material
 from boldreel.generator.cotrain_losses import JointBatch, JointModel, held_out_losses, joint_losses
 from boldreel.generator.losses import Part
+from boldreel.generator.packed import cotrain as packed_cotrain
+from boldreel.base_models import video
 from boldreel.generator.settings import CotrainSettings
 from boldreel.models.encoder import SpatioTemporalEncoder
 from boldreel.settings import read
@@ -161,7 +164,7 @@ def train(
             validate=lambda _: held_out_losses(
                 model, kept, scheduler, variance, device, VALIDATION_DRAWS, settings.loss
             ),
-            show=lambda _, epoch: strip.save(model.generator, epoch, device),
+            show=lambda _, epoch: strip.save(epoch, device),
             clip_norm=settings.clip_norm,
             ema=settings.ema,
             mixed_precision=settings.mixed_precision,
@@ -176,6 +179,9 @@ def main(argv: list[str] | None = None) -> None:
     parser = step.parser(__doc__)
     parser.add_argument("--generator", type=Path, required=True)
     parser.add_argument("--encoder", type=Path, required=True)
+    parser.add_argument("--left-out", type=Path, help="the encoder's, for the packed backbone")
+    parser.add_argument("--sketch", type=Path, help="decoder of sketches, for the packed backbone")
+    parser.add_argument("--sketch-left-out", type=Path, help="of that decoder")
     parser.add_argument("--windows", type=Path, required=True)
     parser.add_argument("--series-dir", type=Path, required=True)
     parser.add_argument("--clips", type=Path, required=True)
@@ -188,6 +194,13 @@ def main(argv: list[str] | None = None) -> None:
     started = time.time()
     set_threads()
     settings = read(CotrainSettings, args.config, "cotrain")
+    if backbones.architecture(args.generator) == video.ARCHITECTURE:
+        if not (args.left_out and args.sketch and args.sketch_left_out):
+            raise UserError(
+                f"{args.generator}: a packed video network; give --left-out, --sketch and --sketch-left-out"
+            )
+        packed_cotrain.run(args, settings, started)
+        return
     folder = diffusion.find_base(args.diffusion_model)
     training = load_responses(args.windows, args.series_dir, "train", settings.repeats)
     held_out = load_responses(args.windows, args.series_dir, "validation")
@@ -217,8 +230,12 @@ def main(argv: list[str] | None = None) -> None:
         encoded = encoder(x.to(where)).condition
         return encoded[:-1], encoded[-1]
 
+    shape = saving.load_shape(args.generator)
+    negative = saving.load_negative(args.generator)
+    backbone = backbones.Inflated(network, negative, shape)
     strip = sample_strip.SampleStrip(
         folder,
+        backbone,
         settings.strip,
         settings.seed,
         material,
@@ -226,8 +243,7 @@ def main(argv: list[str] | None = None) -> None:
         conditions,
         state / "strips",
     )
-    prediction = network.inflation.prediction_type
-    scheduler = diffusion.load_scheduler(folder, prediction_type=prediction)
+    scheduler = backbone.scheduler(folder)
     with lease() as device:
         history = train(
             model,
@@ -244,7 +260,6 @@ def main(argv: list[str] | None = None) -> None:
             return  # the first process writes
         model.to(device).eval()
         negative = negative_condition(encoder, mean_window(training))
-    shape = saving.load_shape(args.generator)
     with atomic.folder(args.output) as aside:
         encoder.save_pretrained(aside / "encoder")
         saving.save_pretrained(model.generator, aside / "generator", folder, negative, shape)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,11 +16,9 @@ import torch
 from boldreel.base_models import diffusion
 from boldreel.data import atomic
 from boldreel.generator import sampling
+from boldreel.generator.backbones import Backbone, Sampling
 from boldreel.generator.clip_latents import ClipMaterial
 from boldreel.generator.settings import Strip
-
-if TYPE_CHECKING:
-    from boldreel.models.video_unet import VideoUNet
 
 
 def frame_change(frames: np.ndarray) -> float:
@@ -36,15 +33,16 @@ class SampleStrip:
     Parameters
     ----------
     base_folder : the diffusion model.
+    backbone : the network that is tuned.
     material, rows : clips, and which of them are drawn.
-    conditions : to the conditions (clips, length, width) of these rows and the negative (length, width),
-        as they are at the moment.
+    conditions : to the conditions (clips, ...) of these rows and the negative (...), as they are at the moment.
     state : folder in which pictures wait for the training's end, `epoch-NNN.png`.
     """
 
     def __init__(
         self,
         base_folder: Path,
+        backbone: Backbone,
         settings: Strip,
         seed: int,
         material: ClipMaterial,
@@ -53,6 +51,7 @@ class SampleStrip:
         state: Path,
     ) -> None:
         self.folder = base_folder
+        self.backbone = backbone
         self.settings = settings
         self.seed = seed
         self.material = material
@@ -62,33 +61,26 @@ class SampleStrip:
         self._truth: np.ndarray | None = None
 
     @torch.inference_mode()
-    def draw(self, network: VideoUNet, device: torch.device) -> tuple[np.ndarray, np.ndarray]:
+    def draw(self, device: torch.device) -> tuple[np.ndarray, np.ndarray]:
         """uint8 (truth, samples), each (clips, frames, height, width, 3); truth went through the VAE."""
         vae = diffusion.load_vae(self.folder).to(device)
-        latents, _ = self.material.draw(self.rows)
         if self._truth is None:
-            self._truth = sampling.to_pixels(vae, latents.to(device))
+            latents = np.stack([self.material.latents[i] for i in self.rows]).astype(np.float32)
+            self._truth = sampling.to_pixels(vae, torch.from_numpy(latents).to(device))
         condition, negative = self.conditions()
-        prediction = network.inflation.prediction_type
-        drawn = sampling.sample(
-            network,
-            diffusion.load_scheduler(
-                self.folder, self.settings.scheduler, prediction_type=prediction
-            ),
+        self.backbone.negative = negative.float().cpu().numpy()
+        settings = self.settings
+        drawn = self.backbone.draw(
+            self.backbone.scheduler(self.folder, settings.scheduler, None),
             condition.to(device),
-            negative.to(device),
             [sampling.clip_generator(self.seed, self.material.clips[i]) for i in self.rows],
-            frames=latents.shape[1],
-            size=(latents.shape[3], latents.shape[4]),
-            steps=self.settings.steps,
-            guidance=self.settings.guidance,
-            guided_share=self.settings.guided_share,
+            Sampling(settings.steps, settings.guidance, settings.guided_share),
         )
         return self._truth, sampling.to_pixels(vae, drawn)
 
-    def save(self, network: VideoUNet, epoch: int, device: torch.device) -> None:
+    def save(self, epoch: int, device: torch.device) -> None:
         """Keeps the strip of an epoch with the training's state."""
-        write_strip(self.state / _name(epoch), *self.draw(network, device))
+        write_strip(self.state / _name(epoch), *self.draw(device))
 
     def export(self, target: Path, epochs: int) -> None:
         """Copies the strips of this many epochs, and of the start, to a folder."""

@@ -104,6 +104,17 @@ class LatentsSettings:
 class GeneratorSettings(Optimization, LatentsSettings):
     """The video generator, tuned on training movies."""
 
+    backbone: str = by_preset(
+        "The video network: packed draws a middle frame and its motion, from what is read of a clip and how "
+        "well it is read; inflated gives the image network layers across frames, as published. The keys "
+        "from `train` on that name attention, noise, frames or `compat` are those of inflated.",
+        choices=("packed", "inflated"),
+    )
+    motion_channels: int = setting(
+        8,
+        "With packed, and without `models.video`: components at most of the frames' differences in each cell.",
+        minimum=1,
+    )
     attention: str = setting(
         "previous-two",
         "Frames whose keys and values a frame reads; previous-two is as published.",
@@ -141,7 +152,10 @@ class GeneratorSettings(Optimization, LatentsSettings):
         0.0001, "Peak learning rate of self- and cross-attention.", above=0
     )
     temporal_learning_rate: float = setting(
-        0.001, "Peak learning rate of temporal attention.", above=0
+        0.001,
+        "Peak learning rate of what the image network does not have: temporal attention; with packed, its "
+        "first and last layer.",
+        above=0,
     )
 
     def __post_init__(self) -> None:
@@ -177,7 +191,7 @@ class CotrainSettings(Optimization):
         3e-05, "Peak learning rate of self- and cross-attention.", above=0
     )
     temporal_learning_rate: float = setting(
-        3e-05, "Peak learning rate of temporal attention.", above=0
+        3e-05, "Peak learning rate of what the image network does not have.", above=0
     )
     encoder_learning_rate: float = setting(3e-05, "Peak learning rate of the encoder.", above=0)
     alignment: float = setting(

@@ -21,11 +21,17 @@ import torch
 from boldreel import step
 from boldreel.base_models import diffusion
 from boldreel.data import atomic, batches, overlap_files, provenance, tables
+from boldreel.data.features import load_features, load_sketches
 from boldreel.errors import UserError
 from boldreel.generator import batch_size, sample_strip, saving, tuning
+from boldreel.generator.backbones import Backbone, Inflated, Packed
 from boldreel.generator.clip_latents import ClipMaterial, load_material
 from boldreel.generator.losses import Part, video_loss
+from boldreel.base_models import video
+from boldreel.generator.packed import training as packed_training
+from boldreel.generator.packed.material import PackedMaterial, exactly
 from boldreel.generator.settings import GeneratorSettings
+from boldreel.models.packed_video import PackedVideo
 from boldreel.models.video_unet import VideoUNet
 from boldreel.settings import read
 from boldreel.training.device import lease
@@ -156,7 +162,7 @@ def train(
             validate=lambda _: {
                 "val_loss": tuning.held_out_loss(network, scheduler, kept, device, settings.loss)
             },
-            show=lambda _, epoch: strip.save(network, epoch, device),
+            show=lambda _, epoch: strip.save(epoch, device),
             clip_norm=settings.clip_norm,
             ema=settings.ema,
             mixed_precision=settings.mixed_precision,
@@ -166,10 +172,49 @@ def train(
     return batch_size.with_smaller_batches(attempt, settings.batch_size, "generator")
 
 
+def packed_network(
+    prior: Path | None,
+    base: Path,
+    material: ClipMaterial,
+    rows: Sequence[int],
+    args: Any,
+) -> PackedVideo:
+    """The prior of that folder, or the image network of the base, widened for these training clips.
+
+    Raises
+    ------
+    UserError : the prior is for clips of another length or latents of other channels.
+    """
+    frames, channels = material.latents[0].shape[:2]
+    if prior is not None:
+        network = video.read(prior)
+        wanted = (network.config.frames, network.config.channels)
+        if wanted != (frames, channels):
+            raise UserError(
+                f"{prior}: draws clips of {wanted[0]} frames with {wanted[1]} channels, but the movies' have "
+                f"{frames} and {channels}; name another prior, or set models.video to null"
+            )
+        return network
+    settings = read(GeneratorSettings, args.config, "generator")
+    names = [material.clips[i] for i in rows]
+    known = load_features(args.clips, args.features, names)
+    return PackedVideo.widen(
+        diffusion.load_unet(base),
+        np.stack([material.latents[i] for i in rows]),
+        (known.condition, known.image, known.text),
+        known.motion,
+        load_sketches(args.clips, args.features, names),
+        settings.motion_channels,
+    )
+
+
 def main(argv: list[str] | None = None) -> None:
     """Command line of the step."""
     parser = step.parser(__doc__)
     parser.add_argument("--diffusion-model", required=True)
+    parser.add_argument(
+        "--video-model", help="prior of the packed backbone; default: image network"
+    )
     parser.add_argument("--latents", type=Path, nargs="+", required=True)
     parser.add_argument("--features", type=Path, nargs="+", required=True)
     parser.add_argument("--clips", type=Path, required=True)
@@ -191,48 +236,83 @@ def main(argv: list[str] | None = None) -> None:
     check_splits(material, held | batches.movies_of(clips, args.train))
     several = overlap_files.several(args.overlaps) if args.overlaps else {}
     rows = split_rows(material, sorted(held), several, times)
-    negative = torch.from_numpy(mean_condition(material, rows[0]))
+    frames, _, height, width = material.latents[0].shape
+    shape = saving.ClipShape(frames, material.frame_rate, height, width)
     inputs = [*diffusion.files(folder), args.clips, *args.latents, *args.features]
+    prior = None
+    if args.video_model and settings.backbone == "packed":
+        prior = video.find_prior(args.video_model)
+        inputs += video.prior_files(prior)
     split = {"validation": args.validation, "several": several}
     config = args.config | split
     state = state_folder(args.state, module="boldreel.generator.tune", config=config, inputs=inputs)
-    scheduler = diffusion.load_scheduler(folder, prediction_type=settings.inflation.prediction_type)
     torch.manual_seed(settings.seed)
-    network = VideoUNet(diffusion.load_unet(folder), settings.inflation)
-    if settings.gradient_checkpointing:
-        network.enable_gradient_checkpointing()
-    print(network.describe_trainable(network.train_only(list(settings.train))), file=sys.stderr)
     shown = tuning.spread_rows(rows[1], settings.strip.clips)
+    if settings.backbone == "packed":
+        network = packed_network(prior, folder, material, rows[0], args)
+        known = PackedMaterial.of(material, network, args.clips, args.features)
+        backbone: Backbone = Packed(network, shape)
+        told = exactly([kind[shown] for kind in known.scores])
+
+        def conditions() -> tuple[torch.Tensor, torch.Tensor]:
+            return told, torch.zeros_like(told[0])
+    else:
+        inflated = VideoUNet(diffusion.load_unet(folder), settings.inflation)
+        negative = torch.from_numpy(mean_condition(material, rows[0]))
+        backbone = Inflated(inflated, negative.numpy(), shape)
+
+        def conditions() -> tuple[torch.Tensor, torch.Tensor]:
+            return material.draw(shown)[1], negative
+
+    if settings.gradient_checkpointing:
+        backbone.network.enable_gradient_checkpointing()
+    scheduler = backbone.scheduler(folder, None, None)
     strip = sample_strip.SampleStrip(
         folder,
+        backbone,
         settings.strip,
         settings.seed,
         material,
         shown,
-        lambda: (material.draw(shown)[1], negative),
+        conditions,
         state / "strips",
     )
     with lease() as device:
-        history = train(
-            network,
-            material,
-            rows,
-            scheduler=scheduler,
-            negative=negative,
-            settings=settings,
-            state=state,
-            device=device,
-            strip=strip,
-        )
+        if settings.backbone == "packed":
+            history = packed_training.train(
+                network,
+                known,
+                packed_training.Rows(*rows),
+                packed_training.in_doubt(known),
+                scheduler=scheduler,
+                settings=settings,
+                state=state,
+                device=device,
+                strip=strip,
+                what="generator",
+            )
+        else:
+            trained = inflated.train_only(list(settings.train))
+            print(inflated.describe_trainable(trained), file=sys.stderr)
+            history = train(
+                inflated,
+                material,
+                rows,
+                scheduler=scheduler,
+                negative=negative,
+                settings=settings,
+                state=state,
+                device=device,
+                strip=strip,
+            )
         if Share.current().rank:
             return  # the first process draws and writes
-        truth, samples = strip.draw(network.to(device), device)
+        backbone.network.to(device)
+        truth, samples = strip.draw(device)
     change = sample_strip.frame_change(samples) / max(sample_strip.frame_change(truth), 1e-6)
     print(f"frame-to-frame change of samples: {change:.2f} of the truth's", file=sys.stderr)
-    frames, _, height, width = material.latents[0].shape
-    shape = saving.ClipShape(frames, material.frame_rate, height, width)
     with atomic.folder(args.output / "model") as aside:
-        saving.save_pretrained(network, aside, folder, negative.numpy(), shape)
+        backbone.save(aside, folder)
         provenance.record(
             aside,
             inputs=[*inputs, *([args.overlaps] if args.overlaps else [])],

@@ -18,8 +18,8 @@ import numpy as np
 
 from boldreel.align import identify
 from boldreel.align.inputs import ask, read_files, trial_files
-from boldreel.data import arrays, provenance, tables
-from boldreel.errors import UserError
+from boldreel.data import provenance, tables
+from boldreel.data.left_out import LeftOut
 from boldreel.probe import significance
 from boldreel.probe.settings import RetrievalSettings
 from boldreel.settings import read
@@ -205,15 +205,11 @@ def main(argv: list[str] | None = None) -> None:
 
     set_threads()
     encoder = SpatioTemporalEncoder.from_pretrained(args.align / "model")
-    predicted, meta = arrays.load(args.left_out, kind="left_out", mmap=False)
+    left_out = LeftOut.load(args.left_out)
     files = trial_files(args)
     known = load_trials(*files, ("train", "validation"), encoder.config.window)
-    known = known.take(np.isin(np.array(known.features.clips)[known.clip], meta["clips"]))
-    if known.features.clips != list(meta["clips"]):
-        order = {name: k for k, name in enumerate(meta["clips"])}
-        if set(order) != set(known.features.clips):
-            raise UserError(f"{args.left_out}: other clips than in the windows; align again")
-        predicted = predicted[[order[name] for name in known.features.clips]]
+    known = known.take(np.isin(np.array(known.features.clips)[known.clip], left_out.clips))
+    predicted = left_out.take(known.features.clips).values
     test = load_trials(*files, "test", encoder.config.window)
     labels = Labels.of(known.features.attributes, test.features.attributes)
     shots = np.asarray(test.features.shots)

@@ -27,7 +27,7 @@ from boldreel import step
 from boldreel.base_models import diffusion
 from boldreel.data import provenance, reconstruction_writer
 from boldreel.errors import UserError
-from boldreel.generator import sampling, saving
+from boldreel.generator import backbones, sampling, saving
 from boldreel.reconstruct import long_movies, plan
 from boldreel.reconstruct.conditions import plan_jobs
 from boldreel.reconstruct.settings import FOLDER, ReconstructSettings
@@ -49,46 +49,39 @@ def sampler(
 ) -> plan.Draw:
     """A function that draws units."""
     kind = precision.dtype(settings.mixed_precision, device)
-    network = saving.from_pretrained(generator, folder).to(device, kind)
-    network.unet.to(memory_format=torch.channels_last)
+    backbone = backbones.load(generator, folder)
+    backbone.network.to(device, kind)
+    backbone.network.unet.to(memory_format=torch.channels_last)
     vae = diffusion.load_vae(folder).to(device, kind, memory_format=torch.channels_last)
-    negative = torch.from_numpy(saving.load_negative(generator)).to(device)
-    shape = saving.load_shape(generator)
-    scheduler = diffusion.load_scheduler(
-        folder, settings.scheduler, settings.scheduler_options, network.inflation.prediction_type
-    )
+    shape = backbone.shape
+    scheduler = backbone.scheduler(folder, settings.scheduler, settings.scheduler_options)
     strength = settings.continuous.strength if settings.continuous else 1.0
-    sampling.refuse_unfit(scheduler, network.inflation.noise_correlation, strength)
+    backbone.refuse_unfit(scheduler, strength)
     keep = settings.continuous.frames if settings.continuous else 0
     if keep > shape.frames:
         raise UserError(
             f"reconstruct.continuous.frames is {keep}, but a clip has {shape.frames} frames; lower it"
         )
+    if keep and not backbone.continues:
+        raise UserError(
+            "reconstruct.continuous: the packed backbone draws each clip alone; set it to null, or "
+            "generator.backbone to inflated"
+        )
+    how = backbones.Sampling(settings.steps, settings.guidance, settings.guided_share)
 
     def draw(units: Sequence[plan.Unit], tails: np.ndarray | None) -> list[plan.Drawn]:
         condition = torch.from_numpy(np.stack([unit.condition for unit in units])).to(device)
-        if condition.shape[1:] != negative.shape:
+        if condition.shape[1:] != backbone.negative.shape:
             raise UserError(
                 f"conditions of shape {tuple(condition.shape[1:])}, but {generator} takes "
-                f"{tuple(negative.shape)}; use features or an encoder of the same diffusion model"
+                f"{backbone.negative.shape}; use features or an encoder of the same diffusion model"
             )
         before = None
         if tails is not None and settings.continuous is not None:
             ends = torch.from_numpy(tails).to(device)
             before = sampling.Continuation(ends, settings.continuous.strength)
-        latents = sampling.sample(
-            network,
-            scheduler,
-            condition,
-            negative,
-            [sampling.clip_generator(settings.seed, unit.clip, unit.sample) for unit in units],
-            frames=shape.frames,
-            size=(shape.height, shape.width),
-            steps=settings.steps,
-            guidance=settings.guidance,
-            guided_share=settings.guided_share,
-            before=before,
-        )
+        names = [sampling.clip_generator(settings.seed, unit.clip, unit.sample) for unit in units]
+        latents = backbone.draw(scheduler, condition, names, how, before)
         if not torch.isfinite(latents).all():
             raise UserError(
                 f"samples of clip {units[0].clip} and others are not finite; lower "

@@ -5,7 +5,8 @@ image.npy
 (float32, frames x D, unit-norm CLIP image embeddings), text.npy (float32, clips x D, unit-norm CLIP
 text embeddings of the captions) and condition.npy (float32, clips x tokens x width, last hidden states
 of the diffusion model's own text encoder, padded to its full length: what its cross-attention was
-trained on); motion.npy (float32, clips x 6, `stimuli.motion`). Rows of all but the first follow the movie's
+trained on); motion.npy (float32, clips x 6, `models.motion`) and
+sketch.npy (float32, clips x 4 x 8 x 8, `models.sketch`). Rows of all but the first follow the movie's
 clips in the clips table. For training movies also
 image_variants.npy and text_variants.npy (float32, clips x variants x D): embeddings of random crops of a
 clip's middle frame, and of its caption with a word replaced (`variants`).
@@ -24,7 +25,8 @@ from boldreel import step
 from boldreel.data import arrays, atomic, batches, provenance, tables
 from boldreel.errors import UserError
 from boldreel.settings import read
-from boldreel.stimuli import motion, variants
+from boldreel.models import motion, sketch
+from boldreel.stimuli import variants
 from boldreel.stimuli.settings import StimuliSettings
 from boldreel.training import device
 from boldreel.training.progress import Progress
@@ -182,14 +184,19 @@ def _variants(settings: StimuliSettings, known: dict[str, str], pictures: Any) -
     return make
 
 
-def _motion(frames: np.ndarray, clips: pd.DataFrame, frame_rate: float) -> np.ndarray:
-    """The motion code of each row of the clips table, (clips, 6)."""
+def _motion(
+    frames: np.ndarray, clips: pd.DataFrame, frame_rate: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Motion codes (clips, 6) and sketches (clips, 4, 8, 8) of the rows of the clips table."""
     progress = Progress(len(clips), "motion", unit="clips")
-    rows = []
+    codes, sketches = [], []
     for first, count in zip(clips["first_frame"], clips["n_frames"], strict=True):
-        rows.append(motion.motion_code(frames[None, first : first + count], frame_rate)[0])
+        clip = np.asarray(frames[first : first + count])
+        flow = motion.flow_of(clip)
+        codes.append(motion.motion_code(clip, flow, frame_rate))
+        sketches.append(sketch.sketch(clip, flow))
         progress.update()
-    return np.stack(rows)
+    return np.stack(codes), np.stack(sketches)
 
 
 def _write(
@@ -225,7 +232,7 @@ def _write(
     image = embed_images(frames, model, processor)
     text = embed_texts(captions, model, tokenizer)
     condition = condition_states(captions, *words)
-    moving = _motion(frames, clips, meta["frame_rate"])
+    moving, sketches = _motion(frames, clips, meta["frame_rate"])
     about = {"movie": str(batches.of_clips(clips).iloc[0]), "model": str(args.clip_model)}
     names = {"clips": clips["clip"].to_list(), **about, **whose}
     with atomic.folder(target) as out:
@@ -239,6 +246,8 @@ def _write(
         )
         arrays.save(out / "text.npy", text, kind="text_features", **names)
         arrays.save(out / "motion.npy", moving, kind="motion", columns=list(motion.CODE), **names)
+        channels = list(sketch.CHANNELS)
+        arrays.save(out / "sketch.npy", sketches, kind="sketch", channels=channels, **names)
         for name, values in (more(frames, clips) if more else {}).items():
             arrays.save(out / f"{name}_variants.npy", values, kind="variants", **names)
         names["model"] = str(args.diffusion_model)

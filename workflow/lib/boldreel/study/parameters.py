@@ -122,6 +122,15 @@ class Parameters:
         """Whether alignment leaves predictions of training clips: subjects have linear paths of their own."""
         return not self.study.pooled and self.config["align"]["linear_path"] != "none"
 
+    def packed(self) -> bool:
+        """Whether the generator is the packed network, which is told what is read and how well."""
+        return self.config["generator"]["backbone"] == "packed"
+
+    def video_prior(self, wildcards: Any) -> list[str]:
+        """The prior that the packed network starts from, if the configuration names one."""
+        models = self.study.models
+        return ["--video-model", models["video"]] if self.packed() and "video" in models else []
+
     def captioning(self) -> dict[str, int]:
         """Resources of captioning: a GPU, unless all movies have annotations."""
         every = len(self.study.movies.files())

@@ -87,6 +87,7 @@ class Study:
         self.cohort = subjects.cohort(config, located, self.subjects, gone)
         subjects.check_holdout(config, self.cohort)
         subjects.check_pool(config, self.subjects)
+        subjects.check_backbone(config)
         finder = RunFinder(config, self.bids, self.tree, self.cohort_tree, self.roi)
         table = config["presentations"]["table"]
         self.presentations = StudyPresentations(

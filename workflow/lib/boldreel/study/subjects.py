@@ -172,3 +172,30 @@ def check_pool(config: Mapping[str, Any], subjects: Iterable[str]) -> None:
         raise UserError(
             "configuration: align.subjects is pooled, but there is only one subject; name two or more"
         )
+
+
+def check_backbone(config: Mapping[str, Any]) -> None:
+    """Check that the packed generator is told what it needs, if the configuration asks for it.
+
+    Raises UserError if alignment leaves no predictions of clips that it did not see, or clips are to continue
+    each other.
+    """
+    if config["generator"]["backbone"] != "packed":
+        return
+    align = config["align"]
+    wanted = {"subjects": "each", "refit": True}
+    wrong = [key for key, value in wanted.items() if align[key] != value]
+    if align["linear_path"] == "none":
+        wrong.append("linear_path")
+    if wrong:
+        key = wrong[0]
+        raise UserError(
+            f"configuration: align.{key} is {align[key]}, but generator.backbone packed needs left-out "
+            f"predictions of every training clip; set align.{key} to {wanted.get(key, 'inversion')}, or the "
+            "backbone to inflated"
+        )
+    if config["reconstruct"]["continuous"] is not None:
+        raise UserError(
+            "configuration: reconstruct.continuous is set, but generator.backbone packed draws each clip "
+            "alone; set it to null, or the backbone to inflated"
+        )

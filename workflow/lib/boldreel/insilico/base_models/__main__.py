@@ -1,7 +1,7 @@
 """Make the tiny base models of the embedded world and measure their gates.
 
 Reads a seed and nothing else (no download); writes ``clip``, ``diffusion``, ``image_classifier``,
-``video_classifier`` and ``gates.json`` below ``--out``. What is finished is kept in ``--work``, and an
+``video_classifier``, ``video`` and ``gates.json`` below ``--out``. What is finished is kept in ``--work``, and an
 interrupted run goes on from there. Two runs with different ``--only`` may go on side by side.
 """
 
@@ -27,10 +27,11 @@ from boldreel.insilico.base_models import (
     judge,
     unet,
     vae,
+    video,
     video_judge,
 )
 
-MODELS = ("vae", "clip", "image_classifier", "video_classifier", "unet")
+MODELS = ("vae", "clip", "image_classifier", "video_classifier", "unet", "video")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,9 @@ class Recipe:
     video_classifier_steps: int = 2_000
     unet_frames: int = 40_000
     unet_steps: int = 6_000
+    shots: int = 8_000
+    test_shots: int = 400
+    video_steps: int = 5_000
     samples: int = 192
 
     def scaled(self, factor: float) -> Recipe:
@@ -178,6 +182,42 @@ class Workshop:
             frames, autoencoder, model, tokenizer, steps, self.work, seed, snapshot=leave
         )
 
+    def shots(self, split: str) -> tuple[corpus.Corpus, video.Described]:
+        """Clips out of longer shots, and what the video prior is told of them; from shipped models."""
+        models = gates.load(self.out)
+        place = ("train", "seen", "held_out").index(split)
+        clips = corpus.build(
+            self.work / "corpus" / f"{split}_shots",
+            self.recipe.shots if split == "train" else self.recipe.test_shots,
+            corpus.CLIP_FRAMES,
+            seed=1000 * self.seed + 71 + place,
+            held_out=split == "held_out",
+            name=f"{split} shots",
+            longest=video.LONGEST_SHOT,
+        )
+        known = video.describe(
+            clips,
+            models["vae"],
+            models["clip"],
+            models["tokenizer"],
+            self.work / f"described_{split}",
+        )
+        return clips, known
+
+    def video(self) -> Any:
+        """The prior of clips, which starts from the image network as it ships."""
+        from boldreel.base_models import video as folder
+
+        kept = self.work / "video"
+        if not kept.exists():
+            _, known = self.shots("train")
+            image = gates.load(self.out)["unet"]
+            steps, seed = self.recipe.video_steps, self.seed
+            network = video.train(known, image, steps, self.work, seed)
+            with atomic.folder(kept) as aside:
+                folder.save(network, aside, {})
+        return folder.read(kept)
+
     def _once(self, name: str, kind: Any, make: Callable[[], Any]) -> Any:
         """The finished model of an earlier run, or a new one."""
         folder = self.work / name
@@ -198,6 +238,8 @@ class Workshop:
             folders.save_image_classifier(self.out, self.image_classifier())
         elif name == "video_classifier":
             folders.save_video_classifier(self.out, self.video_classifier())
+        elif name == "video":
+            folders.save_video(self.out, self.video())
         else:
             denoiser = self.unet()  # first: it waits for the least
             folders.save_diffusion(self.out, self.vae(), denoiser, *self.clip())

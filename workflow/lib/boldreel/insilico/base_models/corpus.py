@@ -88,6 +88,7 @@ def build(
     held_out: bool,
     name: str,
     blobs: bool = False,
+    longest: int = 1,
 ) -> Corpus:
     """Render a corpus into ``folder``, or map it if it is there already.
 
@@ -97,13 +98,17 @@ def build(
     seed : the items of different seeds share nothing but the photographs.
     held_out : whether all items show HELD_OUT pairs; if not, none does.
     blobs : whether random shapes that are no class stand in place of objects, whose label is then -1.
+    longest : each item is part of a shot that is up to so many times as long, so that its object may be
+        anywhere in the frame.
     """
     recipe = {"n": n_items, "n_frames": n_frames, "seed": seed, "held_out": held_out}
     recipe |= {"blobs": True} if blobs else {}
+    recipe |= {"longest": longest} if longest > 1 else {}
     done = folder / "recipe.json"
     if not (done.exists() and json.loads(done.read_text()) == recipe):
         with atomic.folder(folder) as aside:
-            _render(aside, n_items, n_frames, np.random.default_rng(seed), held_out, name, blobs)
+            rng = np.random.default_rng(seed)
+            _render(aside, n_items, n_frames, rng, held_out, name, blobs, longest)
             (aside / "recipe.json").write_text(json.dumps(recipe))
     return Corpus(
         np.load(folder / "frames.npy", mmap_mode="r"),
@@ -120,6 +125,7 @@ def _render(
     held_out: bool,
     name: str,
     blobs: bool,
+    longest: int,
 ) -> None:
     sides = (n, n_frames, FRAME_SIZE, FRAME_SIZE)
     frames = np.lib.format.open_memmap(folder / "frames.npy", "w+", np.uint8, (*sides, 3))
@@ -129,7 +135,12 @@ def _render(
     for i in range(n):
         scene = sample_scene(rng, held_out=held_out)
         shape = blob(rng) if blobs else coverage
-        frames[i], masks[i] = render_masked_shot(scene, n_frames, CLIP_FPS, rng, silhouette=shape)
+        at, times = 0, 1
+        if longest > 1:
+            times = int(rng.integers(1, longest + 1))
+            at = int(rng.integers(times)) * n_frames
+        shot = render_masked_shot(scene, n_frames * times, CLIP_FPS, rng, silhouette=shape)
+        frames[i], masks[i] = (part[at : at + n_frames] for part in shot)
         labels[i] = [names.index(getattr(scene, key)) for key, names in FACTORS.items()]
         labels[i, 0] = -1 if blobs else labels[i, 0]
         progress.update()

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         VideoMAEForVideoClassification,
     )
 
+    from boldreel.models.packed_video import PackedVideo
+
 # Any picture to 64 x 64 pixels in -1..1, the range of the autoencoder.
 PIXELS: dict[str, Any] = {
     "size": {"shortest_edge": FRAME_SIZE},
@@ -116,3 +118,11 @@ def save_video_classifier(out: Path, judge: VideoMAEForVideoClassification) -> N
     with atomic.folder(out / "video_classifier") as aside:
         _half(judge).save_pretrained(aside)
         VideoMAEImageProcessorPil(**PIXELS).save_pretrained(aside)
+
+
+def save_video(out: Path, prior: PackedVideo) -> None:
+    """Leave ``video/``, the prior of clips."""
+    from boldreel.base_models import video
+
+    with atomic.folder(out / "video") as aside:
+        video.save(prior, aside, {}, half=True)

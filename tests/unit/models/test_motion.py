@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from boldreel.stimuli.motion import CODE, motion_code
+from boldreel.models.motion import CODE, motion_code
 
 RATE = 3.0
 
