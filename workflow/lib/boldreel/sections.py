@@ -45,7 +45,8 @@ class Models:
     clip: str = by_preset("CLIP model.")
     diffusion: str = by_preset("Stable Diffusion pipeline.")
     video: str | None = by_preset(
-        "Prior of the packed backbone, as tuning leaves one; null starts from the diffusion model's image network."
+        "Prior of the packed backbone, as tuning leaves one; null starts from the diffusion model's "
+        "image network."
     )
     image_classifier: str = by_preset("Classifier of single frames.")
     video_classifier: str = by_preset("Classifier of clips.")

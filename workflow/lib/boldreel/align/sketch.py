@@ -1,9 +1,9 @@
 """A subject's decoder of sketches: coarse colours, and where a clip moves.
 
 Reads the cohort's noise model, windows, series, voxels, clips and their features; writes `model/` (a
-LinearDecoder whose image part is the sketch) and left-out predictions of training clips. It is the linear path
-of the encoder, fitted to another target with penalties of its own: sketches and CLIP embeddings come from
-other areas, with other noise. Test windows are never read.
+LinearDecoder whose image part is the sketch) and left-out predictions of training clips. It is the linear
+path of the encoder, fitted to another target with penalties of its own: sketches and CLIP embeddings come
+from other areas, with other noise. Test windows are never read.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ VARIANCE = 0.97
 
 
 def of_sketches(trials: Trials, sketches: np.ndarray) -> Trials:
-    """The same trials with the sketches (clips, C, r, k) as their only features, in place of image embeddings."""
+    """The same trials with the sketches (clips, C, r, k) as their only features, as image embeddings."""
     n = len(sketches)
     known = replace(
         trials.features,

@@ -1,8 +1,8 @@
 """The video networks that the generator may be, behind one interface.
 
-Takes a folder that tuning left; returns a `Backbone`, which draws clips from conditions. What a condition is,
-the backbone knows: text tokens for the inflated network, estimates with reliabilities for the packed one; both
-are arrays, so that what plans, draws and keeps clips need not know.
+Takes a folder that tuning left; returns a `Backbone`, which draws clips from conditions. What a condition is
+depends on the backbone: text tokens for the inflated network, estimates with reliabilities for the packed
+one. Both are arrays, so that what plans, draws and keeps clips need not know.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from boldreel.base_models import diffusion
+from boldreel.base_models import diffusion, video
 from boldreel.generator import sampling, saving
-from boldreel.base_models import video
 
 if TYPE_CHECKING:
     from torch import Tensor

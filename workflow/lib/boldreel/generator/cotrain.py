@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from boldreel import step
-from boldreel.base_models import diffusion
+from boldreel.base_models import diffusion, video
 from boldreel.data import atomic, provenance
 from boldreel.data.features import load_features
 from boldreel.data.responses import Responses, load_responses, series_files
@@ -29,7 +29,6 @@ from boldreel.generator.clip_latents import ClipMaterial, load_material
 from boldreel.generator.cotrain_losses import JointBatch, JointModel, held_out_losses, joint_losses
 from boldreel.generator.losses import Part
 from boldreel.generator.packed import cotrain as packed_cotrain
-from boldreel.base_models import video
 from boldreel.generator.settings import CotrainSettings
 from boldreel.models.encoder import SpatioTemporalEncoder
 from boldreel.settings import read

@@ -35,7 +35,7 @@ class SampleStrip:
     base_folder : the diffusion model.
     backbone : the network that is tuned.
     material, rows : clips, and which of them are drawn.
-    conditions : to the conditions (clips, ...) of these rows and the negative (...), as they are at the moment.
+    conditions : to the conditions (clips, ...) of these rows and the negative (...), as they are now.
     state : folder in which pictures wait for the training's end, `epoch-NNN.png`.
     """
 

@@ -112,7 +112,8 @@ class GeneratorSettings(Optimization, LatentsSettings):
     )
     motion_channels: int = setting(
         8,
-        "With packed, and without `models.video`: components at most of the frames' differences in each cell.",
+        "With packed, and without `models.video`: components at most of the frames' differences in "
+        "each cell.",
         minimum=1,
     )
     attention: str = setting(

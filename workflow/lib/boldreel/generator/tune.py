@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from boldreel import step
-from boldreel.base_models import diffusion
+from boldreel.base_models import diffusion, video
 from boldreel.data import atomic, batches, overlap_files, provenance, tables
 from boldreel.data.features import load_features, load_sketches
 from boldreel.errors import UserError
@@ -27,7 +27,6 @@ from boldreel.generator import batch_size, sample_strip, saving, tuning
 from boldreel.generator.backbones import Backbone, Inflated, Packed
 from boldreel.generator.clip_latents import ClipMaterial, load_material
 from boldreel.generator.losses import Part, video_loss
-from boldreel.base_models import video
 from boldreel.generator.packed import training as packed_training
 from boldreel.generator.packed.material import PackedMaterial, exactly
 from boldreel.generator.settings import GeneratorSettings

@@ -1,8 +1,8 @@
 """What is known of a clip, and how well: whitened components of features with a reliability each.
 
-Takes features; returns scores in components of unit variance. An estimate of a score from noisy responses has
-a reliability rho, the share of the score's variance that it explains. The best estimate is shrunk: with a true
-score z of unit variance it is
+Takes features; returns scores in components of unit variance. An estimate of a score from noisy responses
+has a reliability rho, the share of the score's variance that it explains. The best estimate is shrunk: with a
+true score z of unit variance it is
 
     rho z + sqrt(rho (1 - rho)) e,    e of unit variance,
 
@@ -108,9 +108,9 @@ def doubted(
 class Reliability(nn.Module):
     """How a subject's predicted scores become estimates, by what left-out predictions were worth.
 
-    A predicted score p of a true score z, both of a clip, has an expected truth of mean_z + c / v (p - mean_p),
-    with c their covariance and v the variance of p, and a reliability of c^2 / (v var z). The variance v falls
-    where more showings are averaged than those predictions had: noise(1/n - 1/n_0) is taken off.
+    Given a predicted score p, the true score z is expected at mean_z + c / v (p - mean_p), with c their
+    covariance and v the variance of p; its reliability is c^2 / (v var z). The variance v falls where more
+    showings are averaged than those predictions had: noise (1/n_0 - 1/n) is taken off.
 
     Buffers, each (K,): mean of predictions and of truths, covariance, variance of predictions and of
     truths, and the noise of a single showing's prediction.

@@ -1,7 +1,7 @@
 """What moves in a clip, and in which direction: a motion code from optical flow, without labels.
 
-Takes the frames of a clip and their flow; returns float32 (6,). CLIP hardly holds motion (its text embedding of
-"a ball moving left" is nearly that of "moving right"), so it is a target of its own.
+Takes the frames of a clip and their flow; returns float32 (6,). CLIP hardly holds motion (its text embedding
+of "a ball moving left" is nearly that of "moving right"), so it is a target of its own.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What a packed video network is trained with.
 
-Takes clips and what is known of them; returns the loss of each clip, or its packed sample. In training a clip
-stands for one of two tasks: its content is noisy, or its motion is, next to the content. Motion is learnt from
-pure noise in half of the latter: from there one step gives the motion that is expected of a content, which
-moves little where the direction is in doubt, and does not flicker.
+Takes clips and what is known of them; returns the loss of each clip, or clips. In training a clip stands for
+one of two tasks: its content is noisy, or its motion is, next to the content. Motion is mostly learnt
+from pure noise: from there one step gives the motion that is expected of a content, which moves little where
+the direction is in doubt, and does not flicker.
 """
 
 from __future__ import annotations

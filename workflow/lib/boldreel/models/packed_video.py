@@ -2,11 +2,11 @@
 
 Takes what is known of a clip (`models.estimates`) and noisy latents; returns velocities. A clip is *content*,
 the latents of its middle frame, and *motion*, a few whitened components of the other frames' differences from
-it in each cell. An ordinary UNet2DConditionModel draws the content, and then the motion of the content that it
-drew: one network, told by a channel which of the two it sees. So no noise is shared between frames, and none
-sets them apart: they are drawn as a whole. What is known arrives in two ways: text tokens as far as they are
-known, with more tokens for motion and reliabilities, through cross-attention; the sketch as channels; and all
-of it added to the timestep's embedding, which reaches every layer: direction is lost among text tokens.
+it in each cell. An ordinary UNet2DConditionModel draws the content, and then the motion of that content: one
+network, told by a channel which of the two it sees. So no noise is shared between frames, and none sets them
+apart: they are drawn as a whole. What is known arrives in three ways: text tokens as far as they are known,
+and tokens of each kind, through cross-attention; the sketch as channels; and all of it added to the
+timestep's embedding, which reaches every layer: direction alone is lost among text tokens.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ STILL = 0.02  # pixels of the flow between two frames, below which nothing moves
 def sketch(clip: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """The sketch (4, 8, 8) of one clip.
 
-    Colours are those of the middle frame. Motion is the length of the flow into and out of that frame, without
-    its median over the picture, which a moving camera gives to all.
+    Colours are those of the middle frame. Motion is the length of the flow into and out of that frame, minus
+    its median over the picture, which is the camera's.
 
     Parameters
     ----------

@@ -118,8 +118,8 @@ class EstimateReader(Reader):
 
 def reader(generator: Path) -> Reader:
     """The reader of a generator's folder."""
-    from boldreel.generator import backbones
     from boldreel.base_models import video
+    from boldreel.generator import backbones
 
     packed = backbones.architecture(generator) == video.ARCHITECTURE
     return EstimateReader(generator) if packed else TokenReader(generator)

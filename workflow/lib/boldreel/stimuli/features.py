@@ -24,8 +24,8 @@ import numpy as np
 from boldreel import step
 from boldreel.data import arrays, atomic, batches, provenance, tables
 from boldreel.errors import UserError
-from boldreel.settings import read
 from boldreel.models import motion, sketch
+from boldreel.settings import read
 from boldreel.stimuli import variants
 from boldreel.stimuli.settings import StimuliSettings
 from boldreel.training import device

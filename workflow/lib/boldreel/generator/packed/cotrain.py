@@ -10,19 +10,17 @@ fitted to they are surer than elsewhere.
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
 import torch
 
-from boldreel.base_models import diffusion
+from boldreel.base_models import diffusion, video
 from boldreel.data import atomic, provenance, tables
 from boldreel.data.left_out import LeftOut, noise_of
 from boldreel.errors import UserError
 from boldreel.generator import sample_strip, saving, tuning
 from boldreel.generator.backbones import Packed
 from boldreel.generator.clip_latents import ClipMaterial, load_material
-from boldreel.base_models import video
 from boldreel.generator.packed import training
 from boldreel.generator.packed.material import PackedMaterial
 from boldreel.generator.packed.reading import Reading

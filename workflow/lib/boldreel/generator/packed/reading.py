@@ -1,7 +1,7 @@
 """What is read of clips from a subject's responses: estimates of a packed network's scores.
 
 Takes windows of BOLD, the subject's encoder and decoder of sketches; returns (n, 2, K), estimates and
-reliabilities. Reliabilities are those of left-out predictions of training clips, and no test clip is looked at.
+reliabilities. Reliabilities are those of left-out predictions of training clips; no test clip is looked at.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Make the tiny base models of the embedded world and measure their gates.
 
 Reads a seed and nothing else (no download); writes ``clip``, ``diffusion``, ``image_classifier``,
-``video_classifier``, ``video`` and ``gates.json`` below ``--out``. What is finished is kept in ``--work``, and an
+``video_classifier``, ``video`` and ``gates.json`` below ``--out``. What is finished is kept in ``--work``; an
 interrupted run goes on from there. Two runs with different ``--only`` may go on side by side.
 """
 
