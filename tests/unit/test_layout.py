@@ -89,6 +89,8 @@ FILES = {
     "ablated": "results/demo/ablation/sub-01/full-1.parquet",
     "ablation": "results/demo/group/ablation.tsv",
     "left_out": "results/demo/sub-01/align/left_out.npy",
+    "sketch_decoder": "results/demo/sub-01/align/sketch",
+    "sketch_left_out": "results/demo/sub-01/align/sketch_left_out.npy",
     "attributes": "results/demo/sub-01/align/attributes.tsv",
     "minutes": "results/demo/sub-01/align/minutes.tsv",
     "latents": "results/demo/generator/latents/train01.npy",

@@ -1,7 +1,7 @@
 # Stage 6: a subject's windows into CLIP space.
 
 # The arrays and their sidecars, that of the predictions first.
-LEFT_OUT = layout.left_out_files() if parameters.leaves_predictions() else []
+LEFT_OUT = with_noise(layout.left_out()) if parameters.leaves_predictions() else []
 
 
 rule align_pool:
@@ -117,7 +117,7 @@ if parameters.packed():
             features=lambda wildcards: inputs.features("train", "validation"),
         output:
             model=directory(layout.sketch_decoder()),
-            left_out=layout.sketch_left_out_files(),
+            left_out=with_noise(layout.sketch_left_out()),
         log:
             layout.log("align", "sketch-{subject}"),
         benchmark:

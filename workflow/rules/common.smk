@@ -18,7 +18,7 @@ from boldreel.base_models import check as models_check
 from boldreel.data import files, overlap_files
 from boldreel.errors import UserError
 from boldreel.insilico import design
-from boldreel.layout import Layout
+from boldreel.layout import Layout, with_noise
 from boldreel.probe import ablations
 from boldreel.study import preflight
 from boldreel.study.inputs import Inputs

@@ -137,6 +137,10 @@ def dataset(tmp_path: Path) -> Dataset:
         motion = np.zeros((CLIPS, 2), np.float32)
         columns = ["right", "left"]
         arrays.save(data.features(movie) / "motion.npy", motion, kind="motion", columns=columns)
+        sketch = rng.random((CLIPS, 4, 8, 8)).astype(np.float32)
+        channels = ["red", "green", "blue", "moving"]
+        path = data.features(movie) / "sketch.npy"
+        arrays.save(path, sketch, kind="sketch", channels=channels)
         for name, rows in (("image", CLIPS * FRAMES), ("text", CLIPS)):
             values = rng.normal(size=(rows, DIM)).astype(np.float32)
             values /= np.linalg.norm(values, axis=1, keepdims=True)

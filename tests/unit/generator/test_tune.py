@@ -22,6 +22,7 @@ from boldreel.models.video_unet import Inflation, VideoUNet
 
 CONFIG = section(
     "generator",
+    backbone="inflated",
     epochs=2,
     steps_per_epoch=3,
     batch_size=2,

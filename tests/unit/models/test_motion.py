@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from boldreel.models.motion import CODE, motion_code
+from boldreel.models.motion import CODE, flow_of, motion_code
 
 RATE = 3.0
 
@@ -22,27 +22,31 @@ def moving(right: float, down: float, frames: int = 6, side: int = 64) -> np.nda
     return out.astype(np.uint8)
 
 
+def code_of(clip: np.ndarray, rate: float = RATE) -> np.ndarray:
+    return motion_code(clip, flow_of(clip), rate)
+
+
 @pytest.mark.parametrize(
     ("right", "down", "column"), [(2, 0, "right"), (-2, 0, "left"), (0, 2, "down"), (0, -2, "up")]
 )
 def test_direction_and_speed(right: int, down: int, column: str) -> None:
-    code = dict(zip(CODE, motion_code(moving(right, down)[None], RATE)[0], strict=True))
+    code = dict(zip(CODE, code_of(moving(right, down)), strict=True))
     velocities = {name: code[name] for name in ("right", "left", "down", "up")}
     assert max(velocities, key=velocities.__getitem__) == column
     # two pixels of 64 in a third of a second
     assert velocities[column] == pytest.approx(2 / 64 * RATE, rel=0.35)
     assert velocities[column] > 3 * sorted(velocities.values())[-2]
-    fast = dict(zip(CODE, motion_code(moving(2 * right, 2 * down)[None], RATE)[0], strict=True))
+    fast = dict(zip(CODE, code_of(moving(2 * right, 2 * down)), strict=True))
     assert fast["speed"] > code["speed"] and fast["change"] > code["change"] > 0
 
 
 def test_what_stands_still_or_has_one_frame_has_no_motion() -> None:
-    still = np.repeat(moving(0, 0)[:1], 6, axis=0)[None]
-    np.testing.assert_array_equal(motion_code(still, RATE), 0)
-    np.testing.assert_array_equal(motion_code(still[:, :1], RATE), 0)
+    still = np.repeat(moving(0, 0)[:1], 6, axis=0)
+    np.testing.assert_array_equal(code_of(still), 0)
+    np.testing.assert_array_equal(code_of(still[:1]), 0)
 
 
 def test_units_do_not_depend_on_the_frame_rate_or_the_size() -> None:
     clip = moving(1, 0, frames=11)
-    every, second = motion_code(clip[None], 6.0)[0], motion_code(clip[None, ::2], 3.0)[0]
+    every, second = code_of(clip, 6.0), code_of(clip[::2], 3.0)
     assert every[0] == pytest.approx(second[0], rel=0.3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,17 +13,18 @@ from boldreel.data.responses import load_responses
 from boldreel.generator import saving
 from boldreel.models import encoder
 from boldreel.reconstruct.conditions import (
+    Brain,
     from_brain,
-    from_captions,
     from_mean,
     from_nearest_caption,
     from_noise,
     some_test_clips,
 )
+from boldreel.reconstruct.readers import TokenReader, reader
 
 
 def test_captions(dataset) -> None:  # type: ignore[no-untyped-def]
-    conditions = from_captions(dataset.clips, [dataset.features("test01")])
+    conditions = TokenReader(dataset.clips).of_movies(dataset.clips, [dataset.features("test01")])
     stored, _ = arrays.load(dataset.features("test01") / "condition.npy", kind="condition")
     assert list(conditions) == [f"test01-{i:04d}" for i in range(6)]
     assert np.array_equal(list(conditions.values()), stored)
@@ -29,7 +32,9 @@ def test_captions(dataset) -> None:  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize("repeats", ["average", 1])
 def test_brain_averages_test_repeats(dataset, encoder_folder, repeats) -> None:  # type: ignore[no-untyped-def]
-    conditions = from_brain(encoder_folder, dataset.windows, dataset.series, repeats)
+    conditions = from_brain(
+        TokenReader(encoder_folder), Brain(encoder_folder, dataset.windows, dataset.series, repeats)
+    )
     responses = load_responses(dataset.windows, dataset.series, "test", repeats)
     assert list(conditions) == responses.clips
     model = encoder.SpatioTemporalEncoder.from_pretrained(encoder_folder)
@@ -44,7 +49,7 @@ def test_some_test_clips_are_spread_evenly(dataset) -> None:  # type: ignore[no-
 
 
 def test_the_mean_control_is_the_negative_condition(dataset, generator_folder) -> None:  # type: ignore[no-untyped-def]
-    conditions = from_mean(generator_folder, dataset.windows, 4)
+    conditions = from_mean(reader(generator_folder), dataset.windows, 4)
     assert len(conditions) == 4
     negative = saving.load_negative(generator_folder)
     assert all(np.array_equal(condition, negative) for condition in conditions.values())
@@ -53,10 +58,8 @@ def test_the_mean_control_is_the_negative_condition(dataset, generator_folder) -
 def test_the_nearest_caption_is_a_training_one(dataset, encoder_folder) -> None:  # type: ignore[no-untyped-def]
     folders = [dataset.features("train01"), dataset.features("train02")]
     arguments = (
-        encoder_folder,
-        dataset.windows,
-        dataset.series,
-        "average",
+        TokenReader(encoder_folder),
+        Brain(encoder_folder, dataset.windows, dataset.series, "average"),
         dataset.clips,
         folders,
         4,
@@ -78,16 +81,17 @@ def test_the_nearest_caption_is_a_training_one(dataset, encoder_folder) -> None:
 
 
 def test_noise_knows_nothing_of_the_responses_but_their_size(dataset, encoder_folder) -> None:  # type: ignore[no-untyped-def]
-    arguments = (encoder_folder, dataset.windows, dataset.series)
-    first = from_noise(*arguments, "average", 6, 1)
+    made = TokenReader(encoder_folder)
+    brain = Brain(encoder_folder, dataset.windows, dataset.series, "average")
+    first = from_noise(made, brain, 6, 1)
     for run in (1, 2):
         path = dataset.series / f"task-test01_run-{run}.npy"
         series, meta = arrays.load(path, kind="series", mmap=False)
         meta = {k: v for k, v in meta.items() if k not in ("kind", "shape", "dtype")}
         arrays.save(path, series * 5 + 3, kind="series", **meta)
-    second = from_noise(*arguments, "average", 6, 1)
-    other = from_noise(*arguments, "average", 6, 2)
-    single = from_noise(*arguments, 1, 6, 1)
+    second = from_noise(made, brain, 6, 1)
+    other = from_noise(made, brain, 6, 2)
+    single = from_noise(made, replace(brain, repeats=1), 6, 1)
     rows = [np.stack(list(found.values())) for found in (first, second, other, single)]
     assert np.array_equal(rows[0], rows[1]) and not np.allclose(rows[0], rows[2])
     # one repeat is noisier than the mean of two, by the square root of two

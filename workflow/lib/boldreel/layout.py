@@ -321,10 +321,6 @@ class Layout:
         """Predictions of training clips by an encoder whose linear path did not see their segment."""
         return f"{self.root}/sub-{subject}/align/left_out.npy"
 
-    def left_out_files(self, subject: str = "{subject}") -> list[str]:
-        """These predictions, their noise, and the sidecars of both."""
-        return _with_noise(self.left_out(subject))
-
     def sketch_decoder(self, subject: str = "{subject}") -> str:
         """Folder of a subject's decoder of sketches."""
         return f"{self.root}/sub-{subject}/align/sketch"
@@ -332,10 +328,6 @@ class Layout:
     def sketch_left_out(self, subject: str = "{subject}") -> str:
         """Its predictions of training clips whose segment it did not see."""
         return f"{self.root}/sub-{subject}/align/sketch_left_out.npy"
-
-    def sketch_left_out_files(self, subject: str = "{subject}") -> list[str]:
-        """These predictions, their noise, and the sidecars of both."""
-        return _with_noise(self.sketch_left_out(subject))
 
     def attributes(self, subject: str = "{subject}") -> str:
         """Table of how well attributes are read from the encoder's predictions and from responses."""
@@ -558,7 +550,7 @@ class Layout:
         return self.below(path).split("/")[0].removeprefix("sub-")
 
 
-def _with_noise(predictions: str) -> list[str]:
+def with_noise(predictions: str) -> list[str]:
     """Files of left-out predictions (`data.left_out`), the predictions first."""
     stem = predictions.removesuffix(".npy")
     return [f"{stem}{end}" for end in (".npy", ".json", "_noise.npy", "_noise.json")]

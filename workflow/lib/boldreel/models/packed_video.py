@@ -275,6 +275,7 @@ def _widened(image: Any, config: PackedConfig) -> Any:
     """A UNet of these channels with the weights of one for images; what is added reads and writes nothing."""
     reads, writes = unet_channels(config)
     settings = {**image.config, "in_channels": reads, "out_channels": writes}
+    settings.pop("_use_default_values", None)  # from_config would drop new values of these
     # what is known is added to the timestep's embedding, too
     settings |= {
         "class_embed_type": "simple_projection",
