@@ -130,10 +130,7 @@ if parameters.packed():
             mem_mb=memory(4000),
             runtime=1440,
         params:
-            cfg=section(
-                "align",
-                keep=["linear_path", "voxels", "rank", "variance", "refit"],
-            ),
+            cfg=section("align", leave_out=["subjects", "pool"]),
             code=code("align.sketch"),
             series=folder_of("series"),
         shell:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from boldreel.align.data import Trials
     from boldreel.align.linear import LinearPath
 
-# Of the settings `align`, the keys that this step reads.
-READS = ("linear_path", "voxels", "rank", "variance", "refit")
 # Share of the sketches' variance in the components that the encoding model predicts responses from.
 VARIANCE = 0.97
 
