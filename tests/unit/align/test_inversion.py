@@ -242,6 +242,46 @@ def test_clips_in_random_order_leak_nothing_into_left_out_predictions() -> None:
         assert cosine < 0.12
 
 
+def test_clips_in_random_order_are_decoded_from_rows_that_know_what_came_before() -> None:
+    """Without noise only the overlap of neighbours' responses is left to explain."""
+    rng = np.random.default_rng(8)
+    clips, positions, runs = 60, 30, 6
+    names = [f"c{k:03d}" for k in range(clips)]
+    shown = features(names, rng).take(rng.permutation(clips))
+    values = np.concatenate([shown.image, shown.text, shown.motion / 4], axis=1)
+    weights = rng.standard_normal((22, positions))
+    rows = []
+    for run in range(runs):
+        order = rng.permutation(clips)[:30]
+        onsets, volumes = DURATION * np.arange(30), T_R * np.arange(30) + 1.0
+        course = haemodynamics.sustained(volumes[:, None] - onsets, np.full(30, DURATION), 5.0)
+        z = course @ (values - values.mean(0))[order] @ weights
+        rows += [
+            (z[k + 2 : k + 4], order[k], run, onsets[k], volumes[k + 2 : k + 4]) for k in range(26)
+        ]
+    x, clip, run_of, onset, times = map(np.array, zip(*rows, strict=True))
+    kept, clip = np.unique(clip, return_inverse=True)
+    name = np.array([f"r{k}" for k in run_of])
+    trials = Trials(
+        x=x.astype(np.float32),
+        clip=clip,
+        segment=name,
+        features=shown.take(kept),
+        repeat=np.ones(len(clip), int),
+        onset=onset,
+        run=name,
+        times=times,
+        duration=np.full(len(kept), DURATION),
+    )
+    used, none = np.ones(positions, bool), {"none": whitening.Candidate(lambda trials: None)}
+    rows_of_their_own, one_row = (
+        Inversion.choose(part, used, SETTINGS, none).choice
+        for part in (trials.by_context(), trials.by_clip())
+    )
+    assert rows_of_their_own.peak == 5.0
+    assert rows_of_their_own.scores["text"] > one_row.scores["text"] + 0.02
+
+
 def test_windows_too_early_for_a_response_have_no_response_function() -> None:
     trials, _ = brain(1)
     assert haemodynamics.peaks(trials) == haemodynamics.PEAKS

@@ -16,6 +16,7 @@ import torch
 from tests.fixtures_settings import section
 
 from boldreel.align import pool, train
+from boldreel.align.settings import AlignSettings
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
 from boldreel.models.checkpoint import read_tensors
@@ -360,6 +361,33 @@ def test_members_of_a_pool_take_it_as_it_is_and_others_tune_it(
     # the ridge next to them knows of no one else
     ridges = [read_tensors(tmp_path / name / "ridge")["readout.weight"] for name in ("s0", "new")]
     assert torch.equal(*ridges)
+
+
+def test_pooled_responses_to_clips_in_random_order_keep_their_own_times(
+    study_writer: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The second runs show clips of all segments in random order: what came before a showing is another time
+    something else, so that a row may hold only showings whose times are its own."""
+    study = study_writer(tmp_path, clips=8, patches=2)
+    table = tables.read(study.windows, "windows")
+    mixed = (table["split"] != "test") & (table["repeat"] == 2)
+    order = np.random.default_rng(0).permutation(np.flatnonzero(mixed))
+    table.loc[mixed, ["clip", "shot"]] = table[["clip", "shot"]].to_numpy()[order]
+    table.loc[mixed, "segment"] = table.loc[mixed, "run"].str.replace("task-", "mixed")
+    tables.write(study.windows, table, "windows")
+    files = [study.windows], [study.series], [study.voxels], study.clips, study.features
+    trials, used = pool.pooled_trials(*files, AlignSettings(**CONFIG), 2)
+    assert len(trials.clip) == 2 * 4 * 8 == 2 * len(trials.features.clips)
+    for x, run, times in zip(trials.x, trials.run, trials.times, strict=True):
+        series = np.load(study.series / f"{run.removeprefix('0/')}.npy")
+        np.testing.assert_allclose(x[:, used], series[(times / 2).astype(int)][:, used])
+    by_clip, _ = pool.pooled_trials(*files, AlignSettings(**{**CONFIG, "linear_path": "ridge"}), 2)
+    assert by_clip.clip.tolist() == list(range(4 * 8))
+    # repeats in one order are a row, whatever the design
+    ordered = study_writer(tmp_path / "ordered", clips=8, patches=2)
+    files = [ordered.windows], [ordered.series], [ordered.voxels], ordered.clips, ordered.features
+    trials, _ = pool.pooled_trials(*files, AlignSettings(**CONFIG), 2)
+    assert trials.clip.tolist() == list(range(4 * 8))
 
 
 def test_nothing_pooled_sees_test_runs(

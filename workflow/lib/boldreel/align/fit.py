@@ -167,11 +167,15 @@ def choose_path(
 
 
 def own_ridge(material: Material) -> LinearDecoder:
-    """The ridge decoder of a subject that knows of no other: the baseline next to a pooled encoder."""
+    """The ridge decoder of a subject that knows of no other: the baseline next to a pooled encoder; of
+    several subjects, from one row for each clip that one of them saw, see `pool.pooled_trials`."""
     settings = material.settings
-    linear, ridge = fit_ridge(material.training, material.used, settings, material.device)
+    several = material.training.present is not None
+    parts = material.training, material.everything
+    training, everything = (part.by_clip() for part in parts) if several else parts
+    linear, ridge = fit_ridge(training, material.used, settings, material.device)
     measure_floors(linear, material.validation)
-    return refit(linear, ridge, material.everything) if settings.refit else linear
+    return refit(linear, ridge, everything) if settings.refit else linear
 
 
 def fit_ridge(
