@@ -7,6 +7,7 @@ own repeats, variances from the repeats. Which candidate is best is for left-out
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -51,13 +52,16 @@ def candidates(
     """
     where = xyz[used]
     found: Candidates = {"none": Candidate(lambda trials: None)}
+    summed = _Summed(list(repeat_differences(trials, used)))
 
     def scaled(correlation: np.ndarray, runs: list[np.ndarray]) -> np.ndarray:
         if not runs:
             return correlation
         size = np.sqrt(np.mean(np.concatenate(runs) ** 2, axis=0))
         size = np.maximum(size, 0.1 * size.mean())
-        return correlation * size[:, None] * size
+        correlation *= size[:, None]
+        correlation *= size
+        return correlation
 
     def of_cohort() -> np.ndarray:
         assert cohort is not None
@@ -67,7 +71,7 @@ def candidates(
         runs = list(repeat_differences(trials, used))
         if not runs:  # what is left of few trials may hold no repeat
             return None if target is None else target()
-        sample = noise.sample_correlation(runs)
+        sample = summed.of(runs).correlation()
         if target is None:
             mixed = noise.shrunk(sample, noise.distance_curve(sample, where).matrix(where))[0]
         else:
@@ -82,11 +86,37 @@ def candidates(
         found["distance"] = Candidate(
             lambda trials: scaled(curve.matrix(where), list(repeat_differences(trials, used)))
         )
-    if next(repeat_differences(trials, used), None) is not None:
+    if summed.runs:
         found["own"] = Candidate(lambda trials: own(trials, None), own=True)
         if cohort is not None:
             found["both"] = Candidate(lambda trials: own(trials, of_cohort), own=True)
     return {name: found[name] for name in CANDIDATES if name in found}
+
+
+class _Summed:
+    """Sums over all runs of a subject's repeat differences, made when they are first asked for.
+
+    A fit that leaves a segment out knows the other runs' differences, and these are what they are in all
+    trials, unless clips come back in other segments. The sums without a few runs cost as much as these runs.
+    """
+
+    def __init__(self, runs: list[np.ndarray]):
+        self.runs = {_digest(run): run for run in runs}
+        self._sums: noise.Sums | None = None
+
+    def of(self, runs: list[np.ndarray]) -> noise.Sums:
+        """Of these runs, (volumes, n) each."""
+        asked = set(map(_digest, runs))
+        others = [run for name, run in self.runs.items() if name not in asked]
+        if len(asked) < len(runs) or asked - self.runs.keys() or len(others) >= len(runs):
+            return noise.Sums.of(runs)
+        if self._sums is None:
+            self._sums = noise.Sums.of(self.runs.values())
+        return self._sums - noise.Sums.of(others) if others else self._sums
+
+
+def _digest(run: np.ndarray) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(run)).digest()
 
 
 def repeat_differences(trials: Trials, used: np.ndarray) -> Iterator[np.ndarray]:
