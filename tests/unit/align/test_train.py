@@ -20,7 +20,7 @@ from boldreel.align.settings import AlignSettings
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
 from boldreel.models.checkpoint import read_tensors
-from boldreel.probe import cross, minutes, repeats, retrieve
+from boldreel.probe import cross, minutes, repeats, retrieve, zero_shot
 from boldreel.training import loop
 
 SEED = 20230507
@@ -361,6 +361,48 @@ def test_members_of_a_pool_take_it_as_it_is_and_others_tune_it(
     # the ridge next to them knows of no one else
     ridges = [read_tensors(tmp_path / name / "ridge")["readout.weight"] for name in ("s0", "new")]
     assert torch.equal(*ridges)
+
+
+def run_zero_shot(studies: list[Any], output: Path) -> Any:
+    zero_shot.main(
+        [
+            *("--subjects", *(f"s{k}" for k in range(len(studies)))),
+            *("--windows", *(str(study.windows) for study in studies)),
+            *("--series-dir", *(str(study.series) for study in studies)),
+            *("--voxels", *(str(study.voxels) for study in studies)),
+            *("--clips", str(studies[0].clips), "--features", *map(str, studies[0].features)),
+            *("--align", json.dumps(CONFIG), "--config", json.dumps(RETRIEVAL)),
+            *("--output", str(output)),
+        ]
+    )
+    return tables.read(output, "metrics").set_index(["subject", "metric"])
+
+
+def test_others_alone_decode_a_subject_who_shares_their_tuning(
+    study: Any, others: list[Any], study_writer: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Nothing of the subject itself is fitted, and who has no signal is not decoded."""
+    silent = study_writer(tmp_path / "silent", variance=0.0, noise_seed=5)
+    table = run_zero_shot([study, *others, silent], tmp_path / "a.tsv")
+    assert set(table["condition"]) == {"zero_shot"}
+    assert table.loc[("s0", "two_way_text"), "value"] > 0.75
+    assert table.loc[("s0", "two_way_text"), "p"] < 0.01
+    assert 0.35 < table.loc[("s3", "two_way_text"), "value"] < 0.65
+    # other training responses of the subject itself change nothing about it
+    copy = type(study)(tmp_path / "copy", study.segments, study.n_clips)
+    shutil.copytree(study.root, copy.root)
+    for path in copy.series.glob("task-train*.npy"):
+        np.save(path, np.load(path)[::-1] * 2)
+    again = run_zero_shot([copy, *others, silent], tmp_path / "b.tsv")
+    assert again.loc["s0", "value"].equals(table.loc["s0", "value"])
+    assert not again.loc["s1", "value"].equals(table.loc["s1", "value"])
+
+
+def test_who_stands_in_for_a_subject() -> None:
+    assert zero_shot.others(1, 3) == [0, 2]
+    assert zero_shot.others(0, 9) == list(range(1, 9))
+    many = zero_shot.others(5, 100)
+    assert len(set(many)) == zero_shot.AT_MOST and 5 not in many and max(many) > 80
 
 
 def test_pooled_responses_to_clips_in_random_order_keep_their_own_times(
