@@ -282,6 +282,46 @@ def test_clips_in_random_order_are_decoded_from_rows_that_know_what_came_before(
     assert rows_of_their_own.scores["text"] > one_row.scores["text"] + 0.02
 
 
+def test_each_volume_is_kept_once_and_means_over_other_runs_are_not_the_same() -> None:
+    trials, _ = brain(1)
+    used = USED & (np.arange(POSITIONS) % 3 > 0)
+    volumes = inversion.Volumes.of(trials, used)
+    np.testing.assert_array_equal(volumes.values[volumes.place], trials.x[:, :, used])
+    assert len(volumes.values) < 0.6 * trials.x.shape[0] * trials.x.shape[1]
+    # the same run and time, but another mean
+    x = trials.x.copy()
+    x[5] += 1
+    other = inversion.Volumes.of(Trials(**{**vars(trials), "x": x}), used)
+    np.testing.assert_array_equal(other.values[other.place], x[:, :, used])
+    rows = trials.segment == "s1"
+    course = np.random.default_rng(0).standard_normal((*trials.times.shape, 4))
+    z = trials.x[rows][:, :, used]
+    moments = inversion.Moments.of(course[rows], volumes.take(rows))
+    np.testing.assert_allclose(moments.az, np.einsum("rwd,rwn->dn", course[rows], z), atol=1e-3)
+    np.testing.assert_allclose(moments.z, z.sum((0, 1)), atol=1e-4)
+
+
+def test_white_volumes_have_the_products_of_the_inverse_covariance() -> None:
+    trials, covariance = brain(1)
+    volumes = inversion.Volumes.of(trials, USED)
+    expected = volumes.values @ np.linalg.inv(covariance) @ volumes.values.T
+    solve = inversion.solver(covariance.copy())
+    white = solve.white(volumes).values.astype(float)
+    np.testing.assert_allclose(white @ white.T, expected, atol=1e-3)
+    np.testing.assert_allclose(volumes.values @ solve(volumes.values.T), expected, atol=1e-3)
+
+
+def test_repeats_without_a_few_runs_are_those_of_the_others() -> None:
+    """Taken away from the sums of all runs, or summed by itself: the same noise model."""
+    trials, _ = brain(4)
+    part = trials.take(trials.segment != "s1")
+    whole, direct = (whitening.candidates(of, USED, XYZ, None)["own"] for of in (trials, part))
+    found, expected = whole.make(part), direct.make(part)
+    assert found is not None and expected is not None
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert not np.allclose(found, whole.make(trials))
+
+
 def test_windows_too_early_for_a_response_have_no_response_function() -> None:
     trials, _ = brain(1)
     assert haemodynamics.peaks(trials) == haemodynamics.PEAKS

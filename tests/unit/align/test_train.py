@@ -379,29 +379,37 @@ def run_zero_shot(studies: list[Any], output: Path) -> Any:
 
 
 def test_others_alone_decode_a_subject_who_shares_their_tuning(
-    study: Any, others: list[Any], study_writer: Callable[..., Any], tmp_path: Path
+    study: Any,
+    others: list[Any],
+    study_writer: Callable[..., Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Nothing of the subject itself is fitted, and who has no signal is not decoded."""
+    """Nothing of the subject itself is fitted; who has no signal is not decoded, and stands in for nobody."""
     silent = study_writer(tmp_path / "silent", variance=0.0, noise_seed=5)
     table = run_zero_shot([study, *others, silent], tmp_path / "a.tsv")
+    told = [line for line in capsys.readouterr().out.splitlines() if "stands in" in line]
+    assert told == ["sub-s3 is not decoded in left-out segments, and stands in for nobody"]
     assert set(table["condition"]) == {"zero_shot"}
     assert table.loc[("s0", "two_way_text"), "value"] > 0.75
     assert table.loc[("s0", "two_way_text"), "p"] < 0.01
     assert 0.35 < table.loc[("s3", "two_way_text"), "value"] < 0.65
-    # other training responses of the subject itself change nothing about it
+    # other training responses of the subject itself, still decoded, change nothing about it
     copy = type(study)(tmp_path / "copy", study.segments, study.n_clips)
     shutil.copytree(study.root, copy.root)
     for path in copy.series.glob("task-train*.npy"):
-        np.save(path, np.load(path)[::-1] * 2)
+        np.save(path, np.load(path)[:, ::-1] * 2)
     again = run_zero_shot([copy, *others, silent], tmp_path / "b.tsv")
     assert again.loc["s0", "value"].equals(table.loc["s0", "value"])
     assert not again.loc["s1", "value"].equals(table.loc["s1", "value"])
 
 
 def test_who_stands_in_for_a_subject() -> None:
-    assert zero_shot.others(1, 3) == [0, 2]
-    assert zero_shot.others(0, 9) == list(range(1, 9))
-    many = zero_shot.others(5, 100)
+    assert zero_shot.others(1, [True] * 3) == [0, 2]
+    assert zero_shot.others(1, [True, True, False]) == [0]
+    assert zero_shot.others(0, [True, False, False]) == [1, 2], "nobody else is decoded"
+    assert zero_shot.others(0, [True] * 9) == list(range(1, 9))
+    many = zero_shot.others(5, [True] * 100)
     assert len(set(many)) == zero_shot.AT_MOST and 5 not in many and max(many) > 80
 
 

@@ -7,6 +7,7 @@ own repeats, variances from the repeats. Which candidate is best is for left-out
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -67,15 +68,21 @@ def candidates(
         assert cohort is not None
         return np.asarray(cohort.correlation[np.ix_(used, used)], np.float64)
 
+    @functools.cache
+    def least_of_cohort() -> float:
+        bounds = (noise.NUGGET, noise.NUGGET / 2)
+        return next((least for least in bounds if noise.positive(of_cohort(), least)), 0.0)
+
     def own(trials: Trials, target: Callable[[], np.ndarray] | None) -> np.ndarray | None:
         runs = list(repeat_differences(trials, used))
         if not runs:  # what is left of few trials may hold no repeat
             return None if target is None else target()
         sample = summed.of(runs).correlation()
         if target is None:
-            mixed = noise.shrunk(sample, noise.distance_curve(sample, where).matrix(where))[0]
+            curve = noise.distance_curve(sample, where)
+            mixed = noise.shrunk(sample, curve.matrix(where), curve.own)[0]
         else:
-            mixed = noise.shrunk(sample, target())[0]
+            mixed = noise.shrunk(sample, target(), least_of_cohort())[0]
         return scaled(mixed, runs)
 
     if cohort is not None:

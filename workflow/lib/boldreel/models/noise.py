@@ -30,6 +30,8 @@ _GATHERED, _STRIPE = 2000, 64
 _ROWS = 256
 # Part of each position's variance that is its own at least, so that no direction is taken for noiseless.
 NUGGET = 0.02
+# Smallest eigenvalue of a mixture with a sample.
+LEAST = NUGGET / 10
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,11 @@ class DistanceCurve:
         coordinates (NaN) is correlated with none."""
         from scipy.spatial.distance import cdist
 
-        out = np.nan_to_num(self.at(cdist(xyz, xyz)))
+        out = np.empty((len(xyz), len(xyz)))
+        for low in range(0, len(xyz), _STRIPE):
+            own = slice(low, low + _STRIPE)
+            out[own, low:] = np.nan_to_num(self.at(cdist(xyz[own], xyz[low:])))
+            out[low:, own] = out[own, low:].T
         np.fill_diagonal(out, 1.0)
         return out
 
@@ -232,8 +238,13 @@ def distance_curve(sample: SampleCorrelation, xyz: np.ndarray) -> DistanceCurve:
     )
 
 
-def shrunk(sample: SampleCorrelation, target: np.ndarray) -> tuple[np.ndarray, float]:
+def shrunk(
+    sample: SampleCorrelation, target: np.ndarray, least: float = 0.0
+) -> tuple[np.ndarray, float]:
     """The sample shrunk towards `target` (V, V), and the target's weight, between 0 and 1.
+
+    least : what no eigenvalue of the target is below, where that is known; the mixture is then often known to
+        be positive without a look at its own.
 
     The weight is the sum of the sample's squared errors over the sum of its squared distances from the
     target; it is larger where the mixture would not be positive definite. Pairs that the sample does not
@@ -253,24 +264,26 @@ def shrunk(sample: SampleCorrelation, target: np.ndarray) -> tuple[np.ndarray, f
         distance += float((np.square(sample.mean[rows] - target[rows]) * those).sum())
         error += float(sample.error[rows].sum(where=those, dtype=np.float64))
     weight = 1.0 if distance <= error else error / distance
+    # a mean of correlations of the same blocks has no negative eigenvalues
+    complete = sample.blocks.min() == sample.blocks.max() > 1
     while True:
         mixed = np.array(target, dtype=np.float64)
         for rows in parts:
             change = (sample.mean[rows] - mixed[rows]) * known(rows)
             mixed[rows] += (1 - weight) * change
-        if _positive(mixed):
+        if (complete and weight * least >= 2 * LEAST) or positive(mixed, LEAST):
             return mixed, weight
         if weight > 0.999:
             return target, 1.0
         weight = (1 + weight) / 2  # correlations from different runs may contradict each other
 
 
-def _positive(matrix: np.ndarray) -> bool:
-    """Whether all eigenvalues are at least a tenth of NUGGET."""
+def positive(matrix: np.ndarray, least: float) -> bool:
+    """Whether all eigenvalues of a symmetric matrix are at least `least`."""
     from scipy.linalg import LinAlgError, cholesky
 
-    lower = matrix.copy()
-    lower[np.diag_indices(len(lower))] -= NUGGET / 10
+    lower = matrix.T.copy(order="F")  # which LAPACK factors in place
+    lower[np.diag_indices(len(lower))] -= least
     try:
         cholesky(lower, overwrite_a=True, check_finite=False)
     except LinAlgError:
