@@ -123,7 +123,7 @@ class _Summed:
 
 
 def _digest(run: np.ndarray) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(run)).digest()
+    return hashlib.blake2b(np.ascontiguousarray(run).data).digest()
 
 
 def repeat_differences(trials: Trials, used: np.ndarray) -> Iterator[np.ndarray]:

@@ -97,11 +97,13 @@ def main(argv: list[str] | None = None) -> None:
     set_threads()
     noise = None if args.noise is None else cohort_noise.read(args.noise)
     xyz = coordinates(args.voxels[0])  # positions are the same in all subjects
-    given = list(zip(args.windows, args.series_dir, args.voxels, strict=True))
+    given = args.windows, args.series_dir, args.voxels
 
     def fitted(of: list[int], width: int) -> tuple[LinearPath, Trials]:
-        parts = (list(part) for part in zip(*(given[k] for k in of), strict=True))
-        trials, used = pooled_trials(*parts, args.clips, args.features, settings, width)
+        windows, series, voxels = ([part[k] for k in of] for part in given)
+        trials, used = pooled_trials(
+            windows, series, voxels, args.clips, args.features, settings, width
+        )
         return choose_path(trials, used, xyz, settings, noise), trials
 
     rows: list[dict[str, Any]] = []
