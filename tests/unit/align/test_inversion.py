@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.fixtures_settings import settings
 
-from boldreel.align import haemodynamics, inversion, whitening
+from boldreel.align import haemodynamics, inversion, ridge, whitening
 from boldreel.align.data import Trials
 from boldreel.align.inversion import Inversion
 from boldreel.align.latent import Latent
@@ -158,8 +158,8 @@ def test_inversion_beats_ridge_and_reads_the_right_response(seed: int) -> None:
     decoding.training = training  # type: ignore[attr-defined]
     path = chosen(training, covariance)
     assert path.choice.noise != "none"
-    ridge = Ridge.choose(training, USED, SETTINGS)
-    own, other = decoding(path, test), decoding(ridge, test)
+    plain = Ridge.choose(training, USED, SETTINGS)
+    own, other = decoding(path, test), decoding(plain, test)
     assert own > other + 0.02, (own, other)
 
 
@@ -305,8 +305,11 @@ def test_white_volumes_have_the_products_of_the_inverse_covariance() -> None:
     trials, covariance = brain(1)
     volumes = inversion.Volumes.of(trials, USED)
     expected = volumes.values @ np.linalg.inv(covariance) @ volumes.values.T
-    solve = inversion.solver(covariance.copy())
-    white = solve.white(volumes).values.astype(float)
+    solve = whitening.solver(covariance.copy())
+    white = solve.white(volumes.values).astype(float)
+    weight = np.random.default_rng(0).standard_normal((POSITIONS, 3))
+    as_they_came = volumes.values @ solve.unwhite(weight)
+    np.testing.assert_allclose(as_they_came, white @ weight, atol=1e-4)
     np.testing.assert_allclose(white @ white.T, expected, atol=1e-3)
     np.testing.assert_allclose(volumes.values @ solve(volumes.values.T), expected, atol=1e-3)
 
@@ -320,6 +323,42 @@ def test_repeats_without_a_few_runs_are_those_of_the_others() -> None:
     assert found is not None and expected is not None
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert not np.allclose(found, whole.make(trials))
+
+
+def test_a_ridge_on_others_weights_is_one_on_whitened_windows() -> None:
+    """As fitted to windows whitened by hand; left-out predictions are those of fits without them."""
+    other, covariance = brain(21, segments=2)
+    start = Ridge.choose(other, USED, SETTINGS).decoder(other).readout
+    training, _ = brain(22, segments=3)
+    used = USED & (np.arange(POSITIONS) % 4 > 0)
+    found = whitening.candidates(training, used, XYZ, cohort(covariance))
+    tuned = Ridge.choose(training, used, SETTINGS, start, {"cohort": found["cohort"]})
+    assert tuned.chosen["noise"] == "cohort" and "the cohort's noise model" in tuned.told()
+    noise_of = found["cohort"].make(training)
+    assert noise_of is not None
+    white = training.x[:, :, used] @ np.linalg.inv(np.linalg.cholesky(noise_of)).T
+    x = np.where(used, training.x, 0).reshape(len(training.x), -1)
+    assert tuned.prior is not None
+    y = tuned.targets.values(training.features)[training.clip]
+    groups = tuned.targets.groups(training.features)
+
+    def by_hand(rows: np.ndarray) -> np.ndarray:
+        flat = white.reshape(len(white), -1)
+        left = y - x @ tuned.prior
+        weight, bias = ridge.fit(flat[rows], left[rows], tuned.alphas, groups)
+        return flat @ weight + bias + x @ tuned.prior
+
+    weight, bias = tuned.solve(training)
+    np.testing.assert_allclose(x @ weight + bias, by_hand(np.ones(len(x), bool)), atol=1e-4)
+    held = training.segment == "s1"
+    np.testing.assert_allclose(tuned.left_out(training)[held], by_hand(~held)[held], atol=1e-4)
+    # noise that a fold's own trials tell is not tried, and the best on left-out segments is taken
+    every = Ridge.choose(training, used, SETTINGS, start, found)
+    scores = {}
+    for name in ("cohort", "distance", "none"):
+        one = Ridge.choose(training, used, SETTINGS, start, {name: found[name]})
+        scores[name] = one.penalties["image"][1] + one.penalties["text"][1]
+    assert every.noise == max(scores, key=lambda name: scores[name])
 
 
 def test_windows_too_early_for_a_response_have_no_response_function() -> None:

@@ -21,7 +21,6 @@ better by more than the standard error over folds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -33,7 +32,7 @@ from boldreel.align.haemodynamics import Surroundings
 from boldreel.align.latent import BANDS, Latent
 from boldreel.align.linear import LinearPath, Targets, split
 from boldreel.align.settings import AlignSettings
-from boldreel.align.whitening import CANDIDATES, Candidate, Candidates
+from boldreel.align.whitening import CANDIDATES, IDENTITY, Candidate, Candidates, Solve, solver
 
 # Penalties in units of the features' mean power over all rows.
 ALPHAS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -41,7 +40,6 @@ ALPHAS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 NOISE = (0.5, 1.0, 2.0, 4.0, 8.0)
 FOLDS = 10  # at most: of more segments, neighbours are left out together
 _SMALLEST = 1e-5  # of the largest singular value: below, a component carries nothing
-Solve = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -343,48 +341,6 @@ def regression(scores: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Solver:
-    """Multiplies (n, D) by the inverse of a covariance (n, n). root : its lower Cholesky factor; None for the
-    identity."""
-
-    root: np.ndarray | None
-
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        from scipy.linalg import cho_solve
-
-        if self.root is None:
-            return values
-        return cho_solve((self.root, True), values, check_finite=False)
-
-    def white(self, volumes: Volumes) -> Volumes:
-        """Volumes whose noise is the identity: their products are those of the inverse of the covariance."""
-        from scipy.linalg import solve_triangular
-
-        if self.root is None:
-            return volumes
-        values = np.empty_like(volumes.values)
-        for low in range(0, len(values), 512):  # no copy of all in float64
-            part = volumes.values[low : low + 512].T.astype(np.float64)
-            values[low : low + 512] = solve_triangular(
-                self.root, part, lower=True, overwrite_b=True, check_finite=False
-            ).T
-        return replace(volumes, values=values)
-
-
-IDENTITY = Solver(None)
-
-
-def solver(covariance: np.ndarray | None) -> Solver:
-    """What multiplies by the inverse of a covariance (n, n), which is overwritten; None for none."""
-    if covariance is None:
-        return IDENTITY
-    from scipy.linalg import cholesky
-
-    # symmetric, and the transpose is in the order that LAPACK factors in place
-    return Solver(cholesky(covariance.T, lower=True, overwrite_a=True, check_finite=False))
-
-
-@dataclass(frozen=True)
 class _Trial:
     """Trials in the shape that choosing needs.
 
@@ -473,7 +429,9 @@ class _Trial:
             solve = solver(noise.make(self.trials))
             white, rest = self, solve
             if not noise.own:  # one noise model for all folds and peaks: whitened once
-                white, rest = replace(self, volumes=solve.white(self.volumes)), IDENTITY
+                values = solve.white(self.volumes.values)
+                white = replace(self, volumes=replace(self.volumes, values=values))
+                rest = IDENTITY
             at_peak = {
                 one: _Folded.of(white.at(one), sides, noise, rest)
                 for one in haemodynamics.peaks(self.trials)

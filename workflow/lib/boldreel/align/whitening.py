@@ -44,6 +44,62 @@ class Candidate:
 Candidates = dict[str, Candidate]
 
 
+Solve = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Solver:
+    """Multiplies (n, D) by the inverse of a covariance (n, n).
+
+    root : its lower Cholesky factor L; None for the identity.
+    """
+
+    root: np.ndarray | None
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        from scipy.linalg import cho_solve
+
+        if self.root is None:
+            return values
+        return cho_solve((self.root, True), values, check_finite=False)
+
+    def white(self, volumes: np.ndarray) -> np.ndarray:
+        """L^-1 times each of some volumes (U, n), float32: their noise is the identity, and their products
+        are those of the inverse of the covariance."""
+        from scipy.linalg import solve_triangular
+
+        if self.root is None:
+            return volumes
+        values = np.empty(volumes.shape, np.float32)
+        for low in range(0, len(values), 512):  # no copy of all in float64
+            part = volumes[low : low + 512].T.astype(np.float64)
+            values[low : low + 512] = solve_triangular(
+                self.root, part, lower=True, overwrite_b=True, check_finite=False
+            ).T
+        return values
+
+    def unwhite(self, weight: np.ndarray) -> np.ndarray:
+        """What weights (n, K) of white volumes are for volumes as they came: L^-T times them."""
+        from scipy.linalg import solve_triangular
+
+        if self.root is None:
+            return weight
+        return solve_triangular(self.root, weight, lower=True, trans="T", check_finite=False)
+
+
+IDENTITY = Solver(None)
+
+
+def solver(covariance: np.ndarray | None) -> Solver:
+    """What multiplies by the inverse of a covariance (n, n), which is overwritten; None for none."""
+    if covariance is None:
+        return IDENTITY
+    from scipy.linalg import cholesky
+
+    # symmetric, and the transpose is in the order that LAPACK factors in place
+    return Solver(cholesky(covariance.T, lower=True, overwrite_a=True, check_finite=False))
+
+
 def candidates(
     trials: Trials, used: np.ndarray, xyz: np.ndarray, cohort: CohortNoise | None
 ) -> Candidates:
