@@ -115,7 +115,7 @@ rule probe_parts:
         "../../envs/probe.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of_pairs(4000, 14, lambda input: input.series[0]),
+        mem_mb=memory_of_pairs(4000, 16, lambda input: input.series[0]),
         runtime=240,
     params:
         cfg=section("align", leave_out=["subjects", "pool"]),
@@ -217,7 +217,7 @@ rule probe_zero_shot:
         "../../envs/probe.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of_pairs(4000, 14, lambda input: input.series[0]),
+        mem_mb=memory_of_pairs(4000, 16, lambda input: input.series[0]),
         runtime=240,
     params:
         cfg=section(
