@@ -1,12 +1,13 @@
 """What noise model and inversion are worth: linear paths compared on the test clips of a finished run.
 
-    python benchmarks/encoder.py results/demo [--subjects 01 02 03]
+    python benchmarks/encoder.py results/demo [--subjects 01 02 03] [--shares 0.5 1]
 
 Reads series, windows, features and the cohort's noise model of a run; fits on training and validation
 segments alone: ridge regression, the same on whitened responses, and the inverted encoding model, each with
 several noise models and as chosen on left-out segments, on the first sixth, third, half and all of the
 segments. Prints two-way and top-1 identification of CLIP text on the averaged test responses, and the gain
-over ridge regression with 95 % intervals from resampling shots. Nothing is chosen on test clips: penalties,
+over ridge regression with 95 % intervals from resampling shots. Before that the run's own encoder is compared
+with the run's own ridge. Nothing is chosen on test clips: penalties,
 time to peak and noise model come from left-out segments.
 """
 
@@ -26,11 +27,13 @@ from boldreel.align.settings import AlignSettings
 from boldreel.align.whitening import candidates
 from boldreel.data import cohort_noise
 from boldreel.layout import Layout
+from boldreel.probe import retrieve
 from boldreel.settings import read
 from boldreel.stats import bootstrap
 
 SHARES = (1 / 6, 1 / 3, 1 / 2, 1.0)
 SPLITS = ("train", "validation")
+RIDGE = "ridge"
 WITHOUT_COHORT, CHOSEN = "inversion, as chosen without the cohort", "inversion, as chosen"
 
 
@@ -90,7 +93,7 @@ def paths(
         ("cohort", "ridge, whitened by the cohort"),
     ):
         if name in every:
-            guess = whitened_ridge(training, test, used, every[name](), targets)
+            guess = whitened_ridge(training, test, used, every[name].make(training), targets)
             found[label] = by_clip(guess[:, text], test, training)
     for names, label in (
         (("none",), "inversion, not whitened"),
@@ -108,10 +111,41 @@ def paths(
     return found
 
 
+def of_run(align: Path, test: Trials) -> dict[str, dict[str, np.ndarray]]:
+    """What the encoder and the ridge of a run make of averaged responses, as `by_clip`."""
+    x, every = test.averaged(), np.arange(len(test.features.clips))
+    out = {}
+    for name, decoder in retrieve.load_decoders(align).items():
+        rows = retrieve.outcomes(decoder, retrieve.predict(decoder, x), test.features, None, every)
+        found = {metric: np.diag(outcome.matrix) for metric, _, outcome in rows}
+        out[RIDGE if name == "ridge" else "encoder"] = {
+            "two-way": found["two_way_text"],
+            "top-1": found["top1_text"],
+        }
+    return {RIDGE: out[RIDGE], **out}
+
+
+def compared(
+    scores: dict[str, np.ndarray], other: dict[str, np.ndarray] | None, drawn: np.ndarray
+) -> list[str]:
+    """Cells of a row: each mean, and what it gains on another decoder."""
+    cells = []
+    for metric, values in scores.items():
+        cells.append(f"{values.mean():.3f}")
+        if other is None:
+            cells.append("")
+            continue
+        gain = values - other[metric]
+        low, high = bootstrap.interval(gain, drawn)
+        cells.append(f"{gain.mean():+.3f} [{low:+.3f}, {high:+.3f}]")
+    return cells
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("results", type=Path)
     arguments.add_argument("--subjects", nargs="+", default=["01", "02", "03"])
+    arguments.add_argument("--shares", nargs="+", type=float, default=SHARES)
     args = arguments.parse_args()
     layout = Layout(str(args.results))
     resolved = yaml.safe_load(Path(layout.resolved_configuration()).read_text(encoding="utf-8"))
@@ -131,20 +165,21 @@ def main() -> None:
         rng = np.random.default_rng(0)
         drawn = bootstrap.resample(shots, np.zeros(len(shots)), 2000, rng)
         names = list(dict.fromkeys(everything.segment))
-        for share in SHARES:
+        for label, scores in (
+            run := of_run(args.results / f"sub-{subject}" / "align", test)
+        ).items():
+            cells = compared(scores, None if label == RIDGE else run[RIDGE], drawn)
+            print(
+                "| " + " | ".join([f"sub-{subject}", "the run's", label, *cells]) + " |", flush=True
+            )
+        for share in args.shares:
             kept = names[: max(1, round(share * len(names)))]
             training = everything.take(np.isin(everything.segment, kept))
             found = paths(training, test, used, xyz, noise, settings)
             for label, scores in found.items():
-                cells = [f"sub-{subject}", f"{len(kept)} of {len(names)}", label]
-                for metric, values in scores.items():
-                    gain = values - found["ridge"][metric]
-                    low, high = bootstrap.interval(gain, drawn)
-                    cells.append(f"{values.mean():.3f}")
-                    cells.append(
-                        "" if label == "ridge" else f"{gain.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
-                    )
-                print("| " + " | ".join(cells) + " |", flush=True)
+                about = [f"sub-{subject}", f"{len(kept)} of {len(names)}", label]
+                cells = compared(scores, None if label == RIDGE else found[RIDGE], drawn)
+                print("| " + " | ".join([*about, *cells]) + " |", flush=True)
             worth = []
             for metric in ("two-way", "top-1"):
                 gain = found[CHOSEN][metric] - found[WITHOUT_COHORT][metric]

@@ -339,6 +339,7 @@ def test_adding_a_subject_runs_that_subject_and_the_group(small_run, line):
         "windows_audit",
         "windows_intersubject",
         "probe_cross",
+        "probe_zero_shot",
         "evaluate_group",
         "report_figures",
         "report_page",

@@ -85,6 +85,7 @@ FILES = {
     "attention": "results/demo/sub-01/align/attention.parquet",
     "attention_regions": "results/demo/sub-01/align/attention.tsv",
     "other_subject": "results/demo/group/other_subject.tsv",
+    "zero_shot": "results/demo/group/zero_shot.tsv",
     "shuffled_pretrained": "results/demo/ablation/pretrained-shuffled",
     "ablated": "results/demo/ablation/sub-01/full-1.parquet",
     "ablation": "results/demo/group/ablation.tsv",

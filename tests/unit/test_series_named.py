@@ -139,6 +139,11 @@ def command(name: str, study: Any, pretrained: Path, root: Path) -> list[str]:  
             two = ["--windows", *[str(study.windows)] * 2, "--series-dir", *[str(study.series)] * 2]
             given = ["--subjects", "01", "02", "--align", *twice, *two, *clips, *output]
             return [*given, "--config", json.dumps(RETRIEVAL)]
+        case "probe.zero_shot":
+            two = ["--windows", *[str(study.windows)] * 2, "--series-dir", *[str(study.series)] * 2]
+            two += ["--voxels", *[str(study.voxels)] * 2, "--align", json.dumps(ALIGN)]
+            given = ["--subjects", "01", "02", *two, *clips, *output]
+            return [*given, "--config", json.dumps(RETRIEVAL)]
         case "windows.intersubject":
             three = [str(study.windows)] * 3, [str(study.series)] * 3
             given = ["--subjects", "01", "02", "03", "--windows", *three[0]]

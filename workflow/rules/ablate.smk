@@ -130,7 +130,7 @@ rule ablate_minutes:
         "../../envs/ablate.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory_of_pairs(4000, 16, lambda input: input.series[0]),
         runtime=240,
     params:
         cfg=section("align", leave_out=["subjects", "pool"]),

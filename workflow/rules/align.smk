@@ -41,7 +41,7 @@ rule align_pool:
         "../../envs/align.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory_of_pairs(4000, 16, lambda input: input.series[0]),
         runtime=2880,
         gpu=config["align"]["processes"],
     params:
@@ -83,7 +83,7 @@ rule align_train:
         "../../envs/align.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory_of_pairs(4000, 16, lambda input: input.series[0]),
         runtime=1440,
         gpu=config["align"]["processes"],
     params:

@@ -130,7 +130,11 @@ inputs = Inputs(
 parameters = Parameters(study)
 # Nearly every rule has some of these.
 section, method_options = parameters.section, parameters.method_options
-memory, model = parameters.memory, parameters.model
+memory, memory_of_pairs, model = (
+    parameters.memory,
+    parameters.memory_of_pairs,
+    parameters.model,
+)
 
 # In the logs of rules with one job where few movies are shown, and one for each batch where many are.
 OF_BATCH = "-{batch}" if or_exit(study.movies.batches) and study.movies.batched else ""

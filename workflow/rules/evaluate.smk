@@ -210,7 +210,9 @@ rule evaluate_group:
             ]
         ],
         retrieval=expand(layout.retrieval(), subject=SUBJECTS),
-        other=[layout.other_subject()] if len(SUBJECTS) > 1 else [],
+        other=(
+            [layout.other_subject(), layout.zero_shot()] if len(SUBJECTS) > 1 else []
+        ),
     output:
         layout.metrics(),
     log:

@@ -47,7 +47,7 @@ rule pretrain_noise:
         "../../envs/pretrain.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory_of_pairs(4000, 8, lambda input: f"{input.corpus}/present.npy"),
         runtime=120,
     params:
         code=code("pretrain.noise"),

@@ -115,7 +115,7 @@ rule probe_parts:
         "../../envs/probe.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory_of_pairs(4000, 16, lambda input: input.series[0]),
         runtime=240,
     params:
         cfg=section("align", leave_out=["subjects", "pool"]),
@@ -189,6 +189,58 @@ rule probe_cross:
         "python -m boldreel.probe.cross --subjects {params.subjects:q} --align {params.folders:q} "
         "--windows {input.windows:q} --series-dir {params.series:q} --clips {input.clips:q} "
         "--features {input.features:q} --output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
+rule probe_zero_shot:
+    """Retrieval by a linear path that was fitted on other subjects alone, for each subject."""
+    input:
+        noise=NOISE,
+        windows=expand(layout.windows(), subject=SUBJECTS),
+        series=lambda wildcards: [
+            path for subject in SUBJECTS for path in inputs.responses(subject)
+        ],
+        sidecars=lambda wildcards: [
+            path
+            for subject in SUBJECTS
+            for path in inputs.sidecars(inputs.responses(subject))
+        ],
+        voxels=expand(layout.voxels(), subject=SUBJECTS),
+        clips=layout.clips(),
+        features=lambda wildcards: inputs.features(),
+    output:
+        layout.zero_shot(),
+    log:
+        layout.log("probe", "zero_shot"),
+    benchmark:
+        layout.benchmark("probe", "zero_shot")
+    conda:
+        "../../envs/probe.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_of_pairs(4000, 16, lambda input: input.series[0]),
+        runtime=240,
+    params:
+        cfg=section(
+            "evaluate",
+            keep=[
+                "resamples",
+                "permutations",
+                "resample_runs",
+                "shifts",
+                "min_shift",
+            ],
+            dataset=DATASET,
+            method=METHOD,
+        ),
+        align=section("align", leave_out=["subjects", "pool"]),
+        code=code("probe.zero_shot"),
+        subjects=SUBJECTS,
+        series=folders_of("series"),
+    shell:
+        "python -m boldreel.probe.zero_shot --subjects {params.subjects:q} --windows {input.windows:q} "
+        "--series-dir {params.series:q} --voxels {input.voxels:q} --clips {input.clips:q} "
+        "--features {input.features:q} --noise {input.noise:q} --align {params.align:q} "
+        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
 rule probe_attention:

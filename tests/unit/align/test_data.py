@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,41 @@ def test_repeats_are_averaged_by_clip() -> None:
     row = made.features.clips.index("c3")
     assert made.averaged()[row].item() == (3 + 5) / 2 and made.segments[row] == "r1"
     assert made.onsets[row] == 9.0
+
+
+def test_showings_are_averaged_where_the_same_clips_came_before() -> None:
+    """Only repeats of a segment are one row; c1 and c3 come back behind other clips."""
+    made = trials()
+    again = replace(made, x=made.x + 100, run=np.char.add(made.run, "-again"))
+    both = replace(
+        again,
+        **{
+            name: np.concatenate([getattr(one, name) for one in (made, again)])
+            for name in ("x", "clip", "segment", "repeat", "onset", "run", "times")
+        },
+    )
+    found = both.by_context()
+    assert len(found.clip) == len(made.clip) and found.clip.tolist() == sorted(made.clip)
+    for x, run, onset in zip(found.x[:, 0, 0], found.run, found.onset, strict=True):
+        (row,) = np.flatnonzero((made.run == run) & (made.onset == onset))
+        assert x == made.x[row, 0, 0] + 50
+    by_clip = both.by_clip()
+    assert by_clip.clip.tolist() == list(range(9))
+    np.testing.assert_array_equal(by_clip.x, both.averaged())
+    np.testing.assert_array_equal(by_clip.onset, both.onsets)
+
+
+def test_a_clip_twice_in_a_run_is_two_rows() -> None:
+    made = trials()
+    twice = replace(made, clip=np.where(made.onset == 6, made.clip[0], made.clip))
+    found = twice.by_context()
+    rows = found.clip == made.clip[0]
+    assert list(zip(found.run[rows], found.onset[rows], strict=True)) == [
+        ("r1", 0.0),
+        ("r1", 6.0),
+        ("r2", 6.0),
+        ("r3", 6.0),
+    ]
 
 
 def test_validation_alternates_with_training_within_runs(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.fixtures_settings import settings
 
-from boldreel.align import haemodynamics, inversion, whitening
+from boldreel.align import haemodynamics, inversion, ridge, whitening
 from boldreel.align.data import Trials
 from boldreel.align.inversion import Inversion
 from boldreel.align.latent import Latent
@@ -158,8 +158,8 @@ def test_inversion_beats_ridge_and_reads_the_right_response(seed: int) -> None:
     decoding.training = training  # type: ignore[attr-defined]
     path = chosen(training, covariance)
     assert path.choice.noise != "none"
-    ridge = Ridge.choose(training, USED, SETTINGS)
-    own, other = decoding(path, test), decoding(ridge, test)
+    plain = Ridge.choose(training, USED, SETTINGS)
+    own, other = decoding(path, test), decoding(plain, test)
     assert own > other + 0.02, (own, other)
 
 
@@ -240,6 +240,125 @@ def test_clips_in_random_order_leak_nothing_into_left_out_predictions() -> None:
         truth = path.targets.values(trials.features)[trials.clip][:, 12:20]
         cosine = (left * truth).sum() / np.sqrt((left**2).sum() * (truth**2).sum())
         assert cosine < 0.12
+
+
+def test_clips_in_random_order_are_decoded_from_rows_that_know_what_came_before() -> None:
+    """Without noise only the overlap of neighbours' responses is left to explain."""
+    rng = np.random.default_rng(8)
+    clips, positions, runs = 60, 30, 6
+    names = [f"c{k:03d}" for k in range(clips)]
+    shown = features(names, rng).take(rng.permutation(clips))
+    values = np.concatenate([shown.image, shown.text, shown.motion / 4], axis=1)
+    weights = rng.standard_normal((22, positions))
+    rows = []
+    for run in range(runs):
+        order = rng.permutation(clips)[:30]
+        onsets, volumes = DURATION * np.arange(30), T_R * np.arange(30) + 1.0
+        course = haemodynamics.sustained(volumes[:, None] - onsets, np.full(30, DURATION), 5.0)
+        z = course @ (values - values.mean(0))[order] @ weights
+        rows += [
+            (z[k + 2 : k + 4], order[k], run, onsets[k], volumes[k + 2 : k + 4]) for k in range(26)
+        ]
+    x, clip, run_of, onset, times = map(np.array, zip(*rows, strict=True))
+    kept, clip = np.unique(clip, return_inverse=True)
+    name = np.array([f"r{k}" for k in run_of])
+    trials = Trials(
+        x=x.astype(np.float32),
+        clip=clip,
+        segment=name,
+        features=shown.take(kept),
+        repeat=np.ones(len(clip), int),
+        onset=onset,
+        run=name,
+        times=times,
+        duration=np.full(len(kept), DURATION),
+    )
+    used, none = np.ones(positions, bool), {"none": whitening.Candidate(lambda trials: None)}
+    rows_of_their_own, one_row = (
+        Inversion.choose(part, used, SETTINGS, none).choice
+        for part in (trials.by_context(), trials.by_clip())
+    )
+    assert rows_of_their_own.peak == 5.0
+    assert rows_of_their_own.scores["text"] > one_row.scores["text"] + 0.02
+
+
+def test_each_volume_is_kept_once_and_means_over_other_runs_are_not_the_same() -> None:
+    trials, _ = brain(1)
+    used = USED & (np.arange(POSITIONS) % 3 > 0)
+    volumes = inversion.Volumes.of(trials, used)
+    np.testing.assert_array_equal(volumes.values[volumes.place], trials.x[:, :, used])
+    assert len(volumes.values) < 0.6 * trials.x.shape[0] * trials.x.shape[1]
+    # the same run and time, but another mean
+    x = trials.x.copy()
+    x[5] += 1
+    other = inversion.Volumes.of(Trials(**{**vars(trials), "x": x}), used)
+    np.testing.assert_array_equal(other.values[other.place], x[:, :, used])
+    rows = trials.segment == "s1"
+    course = np.random.default_rng(0).standard_normal((*trials.times.shape, 4))
+    z = trials.x[rows][:, :, used]
+    moments = inversion.Moments.of(course[rows], volumes.take(rows))
+    np.testing.assert_allclose(moments.az, np.einsum("rwd,rwn->dn", course[rows], z), atol=1e-3)
+    np.testing.assert_allclose(moments.z, z.sum((0, 1)), atol=1e-4)
+
+
+def test_white_volumes_have_the_products_of_the_inverse_covariance() -> None:
+    trials, covariance = brain(1)
+    volumes = inversion.Volumes.of(trials, USED)
+    expected = volumes.values @ np.linalg.inv(covariance) @ volumes.values.T
+    solve = whitening.solver(covariance.copy())
+    white = solve.white(volumes.values).astype(float)
+    weight = np.random.default_rng(0).standard_normal((POSITIONS, 3))
+    as_they_came = volumes.values @ solve.unwhite(weight)
+    np.testing.assert_allclose(as_they_came, white @ weight, atol=1e-4)
+    np.testing.assert_allclose(white @ white.T, expected, atol=1e-3)
+    np.testing.assert_allclose(volumes.values @ solve(volumes.values.T), expected, atol=1e-3)
+
+
+def test_repeats_without_a_few_runs_are_those_of_the_others() -> None:
+    """Taken away from the sums of all runs, or summed by itself: the same noise model."""
+    trials, _ = brain(4)
+    part = trials.take(trials.segment != "s1")
+    whole, direct = (whitening.candidates(of, USED, XYZ, None)["own"] for of in (trials, part))
+    found, expected = whole.make(part), direct.make(part)
+    assert found is not None and expected is not None
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert not np.allclose(found, whole.make(trials))
+
+
+def test_a_ridge_on_others_weights_is_one_on_whitened_windows() -> None:
+    """As fitted to windows whitened by hand; left-out predictions are those of fits without them."""
+    other, covariance = brain(21, segments=2)
+    start = Ridge.choose(other, USED, SETTINGS).decoder(other).readout
+    training, _ = brain(22, segments=3)
+    used = USED & (np.arange(POSITIONS) % 4 > 0)
+    found = whitening.candidates(training, used, XYZ, cohort(covariance))
+    tuned = Ridge.choose(training, used, SETTINGS, start, {"cohort": found["cohort"]})
+    assert tuned.chosen["noise"] == "cohort" and "the cohort's noise model" in tuned.told()
+    noise_of = found["cohort"].make(training)
+    assert noise_of is not None
+    white = training.x[:, :, used] @ np.linalg.inv(np.linalg.cholesky(noise_of)).T
+    x = np.where(used, training.x, 0).reshape(len(training.x), -1)
+    assert tuned.prior is not None
+    y = tuned.targets.values(training.features)[training.clip]
+    groups = tuned.targets.groups(training.features)
+
+    def by_hand(rows: np.ndarray) -> np.ndarray:
+        flat = white.reshape(len(white), -1)
+        left = y - x @ tuned.prior
+        weight, bias = ridge.fit(flat[rows], left[rows], tuned.alphas, groups)
+        return flat @ weight + bias + x @ tuned.prior
+
+    weight, bias = tuned.solve(training)
+    np.testing.assert_allclose(x @ weight + bias, by_hand(np.ones(len(x), bool)), atol=1e-4)
+    held = training.segment == "s1"
+    np.testing.assert_allclose(tuned.left_out(training)[held], by_hand(~held)[held], atol=1e-4)
+    # noise that a fold's own trials tell is not tried, and the best on left-out segments is taken
+    every = Ridge.choose(training, used, SETTINGS, start, found)
+    scores = {}
+    for name in ("cohort", "distance", "none"):
+        one = Ridge.choose(training, used, SETTINGS, start, {name: found[name]})
+        scores[name] = one.penalties["image"][1] + one.penalties["text"][1]
+    assert every.noise == max(scores, key=lambda name: scores[name])
 
 
 def test_windows_too_early_for_a_response_have_no_response_function() -> None:

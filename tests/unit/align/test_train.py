@@ -16,10 +16,11 @@ import torch
 from tests.fixtures_settings import section
 
 from boldreel.align import pool, train
+from boldreel.align.settings import AlignSettings
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
 from boldreel.models.checkpoint import read_tensors
-from boldreel.probe import cross, minutes, repeats, retrieve
+from boldreel.probe import cross, minutes, repeats, retrieve, zero_shot
 from boldreel.training import loop
 
 SEED = 20230507
@@ -360,6 +361,83 @@ def test_members_of_a_pool_take_it_as_it_is_and_others_tune_it(
     # the ridge next to them knows of no one else
     ridges = [read_tensors(tmp_path / name / "ridge")["readout.weight"] for name in ("s0", "new")]
     assert torch.equal(*ridges)
+
+
+def run_zero_shot(studies: list[Any], output: Path) -> Any:
+    zero_shot.main(
+        [
+            *("--subjects", *(f"s{k}" for k in range(len(studies)))),
+            *("--windows", *(str(study.windows) for study in studies)),
+            *("--series-dir", *(str(study.series) for study in studies)),
+            *("--voxels", *(str(study.voxels) for study in studies)),
+            *("--clips", str(studies[0].clips), "--features", *map(str, studies[0].features)),
+            *("--align", json.dumps(CONFIG), "--config", json.dumps(RETRIEVAL)),
+            *("--output", str(output)),
+        ]
+    )
+    return tables.read(output, "metrics").set_index(["subject", "metric"])
+
+
+def test_others_alone_decode_a_subject_who_shares_their_tuning(
+    study: Any,
+    others: list[Any],
+    study_writer: Callable[..., Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing of the subject itself is fitted; who has no signal is not decoded, and stands in for nobody."""
+    silent = study_writer(tmp_path / "silent", variance=0.0, noise_seed=5)
+    table = run_zero_shot([study, *others, silent], tmp_path / "a.tsv")
+    told = [line for line in capsys.readouterr().out.splitlines() if "stands in" in line]
+    assert told == ["sub-s3 is not decoded in left-out segments, and stands in for nobody"]
+    assert set(table["condition"]) == {"zero_shot"}
+    assert table.loc[("s0", "two_way_text"), "value"] > 0.75
+    assert table.loc[("s0", "two_way_text"), "p"] < 0.01
+    assert 0.35 < table.loc[("s3", "two_way_text"), "value"] < 0.65
+    # other training responses of the subject itself, still decoded, change nothing about it
+    copy = type(study)(tmp_path / "copy", study.segments, study.n_clips)
+    shutil.copytree(study.root, copy.root)
+    for path in copy.series.glob("task-train*.npy"):
+        np.save(path, np.load(path)[:, ::-1] * 2)
+    again = run_zero_shot([copy, *others, silent], tmp_path / "b.tsv")
+    assert again.loc["s0", "value"].equals(table.loc["s0", "value"])
+    assert not again.loc["s1", "value"].equals(table.loc["s1", "value"])
+
+
+def test_who_stands_in_for_a_subject() -> None:
+    assert zero_shot.others(1, [True] * 3) == [0, 2]
+    assert zero_shot.others(1, [True, True, False]) == [0]
+    assert zero_shot.others(0, [True, False, False]) == [1, 2], "nobody else is decoded"
+    assert zero_shot.others(0, [True] * 9) == list(range(1, 9))
+    many = zero_shot.others(5, [True] * 100)
+    assert len(set(many)) == zero_shot.AT_MOST and 5 not in many and max(many) > 80
+
+
+def test_pooled_responses_to_clips_in_random_order_keep_their_own_times(
+    study_writer: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The second runs show clips of all segments in random order: what came before a showing is another time
+    something else, so that a row may hold only showings whose times are its own."""
+    study = study_writer(tmp_path, clips=8, patches=2)
+    table = tables.read(study.windows, "windows")
+    mixed = (table["split"] != "test") & (table["repeat"] == 2)
+    order = np.random.default_rng(0).permutation(np.flatnonzero(mixed))
+    table.loc[mixed, ["clip", "shot"]] = table[["clip", "shot"]].to_numpy()[order]
+    table.loc[mixed, "segment"] = table.loc[mixed, "run"].str.replace("task-", "mixed")
+    tables.write(study.windows, table, "windows")
+    files = [study.windows], [study.series], [study.voxels], study.clips, study.features
+    trials, used = pool.pooled_trials(*files, AlignSettings(**CONFIG), 2)
+    assert len(trials.clip) == 2 * 4 * 8 == 2 * len(trials.features.clips)
+    for x, run, times in zip(trials.x, trials.run, trials.times, strict=True):
+        series = np.load(study.series / f"{run.removeprefix('0/')}.npy")
+        np.testing.assert_allclose(x[:, used], series[(times / 2).astype(int)][:, used])
+    by_clip, _ = pool.pooled_trials(*files, AlignSettings(**{**CONFIG, "linear_path": "ridge"}), 2)
+    assert by_clip.clip.tolist() == list(range(4 * 8))
+    # repeats in one order are a row, whatever the design
+    ordered = study_writer(tmp_path / "ordered", clips=8, patches=2)
+    files = [ordered.windows], [ordered.series], [ordered.voxels], ordered.clips, ordered.features
+    trials, _ = pool.pooled_trials(*files, AlignSettings(**CONFIG), 2)
+    assert trials.clip.tolist() == list(range(4 * 8))
 
 
 def test_nothing_pooled_sees_test_runs(

@@ -60,6 +60,40 @@ def test_a_sample_of_the_target_itself_is_shrunk_all_the_way():
     assert weight > 0.9
 
 
+def test_runs_taken_away_leave_the_others() -> None:
+    runs = [series(150, TRUE.matrix(XYZ), seed) for seed in range(4)]
+    runs[2][:, 5] = 0
+    without = noise.Sums.of(runs) - noise.Sums.of(runs[1:3])
+    found, expected = without.correlation(), noise.sample_correlation([runs[0], runs[3]])
+    np.testing.assert_allclose(found.mean, expected.mean, atol=1e-5)
+    np.testing.assert_allclose(found.error, expected.error, atol=1e-5)
+    np.testing.assert_array_equal(found.blocks, expected.blocks)
+
+
+def test_sums_are_those_of_each_block_by_itself() -> None:
+    runs = [series(150, TRUE.matrix(XYZ), seed) for seed in range(2)]
+    blocks = []
+    for run in runs:
+        values = (run - run.mean(0)) / run.std(0)
+        blocks += [part.T @ part / len(part) for part in np.array_split(values, 2)]
+    sums = noise.Sums.of(runs)
+    np.testing.assert_allclose(sums.products, np.sum(blocks, 0), atol=1e-5)
+    np.testing.assert_allclose(sums.squares, np.sum(np.square(blocks), 0), atol=1e-5)
+    assert (sums.blocks == 4).all()
+
+
+def test_a_mixture_that_is_known_to_be_positive_is_the_same_without_a_look() -> None:
+    sample = noise.sample_correlation([series(180, TRUE.matrix(XYZ), seed) for seed in range(3)])
+    near = noise.DistanceCurve(TRUE.exponential, TRUE.gaussian, 0.0, 0.5)
+    target = near.matrix(XYZ)
+    assert np.linalg.eigvalsh(target)[0] >= near.own
+    looked, weight = noise.shrunk(sample, target)
+    known, same = noise.shrunk(sample, target, near.own)
+    assert 0 < weight < 1 and weight == same
+    np.testing.assert_array_equal(looked, known)
+    assert np.linalg.eigvalsh(known)[0] >= weight * near.own - 1e-6
+
+
 def test_slow_noise_counts_as_fewer_samples():
     """Autocorrelated series hold fewer independent volumes: the error between blocks is larger."""
     fast = [series(240, TRUE.matrix(XYZ), seed) for seed in range(4)]

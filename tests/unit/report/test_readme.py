@@ -43,7 +43,7 @@ def printed() -> list[str]:
         }
         for subject in ("01", "02", "03")
         for metric, definition in SHOWN
-        for condition in ("model", "ridge")
+        for condition in ("model", "ridge", "zero_shot")
         if condition == "model" or metric.startswith(("two_way", "top1"))
     ]
     table = pd.DataFrame(rows)

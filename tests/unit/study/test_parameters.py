@@ -47,6 +47,17 @@ def test_memory_doubles_with_each_attempt(tree):
     assert found.memory(1000, factor=1)(ONE, 1) == 1000
 
 
+def test_memory_of_pairs_grows_with_the_square_of_positions(tree, tmp_path):
+    found = of(tree, memory_factor=1).memory_of_pairs(1000, 10, lambda input: input.series[0])
+    sidecar = tmp_path / "run.json"
+    given = SimpleNamespace(series=[str(tmp_path / "run.npy")])
+    assert found(ONE, given, 2) == 2000, "planned before the file is there"
+    sidecar.write_text(json.dumps({"shape": [120, 1000]}))
+    assert found(ONE, given, 1) == 1000
+    sidecar.write_text(json.dumps({"shape": [120, 10000]}))
+    assert [found(ONE, given, attempt) for attempt in (1, 2)] == [8000, 16000]
+
+
 def test_code_is_a_hash_for_each_step():
     one, two = parameters.code("roi.series"), parameters.code("roi.voxels")
     assert one != two and parameters.code("roi.series", "roi.voxels") == f"{one} {two}"

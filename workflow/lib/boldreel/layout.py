@@ -373,6 +373,10 @@ class Layout:
         """Table of retrieval from another subject's responses."""
         return f"{self.root}/group/other_subject.tsv"
 
+    def zero_shot(self) -> str:
+        """Table of retrieval by what was fitted on other subjects alone."""
+        return f"{self.root}/group/zero_shot.tsv"
+
     # ablate
 
     def shuffled_pretrained(self) -> str:

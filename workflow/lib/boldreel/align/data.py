@@ -6,7 +6,7 @@ windows are never read here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +73,44 @@ class Trials:
     def averaged(self) -> np.ndarray:
         """Mean over the showings of each clip, float32 (clips, w, V)."""
         return np.stack([self.x[rows].mean(0) for rows in self.rows_of])
+
+    def by_clip(self) -> Trials:
+        """One row for each clip: the mean over its showings, with run and times of the first of them."""
+        return self._merged(self.clip)
+
+    def by_context(self) -> Trials:
+        """One row for all showings of a clip that follow the same clips: the mean over them, with run and
+        times of the first.
+
+        Repeats of a segment show the same clips in the same order. Where clips come in random order, each
+        showing follows others, whose responses overlap with its own, and stays a row of its own.
+        """
+        places: dict[tuple[int, str], int] = {}
+        showings: dict[tuple[int, str], int] = {}
+        keys = np.empty(len(self.clip), dtype=np.int64)
+        for row in np.lexsort((self.onset, self.run)):  # a run may show a clip more than once
+            shown = int(self.clip[row]), str(self.run[row])
+            place = showings[shown] = showings.get(shown, -1) + 1
+            of = int(self.clip[row]), f"{self.segment[row]}\0{place}"
+            keys[row] = places.setdefault(of, len(places))
+        return self._merged(keys)
+
+    def _merged(self, keys: np.ndarray) -> Trials:
+        """One row for all rows of a key: their mean, the rest as of the first; clips in their order."""
+        _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+        rows = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
+        order = np.lexsort((first, self.clip[first]))
+        first = first[order]
+        return replace(
+            self,
+            x=np.stack([self.x[rows[k]].mean(0) for k in order]),
+            clip=self.clip[first],
+            segment=self.segment[first],
+            repeat=np.ones(len(first), dtype=np.int64),
+            onset=self.onset[first],
+            run=self.run[first],
+            times=self.times[first],
+        )
 
     def take(self, chosen: np.ndarray) -> Trials:
         """The trials `chosen` (bool, per row), clips renumbered."""

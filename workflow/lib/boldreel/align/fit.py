@@ -139,13 +139,13 @@ def fit(
 def linear_path(material: Material, readout: LinearReadout | None = None) -> LinearPath:
     """The linear path as the settings say, chosen on training segments.
 
-    readout : that of an encoder of other subjects; a ridge then adds what it leaves.
+    readout : that of an encoder of other subjects; a ridge then adds what it leaves, see `tuned_path`.
     """
     training, used, settings = material.training, material.used, material.settings
     if readout is None:
         path = choose_path(training, used, material.xyz, settings, material.noise)
     else:
-        path = Ridge.choose(training, used, settings, readout)
+        path = tuned_path(training, used, material.xyz, settings, material.noise, readout)
     print(path.told())
     return path
 
@@ -169,12 +169,29 @@ def choose_path(
     return Inversion.choose(training, used, settings, found, whole)
 
 
+def tuned_path(
+    training: Trials,
+    used: np.ndarray,
+    xyz: np.ndarray,
+    settings: AlignSettings,
+    noise: CohortNoise | None,
+    readout: LinearReadout | None,
+) -> Ridge:
+    """A ridge on whitened windows that adds to other subjects' read-out what it leaves; a plain ridge where
+    they have none."""
+    return Ridge.choose(training, used, settings, readout, candidates(training, used, xyz, noise))
+
+
 def own_ridge(material: Material) -> LinearDecoder:
-    """The ridge decoder of a subject that knows of no other: the baseline next to a pooled encoder."""
+    """The ridge decoder of a subject that knows of no other: the baseline next to a pooled encoder; of
+    several subjects, from one row for each clip that one of them saw, see `pool.pooled_trials`."""
     settings = material.settings
-    linear, ridge = fit_ridge(material.training, material.used, settings, material.device)
+    several = material.training.present is not None
+    parts = material.training, material.everything
+    training, everything = (part.by_clip() for part in parts) if several else parts
+    linear, ridge = fit_ridge(training, material.used, settings, material.device)
     measure_floors(linear, material.validation)
-    return refit(linear, ridge, material.everything) if settings.refit else linear
+    return refit(linear, ridge, everything) if settings.refit else linear
 
 
 def fit_ridge(
@@ -182,10 +199,9 @@ def fit_ridge(
     used: np.ndarray,
     settings: AlignSettings,
     device: torch.device,
-    readout: LinearReadout | None = None,
 ) -> tuple[LinearDecoder, Ridge]:
     """The ridge decoder of training trials, and how it was fitted: penalties are chosen across segments."""
-    ridge = Ridge.choose(training, used, settings, readout)
+    ridge = Ridge.choose(training, used, settings)
     return ridge.decoder(training).to(device), ridge
 
 

@@ -21,7 +21,6 @@ better by more than the standard error over folds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -33,7 +32,7 @@ from boldreel.align.haemodynamics import Surroundings
 from boldreel.align.latent import BANDS, Latent
 from boldreel.align.linear import LinearPath, Targets, split
 from boldreel.align.settings import AlignSettings
-from boldreel.align.whitening import CANDIDATES, Candidate, Candidates
+from boldreel.align.whitening import CANDIDATES, IDENTITY, Candidate, Candidates, Solve, solver
 
 # Penalties in units of the features' mean power over all rows.
 ALPHAS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -41,7 +40,6 @@ ALPHAS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 NOISE = (0.5, 1.0, 2.0, 4.0, 8.0)
 FOLDS = 10  # at most: of more segments, neighbours are left out together
 _SMALLEST = 1e-5  # of the largest singular value: below, a component carries nothing
-Solve = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,63 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Volumes:
+    """The volumes of windows, each once: windows overlap, and products with each volume cost most.
+
+    values : float32 (U, n); place : int (rows, w), which of them a window consists of.
+    """
+
+    values: np.ndarray
+    place: np.ndarray
+
+    @classmethod
+    def of(cls, trials: Trials, used: np.ndarray) -> Volumes:
+        """Volumes of one run and time are the same if they are equal; means over several runs need not be."""
+        rows, window, _ = trials.x.shape
+        flat = trials.x.reshape(rows * window, -1)
+        _, run = np.unique(trials.run, return_inverse=True)
+        times = np.stack([np.repeat(run, window), trials.times.ravel()], axis=1)
+        _, first, same = np.unique(times, axis=0, return_index=True, return_inverse=True)
+        first = first[same.ravel()]
+        for k in np.flatnonzero(first != np.arange(len(flat))):
+            if not np.array_equal(flat[k], flat[first[k]]):
+                first[k] = k
+        which, place = np.unique(first, return_inverse=True)
+        return cls(flat[which][:, used], place.reshape(rows, window))
+
+    def take(self, rows: np.ndarray) -> Volumes:
+        """Those of some rows (bool)."""
+        if rows.all():
+            return self
+        which, place = np.unique(self.place[rows], return_inverse=True)
+        return Volumes(self.values[which], place.reshape(-1, self.place.shape[1]))
+
+    def gathered(self, course: np.ndarray) -> np.ndarray:
+        """For each volume the sum of course (rows * w, D) over windows, float32 (U, D)."""
+        from scipy.sparse import csr_array
+
+        place = self.place.ravel()
+        ones, shape = np.ones(len(place)), (len(self.values), len(place))
+        return np.asarray(
+            csr_array((ones, (place, np.arange(len(place)))), shape) @ course, np.float32
+        )
+
+    def total(self) -> np.ndarray:
+        """Sum over windows and their volumes, float64 (n,)."""
+        count = np.bincount(self.place.ravel(), minlength=len(self.values)).astype(np.float64)
+        total = np.zeros(self.values.shape[1])
+        for low in range(0, len(count), 512):  # no copy of all in float64
+            part = slice(low, low + 512)
+            total += count[part] @ self.values[part].astype(np.float64)
+        return total
+
+    def read(self, mean: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """(volumes - mean (n,)) @ weight (n, D) of each window, float64 (rows, w, D)."""
+        centred = self.values - mean.astype(np.float32)
+        return (centred @ weight.astype(np.float32)).astype(np.float64)[self.place]
+
+
+@dataclass(frozen=True)
 class Moments:
     """Sums over rows and volumes of scores a (D,) and responses z (n,) and of their products."""
 
@@ -66,16 +121,15 @@ class Moments:
     az: np.ndarray
 
     @classmethod
-    def of(cls, course: np.ndarray, z: np.ndarray) -> Moments:
-        """course (rows, w, D), z (rows, w, n)."""
+    def of(cls, course: np.ndarray, volumes: Volumes) -> Moments:
+        """course (rows, w, D); volumes : of these rows."""
         flat = course.reshape(-1, course.shape[2])
-        wide = z.reshape(len(flat), -1)
         return cls(
             len(flat),
             flat.sum(0),
-            wide.sum(0, dtype=np.float64),
+            volumes.total(),
             flat.T @ flat,
-            (flat.astype(np.float32).T @ wide).astype(np.float64),
+            (volumes.gathered(flat).T @ volumes.values).astype(np.float64),
         )
 
     def __add__(self, other: Moments) -> Moments:
@@ -155,6 +209,31 @@ def gains(inverse: Inverse, around: Surroundings, noise: np.ndarray) -> np.ndarr
 
 
 @dataclass(frozen=True)
+class Reading:
+    """A linear read-out of windows, in factors.
+
+    positions : (n, C), volumes to components; volumes : (C, w), weights of a window's volumes;
+    targets : (C, K), components to targets, whose mean is `mean` (K,).
+    """
+
+    positions: np.ndarray
+    volumes: np.ndarray
+    targets: np.ndarray
+    mean: np.ndarray
+
+    def of(self, components: np.ndarray) -> np.ndarray:
+        """Targets (rows, K) from the components (rows, w, C) of centred windows."""
+        return np.einsum("rwc,cw->rc", components, self.volumes) @ self.targets + self.mean
+
+    def written_out(self, mean_z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weight (w * n, K) and bias (K,) for windows whose volumes have the mean mean_z (n,)."""
+        parts = (self.positions, self.volumes, self.targets)
+        weight = np.einsum("nc,cw,ck->wnk", *parts, optimize=True)
+        weight = weight.reshape(-1, self.targets.shape[1])
+        return weight, self.mean - np.tile(mean_z, self.volumes.shape[1]) @ weight
+
+
+@dataclass(frozen=True)
 class Inversion(LinearPath):
     """The inversion of one subject's encoding model.
 
@@ -210,7 +289,8 @@ class Inversion(LinearPath):
         trial = _Trial.of(trials, self.used, self.latent, self.targets)
         trial = trial.at(self.choice.peak)
         whitened = Whitened(trial.moments(np.ones(len(trials.x), bool)), self.whiten)
-        weight, bias = self._weights(trial, whitened, trials.clip)
+        reading = self._reading(trial, whitened, trials.clip)
+        weight, bias = reading.written_out(whitened.mean_z)
         return self._spread(weight, trials.x.shape), bias
 
     def left_out(self, trials: Trials) -> np.ndarray:
@@ -221,14 +301,14 @@ class Inversion(LinearPath):
             whitened = Whitened(
                 trial.without(left, whole), trial.whiten(self.noise, left, self.whiten)
             )
-            weight, bias = self._weights(trial, whitened, trials.clip[~left])
-            out[held] = trial.z[held].reshape(int(held.sum()), -1) @ weight + bias
+            reading = self._reading(trial, whitened, trials.clip[~left])
+            out[held] = reading.of(
+                trial.volumes.take(held).read(whitened.mean_z, reading.positions)
+            )
         return out
 
-    def _weights(
-        self, trial: _Trial, whitened: Whitened, clips: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Weight (w * n, K) over the positions used, and bias.
+    def _reading(self, trial: _Trial, whitened: Whitened, clips: np.ndarray) -> Reading:
+        """What the model reads from windows.
 
         clips : of the rows that were fitted, from which the prior of scores and their targets come
         """
@@ -237,11 +317,7 @@ class Inversion(LinearPath):
         around = haemodynamics.surroundings(trial.trials, trial.scores, self.choice.peak)
         weight_of = gains(inverse, around, self.choice.noise_scale * self.over_volumes)
         to_targets = inverse.back @ regression(scores, values)
-        reading = whitened.y @ inverse.reading
-        weight = np.einsum("nc,cw,ck->wnk", reading, weight_of, to_targets, optimize=True)
-        weight = weight.reshape(-1, to_targets.shape[1])
-        window = trial.z.shape[1]
-        return weight, values.mean(0) - np.tile(whitened.mean_z, window) @ weight
+        return Reading(whitened.y @ inverse.reading, weight_of, to_targets, values.mean(0))
 
     def _spread(self, weight: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Weights over the positions used, among zeros for all positions."""
@@ -264,27 +340,17 @@ def regression(scores: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.linalg.solve(power, centred.T @ (values - values.mean(0)))
 
 
-def solver(covariance: np.ndarray | None) -> Solve:
-    """What multiplies (n, D) by the inverse of a covariance (n, n); None for none."""
-    if covariance is None:
-        return lambda values: values
-    from scipy.linalg import cho_factor, cho_solve
-
-    factor = cho_factor(covariance, lower=True, overwrite_a=True, check_finite=False)
-    return lambda values: cho_solve(factor, values, check_finite=False)
-
-
 @dataclass(frozen=True)
 class _Trial:
     """Trials in the shape that choosing needs.
 
-    z : float32 (rows, w, n), positions that are read. scores : (clips, D), mean zero; targets : (clips, K).
+    volumes : of the positions that are read. scores : (clips, D), mean zero; targets : (clips, K).
     folds : (held, out) each, bool (rows,): what is scored, and what the fit does not see.
     course : (rows, w, D), once a peak is chosen.
     """
 
     trials: Trials
-    z: np.ndarray
+    volumes: Volumes
     scores: np.ndarray
     targets: np.ndarray
     folds: list[tuple[np.ndarray, np.ndarray]]
@@ -300,7 +366,7 @@ class _Trial:
         scores = latent.scores(features)
         return cls(
             trials,
-            np.ascontiguousarray(trials.x[:, :, used]),
+            Volumes.of(trials, used),
             scores - scores.mean(0),
             targets.values(features),
             split(trials, FOLDS),
@@ -316,7 +382,7 @@ class _Trial:
         return replace(self, course=course, around=around, peak=peak)
 
     def moments(self, rows: np.ndarray) -> Moments:
-        return Moments.of(self.course[rows], self.z[rows])
+        return Moments.of(self.course[rows], self.volumes.take(rows))
 
     def without(self, left: np.ndarray, whole: Moments) -> Moments:
         """The moments of the rows that are not in `left` (bool), given those of all.
@@ -331,7 +397,7 @@ class _Trial:
         known = self.scores.copy()
         known[np.unique(trials.clip[left])] = 0
         course = haemodynamics.convolved(trials, known, self.peak)
-        return Moments.of(course[~left], self.z[~left])
+        return Moments.of(course[~left], self.volumes.take(~left))
 
     def whiten(self, noise: Candidate, left: np.ndarray, shared: Solve) -> Solve:
         """What whitens a fit that does not see `left`: `shared`, unless the noise model knows its noise."""
@@ -357,26 +423,34 @@ class _Trial:
                 ((folded.score((a, a), 1.0), a) for a in ALPHAS), key=lambda one: one[0].value
             )
 
+        sides = [_Side.of(self, held, left) for held, left in self.folds]
         if like is None:
-            first = next(iter(candidates.values()))
-            solve = solver(first.make(self.trials))
-            tried = haemodynamics.peaks(self.trials)
-            peak = preferred(
-                {one: best(_Folded.of(self.at(one), first, solve))[0] for one in tried}
-            )
+            first, noise = next(iter(candidates.items()))
+            solve = solver(noise.make(self.trials))
+            white, rest = self, solve
+            if not noise.own:  # one noise model for all folds and peaks: whitened once
+                values = solve.white(self.volumes.values)
+                white = replace(self, volumes=replace(self.volumes, values=values))
+                rest = IDENTITY
+            at_peak = {
+                one: _Folded.of(white.at(one), sides, noise, rest)
+                for one in haemodynamics.peaks(self.trials)
+            }
+            peak = preferred({one: best(folded)[0] for one, folded in at_peak.items()})
+            tried = {first: at_peak[peak]}
+            del at_peak, white, solve, rest
             here = self.at(peak)
-            name = preferred(
-                {
-                    name: best(_Folded.of(here, one, solver(one.make(self.trials))))[0]
-                    for name, one in candidates.items()
-                }
-            )
+            for name in list(candidates)[1:]:
+                noise = candidates[name]
+                tried[name] = _Folded.of(here, sides, noise, solver(noise.make(self.trials)))
+            name = preferred({name: best(folded)[0] for name, folded in tried.items()})
+            folded, noise = tried[name], candidates[name]
+            whiten = solver(noise.make(self.trials))
         else:
             peak, name = like.peak, like.noise
-            here = self.at(peak)
-        noise = candidates[name]
-        whiten = solver(noise.make(self.trials))
-        folded = _Folded.of(here, noise, whiten)
+            noise = candidates[name]
+            whiten = solver(noise.make(self.trials))
+            folded = _Folded.of(self.at(peak), sides, noise, whiten)
         _, alpha = best(folded)
         scale = max(NOISE, key=lambda one: folded.score((alpha, alpha), one).value)
         # the motion code has a penalty of its own, if it varies at all
@@ -422,6 +496,30 @@ def preferred(scored: dict[Option, _Scored]) -> Option:
 
 
 @dataclass(frozen=True)
+class _Side:
+    """What a fold is scored against; neither time to peak nor noise model change it.
+
+    held : bool (rows,), what is scored. clips : (rows held,), each row's clip among those of the fold.
+    prior : (D, D), covariance of the other clips' scores. to_targets : (D, K), their regression.
+    truth : (clips of the fold, K), targets less the other clips' mean.
+    """
+
+    held: np.ndarray
+    clips: np.ndarray
+    prior: np.ndarray
+    to_targets: np.ndarray
+    truth: np.ndarray
+
+    @classmethod
+    def of(cls, trial: _Trial, held: np.ndarray, left: np.ndarray) -> _Side:
+        """left : bool (rows,), what the fit does not see"""
+        scores, values = trial.seen(trial.trials.clip[~left])
+        clips, place = np.unique(trial.trials.clip[held], return_inverse=True)
+        truth = trial.targets[clips] - values.mean(0)
+        return cls(held, place, _covariance(scores), regression(scores, values), truth)
+
+
+@dataclass(frozen=True)
 class _Folded:
     """Encoding models that each left one fold out, and what that fold's responses say through them.
 
@@ -429,39 +527,40 @@ class _Folded:
     """
 
     trial: _Trial
+    sides: list[_Side]
     models: list[Whitened]
     read: list[np.ndarray]
 
     @classmethod
-    def of(cls, trial: _Trial, noise: Candidate, shared: Solve) -> _Folded:
+    def of(cls, trial: _Trial, sides: list[_Side], noise: Candidate, shared: Solve) -> _Folded:
         """shared : whitens by the noise of all trials"""
-        whole = trial.moments(np.ones(len(trial.z), bool))
+        whole = trial.moments(np.ones(len(trial.course), bool))
         models, read = [], []
         for held, left in trial.folds:
             model = Whitened(trial.without(left, whole), trial.whiten(noise, left, shared))
+            read.append(trial.volumes.take(held).read(model.mean_z, model.y))
+            model.y = model.y[:0]  # large, and not read again
             models.append(model)
-            centred = trial.z[held] - model.mean_z.astype(np.float32)
-            read.append((centred @ model.y.astype(np.float32)).astype(np.float64))
-        return cls(trial, models, read)
+        return cls(trial, sides, models, read)
 
     def _inverses(self, alphas: tuple[float, ...]) -> list[Inverse]:
-        trial = self.trial
-        out = []
-        for (_, left), model in zip(trial.folds, self.models, strict=True):
-            scores, _ = trial.seen(trial.trials.clip[~left])
-            out.append(invert(model, trial.penalty(model, alphas), _covariance(scores)))
-        return out
+        return [
+            invert(model, self.trial.penalty(model, alphas), side.prior)
+            for side, model in zip(self.sides, self.models, strict=True)
+        ]
 
-    def over_volumes(self, alphas: tuple[float, ...]) -> np.ndarray:
+    def over_volumes(
+        self, alphas: tuple[float, ...], inverses: list[Inverse] | None = None
+    ) -> np.ndarray:
         """Covariance (w, w) over a window's volumes of what left-out responses hold beyond the model, the
         mean over components; of one showing."""
         trial = self.trial
-        window = trial.z.shape[1]
+        window = trial.volumes.place.shape[1]
         total, count = np.zeros((window, window)), 0
-        for (held, _), model, read, inverse in zip(
-            trial.folds, self.models, self.read, self._inverses(alphas), strict=True
+        for side, model, read, inverse in zip(
+            self.sides, self.models, self.read, inverses or self._inverses(alphas), strict=True
         ):
-            expected = (trial.course[held] - model.mean_a) @ inverse.source * inverse.gain
+            expected = (trial.course[side.held] - model.mean_a) @ inverse.source * inverse.gain
             rest = read @ inverse.reading - expected
             total = total + np.einsum("rwc,rvc->wv", rest, rest)
             count += len(rest) * rest.shape[2]
@@ -475,22 +574,20 @@ class _Folded:
         are at test."""
         trial = self.trial
         assert trial.around is not None
-        noise = scale * self.over_volumes(alphas)
-        products = np.zeros((len(trial.folds), len(trial.columns), 3))
-        for fold, ((held, left), read, inverse) in enumerate(
-            zip(trial.folds, self.read, self._inverses(alphas), strict=True)
+        inverses = self._inverses(alphas)
+        noise = scale * self.over_volumes(alphas, inverses)
+        products = np.zeros((len(self.sides), len(trial.columns), 3))
+        for fold, (side, read, inverse) in enumerate(
+            zip(self.sides, self.read, inverses, strict=True)
         ):
-            clips, place = np.unique(trial.trials.clip[held], return_inverse=True)
             weight_of = gains(inverse, trial.around, noise)
             components = np.einsum("rwc,cw->rc", read @ inverse.reading, weight_of)
-            mean = np.zeros((len(clips), components.shape[1]))
-            np.add.at(mean, place, components)
-            mean /= np.bincount(place)[:, None]
-            scores, values = trial.seen(trial.trials.clip[~left])
-            guess = mean @ inverse.back @ regression(scores, values)
-            truth = trial.targets[clips] - values.mean(0)
+            mean = np.zeros((len(side.truth), components.shape[1]))
+            np.add.at(mean, side.clips, components)
+            mean /= np.bincount(side.clips)[:, None]
+            guess = mean @ inverse.back @ side.to_targets
             for k, columns in enumerate(trial.columns.values()):
-                p, t = guess[:, columns], truth[:, columns]
+                p, t = guess[:, columns], side.truth[:, columns]
                 products[fold, k] = (p * t).sum(), (p**2).sum(), (t**2).sum()
         names = list(trial.columns)
         together = dict(zip(names, map(float, _cosine(products.sum(0))), strict=True))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,34 +83,23 @@ def pooled_trials(
     voxels: list[Path],
     clips: Path,
     features: list[Path],
-    which: str,
+    settings: AlignSettings,
     window: int,
 ) -> tuple[Trials, np.ndarray]:
     """Averaged training and validation trials of several subjects, and bool (V,), what any of them has.
 
     Repeats are averaged: what noise brings to a ridge (see `ridge`) subjects bring to each other, and
-    rows stay few enough to solve for.
+    rows stay few enough to solve for. An encoding model needs to know what came before each showing, so
+    that it gets one row for each context; more rows cost it little.
     """
     from boldreel.align import data
 
     parts, presence = [], []
     for table, folder, of in zip(windows, series_dirs, voxels, strict=True):
         trials = data.load_trials(table, folder, clips, features, SPLITS, window)
-        count = len(trials.features.clips)
-        first = np.array([rows[0] for rows in trials.rows_of])
-        parts.append(
-            replace(
-                trials,
-                x=trials.averaged(),
-                clip=np.arange(count),
-                segment=trials.segment[first],
-                repeat=np.ones(count, dtype=np.int64),
-                onset=trials.onset[first],
-                run=trials.run[first],
-                times=trials.times[first],
-            )
-        )
-        presence.append(data.used_positions(of, which))
+        inverted = settings.linear_path == "inversion"
+        parts.append(trials.by_context() if inverted else trials.by_clip())
+        presence.append(data.used_positions(of, settings.voxels))
     return data.pooled(parts, presence), np.any(presence, axis=0)
 
 
@@ -147,7 +136,7 @@ def main(argv: list[str] | None = None) -> None:
         args.voxels,
         args.clips,
         args.features,
-        settings.voxels,
+        settings,
         common_window(args.windows),
     )
     held_out = set().union(*(validation_clips(table) for table in args.windows))
@@ -190,7 +179,7 @@ def main(argv: list[str] | None = None) -> None:
         extra={"subjects": args.subjects, "best_epoch": made.best["epoch"]},
     )
     print(
-        f"{len(args.subjects)} subjects, {len(trials.features.clips)} averaged responses; best epoch "
+        f"{len(args.subjects)} subjects, {len(trials.clip)} averaged responses; best epoch "
         f"{made.best['epoch']} of {made.history[-1]['epoch']}; validation two-way "
         f"{made.best['val_two_way']:.3f}"
     )

@@ -15,6 +15,7 @@ import numpy as np
 from boldreel.align.data import Trials
 from boldreel.align.linear import Groups, LinearPath, Targets, split
 from boldreel.align.settings import AlignSettings
+from boldreel.align.whitening import CANDIDATES, IDENTITY, Candidates, Solver, solver
 from boldreel.models.decoder import LinearReadout
 
 
@@ -46,10 +47,13 @@ class Ridge(LinearPath):
     penalties : {group: (alpha, left-out cosine)}.
     prior : (w * V, K), weights from other subjects, to which the ridge adds what they leave; None to
         begin at nothing.
+    noise, whiten : with a prior, the noise model that windows are whitened with, and what does it.
     """
 
     penalties: dict[str, tuple[float, float]]
     prior: np.ndarray | None = None
+    noise: str = "none"
+    whiten: Solver = IDENTITY
 
     @classmethod
     def choose(
@@ -58,9 +62,14 @@ class Ridge(LinearPath):
         used: np.ndarray,
         settings: AlignSettings,
         readout: LinearReadout | None = None,
+        noises: Candidates | None = None,
     ) -> Ridge:
         """Choose the condition's basis, or go on from another read-out, and the penalties; folds are
-        segments."""
+        segments.
+
+        noises : with a read-out, noise models among which one is chosen by left-out segments; those that
+            know the noise of what is left out are not tried
+        """
         features = training.features
         prior = None
         if readout is None:
@@ -69,22 +78,31 @@ class Ridge(LinearPath):
             targets = Targets(readout.basis.cpu().numpy().astype(np.float64))
             prior = readout.weight.detach().cpu().numpy().astype(np.float64)
             prior = prior.reshape(-1, prior.shape[2])
-        unpenalised = cls(used, settings, targets, {}, prior)
-        x, y, known = unpenalised.rows(training)
-        groups = targets.groups(features)
-        left = Split.of(training)
-        penalties = choose_alphas(x, y, left, training.clip, groups, known=known)
-        return replace(unpenalised, penalties=penalties)
+        groups, left = targets.groups(features), Split.of(training)
+        tried = {"none": IDENTITY}
+        if readout is not None:
+            shared = {name: one for name, one in (noises or {}).items() if not one.own}
+            tried = {name: solver(one.make(training)) for name, one in shared.items()} or tried
+        paths = []
+        for name, whiten in tried.items():
+            path = cls(used, settings, targets, {}, prior, name, whiten)
+            x, y, known = path.rows(training)
+            penalties = choose_alphas(x, y, left, training.clip, groups, known=known)
+            paths.append(replace(path, penalties=penalties))
+        return max(paths, key=lambda path: path.penalties["image"][1] + path.penalties["text"][1])
 
     @property
     def chosen(self) -> dict[str, object]:
-        return {group: list(pair) for group, pair in self.penalties.items()}
+        found: dict[str, object] = {group: list(pair) for group, pair in self.penalties.items()}
+        return found if self.prior is None else {**found, "noise": self.noise}
 
     def told(self) -> str:
-        return "\n".join(
+        lines = [
             f"ridge, {group}: penalty {alpha:.3g}, left-out cosine {score:.3f}"
             for group, (alpha, score) in self.penalties.items()
-        )
+        ]
+        whitened = f"ridge on others' weights, whitened by {CANDIDATES[self.noise]}"
+        return "\n".join(lines if self.prior is None else [whitened, *lines])
 
     @property
     def alphas(self) -> dict[str, float]:
@@ -92,16 +110,26 @@ class Ridge(LinearPath):
         return {group: alpha for group, (alpha, _) in self.penalties.items()}
 
     def rows(self, trials: Trials) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Responses (rows, w * V), zero where a position is not used; targets float64 (rows, K),
-        deviations from the mean over clips; and what the prior makes of the responses."""
+        """Responses (rows, w * V), zero where a position is not used, or white ones (rows, w * n) of the
+        positions that are; targets float64 (rows, K), deviations from the mean over clips; and what the prior
+        makes of the responses."""
         x = np.where(self.used, trials.x, 0).reshape(len(trials.x), -1)
         known = None if self.prior is None else x @ self.prior
+        if self.whiten.root is not None:
+            volumes = trials.x[:, :, self.used]
+            x = self.whiten.white(volumes.reshape(-1, volumes.shape[2])).reshape(len(x), -1)
         return x, self.targets.values(trials.features)[trials.clip], known
 
     def solve(self, trials: Trials) -> tuple[np.ndarray, np.ndarray]:
         x, y, known = self.rows(trials)
         groups = self.targets.groups(trials.features)
         weight, bias = fit(x, y if known is None else y - known, self.alphas, groups)
+        if self.whiten.root is not None:
+            window, positions = trials.x.shape[1:]
+            own = np.zeros((window, positions, weight.shape[1]))
+            for volume, part in enumerate(np.split(weight, window)):
+                own[volume, self.used] = self.whiten.unwhite(part)
+            weight = own.reshape(window * positions, -1)
         return (weight if self.prior is None else weight + self.prior), bias
 
     def left_out(self, trials: Trials) -> np.ndarray:

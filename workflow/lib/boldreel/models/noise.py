@@ -23,8 +23,15 @@ import numpy as np
 LENGTHS = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0)
 # Volumes of a block: long enough for a correlation, and at 2 s longer than noise remembers.
 BLOCK = 60
+# Volumes that are gathered before they are added, and rows of a matrix that are added at once: a bound on
+# memory, and what a processor's cache holds.
+_GATHERED, _STRIPE = 2000, 64
+# Rows of a matrix of pairs of positions that are looked at together.
+_ROWS = 256
 # Part of each position's variance that is its own at least, so that no direction is taken for noiseless.
 NUGGET = 0.02
+# Smallest eigenvalue of a mixture with a sample.
+LEAST = NUGGET / 10
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,11 @@ class DistanceCurve:
         coordinates (NaN) is correlated with none."""
         from scipy.spatial.distance import cdist
 
-        out = np.nan_to_num(self.at(cdist(xyz, xyz)))
+        out = np.empty((len(xyz), len(xyz)))
+        for low in range(0, len(xyz), _STRIPE):
+            own = slice(low, low + _STRIPE)
+            out[own, low:] = np.nan_to_num(self.at(cdist(xyz[own], xyz[low:])))
+            out[low:, own] = out[own, low:].T
         np.fill_diagonal(out, 1.0)
         return out
 
@@ -73,6 +84,97 @@ class SampleCorrelation:
     blocks: np.ndarray
 
 
+@dataclass(frozen=True)
+class Sums:
+    """Sums over blocks of volumes, float32 (V, V), from which those of some runs can be taken away.
+
+    products : of correlations; squares : of their squares; blocks : how many have both positions
+    """
+
+    products: np.ndarray
+    squares: np.ndarray
+    blocks: np.ndarray
+
+    @classmethod
+    def of(cls, runs: Iterable[np.ndarray]) -> Sums:
+        """Of series (volumes, V), one run in memory at a time; see `sample_correlation`.
+
+        Raises
+        ------
+        ValueError : no run, or runs of different width.
+        """
+        sums: Sums | None = None
+        gathered: list[np.ndarray] = []
+        rows = 0
+        for run in runs:
+            if len(run) < 4:
+                continue
+            values = np.asarray(run, dtype=np.float32)
+            if sums is None:
+                sums = cls(*np.zeros((3, values.shape[1], values.shape[1]), np.float32))
+            if len(sums.products) != values.shape[1]:
+                raise ValueError(f"runs of {len(sums.products)} and of {values.shape[1]} positions")
+            values = values - values.mean(0)
+            size = values.std(0)
+            there = size > 1e-6
+            values = np.where(there, values / np.maximum(size, 1e-6), 0)
+            blocks = np.array_split(values, max(2, round(len(values) / BLOCK)))
+            if there.all():
+                sums.blocks[:] += len(blocks)
+            else:
+                sums.blocks[np.ix_(there, there)] += len(blocks)
+            gathered += [block / np.float32(np.sqrt(len(block))) for block in blocks]
+            rows += len(values)
+            if rows > _GATHERED:
+                sums._add(gathered)
+                gathered, rows = [], 0
+        if sums is None:
+            raise ValueError("no run of four volumes or more")
+        sums._add(gathered)
+        return sums
+
+    def _add(self, blocks: list[np.ndarray]) -> None:
+        """Add blocks (volumes, V) of unit power. By stripes that stay in the processor's cache; the lower
+        triangle is the upper one's mirror image."""
+        count = len(self.products)
+        for low in range(0, count, _STRIPE):
+            own = slice(low, low + _STRIPE)
+            total, squares = np.zeros((2, len(range(*own.indices(count))), count - low), np.float32)
+            one = np.empty_like(total)
+            for block in blocks:
+                np.matmul(block[:, own].T, block[:, low:], out=one)
+                total += one
+                np.square(one, out=one)
+                squares += one
+            self.products[own, low:] += total
+            self.squares[own, low:] += squares
+            self.products[low:, own] = self.products[own, low:].T
+            self.squares[low:, own] = self.squares[own, low:].T
+
+    def __sub__(self, other: Sums) -> Sums:
+        return Sums(
+            self.products - other.products,
+            self.squares - other.squares,
+            self.blocks - other.blocks,
+        )
+
+    def correlation(self) -> SampleCorrelation:
+        """Means over blocks, and their errors."""
+        count = np.maximum(self.blocks, 1)
+        mean = self.products / count
+        error = self.squares / count
+        error -= np.square(mean)
+        np.maximum(error, 0, out=error)
+        error /= np.maximum(count - 1, 1)
+        error[self.blocks <= 1] = 1
+        # Blocks differ in power; divided by it the mean is a correlation again, and still positive.
+        power = np.sqrt(np.maximum(np.diag(mean), 1e-6))
+        mean /= power[:, None]
+        mean /= power
+        np.fill_diagonal(mean, 1)
+        return SampleCorrelation(mean, error, self.blocks.astype(np.int32))
+
+
 def sample_correlation(runs: Iterable[np.ndarray]) -> SampleCorrelation:
     """Correlations of series (volumes, V), one run in memory at a time.
 
@@ -83,36 +185,7 @@ def sample_correlation(runs: Iterable[np.ndarray]) -> SampleCorrelation:
     ------
     ValueError : no run, or runs of different width.
     """
-    total: np.ndarray | None = None
-    for run in runs:
-        values = np.asarray(run, dtype=np.float32)
-        if len(values) < 4:
-            continue
-        values = values - values.mean(0)
-        size = values.std(0)
-        there = size > 1e-6
-        values = np.where(there, values / np.maximum(size, 1e-6), 0)
-        pair = np.outer(there, there)
-        if total is None:
-            total = np.zeros((3, *pair.shape), np.float32)
-        if total.shape[1] != len(there):
-            raise ValueError(f"runs of {total.shape[1]} and of {len(there)} positions")
-        for block in np.array_split(values, max(2, round(len(values) / BLOCK))):
-            one = block.T @ block / len(block)
-            total[0] += one
-            total[1] += one**2
-            total[2] += pair
-    if total is None:
-        raise ValueError("no run of four volumes or more")
-    count = np.maximum(total[2], 1)
-    mean = total[0] / count
-    spread = np.maximum(total[1] / count - mean**2, 0)
-    error = np.where(total[2] > 1, spread / np.maximum(count - 1, 1), 1)
-    # Blocks differ in power; divided by it the mean is a correlation again, and still positive.
-    power = np.sqrt(np.maximum(np.diag(mean), 1e-6))
-    mean = mean / power[:, None] / power
-    np.fill_diagonal(mean, 1)
-    return SampleCorrelation(mean, error, total[2].astype(np.int32))
+    return Sums.of(runs).correlation()
 
 
 def distance_curve(sample: SampleCorrelation, xyz: np.ndarray) -> DistanceCurve:
@@ -121,20 +194,23 @@ def distance_curve(sample: SampleCorrelation, xyz: np.ndarray) -> DistanceCurve:
     xyz : (V, 3) mm, NaN where there is no position.
     """
     from scipy.optimize import nnls
+    from scipy.spatial.distance import cdist
 
     edges = np.concatenate(
         [np.arange(1, 20, 1.0), np.arange(20, 60, 4.0), np.arange(60, 201, 20.0)]
     )
     count, values, where = np.zeros((3, len(edges) + 1))
-    for row in range(len(xyz) - 1):  # a row at a time: no matrix of all distances
-        known = sample.blocks[row, row + 1 :] > 0
-        apart = np.linalg.norm(xyz[row + 1 :] - xyz[row], axis=1)
-        known &= np.isfinite(apart)
-        cell = np.digitize(apart[known], edges)
-        n = len(count)
+    n = len(count)
+    for low in range(0, len(xyz), _ROWS):  # some rows at a time: no matrix of all distances
+        own = slice(low, low + _ROWS)
+        apart = cdist(xyz[own], xyz[low:])
+        known = (sample.blocks[own, low:] > 0) & np.isfinite(apart)
+        known &= np.arange(apart.shape[1]) > np.arange(len(apart))[:, None]  # each pair once
+        apart = apart[known]
+        cell = np.digitize(apart, edges)
         count += np.bincount(cell, minlength=n)
-        values += np.bincount(cell, sample.mean[row, row + 1 :][known], minlength=n)
-        where += np.bincount(cell, apart[known], minlength=n)
+        values += np.bincount(cell, sample.mean[own, low:][known], minlength=n)
+        where += np.bincount(cell, apart, minlength=n)
     filled = count > 0
     if not filled.any():
         return DistanceCurve((0.0,) * len(LENGTHS), (0.0,) * len(LENGTHS), 0.0, 1.0)
@@ -162,32 +238,52 @@ def distance_curve(sample: SampleCorrelation, xyz: np.ndarray) -> DistanceCurve:
     )
 
 
-def shrunk(sample: SampleCorrelation, target: np.ndarray) -> tuple[np.ndarray, float]:
+def shrunk(
+    sample: SampleCorrelation, target: np.ndarray, least: float = 0.0
+) -> tuple[np.ndarray, float]:
     """The sample shrunk towards `target` (V, V), and the target's weight, between 0 and 1.
+
+    least : what no eigenvalue of the target is below, where that is known; the mixture is then often known to
+        be positive without a look at its own.
 
     The weight is the sum of the sample's squared errors over the sum of its squared distances from the
     target; it is larger where the mixture would not be positive definite. Pairs that the sample does not
     have are the target's.
     """
-    known = (sample.blocks > 1) & ~np.eye(len(target), dtype=bool)
-    distance = float(((sample.mean - target)[known] ** 2).sum(dtype=np.float64))
-    error = float(sample.error[known].sum(dtype=np.float64))
+    parts = [slice(low, low + _ROWS) for low in range(0, len(target), _ROWS)]
+
+    def known(rows: slice) -> np.ndarray:
+        found = sample.blocks[rows] > 1
+        every = np.arange(len(found))
+        found[every, rows.start + every] = False
+        return found
+
+    distance = error = 0.0
+    for rows in parts:
+        those = known(rows)
+        distance += float((np.square(sample.mean[rows] - target[rows]) * those).sum())
+        error += float(sample.error[rows].sum(where=those, dtype=np.float64))
     weight = 1.0 if distance <= error else error / distance
+    # a mean of correlations of the same blocks has no negative eigenvalues
+    complete = sample.blocks.min() == sample.blocks.max() > 1
     while True:
-        mixed = np.where(known, weight * target + (1 - weight) * sample.mean, target)
-        if _positive(mixed):
+        mixed = np.array(target, dtype=np.float64)
+        for rows in parts:
+            change = (sample.mean[rows] - mixed[rows]) * known(rows)
+            mixed[rows] += (1 - weight) * change
+        if (complete and weight * least >= 2 * LEAST) or positive(mixed, LEAST):
             return mixed, weight
         if weight > 0.999:
             return target, 1.0
         weight = (1 + weight) / 2  # correlations from different runs may contradict each other
 
 
-def _positive(matrix: np.ndarray) -> bool:
-    """Whether all eigenvalues are at least a tenth of NUGGET."""
+def positive(matrix: np.ndarray, least: float) -> bool:
+    """Whether all eigenvalues of a symmetric matrix are at least `least`."""
     from scipy.linalg import LinAlgError, cholesky
 
-    lower = matrix.copy()
-    lower[np.diag_indices(len(lower))] -= NUGGET / 10
+    lower = matrix.T.copy(order="F")  # which LAPACK factors in place
+    lower[np.diag_indices(len(lower))] -= least
     try:
         cholesky(lower, overwrite_a=True, check_finite=False)
     except LinAlgError:

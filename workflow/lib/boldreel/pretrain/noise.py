@@ -36,7 +36,7 @@ def estimate(corpus: Corpus) -> cohort_noise.CohortNoise:
         ) from None
     xyz = corpus.positions[["x", "y", "z"]].to_numpy(np.float64)
     curve = noise.distance_curve(sample, xyz)
-    mixed, weight = noise.shrunk(sample, curve.matrix(xyz))
+    mixed, weight = noise.shrunk(sample, curve.matrix(xyz), curve.own)
     subjects = tuple(dict.fromkeys(map(str, corpus.subjects)))
     return cohort_noise.CohortNoise(mixed.astype(np.float32), curve, weight, len(corpus), subjects)
 

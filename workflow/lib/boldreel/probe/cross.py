@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +26,52 @@ from boldreel.settings import read
 from boldreel.step import parser, run
 from boldreel.training.progress import Progress
 
+if TYPE_CHECKING:
+    from boldreel.models.decoder import Decoder
+
 CONDITION = "other_subject"
+
+
+def scored(
+    decoder: Decoder,
+    windows: Path,
+    series_dir: Path,
+    clips: Path,
+    features: list[Path],
+    settings: RetrievalSettings,
+    subject: str,
+    condition: str,
+    window: int | None = None,
+) -> list[dict[str, Any]]:
+    """Rows of a subject's table of metrics: what a decoder makes of averaged test responses, which may be
+    those of somebody else.
+
+    window : volumes of a window in place of what the table says
+    """
+    responses = load_responses(windows, series_dir, "test", window=window)
+    order = np.argsort(responses.clips)
+    test = load_features(clips, features, [responses.clips[k] for k in order])
+    shots, every = np.asarray(test.shots), np.arange(len(order))
+    segments = np.asarray(responses.segments)[order]
+    pool = significance.Pool(segments, shots, responses.onsets[order], settings)
+    predicted = predict(decoder, responses.x[order])
+    kept = ("value", "ci_low", "ci_high", "chance", "p", "p_low", "p_high", "permutations", "n")
+    rows = []
+    for metric, definition, outcome in outcomes(decoder, predicted, test, None, every):
+        result = significance.summarise(outcome, np.ones(len(every), dtype=bool), pool)
+        rows.append(
+            {
+                "dataset": settings.dataset,
+                "subject": subject,
+                "segment": "all",
+                "method": settings.method,
+                "condition": condition,
+                "metric": metric,
+                "definition": definition,
+                **{name: getattr(result, name) for name in kept},
+            }
+        )
+    return rows
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -57,39 +102,9 @@ def main(argv: list[str] | None = None) -> None:
     progress = Progress(count, "other subjects", unit="subjects")
     for number, subject in enumerate(args.subjects):
         other = (number + 1) % count
-        responses = load_responses(args.windows[other], args.series_dir[other], "test")
-        order = np.argsort(responses.clips)
-        test = load_features(args.clips, args.features, [responses.clips[k] for k in order])
-        shots, every = np.asarray(test.shots), np.arange(len(order))
-        segments = np.asarray(responses.segments)[order]
-        pool = significance.Pool(segments, shots, responses.onsets[order], settings)
         encoder = SpatioTemporalEncoder.from_pretrained(args.align[number] / "model")
-        predicted = predict(encoder, responses.x[order])
-        for metric, definition, outcome in outcomes(encoder, predicted, test, None, every):
-            result = significance.summarise(outcome, np.ones(len(every), dtype=bool), pool)
-            kept = (
-                "value",
-                "ci_low",
-                "ci_high",
-                "chance",
-                "p",
-                "p_low",
-                "p_high",
-                "permutations",
-                "n",
-            )
-            rows.append(
-                {
-                    "dataset": settings.dataset,
-                    "subject": subject,
-                    "segment": "all",
-                    "method": settings.method,
-                    "condition": CONDITION,
-                    "metric": metric,
-                    "definition": definition,
-                    **{name: getattr(result, name) for name in kept},
-                }
-            )
+        files = args.windows[other], args.series_dir[other], args.clips, args.features
+        rows += scored(encoder, *files, settings, subject, CONDITION)
         progress.update()
     tables.write(args.output, pd.DataFrame(rows), "metrics")
     inputs = [*(folder / "model" for folder in args.align), *args.windows]

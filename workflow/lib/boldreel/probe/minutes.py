@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> None:
 
     from boldreel.align import pool
     from boldreel.align.data import coordinates, load_trials, used_positions
-    from boldreel.align.fit import choose_path, fit_ridge
+    from boldreel.align.fit import choose_path, tuned_path
     from boldreel.errors import UserError
     from boldreel.models.decoder import Decoder
     from boldreel.probe import retrieve
@@ -79,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
     xyz = coordinates(args.voxels)
 
     def decoders() -> Iterator[tuple[float, str, Decoder]]:
-        encoder, where = start.encoder, torch.device("cpu")  # nothing here trains for long
+        encoder = start.encoder
         with torch.no_grad():
             encoder.present.copy_(torch.tensor(used))
         yield 0.0, "pooled", encoder
@@ -88,8 +88,8 @@ def main(argv: list[str] | None = None) -> None:
         for rows in chosen:
             part = training.take(rows)
             length = minutes(part, args.clips)
-            linear, _ = fit_ridge(part, used, settings, where, encoder.readout)
-            yield length, "pooled", encoder.on(linear)
+            tuned = tuned_path(part, used, xyz, settings, noise, encoder.readout)
+            yield length, "pooled", encoder.on(tuned.decoder(part))
             progress.update()
             alone = choose_path(part, used, xyz, settings, noise)
             yield length, "alone", alone.decoder(part)

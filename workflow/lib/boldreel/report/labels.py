@@ -170,6 +170,7 @@ CONDITIONS: dict[str, str] = {
     "mean_frame": "Mean training frame",
     "random_training": "Random training clip",
     "nearest_training": "Training clip nearest in BOLD",
+    "zero_shot": "Fitted on other subjects alone",
     "other_subject": "Another subject's responses",
     "mean_fmri": "Generator fed the mean training response",
     "noise_fmri": "Generator fed noise in place of responses",

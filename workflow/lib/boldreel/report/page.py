@@ -315,6 +315,14 @@ def _ran(results: Results, figures: Path, jobs: pd.DataFrame, ignored: Sequence[
     return sections.ran(jobs, plot, quality, _excluded(results), ignored, results.missing)
 
 
+# Conditions in the terminal, and what their lines begin with; the first line of a score has its name.
+_SPOKEN = {
+    "model": "",
+    "ridge": "  by ridge regression",
+    "zero_shot": "  fitted on other subjects alone",
+}
+
+
 def row_name(metric: str, definition: str) -> str:
     """What a score's line in the terminal begins with."""
     text = labels.definition(definition).removesuffix(", three right classes, as published")
@@ -335,16 +343,16 @@ def spoken(
     """
     subjects = [verdict.subject for verdict in judged]
     whole = table[(table["segment"] == "all") & (table["method"] == method)]
-    rows = verdicts.primary(whole[whole["condition"].isin(["model", "ridge"])])
+    rows = verdicts.primary(whole[whole["condition"].isin(_SPOKEN)])
     rows = rows[rows["subject"].isin(subjects)]
     lines = []
     for key in dict.fromkeys(zip(rows["metric"], rows["definition"], strict=True)):
-        for condition in ("model", "ridge"):
+        for condition, other in _SPOKEN.items():
             own = rows[(rows["metric"] == key[0]) & (rows["definition"] == key[1])]
             own = own[own["condition"] == condition].set_index("subject")
             if not len(own):
                 continue
-            name = row_name(*key) if condition == "model" else "  by ridge regression"
+            name = other or row_name(*key)
             values = [labels.short(own["value"].get(subject)) for subject in subjects]
             chance = labels.short(own["chance"].iloc[0])
             lines.append((name, *values, chance))

@@ -118,6 +118,31 @@ class Parameters:
         times = self.config["memory_factor"] if factor is None else factor
         return lambda wildcards, attempt: int(mb * times) * 2 ** (attempt - 1)
 
+    def memory_of_pairs(
+        self, mb: float, matrices: float, array: Callable[[Any], str]
+    ) -> Callable[..., int]:
+        """Megabytes as `memory`, or what matrices of all pairs of positions take, if that is more.
+
+        Parameters
+        ----------
+        mb : what the demo needs, MB.
+        matrices : float64 (V, V) that the step holds at once, everything else included.
+        array : takes the job's input; returns an array with a column for each position. Until the job can
+            run it may be missing, and then the demo's share counts alone.
+        """
+        least = self.memory(mb)
+
+        def found(wildcards: Any, input: Any, attempt: int) -> int:
+            try:
+                with open(array(input).removesuffix(".npy") + ".json", encoding="utf-8") as file:
+                    positions = json.load(file)["shape"][-1]
+            except OSError:
+                positions = 0
+            pairs = int(matrices * 8 * positions**2 / 1e6) * 2 ** (attempt - 1)
+            return max(least(wildcards, attempt), pairs)
+
+        return found
+
     def leaves_predictions(self) -> bool:
         """Whether alignment leaves predictions of training clips: subjects have linear paths of their own."""
         return not self.study.pooled and self.config["align"]["linear_path"] != "none"
