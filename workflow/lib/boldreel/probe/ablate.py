@@ -95,6 +95,7 @@ def main(argv: list[str] | None = None) -> None:
     from boldreel.align.data import coordinates, load_trials, used_positions, validation_clips
     from boldreel.align.fit import Material, fit
     from boldreel.training import device, fingerprint, loop
+    from boldreel.training.state import discard
 
     used = used_positions(args.voxels, settings.voxels)
     files = trial_files(args)
@@ -130,6 +131,7 @@ def main(argv: list[str] | None = None) -> None:
         seed=args.seed,
         started=started,
     )
+    discard(state)
     means = table.groupby("metric")["value"].mean()
     print(
         f"{args.ablation}, seed {args.seed}: best epoch {made.best['epoch']} of {settings.epochs}; "
