@@ -89,3 +89,15 @@ def test_every_rule_hashes_the_code_of_the_steps_that_it_runs(stage):
         run = set(re.findall(r"-m boldreel\.([a-z_.]+)", rule)) - {"training.launch"}
         hashed = re.search(r"code=code\(([^)]+)\)", rule)
         assert hashed and set(re.findall(r'"([a-z_.]+)"', hashed[1])) == run, rule.split(":")[0]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_rule_that_reads_a_base_model_has_its_name_as_a_parameter(stage):
+    """So that another revision is another parameter, and reruns it: a model of the hub is no input file."""
+    text = (ROOT / "workflow" / "rules" / f"{stage}.smk").read_text()
+    for rule in re.split(r"^ *rule ", text, flags=re.MULTILINE)[1:]:
+        named = re.search(r"inputs\.weights\(([^)]*)\)", rule)
+        for role in re.findall(r'"(\w+)"', named[1]) if named else []:
+            assert f'model("{role}")' in rule or f'MODELS.get("{role}")' in rule, rule.split(":")[0]
+        if named and "*JUDGES" in named[1]:
+            assert "parameters.judges" in rule, rule.split(":")[0]

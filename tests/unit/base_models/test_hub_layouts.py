@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tests.unit.base_models.conftest import COMMIT
 
 from boldreel.base_models import diffusion, frozen
 
@@ -21,8 +22,9 @@ def _same(loaded: torch.nn.Module, made: torch.nn.Module, **inputs: torch.Tensor
 
 
 @torch.inference_mode()
-def test_stable_diffusion(hub) -> None:
-    folder = diffusion.find_base(SD)
+@pytest.mark.parametrize("revision", ["", f"@{COMMIT}"])
+def test_stable_diffusion(hub, revision: str) -> None:
+    folder = diffusion.find_base(SD + revision)
     assert folder == hub.snapshot(SD)
     torch.manual_seed(1)
     sample, words = torch.randn(1, 4, 4, 4), torch.randn(1, 3, 16)
