@@ -1,4 +1,4 @@
-"""Each stage's environment holds what its rules import, and nothing else."""
+"""Each stage's list is what its rules import; its environment holds that, and what its group needs."""
 
 import re
 import subprocess
@@ -61,6 +61,18 @@ def test_environments_are_current():
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_stages_of_equal_needs_have_equal_files():
+    """Snakemake makes an environment for each content: few, and only one with PyTorch."""
+    texts = {path.stem: path.read_text() for path in (ROOT / "envs").glob("*.yaml")}
+    assert set(STAGES) <= set(texts)
+    assert len(set(texts.values())) <= 5
+    assert len({text for text in texts.values() if "- torch==" in text}) == 1
+    for stage in STAGES:
+        pinned = {line.split("==")[0].strip(" -").lower() for line in texts[stage].splitlines()}
+        alike = [{name.replace("_", "-") for name in names} for names in (listed(stage), pinned)]
+        assert alike[0] <= alike[1], stage
 
 
 def test_results_in_s3_are_tested_with_the_plugin_of_the_profile():
