@@ -424,6 +424,7 @@ ARRAYS: dict[str, ArrayKind] = {
         2, ("uint8",), ("clips",)
     ),  # (clips, bytes), UTF-8, zeros at the end
     "prediction": ArrayKind(2, ("float32",)),  # (clips, D)
+    "set_predictions": ArrayKind(3, ("float32",), ("sets",)),  # (sets of repeats, clips, D)
     "left_out": ArrayKind(
         2, ("float32",), ("clips",)
     ),  # (training clips, K), columns of a read-out

@@ -46,11 +46,11 @@ def earned(decoder: Decoder, test: Trials, subject: str, ablation: str, seed: in
     """The table "ablation_clips" of one decoder on averaged test responses."""
     import pandas as pd
 
-    from boldreel.probe import retrieve
+    from boldreel.probe import predictions, retrieve
 
     features = test.features
     every = np.arange(len(features.clips))
-    predicted = retrieve.predict(decoder, test.averaged())
+    predicted = predictions.predict(decoder, test.averaged())
     rows = []
     for metric, _, outcome in retrieve.outcomes(decoder, predicted, features, None, every):
         if metric in METRICS:

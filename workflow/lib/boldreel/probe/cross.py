@@ -17,10 +17,12 @@ import numpy as np
 
 from boldreel.data import provenance, tables
 from boldreel.data.features import load_features
-from boldreel.data.responses import load_responses, series_files
+from boldreel.data.responses import Responses, load_responses, series_files
 from boldreel.errors import UserError
 from boldreel.probe import significance
-from boldreel.probe.retrieve import outcomes, predict
+from boldreel.probe.averages import sorted_clips
+from boldreel.probe.predictions import predict
+from boldreel.probe.retrieve import outcomes
 from boldreel.probe.settings import RetrievalSettings
 from boldreel.settings import read
 from boldreel.step import parser, run
@@ -50,22 +52,33 @@ def main(argv: list[str] | None = None) -> None:
     import pandas as pd
 
     from boldreel.models.encoder import SpatioTemporalEncoder
+    from boldreel.training.device import lease
     from boldreel.training.loop import set_threads
 
     set_threads()
+    encoders: list[SpatioTemporalEncoder] = []
+    seen: list[tuple[Responses, np.ndarray, list[str]]] = []
+    for number, folder in enumerate(args.align):
+        other = (number + 1) % count
+        responses = load_responses(args.windows[other], args.series_dir[other], "test")
+        clips, order = sorted_clips(responses)
+        seen.append((responses, order, clips))
+        encoders.append(SpatioTemporalEncoder.from_pretrained(folder / "model").eval())
+    with lease() as device:  # for the encoders alone: scoring takes longer
+        predictions = [
+            predict(encoder.to(device), responses.x[order])
+            for encoder, (responses, order, _) in zip(encoders, seen, strict=True)
+        ]
     rows: list[dict[str, Any]] = []
     progress = Progress(count, "other subjects", unit="subjects")
     for number, subject in enumerate(args.subjects):
-        other = (number + 1) % count
-        responses = load_responses(args.windows[other], args.series_dir[other], "test")
-        order = np.argsort(responses.clips)
-        test = load_features(args.clips, args.features, [responses.clips[k] for k in order])
+        responses, order, clips = seen[number]
+        test = load_features(args.clips, args.features, clips)
         shots, every = np.asarray(test.shots), np.arange(len(order))
         segments = np.asarray(responses.segments)[order]
         pool = significance.Pool(segments, shots, responses.onsets[order], settings)
-        encoder = SpatioTemporalEncoder.from_pretrained(args.align[number] / "model")
-        predicted = predict(encoder, responses.x[order])
-        for metric, definition, outcome in outcomes(encoder, predicted, test, None, every):
+        scored = outcomes(encoders[number].cpu(), predictions[number], test, None, every)
+        for metric, definition, outcome in scored:
             result = significance.summarise(outcome, np.ones(len(every), dtype=bool), pool)
             kept = (
                 "value",
