@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
+
 import numpy as np
 import pytest
 import torch
 from tests.unit.base_models.conftest import COMMIT
 
 from boldreel.base_models import diffusion, frozen
+from boldreel.data import provenance
 
 CPU = torch.device("cpu")
 SD = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -91,3 +95,31 @@ def test_captioner(hub) -> None:
     tokens = tokenizer(["a red ball"], return_tensors="pt")["input_ids"]
     assert tokens[0, 1:4].tolist() == [6, 8, 7]
     _same(model, hub.made["blip"], pixel_values=pixels, input_ids=tokens)
+
+
+def test_weights_in_the_cache_are_hashed_by_the_hub_alone(hub, tmp_path, monkeypatch) -> None:
+    """Not in each job; a copy of the folder is the same model, and other weights are another."""
+    folder = hub.snapshot(SD)
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    copy = shutil.copytree(folder, tmp_path / "copy")  # no links
+    own, before = diffusion.identity(folder), provenance.digest(weights)
+    assert own == diffusion.identity(copy)
+    assert hashlib.sha256(weights.read_bytes()).hexdigest() == provenance.hub_sha256(weights)
+    read: list[str] = []
+    opened = open
+
+    def noting(path, *more):  # type: ignore[no-untyped-def]
+        read.append(str(path))
+        return opened(path, *more)
+
+    monkeypatch.setattr("builtins.open", noting)
+    assert provenance.digest(weights) == before and not read
+    other = folder.with_name("other")
+    try:
+        shutil.copytree(folder / "unet", other / "unet", symlinks=True)
+        changed = other / "unet" / weights.name
+        changed.unlink()
+        changed.symlink_to((folder / "unet" / "diffusion_pytorch_model.fp16.safetensors").resolve())
+        assert diffusion.identity(other) != own and provenance.digest(changed) != before
+    finally:
+        shutil.rmtree(other)
