@@ -256,5 +256,6 @@ def decode(decoder: nn.Module, x: torch.Tensor, batch: int = 64) -> Iterator[Enc
     device = next(decoder.parameters()).device
     for part in x.split(batch):
         found = decoder(part.to(device))
-        deviations = Deviations(*(tensor.to(x.device) for tensor in found.deviations))
-        yield Encoding(*(tensor.to(x.device) for tensor in found[:-1]), deviations)
+        own = Deviations(*(tensor.to(x.device) for tensor in found.deviations))
+        condition, image, text, motion = (tensor.to(x.device) for tensor in found[:-1])
+        yield Encoding(condition, image, text, motion, own)

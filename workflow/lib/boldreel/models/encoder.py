@@ -125,16 +125,20 @@ class SpatioTemporalEncoder(Decoder):
             return Deviations(image, text, condition, still)
         size = self.at_a_time or len(x)
         if size >= len(x) or not torch.is_grad_enabled():
-            return Deviations(*self._heads(x, present), still)
+            image, text, condition = self._heads(x, present)
+            return Deviations(image, text, condition, still)
         # Only what each part predicts is kept, and the loss sees it of the whole batch. Then each part is
         # computed again for its gradient (Gao et al. 2021, arXiv 2101.06983): that of the whole batch.
         parts = [
             checkpoint(self._heads, *part, use_reentrant=False)
             for part in zip(x.split(size), present.split(size), strict=True)
         ]
-        return Deviations(*(torch.cat(values) for values in zip(*parts, strict=True)), still)
+        image, text, condition = (torch.cat(values) for values in zip(*parts, strict=True))
+        return Deviations(image, text, condition, still)
 
-    def _heads(self, x: torch.Tensor, present: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def _heads(
+        self, x: torch.Tensor, present: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Image, text and condition as the transformer predicts them."""
         tokens = self.trunk.tokens(x, present)
         return self.image_head(tokens), self.text_head(tokens), self.condition_head(tokens)
