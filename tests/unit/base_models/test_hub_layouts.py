@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from tests.unit.base_models.conftest import COMMIT
+from tests.tools.tiny_hub import COMMIT
 
 from boldreel.base_models import diffusion, frozen
 from boldreel.data import provenance

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 from boldreel.data import atomic, provenance
 from boldreel.data.responses import Responses, load_responses, series_files
 from boldreel.probe.averages import averages, counts, rows_by_clip, sorted_clips, split_halves
-from boldreel.probe.predictions import HALVES, Predictions, of_repeats, predict
+from boldreel.probe.predictions import HALVES, Predicted, Predictions, of_repeats, predict
 from boldreel.step import parser, run
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from boldreel.models.encoder import SpatioTemporalEncoder
 
 
@@ -36,20 +38,26 @@ def of_subject(
 
     clips, order = sorted_clips(averaged)
     _, rows = rows_by_clip(trials)
-    windows = dict(zip(HALVES, split_halves(trials, clips) or (), strict=False))
-    for n in counts(rows):
-        parts = averages(trials.x, rows, n)
-        windows |= {of_repeats(n, k): part for k, part in enumerate(parts)}
-    sets = {name: predict(encoder, x) for name, x in windows.items()}
+    halves = zip(HALVES, split_halves(trials, clips) or (), strict=False)
+    sets = {name: _embeddings(encoder, x) for name, x in halves}
+    for n in counts(rows):  # of one number at a time, for together they take gigabytes
+        for k, x in enumerate(averages(trials.x, rows, n)):
+            sets[of_repeats(n, k)] = _embeddings(encoder, x)
     whole = predict(encoder, averaged.x[order])
     if encoder.readout is None:
         return Predictions(clips, whole, sets)
-    x = torch.from_numpy(own.x[sorted_clips(own)[1]])
-    found = [part.deviations for part in decode(encoder, x)]
+    again = torch.from_numpy(own.x[sorted_clips(own)[1]])
+    found = [part.deviations for part in decode(encoder, again)]
     encoder.cpu()
     return Predictions(
         clips, whole, sets, torch.cat([columns(encoder, part) for part in found]).numpy()
     )
+
+
+def _embeddings(encoder: SpatioTemporalEncoder, x: np.ndarray) -> Predicted:
+    """Image and text alone: conditions of all sets would take gigabytes."""
+    found = predict(encoder, x)
+    return {name: found[name] for name in ("image", "text")}
 
 
 def main(argv: list[str] | None = None) -> None:
