@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: help env demo ablate test test-unit test-workflow test-conda test-slurm test-kubernetes test-datasets test-storage lint base-models envs config-page report forget clean
+.PHONY: help env demo ablate test test-unit test-workflow test-conda test-slurm test-kubernetes test-datasets test-storage rehearse lint base-models envs config-page report forget clean
 
 help:
 	@echo "make demo         environment, then the pipeline on the embedded data set (results/demo)"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-kubernetes  planned for Kubernetes, and first stages run in a stand-in for its pods"
 	@echo "make test-datasets  designs of public data sets to the page, and their trees, if they are there, to windows"
 	@echo "make test-storage  a tiny run with its results in S3, by a server that is fetched for it"
+	@echo "make rehearse    own data with every option of the real configurations on, at reduced width (10 minutes)"
 	@echo "make lint         ruff, snakefmt, snakemake --lint and types"
 	@echo "make base-models  train the demo's tiny base models anew (about two hours on two cores)"
 	@echo "make envs         write one pinned conda environment per stage from envs/*.in"
@@ -70,6 +71,10 @@ test-datasets: env
 
 test-storage: env
 	$(BIN)/python -m pytest tests/pipeline -m storage -rs
+
+# Goes on where it stopped; remove the folder to begin again.
+rehearse: env
+	$(BIN)/python tests/tools/rehearse.py results/rehearsal-run $(CORES)
 
 lint: env
 	$(BIN)/ruff check .

@@ -88,9 +88,8 @@ class Demo:
             arguments += ["--true-features", *folders]
         else:
             of = self.results / f"sub-{subject}"
-            arguments += ["--encoder", str(of / "cotrain" / "encoder")]
+            arguments += ["--conditions", str(of / "conditions")]
             arguments += ["--windows", str(of / "windows.parquet")]
-            arguments += ["--series-dir", str(of / "series")]
         started = time.perf_counter()
         arguments += ["--shard", "0", "--shards", str(self.every)]
         sample.main([*arguments, "--output", str(self.work / f"{name}-shard")])

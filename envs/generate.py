@@ -2,7 +2,9 @@
 
 Takes the short lists of what each stage's rules import (`*.in`, one distribution a line) and the
 pins of requirements.lock; leaves a yaml with `python`, `pip` and, under `pip:`, every distribution
-of the closure at exactly the version of the lock. Reads the metadata of the environment that it
+of the closure at exactly the version of the lock. Stages that need much the same get files that are equal
+byte for byte, which hold what all of them need: Snakemake makes one environment of such files, and PyTorch,
+several gigabytes of it, is installed once. Reads the metadata of the environment that it
 runs in (made from the same lock), so it needs no network.
 
 Usage: python envs/generate.py [--check]
@@ -20,7 +22,15 @@ from packaging.utils import canonicalize_name
 
 ENVS = Path(__file__).parent
 PYTHON = "3.11"
-HEAD = "# Made from {name}.in and requirements.lock by `make envs`; do not edit.\n"
+HEAD = "# Made from {names}.in and requirements.lock by `make envs`; do not edit.\n"
+# Stages with equal files. A change of pins reruns a whole group, so preprocessing is not in the second.
+TOGETHER = (
+    ("insilico", "bold", "roi", "windows"),
+    (
+        *("stimuli", "pretrain", "align", "probe", "ablate", "generator", "reconstruct"),
+        *("evaluate", "cvgan", "linear", "selfsupervised"),
+    ),
+)
 
 
 def pins() -> dict[str, str]:
@@ -64,10 +74,12 @@ def closure(names: list[str], locked: dict[str, str]) -> list[str]:
 
 
 def render(path: Path, locked: dict[str, str]) -> str:
-    """The yaml text of one stage's environment."""
-    lines = "".join(f"      - {pin}\n" for pin in closure(wanted(path), locked))
+    """The yaml text of one stage's environment, without a name, which would differ."""
+    group = next((names for names in TOGETHER if path.stem in names), (path.stem,))
+    names = [name for stage in group for name in wanted(path.with_name(f"{stage}.in"))]
+    lines = "".join(f"      - {pin}\n" for pin in closure(names, locked))
     return (
-        HEAD.format(name=path.stem) + f"name: boldreel-{path.stem}\nchannels:\n  - conda-forge\n"
+        HEAD.format(names=".in, ".join(group)) + "channels:\n  - conda-forge\n"
         f"  - nodefaults\ndependencies:\n  - python={PYTHON}\n"
         + (f"  - pip\n  - pip:\n{lines}" if lines else "")
     )

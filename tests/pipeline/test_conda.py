@@ -32,7 +32,7 @@ def conda_run(tmp_path_factory):
     return workspace, plain, done.stdout + done.stderr, done.returncode
 
 
-def test_it_finishes_with_one_environment_per_stage(conda_run):
+def test_it_finishes_with_few_environments(conda_run):
     workspace, _, log, code = conda_run
     assert code == 0, log[-5000:]
     assert (workspace.results / "report.html").stat().st_size > 10_000
@@ -40,7 +40,9 @@ def test_it_finishes_with_one_environment_per_stage(conda_run):
     more = workspace.run("ablation", "--use-conda", "--conda-create-envs-only")
     log += more.stdout + more.stderr
     made = set(re.findall(r"Environment for \S*?(\w+)\.yaml created", log))
-    assert made == {path.stem for path in (ROOT / "envs").glob("*.yaml")}
+    texts = {path.stem: path.read_text() for path in (ROOT / "envs").glob("*.yaml")}
+    # stages of equal needs share one
+    assert {texts[name] for name in made} == set(texts.values()) and len(made) <= 5
 
 
 def test_its_clips_go_on_from_each_other_and_have_two_samples(conda_run):

@@ -59,8 +59,8 @@ def test_base_models_are_looked_for_before_the_first_job(workspace, monkeypatch)
     workspace.configuration = "config/datasets/cc2017.yaml"
     monkeypatch.setenv("HF_HOME", str(workspace.root / "huggingface"))
     words = ["--config", "pretrain={subjects: [01, 03]}"]
-    line = "models.image_classifier (google/vit-base-patch16-224)"
-    command = "python -m boldreel.base_models clip=openai/clip-vit-large-patch14 diffusion="
+    line = "models.image_classifier (google/vit-base-patch16-224@"
+    command = "python -m boldreel.base_models clip=openai/clip-vit-large-patch14@"
     planned = workspace.run("--dry-run", "--quiet", *words)
     assert planned.returncode == 0, planned.stderr
     (warning,) = [text for text in planned.stderr.splitlines() if line in text]

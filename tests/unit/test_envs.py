@@ -1,4 +1,4 @@
-"""Each stage's environment holds what its rules import, and nothing else."""
+"""Each stage's list is what its rules import; its environment holds that, and what its group needs."""
 
 import re
 import subprocess
@@ -63,6 +63,18 @@ def test_environments_are_current():
     assert done.returncode == 0, done.stderr
 
 
+def test_stages_of_equal_needs_have_equal_files():
+    """Snakemake makes an environment for each content: few, and only one with PyTorch."""
+    texts = {path.stem: path.read_text() for path in (ROOT / "envs").glob("*.yaml")}
+    assert set(STAGES) <= set(texts)
+    assert len(set(texts.values())) <= 5
+    assert len({text for text in texts.values() if "- torch==" in text}) == 1
+    for stage in STAGES:
+        pinned = {line.split("==")[0].strip(" -").lower() for line in texts[stage].splitlines()}
+        alike = [{name.replace("_", "-") for name in names} for names in (listed(stage), pinned)]
+        assert alike[0] <= alike[1], stage
+
+
 def test_results_in_s3_are_tested_with_the_plugin_of_the_profile():
     pinned = []
     for name in ("kubernetes", "storage"):
@@ -89,3 +101,15 @@ def test_every_rule_hashes_the_code_of_the_steps_that_it_runs(stage):
         run = set(re.findall(r"-m boldreel\.([a-z_.]+)", rule)) - {"training.launch"}
         hashed = re.search(r"code=code\(([^)]+)\)", rule)
         assert hashed and set(re.findall(r'"([a-z_.]+)"', hashed[1])) == run, rule.split(":")[0]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_rule_that_reads_a_base_model_has_its_name_as_a_parameter(stage):
+    """So that another revision is another parameter, and reruns it: a model of the hub is no input file."""
+    text = (ROOT / "workflow" / "rules" / f"{stage}.smk").read_text()
+    for rule in re.split(r"^ *rule ", text, flags=re.MULTILINE)[1:]:
+        named = re.search(r"inputs\.weights\(([^)]*)\)", rule)
+        for role in re.findall(r'"(\w+)"', named[1]) if named else []:
+            assert f'model("{role}")' in rule or f'MODELS.get("{role}")' in rule, rule.split(":")[0]
+        if named and "*JUDGES" in named[1]:
+            assert "parameters.judges" in rule, rule.split(":")[0]

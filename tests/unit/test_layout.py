@@ -102,6 +102,7 @@ FILES = {
     "generator_strips": "results/demo/generator/strips",
     "cotrained": "results/demo/sub-01/cotrain",
     "cotraining_history": "results/demo/sub-01/cotrain/history.tsv",
+    "conditions": "results/demo/sub-01/conditions",
     "reconstructions": "results/demo/sub-01/reconstruction/mindvideo",
     "reconstruction": "results/demo/sub-01/reconstruction/mindvideo/shard-0",
     "movie_cuts": "results/demo/sub-01/reconstruction/mindvideo/shard-0/movie/cuts.tsv",

@@ -32,7 +32,7 @@ def test_the_first_lines_name_what_differs():
     )
     assert lines[0] == "data set: mine (data/mine)"
     assert lines[1] == "subjects: 2 (01, 02); runs: 12 train, 4 test"
-    assert lines[2].startswith("preset: base; base models: clip openai/clip-vit-large-patch14, ")
+    assert lines[2].startswith("preset: base; base models: clip openai/clip-vit-large-patch14@")
     assert lines[3] == "changes to the preset: align.epochs = 7 (instead of 20)"
     many = resolved.summary(ASKED, configuration.complete(ASKED), [str(k) for k in range(99)], {})
     assert many[1].startswith("subjects: 99 (0, 1, 2, 3, 4, 5, 6, 7, …)")

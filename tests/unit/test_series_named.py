@@ -118,6 +118,7 @@ def command(name: str, study: Any, pretrained: Path, root: Path) -> list[str]:  
     state = ["--pretrained", str(pretrained), "--state", str(root / "state")]
     scored = [*series, *clips, *output, "--align", str(root / "boldreel.align.train")]
     scored += ["--subject", "01", "--config", json.dumps(RETRIEVAL)]
+    test = ["--test", str(root / "boldreel.probe.encode")]
     match name.removeprefix("boldreel."):
         case "align.train":
             return [*fit, *state, "--left-out", str(root / "left_out.npy")]
@@ -131,9 +132,11 @@ def command(name: str, study: Any, pretrained: Path, root: Path) -> list[str]:  
             return [*fit, "--subject", "01"]
         case "probe.attributes":
             more = ["--voxels", str(study.voxels), "--left-out", str(root / "left_out.npy")]
-            return [*scored, *more]
+            return [*scored, *more, *test]
+        case "probe.encode":
+            return [*series, *output, "--align", str(root / "boldreel.align.train")]
         case "probe.retrieve" | "probe.repeats":
-            return scored
+            return [*scored, *test]
         case "probe.cross":
             twice = [str(root / "boldreel.align.train")] * 2
             two = ["--windows", *[str(study.windows)] * 2, "--series-dir", *[str(study.series)] * 2]
@@ -167,7 +170,8 @@ def test_every_series_that_a_step_reads_is_named(
         return load(path, *rest, **more)
 
     monkeypatch.setattr(arrays, "load", noting)
-    for name in steps():  # sorted: the steps of align come before those of probe that read them
+    # sorted: the steps of align come before those of probe that read them, and encode before the rest
+    for name in sorted(steps(), key=lambda name: name == "boldreel.probe.attributes"):
         if name.startswith(LONG):
             continue
         words = command(name, study, pretrained, tmp_path)

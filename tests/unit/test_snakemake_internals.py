@@ -149,3 +149,20 @@ def test_without_modifiers_of_paths_a_path_has_no_prefix():
 def test_a_process_of_a_snakemake_that_does_not_say_is_the_main_one():
     assert internals.is_main_process(SimpleNamespace())
     assert not internals.is_main_process(SimpleNamespace(is_main_process=False))
+
+
+@pytest.mark.parametrize(
+    ("asked", "local", "there", "limit"),
+    [({}, True, 2, 2), ({"gpu": 1}, True, 2, 1), ({}, False, 2, None), ({}, True, 0, None)],
+)
+def test_gpu_jobs_are_as_many_as_gpus(asked, local, there, limit):
+    """Unless somebody said how many, jobs run elsewhere, or they compute on the CPU."""
+    scheduler = SimpleNamespace(global_resources=dict(asked), resources=dict(asked))
+    workflow = SimpleNamespace(scheduler=scheduler, local_exec=local)
+    internals.limit_gpus(workflow, lambda: there)
+    assert scheduler.global_resources.get("gpu") == scheduler.resources.get("gpu") == limit
+
+
+@pytest.mark.parametrize("missing", [SimpleNamespace(), SimpleNamespace(scheduler=None)])
+def test_without_a_scheduler_gpus_are_not_limited(missing):
+    internals.limit_gpus(missing, lambda: pytest.fail("nobody needs to know"))

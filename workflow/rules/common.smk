@@ -31,6 +31,7 @@ from boldreel.study.parameters import (
     one_of,
 )
 from boldreel.study.study import METHOD, Study
+from boldreel.training import gpus
 
 snakemake_internals.measure_memory_seldom()
 snakemake_internals.look_again_for_folders()
@@ -159,6 +160,20 @@ def of_run(function):
     )
 
 
+# What hides all GPUs from a job.
+ON_CPU = "export CUDA_VISIBLE_DEVICES=; " if config["device"] == "cpu" else ""
+
+
+def gpus_here():
+    """How many GPU jobs fit on this machine at a time; 0 for any number, where they compute on the CPU."""
+    found = [] if ON_CPU else or_exit(gpus.visible)[0]
+    together = [
+        config[name]["processes"] for name in ("pretrain", "align", "generator")
+    ]
+    # A job that needs more GPUs than there are says so itself; Snakemake would give it fewer.
+    return max(len(found), config["cotrain"]["processes"], *together) if found else 0
+
+
 def prefix():
     """What every shell command begins with: the library, and without conda this Python.
 
@@ -174,7 +189,7 @@ def prefix():
         else f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"; '
     )
     return (
-        f"set -euo pipefail; {here}export PYTHONPATH={quote(str(LIB))} PYTHONNOUSERSITE=1 "
+        f"set -euo pipefail; {here}{ON_CPU}export PYTHONPATH={quote(str(LIB))} PYTHONNOUSERSITE=1 "
         "PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE= TOKENIZERS_PARALLELISM=false MPLBACKEND=Agg; "
     )
 
@@ -242,6 +257,7 @@ if snakemake_internals.is_main_process(workflow) and not remote():
 def before_jobs():
     """Checks and locks before the first job; a dry run skips them."""
     snakemake_internals.lift_rate_limit(workflow)
+    snakemake_internals.limit_gpus(workflow, gpus_here)
     if workflow.local_exec:
         or_exit(preflight.check_container, study)
     check_models()

@@ -24,7 +24,7 @@ rule evaluate_reference:
         runtime=240,
         gpu=1,
     params:
-        cfg=section("evaluate", keep=["batch_size"]),
+        cfg=section("evaluate", keep=["batch_size", "video_frames"]),
         code=code("evaluate.reference"),
         stimuli=folder_of("frames", 2),
         training=inputs.batches_named("train", "validation"),
@@ -55,7 +55,7 @@ rule evaluate_shard:
         runtime=240,
         gpu=1,
     params:
-        cfg=section("evaluate", keep=["batch_size"]),
+        cfg=section("evaluate", keep=["batch_size", "video_frames"]),
         code=code("evaluate.shard"),
         judges=parameters.judges,
     shell:

@@ -1,10 +1,39 @@
 # What a fitted encoder knows: retrieval of test clips, on all data and on parts, and where it looks.
 
 
+rule probe_encode:
+    """What a subject's encoder makes of the test clips, once for all that is scored."""
+    input:
+        unpack(responses("test")),
+        model=layout.encoder(),
+        windows=layout.windows(),
+    output:
+        directory(layout.test_predictions()),
+    log:
+        layout.log("probe", "encode-{subject}"),
+    benchmark:
+        layout.benchmark("probe", "encode-{subject}")
+    conda:
+        "../../envs/probe.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=120,
+        gpu=1,
+    params:
+        code=code("probe.encode"),
+        series=folder_of("series"),
+        folder=folder_of("model"),
+    shell:
+        "python -m boldreel.probe.encode --align {params.folder:q} --windows {input.windows:q} "
+        "--series-dir {params.series:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
 rule probe_retrieve:
     """Retrieval of test clips from all repeats and from fewer, by the encoder and by ridge, with chance."""
     input:
         unpack(responses("test")),
+        test=layout.test_predictions(),
         model=layout.encoder(),
         ridge=layout.ridge(),
         windows=layout.windows(),
@@ -12,7 +41,6 @@ rule probe_retrieve:
         features=lambda wildcards: inputs.features(),
     output:
         table=layout.retrieval(),
-        test=directory(layout.test_predictions()),
         repeats=layout.repeats(),
     log:
         layout.log("probe", "retrieve-{subject}"),
@@ -42,11 +70,11 @@ rule probe_retrieve:
         series=folder_of("series"),
         folder=folder_of("model"),
     shell:
-        "python -m boldreel.probe.retrieve --align {params.folder:q} --windows {input.windows:q} "
-        "--series-dir {params.series:q} --clips {input.clips:q} --features {input.features:q} "
+        "python -m boldreel.probe.retrieve --align {params.folder:q} --test {input.test:q} "
+        "--windows {input.windows:q} --series-dir {params.series:q} --clips {input.clips:q} --features {input.features:q} "
         "--subject {wildcards.subject} --output {output.table:q} --config {params.cfg:q} 2>&1 | tee {log:q} && "
-        "python -m boldreel.probe.repeats --align {params.folder:q} --windows {input.windows:q} "
-        "--series-dir {params.series:q} --clips {input.clips:q} --features {input.features:q} "
+        "python -m boldreel.probe.repeats --align {params.folder:q} --test {input.test:q} "
+        "--windows {input.windows:q} --series-dir {params.series:q} --clips {input.clips:q} --features {input.features:q} "
         "--subject {wildcards.subject} --output {output.repeats:q} --config {params.cfg:q} 2>&1 "
         "| tee -a {log:q}"
 
@@ -55,6 +83,7 @@ rule probe_attributes:
     """Attributes read from what the encoder predicts, and from responses directly."""
     input:
         unpack(responses("train", "validation", "test")),
+        test=layout.test_predictions(),
         model=layout.encoder(),
         left_out=LEFT_OUT,
         windows=layout.windows(),
@@ -89,7 +118,7 @@ rule probe_attributes:
         folder=folder_of("model"),
     shell:
         "python -m boldreel.probe.attributes --subject {wildcards.subject} --align {params.folder:q} "
-        "--left-out {input.left_out[0]:q} --windows {input.windows:q} --series-dir {params.series:q} "
+        "--test {input.test:q} --left-out {input.left_out[0]:q} --windows {input.windows:q} --series-dir {params.series:q} "
         "--voxels {input.voxels:q} --clips {input.clips:q} --features {input.features:q} "
         "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
@@ -168,6 +197,7 @@ rule probe_cross:
     resources:
         mem_mb=memory(2000),
         runtime=240,
+        gpu=1,
     params:
         cfg=section(
             "evaluate",
@@ -265,6 +295,7 @@ rule probe_attention:
     resources:
         mem_mb=memory(2000),
         runtime=120,
+        gpu=1,
     params:
         cfg=json.dumps({"seed": config["seed"]}),
         code=code("probe.attention"),

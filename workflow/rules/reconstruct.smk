@@ -1,10 +1,41 @@
 # Stage 8: test windows to video.
 
 
+rule reconstruct_encode:
+    """What a subject's co-trained encoder makes of the test clips, once for all shards and controls."""
+    input:
+        unpack(responses("test")),
+        cotrain=layout.cotrained(),
+        windows=layout.windows(),
+    output:
+        directory(layout.conditions()),
+    log:
+        layout.log("reconstruct", "encode-{subject}"),
+    benchmark:
+        layout.benchmark("reconstruct", "encode-{subject}")
+    priority: 25
+    conda:
+        "../../envs/reconstruct.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=60,
+        gpu=1,
+    params:
+        cfg=section("reconstruct", keep=["repeats"]),
+        code=code("reconstruct.encode"),
+        series=folder_of("series"),
+    shell:
+        "python -m boldreel.reconstruct.encode --encoder {input.cotrain:q}/encoder "
+        "--generator {input.cotrain:q}/generator "
+        "--windows {input.windows:q} --series-dir {params.series:q} --output {output:q} "
+        "--config {params.cfg:q} 2>&1 | tee {log:q}"
+
+
 rule reconstruct_sample:
     """Sample one shard of a subject's test clips from its co-trained model."""
     input:
-        unpack(responses("test")),
+        conditions=layout.conditions(),
         cotrain=layout.cotrained(),
         windows=layout.windows(),
         clips=layout.clips(),
@@ -26,16 +57,14 @@ rule reconstruct_sample:
     params:
         cfg=section("reconstruct", leave_out=["controls", "control_clips", "seeds"]),
         code=code("reconstruct.sample"),
-        series=folder_of("series"),
         shards=config["reconstruct"]["shards"],
         diffusion=model("diffusion"),
         state=layout.state("reconstruct", "sub-{subject}-{shard}"),
     shell:
-        "python -m boldreel.reconstruct.sample --encoder {input.cotrain:q}/encoder "
+        "python -m boldreel.reconstruct.sample --conditions {input.conditions:q} "
         "--generator {input.cotrain:q}/generator --diffusion-model {params.diffusion:q} "
-        "--windows {input.windows:q} --series-dir {params.series:q} --clips {input.clips:q} "
-        "--shard {wildcards.shard} --shards {params.shards} --output {output:q} --state {params.state:q} "
-        "--config {params.cfg:q} 2>&1 | tee {log:q}"
+        "--windows {input.windows:q} --clips {input.clips:q} --shard {wildcards.shard} "
+        "--shards {params.shards} --output {output:q} --state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
 
 rule reconstruct_true_features:
@@ -77,7 +106,7 @@ if study.controls.own():
     rule reconstruct_controls:
         """The co-trained model fed what says nothing of the responses, or other noise to start from."""
         input:
-            unpack(responses("test")),
+            conditions=layout.conditions(),
             training_features=(
                 inputs.features("train", "validation")
                 if "caption" in study.controls.own()
@@ -107,13 +136,12 @@ if study.controls.own():
         params:
             cfg=section("reconstruct", leave_out=["controls", "seeds"]),
             code=code("reconstruct.sample"),
-            series=folder_of("series"),
             diffusion=model("diffusion"),
             state=layout.state("reconstruct", "sub-{subject}-controls"),
         shell:
-            "python -m boldreel.reconstruct.sample --encoder {input.cotrain:q}/encoder "
+            "python -m boldreel.reconstruct.sample --conditions {input.conditions:q} "
             "--generator {input.cotrain:q}/generator --diffusion-model {params.diffusion:q} "
-            "--windows {input.windows:q} --series-dir {params.series:q} --clips {input.clips:q} "
+            "--windows {input.windows:q} --clips {input.clips:q} "
             "--training-features {input.training_features:q} --controls {output:q} "
             "--state {params.state:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
 
@@ -124,7 +152,7 @@ if "other" in study.controls.names():
         """The co-trained model fed another subject's responses to the same clips."""
         input:
             unpack(of_subject(inputs.other_subject)),
-            unpack(responses("test")),
+            conditions=layout.conditions(),
             cotrain=layout.cotrained(),
             windows=layout.windows(),
             clips=layout.clips(),
@@ -148,13 +176,13 @@ if "other" in study.controls.names():
         params:
             cfg=section("reconstruct", leave_out=["controls", "seeds"]),
             code=code("reconstruct.sample"),
-            series=folder_of("series"),
             diffusion=model("diffusion"),
             state=layout.state("reconstruct", "sub-{subject}-other"),
             more=parameters.other_subject,
         shell:
-            "python -m boldreel.reconstruct.sample --encoder {input.cotrain:q}/encoder "
+            "python -m boldreel.reconstruct.sample --conditions {input.conditions:q} "
+            "--encoder {input.cotrain:q}/encoder "
             "--generator {input.cotrain:q}/generator --diffusion-model {params.diffusion:q} "
-            "--windows {input.windows:q} --series-dir {params.series:q} --clips {input.clips:q} "
+            "--windows {input.windows:q} --clips {input.clips:q} "
             "{params.more:q} --controls {output:q} --state {params.state:q} --config {params.cfg:q} "
             "2>&1 | tee {log:q}"

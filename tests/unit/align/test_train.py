@@ -20,7 +20,7 @@ from boldreel.align.settings import AlignSettings
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
 from boldreel.models.checkpoint import read_tensors
-from boldreel.probe import cross, minutes, repeats, retrieve, zero_shot
+from boldreel.probe import cross, encode, minutes, repeats, retrieve, zero_shot
 from boldreel.training import loop
 
 SEED = 20230507
@@ -41,9 +41,16 @@ def run_train(study: Any, pretrained: Path, output: Path, state: Path, **config:
 
 
 def run_retrieve(study: Any, align: Path) -> Any:
-    retrieve.main(
+    encode.main(
         [
             *("--align", str(align), "--windows", str(study.windows)),
+            *("--series-dir", str(study.series), "--output", str(align / "test")),
+        ]
+    )
+    retrieve.main(
+        [
+            *("--align", str(align), "--test", str(align / "test")),
+            *("--windows", str(study.windows)),
             *("--series-dir", str(study.series), "--clips", str(study.clips)),
             *("--features", *map(str, study.features), "--subject", "01"),
             *("--output", str(align / "retrieval.tsv"), "--config", json.dumps(RETRIEVAL)),
@@ -56,7 +63,8 @@ def run_retrieve(study: Any, align: Path) -> Any:
 def run_repeats(study: Any, align: Path) -> Any:
     repeats.main(
         [
-            *("--align", str(align), "--windows", str(study.windows)),
+            *("--align", str(align), "--test", str(align / "test")),
+            *("--windows", str(study.windows)),
             *("--series-dir", str(study.series), "--clips", str(study.clips)),
             *("--features", *map(str, study.features), "--subject", "01"),
             *("--output", str(align / "repeats.tsv"), "--config", json.dumps(RETRIEVAL)),

@@ -7,13 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.tools.tiny_hub import MODELS, Hub
 
 from boldreel.base_models import check
 from boldreel.base_models import hub as asking
 from boldreel.base_models.names import Repository
 from boldreel.errors import UserError
-
-from .conftest import MODELS, Hub
 
 REAL = {role: name for role, (name, _) in MODELS.items()}
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
+
 import numpy as np
 import pytest
 import torch
+from tests.tools.tiny_hub import COMMIT
 
 from boldreel.base_models import diffusion, frozen
+from boldreel.data import provenance
 
 CPU = torch.device("cpu")
 SD = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -21,8 +26,9 @@ def _same(loaded: torch.nn.Module, made: torch.nn.Module, **inputs: torch.Tensor
 
 
 @torch.inference_mode()
-def test_stable_diffusion(hub) -> None:
-    folder = diffusion.find_base(SD)
+@pytest.mark.parametrize("revision", ["", f"@{COMMIT}"])
+def test_stable_diffusion(hub, revision: str) -> None:
+    folder = diffusion.find_base(SD + revision)
     assert folder == hub.snapshot(SD)
     torch.manual_seed(1)
     sample, words = torch.randn(1, 4, 4, 4), torch.randn(1, 3, 16)
@@ -89,3 +95,31 @@ def test_captioner(hub) -> None:
     tokens = tokenizer(["a red ball"], return_tensors="pt")["input_ids"]
     assert tokens[0, 1:4].tolist() == [6, 8, 7]
     _same(model, hub.made["blip"], pixel_values=pixels, input_ids=tokens)
+
+
+def test_weights_in_the_cache_are_hashed_by_the_hub_alone(hub, tmp_path, monkeypatch) -> None:
+    """Not in each job; a copy of the folder is the same model, and other weights are another."""
+    folder = hub.snapshot(SD)
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    copy = shutil.copytree(folder, tmp_path / "copy")  # no links
+    own, before = diffusion.identity(folder), provenance.digest(weights)
+    assert own == diffusion.identity(copy)
+    assert hashlib.sha256(weights.read_bytes()).hexdigest() == provenance.hub_sha256(weights)
+    read: list[str] = []
+    opened = open
+
+    def noting(path, *more):  # type: ignore[no-untyped-def]
+        read.append(str(path))
+        return opened(path, *more)
+
+    monkeypatch.setattr("builtins.open", noting)
+    assert provenance.digest(weights) == before and not read
+    other = folder.with_name("other")
+    try:
+        shutil.copytree(folder / "unet", other / "unet", symlinks=True)
+        changed = other / "unet" / weights.name
+        changed.unlink()
+        changed.symlink_to((folder / "unet" / "diffusion_pytorch_model.fp16.safetensors").resolve())
+        assert diffusion.identity(other) != own and provenance.digest(changed) != before
+    finally:
+        shutil.rmtree(other)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from boldreel import presets
 from boldreel.base_models.names import Repository, parse
 from boldreel.errors import UserError
 
@@ -45,3 +47,14 @@ def test_what_is_neither_is_one_line(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^models\.clip: ") as caught:
         parse("clip", name)
     assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("preset", ["base", "mindvideo"])
+def test_presets_name_a_commit(preset: str) -> None:
+    """What a branch holds changes, and with it results that say they came from the same configuration."""
+    named = presets.load(preset)["models"]
+    assert named.keys() >= {"clip", "diffusion", "image_classifier", "video_classifier", "caption"}
+    for role, name in named.items():
+        found = parse(role, name)
+        assert isinstance(found, Repository)
+        assert found.revision and re.fullmatch("[0-9a-f]{40}", found.revision), name

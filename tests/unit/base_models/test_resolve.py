@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
+from tests.tools.tiny_hub import COMMIT, MODELS, Hub
 
 from boldreel.base_models import __main__ as command_line
 from boldreel.base_models import cache, diffusion, load, resolve
 from boldreel.base_models import hub as asking
 from boldreel.base_models.names import Repository
 from boldreel.errors import UserError
-
-from .conftest import COMMIT, MODELS, Hub
 
 CLIP = MODELS["clip"][0]
 SD = MODELS["diffusion"][0]

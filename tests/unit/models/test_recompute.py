@@ -73,7 +73,12 @@ def test_tuning(unet: UNet2DConditionModel, base_folder: Path, inflation: Inflat
 
 
 @inflations
-def test_cotraining(unet: UNet2DConditionModel, base_folder: Path, inflation: Inflation) -> None:
+def test_cotraining(
+    unet: UNet2DConditionModel,
+    base_folder: Path,
+    inflation: Inflation,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     torch.manual_seed(1)
     sizes = {"num_voxels": 16, "window": 2, "tokens": 7, "token_width": 12, "image_dim": 10}
     sizes |= {"text_dim": 10, "bank": 3, "rank": 4, "patch_size": 4, "embed_dim": 8}
@@ -88,6 +93,9 @@ def test_cotraining(unet: UNet2DConditionModel, base_folder: Path, inflation: In
     batch = JointBatch(x, latents, torch.zeros(2, 7, 12), *embeddings)
     scheduler = load_scheduler(base_folder)
 
+    encoded: list[torch.Tensor] = []
+    encoder.register_forward_hook(lambda _, inputs, out: encoded.append(inputs[0]))
+
     def loss() -> torch.Tensor:
         noise = torch.Generator().manual_seed(2)
         losses = joint_losses(model, batch, scheduler, inflation, noise, 2.0, OPTIONS)
@@ -96,6 +104,12 @@ def test_cotraining(unet: UNet2DConditionModel, base_folder: Path, inflation: In
     encoder.logit_scale.requires_grad_(False)
     plain = _gradients(model, loss)
     assert any(name.startswith("encoder.") for name in plain)
+    assert len(encoded) == 1, "once a step, however many predictions the loss asks for"
+    with monkeypatch.context() as patch:
+        forward = JointModel.forward
+        patch.setattr(JointModel, "forward", lambda *given: forward(*given[:4]))
+        _agree(_gradients(model, loss), plain)
+        assert len(encoded) == (3 if inflation.image_above else 2), "once for each prediction"
     model.generator.enable_gradient_checkpointing()
     encoder.trunk.gradient_checkpointing = True
     _agree(plain, _gradients(model, loss))

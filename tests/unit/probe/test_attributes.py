@@ -13,7 +13,7 @@ from boldreel.align import train
 from boldreel.align.ridge import Split
 from boldreel.data import arrays, tables
 from boldreel.errors import UserError
-from boldreel.probe import attributes
+from boldreel.probe import attributes, encode
 from boldreel.probe.attributes import Labels
 
 
@@ -36,7 +36,7 @@ def align(study: Any, pretrained: Path, folder: Path) -> None:
 def read_all(study: Any, folder: Path) -> Any:
     attributes.main(
         [
-            *("--subject", "01", "--align", str(folder)),
+            *("--subject", "01", "--align", str(folder), "--test", str(folder / "test")),
             *("--left-out", str(folder / "left_out.npy"), "--windows", str(study.windows)),
             *("--series-dir", str(study.series), "--voxels", str(study.voxels)),
             *("--clips", str(study.clips), "--features", *map(str, study.features)),
@@ -50,6 +50,12 @@ def test_both_sources_read_what_responses_hold(
     study: Any, pretrained: Path, tmp_path: Path
 ) -> None:
     align(study, pretrained, tmp_path)
+    encode.main(
+        [
+            *("--align", str(tmp_path), "--windows", str(study.windows)),
+            *("--series-dir", str(study.series), "--output", str(tmp_path / "test")),
+        ]
+    )
     found = read_all(study, tmp_path)
     for source in ("encoder", "responses"):
         rows = found.xs(source, level="source")

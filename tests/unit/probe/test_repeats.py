@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boldreel.data.responses import Responses
-from boldreel.probe import repeats
+from boldreel.probe import averages
 
 
 def _trials(clips: int, shown: int, seed: int) -> Responses:
@@ -31,9 +31,9 @@ def _trials(clips: int, shown: int, seed: int) -> Responses:
 def test_sets_of_repeats_are_disjoint_and_in_order(
     clips: int, shown: int, n: int, seed: int
 ) -> None:
-    names, rows = repeats.rows_by_clip(_trials(clips, shown, seed))
+    names, rows = averages.rows_by_clip(_trials(clips, shown, seed))
     assert names == [f"c{k:02d}" for k in range(clips)]
-    parts = repeats.averages(_trials(clips, shown, seed).x, rows, n)
+    parts = averages.averages(_trials(clips, shown, seed).x, rows, n)
     assert len(parts) == shown // n
     for k, part in enumerate(parts):
         expected = 100 * np.arange(clips) + np.arange(k * n, (k + 1) * n).mean()
@@ -44,11 +44,11 @@ def test_sets_of_repeats_are_disjoint_and_in_order(
     ("shown", "expected"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 5, 6]), (10, [1, 2, 5, 10])]
 )
 def test_the_last_number_is_all_repeats(shown: int, expected: list[int]) -> None:
-    _, rows = repeats.rows_by_clip(_trials(2, shown, 0))
-    assert repeats.counts(rows) == expected
+    _, rows = averages.rows_by_clip(_trials(2, shown, 0))
+    assert averages.counts(rows) == expected
 
 
 def test_a_clip_with_fewer_repeats_bounds_all() -> None:
     rows = [np.arange(10), np.arange(10, 13)]
-    assert repeats.counts(rows) == [1, 2, 3]
-    assert [len(part) for part in repeats.averages(np.zeros((13, 1, 1)), rows, 2)] == [2]
+    assert averages.counts(rows) == [1, 2, 3]
+    assert [len(part) for part in averages.averages(np.zeros((13, 1, 1)), rows, 2)] == [2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from boldreel.data.responses import Responses
-from boldreel.probe.retrieve import split_halves
+from boldreel.probe.averages import split_halves
 
 
 def test_halves_of_the_repeats_are_every_other_showing() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +11,6 @@ from boldreel.data.responses import load_responses
 from boldreel.generator import saving
 from boldreel.models import encoder
 from boldreel.reconstruct.conditions import (
-    Brain,
     from_brain,
     from_mean,
     from_nearest_caption,
@@ -31,10 +28,8 @@ def test_captions(dataset) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.parametrize("repeats", ["average", 1])
-def test_brain_averages_test_repeats(dataset, encoder_folder, repeats) -> None:  # type: ignore[no-untyped-def]
-    conditions = from_brain(
-        TokenReader(encoder_folder), Brain(encoder_folder, dataset.windows, dataset.series, repeats)
-    )
+def test_brain_averages_test_repeats(dataset, encoder_folder, encoded, repeats) -> None:  # type: ignore[no-untyped-def]
+    conditions = from_brain(encoded(repeats=repeats))
     responses = load_responses(dataset.windows, dataset.series, "test", repeats)
     assert list(conditions) == responses.clips
     model = encoder.SpatioTemporalEncoder.from_pretrained(encoder_folder)
@@ -55,16 +50,11 @@ def test_the_mean_control_is_the_negative_condition(dataset, generator_folder) -
     assert all(np.array_equal(condition, negative) for condition in conditions.values())
 
 
-def test_the_nearest_caption_is_a_training_one(dataset, encoder_folder) -> None:  # type: ignore[no-untyped-def]
+def test_the_nearest_caption_is_a_training_one(dataset, encoder_folder, encoded) -> None:  # type: ignore[no-untyped-def]
     folders = [dataset.features("train01"), dataset.features("train02")]
-    arguments = (
-        TokenReader(encoder_folder),
-        Brain(encoder_folder, dataset.windows, dataset.series, "average"),
-        dataset.clips,
-        folders,
-        4,
+    found = from_nearest_caption(
+        TokenReader(encoder_folder), encoded(), dataset.windows, dataset.clips, folders, 4
     )
-    found = from_nearest_caption(*arguments)
     stored, texts = (
         np.concatenate([arrays.load(f / f"{name}.npy", kind=kind)[0] for f in folders])
         for name, kind in (("condition", "condition"), ("text", "text_features"))
@@ -80,20 +70,38 @@ def test_the_nearest_caption_is_a_training_one(dataset, encoder_folder) -> None:
         assert np.allclose(condition, stored[np.argmax(known @ guess)])
 
 
-def test_noise_knows_nothing_of_the_responses_but_their_size(dataset, encoder_folder) -> None:  # type: ignore[no-untyped-def]
-    made = TokenReader(encoder_folder)
-    brain = Brain(encoder_folder, dataset.windows, dataset.series, "average")
-    first = from_noise(made, brain, 6, 1)
+def test_noise_knows_nothing_of_the_responses_but_their_size(dataset, encoded) -> None:  # type: ignore[no-untyped-def]
+    first = encoded(seed=1)
     for run in (1, 2):
         path = dataset.series / f"task-test01_run-{run}.npy"
         series, meta = arrays.load(path, kind="series", mmap=False)
         meta = {k: v for k, v in meta.items() if k not in ("kind", "shape", "dtype")}
         arrays.save(path, series * 5 + 3, kind="series", **meta)
-    second = from_noise(made, brain, 6, 1)
-    other = from_noise(made, brain, 6, 2)
-    single = from_noise(made, replace(brain, repeats=1), 6, 1)
-    rows = [np.stack(list(found.values())) for found in (first, second, other, single)]
+    folders = [first, encoded(seed=1), encoded(seed=2), encoded(seed=1, repeats=1)]
+    rows = [np.stack(list(from_noise(folder, dataset.windows, 6).values())) for folder in folders]
     assert np.array_equal(rows[0], rows[1]) and not np.allclose(rows[0], rows[2])
+    assert not np.allclose(*(list(from_brain(folder).values()) for folder in folders[:2]))
     # one repeat is noisier than the mean of two, by the square root of two
     spread = [(part - part.mean(0)).std() for part in (rows[0], rows[3])]
     assert spread[1] / spread[0] == pytest.approx(2**0.5, rel=1e-3)
+
+
+def test_each_clip_is_encoded_once_for_all_shards_and_controls(  # type: ignore[no-untyped-def]
+    dataset, encoded, monkeypatch
+) -> None:
+    """In batches on the decoder's device; sampling and its controls read what was left."""
+    seen: list[int] = []
+    forward = encoder.SpatioTemporalEncoder.forward
+
+    def counting(self, x, *more, **named):  # type: ignore[no-untyped-def]
+        seen.append(len(x))
+        return forward(self, x, *more, **named)
+
+    monkeypatch.setattr(encoder.SpatioTemporalEncoder, "forward", counting)
+    folder = encoded()
+    assert seen == [6, 6], "responses to 6 clips, and noise in their place, each a batch"
+    features = [dataset.features("train01"), dataset.features("train02")]
+    from_brain(folder)
+    from_noise(folder, dataset.windows, 4)
+    from_nearest_caption(TokenReader(folder), folder, dataset.windows, dataset.clips, features, 4)
+    assert seen == [6, 6]

@@ -120,9 +120,14 @@ def test_finished_clips_of_other_settings_are_not_taken(run, tmp_path: Path, mon
 
 
 def test_from_brain(  # type: ignore[no-untyped-def]
-    dataset, base_folder: Path, generator_folder: Path, encoder_folder: Path, tmp_path: Path
+    dataset,
+    base_folder: Path,
+    generator_folder: Path,
+    encoder_folder: Path,
+    encoded,
+    tmp_path: Path,
 ) -> None:
-    paths = {"encoder": encoder_folder, "windows": dataset.windows, "series-dir": dataset.series}
+    paths = {"conditions": encoded(), "windows": dataset.windows}
     common = ["--generator", str(generator_folder), "--diffusion-model", str(base_folder)]
     common += ["--clips", str(dataset.clips), "--config", json.dumps(CONFIG)]
     brain = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
@@ -130,6 +135,7 @@ def test_from_brain(  # type: ignore[no-untyped-def]
     sample.main([*common, *brain, *out])
     assert sorted(_frames(tmp_path / "out")) == [f"test01-{i:04d}" for i in range(6)]
     other = ["--other-windows", str(dataset.windows), "--other-series", str(dataset.series)]
+    other += ["--encoder", str(encoder_folder)]
     captions = ["--training-features", *(str(dataset.features(m)) for m in ("train01", "train02"))]
     names = ("mean", "noise", "other", "caption", "seed-1")
     folders = {name: tmp_path / f"control-{name}" for name in names}

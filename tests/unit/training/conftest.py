@@ -14,7 +14,8 @@ def nvidia_smi(folder: Path, listing: str, code: int = 0) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "listing").write_text(listing)
     tool = folder / "nvidia-smi"
-    tool.write_text(f'#!/bin/sh\ncat "{folder}/listing"\nexit {code}\n')
+    asked = 'case "$*" in *driver_version*) echo 550.54.15; exit 0;; esac'
+    tool.write_text(f'#!/bin/sh\n{asked}\ncat "{folder}/listing"\nexit {code}\n')
     tool.chmod(0o755)
     return f"{folder}:{os.environ['PATH']}"
 
@@ -30,7 +31,8 @@ def cards(*uuids: str) -> str:
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """A function that makes this process see such cards, or a listing; nothing else is set."""
     for name in ("CUDA_VISIBLE_DEVICES", "BOLDREEL_LEASED", "LOCAL_RANK", "WORLD_SIZE"):
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # so that what it was before is put back at the end
+        monkeypatch.delenv(name)
 
     def see(*uuids: str, listing: str | None = None, code: int = 0) -> None:
         text = cards(*uuids) if listing is None else listing

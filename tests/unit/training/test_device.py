@@ -141,7 +141,7 @@ def test_another_users_lock_file_needs_no_writing(tmp_path, machine):
 def test_a_leased_card_that_pytorch_cannot_use_is_a_mistake(tmp_path, machine):
     """The card is not there, and PyTorch says so: no CPU takes its place."""
     machine("GPU-a")
-    told = "GPU-a: PyTorch .* cannot use this GPU .*CUDA_VISIBLE_DEVICES= "
+    told = r"GPU-a: PyTorch .*, a wheel for .*, cannot use this GPU with driver 550\.54\.15 .*`device: cpu`"
     with pytest.raises(UserError, match=told) as caught, device.lease(tmp_path):
         pass
     assert "\n" not in str(caught.value)

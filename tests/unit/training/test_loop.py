@@ -13,7 +13,7 @@ from boldreel.errors import UserError
 from boldreel.step import Stopped
 from boldreel.training import loop
 from boldreel.training.optimizer import cosine
-from boldreel.training.state import State
+from boldreel.training.state import State, discard
 
 STEPS, EPOCHS = 4, 3
 
@@ -212,3 +212,82 @@ def test_cosine_schedule():
     assert factor(10) == pytest.approx(1.0)
     assert factor(100) == pytest.approx(0.0)
     assert all(factor(k) >= factor(k + 1) for k in range(10, 100))
+
+
+class Partly(nn.Module):
+    """A frozen layer and a large buffer next to what is trained, and running means."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(1)
+        self.frozen = nn.Linear(3, 8).requires_grad_(False)
+        self.register_buffer("bank", torch.randn(40000, 8))
+        self.norm, self.head = nn.BatchNorm1d(8), nn.Linear(8, 1)
+
+    def forward(self, x):
+        return self.head(self.norm(self.frozen(x)) + self.bank.mean(0))
+
+
+def test_only_what_training_changes_is_saved_and_resumes_bit_equal(tmp_path):
+    whole = Partly()
+    history = fit(whole, tmp_path / "whole", validate=validate)
+
+    def terminate(loss):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return loss
+
+    with pytest.raises(Stopped):
+        fit(Partly(), tmp_path / "parts", loss=Counting(6, terminate), validate=validate)
+    changed = {"head.weight", "head.bias", "norm.weight", "norm.bias"}
+    running = {"norm.running_mean", "norm.running_var", "norm.num_batches_tracked"}
+    with State(tmp_path / "parts") as disk:
+        assert disk.load("last")["module"].keys() == changed | running
+        assert disk.load("best")["module"].keys() <= changed | running
+    resumed = Partly()
+    assert fit(resumed, tmp_path / "parts", validate=validate) == history
+    assert same(whole, resumed)
+
+
+def test_a_state_that_takes_long_to_save_is_not_saved_at_every_epoch(tmp_path, monkeypatch):
+    """And a kill between two saves costs time alone: the best weights on disk are of the state on disk."""
+    whole = make()
+    fit(whole, tmp_path / "whole", validate=validate)
+    real, names = State.save, []
+
+    def slow(self, name, state):
+        real(self, name, state)
+        names.append((name, state.get("epoch")))
+        self.seconds += 1.0
+
+    monkeypatch.setattr(State, "save", slow)
+
+    def die(loss):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(make(), tmp_path / "parts", loss=Counting(11, die), validate=validate)
+    assert names == [("best", None), ("last", 0)]
+    resumed = make()
+    fit(resumed, tmp_path / "parts", validate=validate)
+    assert same(whole, resumed)
+    # a process learns from its first save how long one takes; the end is saved in any case
+    assert [pair for pair in names[2:] if pair[0] == "last"] == [("last", 1), ("last", EPOCHS)]
+
+
+def test_the_cost_of_saving_is_told(tmp_path, capsys):
+    progress, disk = loop.Progress(4, "training"), State(tmp_path)
+    disk.save("last", {"x": torch.zeros(500_000)})
+    progress.update(4)
+    progress._start -= 10
+    disk.seconds = 2.5
+    progress.close(1.0, disk)
+    told = capsys.readouterr().err
+    assert "10.0% of it waiting for data and 25.0% saving its state (1 times, 0.002 GB)" in told
+
+
+def test_what_a_step_has_written_needs_no_state(tmp_path):
+    fit(make(), tmp_path / "state" / "one", epochs=1)
+    fit(make(), tmp_path / "state" / "other", epochs=1)
+    discard(tmp_path / "state" / "one")
+    discard(tmp_path / "state" / "never")
+    assert [path.name for path in (tmp_path / "state").iterdir()] == ["other"]

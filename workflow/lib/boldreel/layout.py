@@ -436,6 +436,10 @@ class Layout:
 
     # 8 reconstruct
 
+    def conditions(self, subject: str = "{subject}") -> str:
+        """Folder of what the co-trained encoder makes of the test windows, and of what stands in for them."""
+        return f"{self.root}/sub-{subject}/conditions"
+
     def reconstructions(self, subject: str = "{subject}", method: str = "{method}") -> str:
         """Folder of all shards of a subject's reconstructed clips."""
         return f"{self.root}/sub-{subject}/reconstruction/{method}"

@@ -95,6 +95,12 @@ class Configuration:
     memory_factor: float = by_preset(
         "Memory that jobs request, relative to the demo's jobs.", above=0
     )
+    device: str = setting(
+        "auto",
+        "`cpu` computes on the CPU even if there is a GPU. With `auto` a GPU that PyTorch cannot "
+        "use is an error.",
+        choices=("auto", "cpu"),
+    )
     methods: tuple[str, ...] = setting(
         ("mindvideo",),
         "Methods that reconstruct: `mindvideo`, the main method, and any of `linear`, `cvgan`, "

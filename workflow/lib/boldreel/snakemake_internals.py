@@ -60,6 +60,26 @@ def is_main_process(workflow: Any) -> bool:
     return getattr(workflow, "is_main_process", True)
 
 
+def limit_gpus(workflow: Any, count: Callable[[], int]) -> None:
+    """Start no more GPU jobs at a time on this machine than it has GPUs: the rest would hold cores and wait.
+
+    `--resources gpu=N` comes before that. On clusters the scheduler knows. Call it before the first job.
+
+    Parameters
+    ----------
+    count : to the number of GPUs, 0 where jobs compute on the CPU; asked only where it matters.
+    """
+    scheduler: Any = getattr(workflow, "scheduler", None)
+    limits: list[Any] = [
+        getattr(scheduler, name, None) for name in ("global_resources", "resources")
+    ]
+    if None in limits or not getattr(workflow, "local_exec", False) or "gpu" in limits[0]:
+        return
+    if number := count():
+        for limit in limits:
+            limit["gpu"] = number
+
+
 def measure_memory_seldom() -> None:
     """Measure the memory of young jobs every two seconds.
 

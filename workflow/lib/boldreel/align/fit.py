@@ -30,6 +30,7 @@ from boldreel.data.left_out import LeftOut
 from boldreel.models.autoencoder import MaskedAutoencoder
 from boldreel.models.decoder import Decoder, Deviations, LinearDecoder, LinearReadout
 from boldreel.models.encoder import SpatioTemporalEncoder, encoder_config
+from boldreel.models.memory import StepMemory
 from boldreel.training import loop
 from boldreel.training.optimizer import adamw, cosine
 from boldreel.training.share import Share
@@ -285,6 +286,28 @@ def measure_floors(decoder: Decoder, validation: Trials) -> None:
     decoder.calibration.measure_floors(Deviations(*parts))
 
 
+def at_a_time(encoder: SpatioTemporalEncoder, batch: int, settings: AlignSettings) -> int:
+    """How many clips of a process's batch go through the transformer at a time."""
+    device = encoder.present.device
+    if settings.at_a_time is not None or device.type != "cuda":
+        return min(batch, settings.at_a_time or batch)
+    torch.cuda.empty_cache()
+    free, _ = torch.cuda.mem_get_info(device)
+    counts = [0, 0]
+    for parameter in encoder.parameters():
+        counts[parameter.requires_grad] += parameter.numel()
+    frozen, trained = counts
+    free += 4 * (trained + frozen)  # the weights are there already, and are counted
+    compute = 4 if settings.mixed_precision == "no" else 2
+    needs = StepMemory(encoder.config, compute, settings.gradient_checkpointing)
+    found = needs.fitting(batch, free, trained, frozen)
+    total = needs.total(batch, found, trained, frozen) / 1e9
+    print(
+        f"{found} of {batch} clips at a time: about {total:.1f} GB of {free / 1e9:.1f}", flush=True
+    )
+    return found
+
+
 def train(
     encoder: SpatioTemporalEncoder,
     linear: LinearDecoder,
@@ -346,6 +369,7 @@ def train(
     if encoder.readout is not None:
         encoder.readout.requires_grad_(False)
     encoder.trunk.gradient_checkpointing = settings.gradient_checkpointing
+    encoder.at_a_time = at_a_time(encoder, size // share.processes, settings)
     optimizer = adamw([(encoder.parameters(), settings.learning_rate)], settings.weight_decay)
     history = loop.fit(
         encoder,

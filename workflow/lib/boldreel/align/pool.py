@@ -129,6 +129,7 @@ def main(argv: list[str] | None = None) -> None:
     from boldreel.align.fit import Material, fit
     from boldreel.data.responses import series_files
     from boldreel.training import device, fingerprint, loop
+    from boldreel.training.state import discard
 
     trials, used = pooled_trials(
         args.windows,
@@ -178,6 +179,7 @@ def main(argv: list[str] | None = None) -> None:
         started=started,
         extra={"subjects": args.subjects, "best_epoch": made.best["epoch"]},
     )
+    discard(state)
     print(
         f"{len(args.subjects)} subjects, {len(trials.clip)} averaged responses; best epoch "
         f"{made.best['epoch']} of {made.history[-1]['epoch']}; validation two-way "

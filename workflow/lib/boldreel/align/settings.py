@@ -95,6 +95,12 @@ class AlignSettings:
     gradient_checkpointing: bool = by_preset(
         "Recompute each block in the backward pass: less memory, about a third more time."
     )
+    at_a_time: int | None = setting(
+        None,
+        "Clips of a batch that go through the encoder at a time; the contrast is among the whole batch in "
+        "any case. Null means as many as fit in the free memory of the GPU, on a CPU all.",
+        minimum=1,
+    )
     subjects: str = setting(
         "each",
         "One encoder per subject, as published, or one shared by all subjects of `pool`, which "

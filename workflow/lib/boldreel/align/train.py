@@ -41,6 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     from boldreel.align.data import coordinates, load_trials, used_positions, validation_clips
     from boldreel.align.fit import Fitted, Material, fit
     from boldreel.training import device, fingerprint, loop
+    from boldreel.training.state import discard
 
     used = used_positions(args.voxels, settings.voxels)
     start = None if args.pool is None else pool.load(args.pool)
@@ -89,6 +90,7 @@ def main(argv: list[str] | None = None) -> None:
             "linear_path": made.chosen,
         },
     )
+    discard(state)
     print(
         f"{len(made.loaded)} tensors from pretraining; best epoch {made.best['epoch']} of "
         f"{made.history[-1]['epoch']}; validation top-1 {made.best['val_top1']:.3f}, "

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boldreel.base_models import load, resolve
+from boldreel.data import provenance
 from boldreel.errors import UserError
 
 if TYPE_CHECKING:
@@ -94,11 +95,17 @@ def decode(vae: Any, latents: Tensor) -> Tensor:
 
 
 def identity(folder: Path) -> str:
-    """Hash of the image network's config and weight files from which a network was inflated."""
-    digest = hashlib.sha256()
+    """Hash of the image network's config and weight files from which a network was inflated.
+
+    The same for a folder and for the hub's cache, where the weights' own hash is known.
+    """
+    found = hashlib.sha256()
     for file in resolve.files(ROLE, folder, "unet"):
-        digest.update(file.name.encode())
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 24):
-                digest.update(block)
-    return digest.hexdigest()
+        found.update(file.name.encode())
+        found.update((provenance.hub_sha256(file) or _sha256(file)).encode())
+    return found.hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

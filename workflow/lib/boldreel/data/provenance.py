@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import resource
 import sys
 import time
@@ -45,7 +46,8 @@ _PACKAGES = [
 def digest(path: str | Path) -> str:
     """BLAKE2b (128 bit, hex) of a file's bytes, or of the names and bytes of a folder's files.
 
-    An array's file is taken with its JSON sidecar, without which it says nothing.
+    An array's file is taken with its JSON sidecar, without which it says nothing. Weights in the hub's cache
+    are not read, gigabytes in every job that names them: the hub has hashed them already.
 
     Provenance files in a folder do not count: they hold times, which differ between equal results. Nor
     does what Snakemake adds to a folder.
@@ -62,10 +64,22 @@ def digest(path: str | Path) -> str:
     for member in files:
         if path.is_dir():
             state.update(str(member.relative_to(path)).encode() + b"\0")
+        if known := hub_sha256(member):
+            state.update(known.encode())
+            continue
         with open(member, "rb") as stream:
             while block := stream.read(1 << 20):
                 state.update(block)
     return state.hexdigest()
+
+
+def hub_sha256(path: Path) -> str | None:
+    """SHA-256 of a large file in the hub's cache, the name of the blob that it links to; None of others."""
+    if not path.is_symlink():
+        return None
+    blob = path.resolve()
+    cached = blob.parent.name == "blobs" and blob.parent.parent.name.startswith("models--")
+    return blob.name if cached and re.fullmatch("[0-9a-f]{64}", blob.name) else None
 
 
 def code_hash(modules: Iterable[str] | None = None) -> str:

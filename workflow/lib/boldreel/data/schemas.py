@@ -425,6 +425,7 @@ ARRAYS: dict[str, ArrayKind] = {
         2, ("uint8",), ("clips",)
     ),  # (clips, bytes), UTF-8, zeros at the end
     "prediction": ArrayKind(2, ("float32",)),  # (clips, D)
+    "set_predictions": ArrayKind(3, ("float32",), ("sets",)),  # (sets of repeats, clips, D)
     # (clips, K), predictions of training clips that did not see them, and their noise (K, K)
     "left_out": ArrayKind(2, ("float32",), ("clips", "showings")),
     "left_out_noise": ArrayKind(2, ("float32",)),

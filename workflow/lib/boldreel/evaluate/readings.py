@@ -101,6 +101,7 @@ class Judges:
     ----------
     device : torch device. batch_size : clips at a time.
     known : captions from which one is chosen where there is CLIP and no captioner.
+    video_frames : what a VideoMAE sees, the frames of a "clip" or as many as the "model" was trained on.
     """
 
     def __init__(
@@ -109,8 +110,10 @@ class Judges:
         device: Any = "cpu",
         batch_size: int = 8,
         known: Sequence[str] = (),
+        video_frames: str = "clip",
     ) -> None:
         self.device, self.batch_size = device, batch_size
+        self.video_frames = video_frames
         self.image = self._open("image_classifier", models, "AutoModelForImageClassification")
         self.video = self._open("video_classifier", models, "AutoModelForVideoClassification")
         self.clip = self._open("clip", models, "CLIPModel")
@@ -215,6 +218,8 @@ class Judges:
             pair = layers.of_alexnet(self.alexnet, batch.reshape(-1, *batch.shape[2:]), self.device)
             found["early"], found["late"] = map(by_clip, pair)
         if self.video:
+            if self.video_frames == "clip":
+                _see_frames(self.video[0], frames)
             found["video"] = _by_video(self.video, batch, self.device)
         if self.clip:
             pixels = _pixels(self.clip[1], batch, self.device)
@@ -264,6 +269,20 @@ def _pixels(processor: Any, clips: np.ndarray, device: Any) -> Any:
     pixels = processor(images=images, return_tensors="pt", input_data_format="channels_last")
     # Convolutions run nearly twice as fast with channels last.
     return pixels["pixel_values"].to(device).contiguous(memory_format=torch.channels_last)
+
+
+def _see_frames(model: Any, frames: int) -> None:
+    """Let a VideoMAE see this many frames, as `from_pretrained(..., num_frames=frames)` does.
+
+    Its positions are a fixed code, and no weight depends on their number. Other models stay as they are.
+    """
+    config = model.config
+    if config.model_type != "videomae" or not config.tubelet_size <= frames != config.num_frames:
+        return
+    from transformers.models.videomae.modeling_videomae import VideoMAEEmbeddings
+
+    config.num_frames = frames
+    model.videomae.embeddings.position_embeddings = VideoMAEEmbeddings(config).position_embeddings
 
 
 def _by_video(pair: tuple[Any, Any], clips: np.ndarray, device: Any) -> np.ndarray:

@@ -47,7 +47,12 @@ def main(argv: list[str] | None = None) -> None:
     movies = batches.movies_of(table, args.training_movies) - set(test["movie"])
     random = baselines.random_clips(table, movies, len(test), settings.seed).drop_duplicates("clip")
     with lease() as device, atomic.folder(args.output) as folder:
-        judges = Judges(Models.from_args(args), device, settings.batch_size)
+        judges = Judges(
+            Models.from_args(args),
+            device,
+            settings.batch_size,
+            video_frames=settings.video_frames,
+        )
         for name, chosen in (("truth", test), ("training", random)):
             shown = cut_clips(chosen, args.stimuli, frames, size)
             output_cache.save(folder / name, judges.read(shown, name), list(chosen["clip"]))

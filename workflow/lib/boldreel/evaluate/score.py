@@ -325,7 +325,13 @@ def main(argv: list[str] | None = None) -> None:
     material = Material(model, upper, args.stimuli, test, training, random, nearest, controls)
     with lease() as device:
         known_captions = list(training["caption"])
-        judges = Judges(Models.from_args(args), device, settings.batch_size, known_captions)
+        judges = Judges(
+            Models.from_args(args),
+            device,
+            settings.batch_size,
+            known_captions,
+            settings.video_frames,
+        )
         folders = [*([args.reference] if args.reference else []), *args.readings]
         known = Stored(folders, judges.parts)
         measured, collected = score(material, runs, judges, known, settings)

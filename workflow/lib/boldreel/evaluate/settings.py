@@ -14,6 +14,12 @@ class JudgingSettings:
 
     seed: int = from_workflow(0)
     batch_size: int = setting(8, "Clips that a classifier sees at once.", minimum=1)
+    video_frames: str = setting(
+        "clip",
+        "Frames that a VideoMAE sees: those of the clip, as published, or as many as the model was trained "
+        "on, with frames repeated.",
+        choices=("clip", "model"),
+    )
 
 
 @dataclass(frozen=True)

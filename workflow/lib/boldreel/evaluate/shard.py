@@ -33,7 +33,12 @@ def main(argv: list[str] | None = None) -> None:
     shard = Reconstruction([args.reconstruction])
     names = list(shard.names)
     with lease() as device, atomic.folder(args.output) as folder:
-        judges = Judges(Models.from_args(args), device, settings.batch_size)
+        judges = Judges(
+            Models.from_args(args),
+            device,
+            settings.batch_size,
+            video_frames=settings.video_frames,
+        )
         seen = judges.read(shard.frames(names), Path(args.reconstruction).name)
         output_cache.save(folder / output_cache.MODEL, seen, names)
         provenance.record(

@@ -37,6 +37,7 @@ from boldreel.training.fingerprint import state_folder
 from boldreel.training.loop import fit, set_threads
 from boldreel.training.optimizer import adamw
 from boldreel.training.share import Share
+from boldreel.training.state import discard
 
 # Passes over the held-out windows, each with other noise: the choice must not hang on a draw.
 VALIDATION_DRAWS = 2
@@ -210,6 +211,7 @@ def main(argv: list[str] | None = None) -> None:
     network = saving.from_pretrained(args.generator, folder)
     if settings.gradient_checkpointing:
         network.enable_gradient_checkpointing()
+        encoder.trunk.gradient_checkpointing = True
     print(network.describe_trainable(network.train_only(list(settings.train))), file=sys.stderr)
     inputs = [*diffusion.files(folder), args.encoder, args.generator, args.windows, args.clips]
     inputs += [*args.latents, *args.features]
@@ -267,6 +269,7 @@ def main(argv: list[str] | None = None) -> None:
         provenance.record(
             aside, inputs=inputs, config=args.config, seed=settings.seed, started=started
         )
+    discard(state)
 
 
 if __name__ == "__main__":

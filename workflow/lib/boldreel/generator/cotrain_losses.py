@@ -28,7 +28,9 @@ class JointModel(nn.Module):
         self.encoder = encoder
         self.generator = generator
 
-    def forward(self, x: Tensor, noisy: Tensor, timesteps: Tensor) -> tuple[Tensor, Any]:
+    def forward(
+        self, x: Tensor, noisy: Tensor, timesteps: Tensor, encoding: Any = None
+    ) -> tuple[Tensor, Any]:
         """Prediction of the latents' shape, and the fMRI's `boldreel.models.decoder.Encoding`.
 
         Parameters
@@ -36,8 +38,10 @@ class JointModel(nn.Module):
         x : windows (clips, volumes, positions).
         noisy : latents (clips, frames, c, h, w).
         timesteps : (clips,).
+        encoding : of x, if it is known from another call of the same step.
         """
-        encoding = self.encoder(x)
+        if encoding is None:
+            encoding = self.encoder(x)
         return self.generator(noisy, timesteps, encoding.condition), encoding
 
 
@@ -78,15 +82,14 @@ def joint_losses(
     part: Part | None = None,
 ) -> JointLosses:
     """The losses of a batch; `part` says which rows of the whole batch it is."""
-    encodings: list[Any] = []
+    own: Any = None  # the loss asks for several predictions, of one encoding
 
     def predict(noisy: Tensor, timesteps: Tensor) -> Tensor:
-        predicted, encoding = model(batch.x, noisy, timesteps)
-        encodings.append(encoding)
+        nonlocal own
+        predicted, own = model(batch.x, noisy, timesteps, own)
         return predicted
 
     noise = video_loss(predict, scheduler, batch.latents, inflation, generator, options, part)
-    own = encodings[0]
     distance = (own.condition.float() - batch.condition).square().flatten(1).mean(1)
     return JointLosses(
         noise,

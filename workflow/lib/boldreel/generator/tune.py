@@ -38,6 +38,7 @@ from boldreel.training.fingerprint import state_folder
 from boldreel.training.loop import fit, set_threads
 from boldreel.training.optimizer import adamw
 from boldreel.training.share import Share
+from boldreel.training.state import discard
 
 _SLACK = 0.1  # s by which a clip may reach into another stretch: clocks jitter
 Places = Mapping[str, Sequence[Sequence[float]]]  # stretches of a movie (s) by split
@@ -323,6 +324,7 @@ def main(argv: list[str] | None = None) -> None:
     tuning.write_history(args.output / "history.tsv", history)
     sample_strip.write_strip(args.output / "strip.png", truth, samples)
     strip.export(args.output / "strips", settings.epochs)
+    discard(state)
 
 
 if __name__ == "__main__":

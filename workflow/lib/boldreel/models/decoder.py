@@ -10,6 +10,7 @@ far smaller than a decoder's usual ones stay small: the mean response still enco
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -247,3 +248,14 @@ class LinearDecoder(Decoder):
 
     def deviations(self, x: torch.Tensor, present: torch.Tensor) -> Deviations:
         return self.readout.expand(self.readout.outputs(x))
+
+
+@torch.inference_mode()
+def decode(decoder: nn.Module, x: torch.Tensor, batch: int = 64) -> Iterator[Encoding]:
+    """Encodings of windows x (n, w, V), so many at a time, on the decoder's device; they come back to x's."""
+    device = next(decoder.parameters()).device
+    for part in x.split(batch):
+        found = decoder(part.to(device))
+        own = Deviations(*(tensor.to(x.device) for tensor in found.deviations))
+        condition, image, text, motion = (tensor.to(x.device) for tensor in found[:-1])
+        yield Encoding(condition, image, text, motion, own)

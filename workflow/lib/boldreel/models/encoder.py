@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from boldreel.errors import UserError
 from boldreel.models.autoencoder import MaskedAutoencoder
@@ -72,6 +73,8 @@ class SpatioTemporalEncoder(Decoder):
 
     def __init__(self, config: SpatioTemporalEncoderConfig):
         super().__init__(config)
+        # Clips that go through the transformer at a time in training; None is the whole batch.
+        self.at_a_time: int | None = None
         n_patches, width, window = (
             config.num_voxels // config.patch_size,
             config.embed_dim,
@@ -120,10 +123,25 @@ class SpatioTemporalEncoder(Decoder):
             shapes = (sizes.image_dim,), (sizes.text_dim,), (sizes.tokens, sizes.token_width)
             image, text, condition = (x.new_zeros(len(x), *shape) for shape in shapes)
             return Deviations(image, text, condition, still)
+        size = self.at_a_time or len(x)
+        if size >= len(x) or not torch.is_grad_enabled():
+            image, text, condition = self._heads(x, present)
+            return Deviations(image, text, condition, still)
+        # Only what each part predicts is kept, and the loss sees it of the whole batch. Then each part is
+        # computed again for its gradient (Gao et al. 2021, arXiv 2101.06983): that of the whole batch.
+        parts = [
+            checkpoint(self._heads, *part, use_reentrant=False)
+            for part in zip(x.split(size), present.split(size), strict=True)
+        ]
+        image, text, condition = (torch.cat(values) for values in zip(*parts, strict=True))
+        return Deviations(image, text, condition, still)
+
+    def _heads(
+        self, x: torch.Tensor, present: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Image, text and condition as the transformer predicts them."""
         tokens = self.trunk.tokens(x, present)
-        return Deviations(
-            self.image_head(tokens), self.text_head(tokens), self.condition_head(tokens), still
-        )
+        return self.image_head(tokens), self.text_head(tokens), self.condition_head(tokens)
 
     def _adds_nothing(self) -> bool:
         heads = (self.image_head, self.text_head, self.condition_head)

@@ -328,6 +328,7 @@ def main(argv: list[str] | None = None) -> None:
 
     from boldreel.training import device, fingerprint, loop
     from boldreel.training.share import Share
+    from boldreel.training.state import discard
 
     corpus = Corpus.open(args.corpus)
     if args.shuffle_voxels is not None:
@@ -363,6 +364,7 @@ def main(argv: list[str] | None = None) -> None:
         seed=settings.seed,
         started=started,
     )
+    discard(state)
     for row in scores.itertuples():
         print(f"{row.metric} of held-out subjects, {row.condition}: {row.value:.3f}")
 

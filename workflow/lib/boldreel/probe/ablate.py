@@ -46,11 +46,11 @@ def earned(decoder: Decoder, test: Trials, subject: str, ablation: str, seed: in
     """The table "ablation_clips" of one decoder on averaged test responses."""
     import pandas as pd
 
-    from boldreel.probe import retrieve
+    from boldreel.probe import predictions, retrieve
 
     features = test.features
     every = np.arange(len(features.clips))
-    predicted = retrieve.predict(decoder, test.averaged())
+    predicted = predictions.predict(decoder, test.averaged())
     rows = []
     for metric, _, outcome in retrieve.outcomes(decoder, predicted, features, None, every):
         if metric in METRICS:
@@ -95,6 +95,7 @@ def main(argv: list[str] | None = None) -> None:
     from boldreel.align.data import coordinates, load_trials, used_positions, validation_clips
     from boldreel.align.fit import Material, fit
     from boldreel.training import device, fingerprint, loop
+    from boldreel.training.state import discard
 
     used = used_positions(args.voxels, settings.voxels)
     files = trial_files(args)
@@ -130,6 +131,7 @@ def main(argv: list[str] | None = None) -> None:
         seed=args.seed,
         started=started,
     )
+    discard(state)
     means = table.groupby("metric")["value"].mean()
     print(
         f"{args.ablation}, seed {args.seed}: best epoch {made.best['epoch']} of {settings.epochs}; "

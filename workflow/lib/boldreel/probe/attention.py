@@ -55,7 +55,8 @@ def received(
     """
     in_patch = present.unflatten(0, (-1, trunk.patch_size)).any(1)
     parts = []
-    for batch in torch.where(present, x, 0.0).split(_BATCH):
+    for part in x.split(_BATCH):
+        batch = torch.where(present, part.to(present.device), 0.0)
         keys = in_patch.expand(len(batch), -1)
         tokens = trunk.patch_embed(batch.flatten(0, 1)) + trunk.pos_embed[:, 1:]
         tokens = tokens.unflatten(0, batch.shape[:2])
@@ -104,8 +105,12 @@ class Seen:
 def seen(
     trunk: Trunk, x: torch.Tensor, present: torch.Tensor, chosen: list[int], one: np.ndarray
 ) -> Seen:
-    """Averages of what `received` returns. one : bool (clips,), the first half."""
-    found = received(trunk, x, present, chosen).double().numpy()
+    """Averages of what `received` returns. one : bool (clips,), the first half.
+
+    Computed on the device of `present`, on which the trunk stays.
+    """
+    trunk.to(present.device)
+    found = received(trunk, x, present, chosen).double().cpu().numpy()
     return Seen(found.mean(0), found[one].mean(0), found[~one].mean(0))
 
 
@@ -207,6 +212,7 @@ def main(argv: list[str] | None = None) -> None:
 
     from boldreel.models.encoder import SpatioTemporalEncoder
     from boldreel.roi import networks
+    from boldreel.training.device import lease
     from boldreel.training.loop import set_threads
 
     set_threads()
@@ -220,17 +226,19 @@ def main(argv: list[str] | None = None) -> None:
     one = halves(responses.shots)
     chosen = layers(aligned.config.depth)
     progress = Progress(len(trunks) + NULL_ENCODERS, "attention", unit="encoders")
-    stages = {}
-    for stage, trunk in trunks.items():
-        stages[stage] = seen(trunk, x, present, chosen, one)
-        progress.update()
     some = np.linspace(0, len(x) - 1, min(NULL_CLIPS, len(x))).round().astype(int)
-    null = []
-    for number in range(NULL_ENCODERS):
-        torch.manual_seed(seed * 1000 + number + 1)
-        random = SpatioTemporalEncoder(aligned.config).eval().trunk
-        null.append(seen(random, x[some], present, chosen, one[some]))
-        progress.update()
+    stages, null = {}, []
+    with lease() as device:
+        there = present.to(device)
+        for stage, trunk in trunks.items():
+            stages[stage] = seen(trunk, x, there, chosen, one)
+            trunk.cpu()
+            progress.update()
+        for number in range(NULL_ENCODERS):
+            torch.manual_seed(seed * 1000 + number + 1)
+            random = SpatioTemporalEncoder(aligned.config).eval().trunk
+            null.append(seen(random, x[some], there, chosen, one[some]))
+            progress.update()
     positions = tables.read(args.positions, "positions").sort_values("position")
     patch = np.arange(len(present)) // aligned.config.patch_size
     patch = np.where(present.numpy(), patch, -1)

@@ -21,6 +21,7 @@ from boldreel.align.inputs import ask, read_files, trial_files
 from boldreel.data import provenance, tables
 from boldreel.data.left_out import LeftOut
 from boldreel.probe import significance
+from boldreel.probe.predictions import Predictions
 from boldreel.probe.settings import RetrievalSettings
 from boldreel.settings import read
 from boldreel.step import parser, run
@@ -187,6 +188,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--subject", required=True)
     arguments.add_argument("--align", type=Path, required=True)
+    arguments.add_argument("--test", type=Path, required=True, help="folder that encode left")
     arguments.add_argument("--left-out", type=Path, required=True)
     ask(arguments)
     arguments.add_argument("--output", type=Path, required=True)
@@ -194,11 +196,8 @@ def main(argv: list[str] | None = None) -> None:
     started = time.time()
     settings = read(RetrievalSettings, args.config, "evaluate")
 
-    import torch
-
     from boldreel.align import linear, ridge
     from boldreel.align.data import load_trials
-    from boldreel.align.fit import columns
     from boldreel.align.latent import Latent
     from boldreel.models.encoder import SpatioTemporalEncoder
     from boldreel.training.loop import set_threads
@@ -216,9 +215,10 @@ def main(argv: list[str] | None = None) -> None:
     pool = significance.Pool(test.segments, shots, test.onsets, settings)
     read_from: dict[str, dict[str, np.ndarray]] = {}
     if labels.names:
-        with torch.no_grad():
-            windows = torch.from_numpy(test.averaged())
-            decoded = columns(encoder, encoder(windows).deviations).numpy()
+        shown = test.features.clips
+        stored = Predictions.read(args.test, sorted(shown))
+        assert stored.columns is not None  # without a read-out there are no left-out predictions
+        decoded = stored.columns[np.argsort(np.argsort(shown))]
         latent = Latent.of(known.features, VARIANCE, AT_MOST)
         targets = linear.Targets(encoder.readout.basis.numpy() if encoder.readout else np.empty(0))
         where = targets.groups(known.features)
@@ -241,6 +241,7 @@ def main(argv: list[str] | None = None) -> None:
         args.output,
         inputs=[
             args.align / "model",
+            args.test,
             args.left_out,
             *read_files(args, ("train", "validation", "test")),
         ],

@@ -17,10 +17,12 @@ import numpy as np
 
 from boldreel.data import provenance, tables
 from boldreel.data.features import load_features
-from boldreel.data.responses import load_responses, series_files
+from boldreel.data.responses import Responses, load_responses, series_files
 from boldreel.errors import UserError
 from boldreel.probe import significance
-from boldreel.probe.retrieve import outcomes, predict
+from boldreel.probe.averages import sorted_clips
+from boldreel.probe.predictions import predict
+from boldreel.probe.retrieve import outcomes
 from boldreel.probe.settings import RetrievalSettings
 from boldreel.settings import read
 from boldreel.step import parser, run
@@ -49,12 +51,28 @@ def scored(
     window : volumes of a window in place of what the table says
     """
     responses = load_responses(windows, series_dir, "test", window=window)
-    order = np.argsort(responses.clips)
+    _, order = sorted_clips(responses)
+    predicted = predict(decoder, responses.x[order])
+    found = (decoder, responses, order, predicted)
+    return rows_of(*found, clips, features, settings, subject, condition)
+
+
+def rows_of(
+    decoder: Decoder,
+    responses: Responses,
+    order: np.ndarray,
+    predicted: Any,
+    clips: Path,
+    features: list[Path],
+    settings: RetrievalSettings,
+    subject: str,
+    condition: str,
+) -> list[dict[str, Any]]:
+    """Rows of a subject's table of metrics, of predictions for responses in this order."""
     test = load_features(clips, features, [responses.clips[k] for k in order])
     shots, every = np.asarray(test.shots), np.arange(len(order))
     segments = np.asarray(responses.segments)[order]
     pool = significance.Pool(segments, shots, responses.onsets[order], settings)
-    predicted = predict(decoder, responses.x[order])
     kept = ("value", "ci_low", "ci_high", "chance", "p", "p_low", "p_high", "permutations", "n")
     rows = []
     for metric, definition, outcome in outcomes(decoder, predicted, test, None, every):
@@ -95,16 +113,29 @@ def main(argv: list[str] | None = None) -> None:
     import pandas as pd
 
     from boldreel.models.encoder import SpatioTemporalEncoder
+    from boldreel.training.device import lease
     from boldreel.training.loop import set_threads
 
     set_threads()
+    encoders: list[SpatioTemporalEncoder] = []
+    seen: list[tuple[Responses, np.ndarray, list[str]]] = []
+    for number, folder in enumerate(args.align):
+        other = (number + 1) % count
+        responses = load_responses(args.windows[other], args.series_dir[other], "test")
+        clips, order = sorted_clips(responses)
+        seen.append((responses, order, clips))
+        encoders.append(SpatioTemporalEncoder.from_pretrained(folder / "model").eval())
+    with lease() as device:  # for the encoders alone: scoring takes longer
+        predictions = [
+            predict(encoder.to(device), responses.x[order])
+            for encoder, (responses, order, _) in zip(encoders, seen, strict=True)
+        ]
     rows: list[dict[str, Any]] = []
     progress = Progress(count, "other subjects", unit="subjects")
     for number, subject in enumerate(args.subjects):
-        other = (number + 1) % count
-        encoder = SpatioTemporalEncoder.from_pretrained(args.align[number] / "model")
-        files = args.windows[other], args.series_dir[other], args.clips, args.features
-        rows += scored(encoder, *files, settings, subject, CONDITION)
+        responses, order, _ = seen[number]
+        found = (encoders[number].cpu(), responses, order, predictions[number])
+        rows += rows_of(*found, args.clips, args.features, settings, subject, CONDITION)
         progress.update()
     tables.write(args.output, pd.DataFrame(rows), "metrics")
     inputs = [*(folder / "model" for folder in args.align), *args.windows]

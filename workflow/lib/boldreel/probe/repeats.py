@@ -1,9 +1,9 @@
 """Retrieval against the number of test repeats that are averaged.
 
-Reads the aligned decoders of one subject, test windows of every single run, and features; writes a table
-of retrieval after averaging 1, 2, 5, ... repeats of each clip, since scores over all test repeats say little
-about a single showing. All repeats are used at each number: they are split into sets of that size, each set
-is decoded separately, and scores are means over sets.
+Reads what the encoder of one subject predicts of test clips (`encode`), the ridge, test windows of every
+single run, and features; writes a table of retrieval after averaging 1, 2, 5, ... repeats of each clip, since
+scores over all test repeats say little about a single showing. All repeats are used at each number: they are
+split into sets of that size, each set is decoded separately, and scores are means over sets.
 """
 
 from __future__ import annotations
@@ -17,16 +17,11 @@ import numpy as np
 from boldreel.align import identify
 from boldreel.data import provenance, tables
 from boldreel.data.features import ClipFeatures, load_features
-from boldreel.data.responses import Responses, load_responses, subject_of
+from boldreel.data.responses import load_responses, subject_of
 from boldreel.probe import significance
-from boldreel.probe.retrieve import (
-    METRICS,
-    arguments,
-    load_decoders,
-    outcomes,
-    predict,
-    read_files,
-)
+from boldreel.probe.averages import averages, counts, rows_by_clip
+from boldreel.probe.predictions import Predicted, Predictions, of_repeats, predict
+from boldreel.probe.retrieve import METRICS, arguments, load_decoders, outcomes, read_files
 from boldreel.probe.settings import RetrievalSettings
 from boldreel.settings import read
 from boldreel.step import run
@@ -35,37 +30,15 @@ from boldreel.training.progress import Progress
 if TYPE_CHECKING:
     from boldreel.models.decoder import Decoder
 
-COUNTS = (1, 2, 5, 10, 20)
-
-
-def rows_by_clip(trials: Responses) -> tuple[list[str], list[np.ndarray]]:
-    """Sorted clips, and for each the rows of its showings, first repeats first."""
-    clip, repeat = np.asarray(trials.clips), np.asarray(trials.repeats)
-    names = sorted(set(trials.clips))
-    order = np.argsort(repeat, kind="stable")
-    return names, [order[clip[order] == name] for name in names]
-
-
-def counts(rows: list[np.ndarray]) -> list[int]:
-    """How many repeats are averaged: those of COUNTS that every clip has, and as many as every clip has."""
-    fewest = min(len(own) for own in rows)
-    return [*(n for n in COUNTS if n < fewest), fewest]
-
-
-def averages(x: np.ndarray, rows: list[np.ndarray], n: int) -> list[np.ndarray]:
-    """Windows (clips, w, V) averaged over n repeats, one array for each of the disjoint sets of repeats."""
-    sets = min(len(own) for own in rows) // n
-    return [np.stack([x[own[k * n : (k + 1) * n]].mean(0) for own in rows]) for k in range(sets)]
-
 
 def mean_outcomes(
-    decoder: Decoder, parts: list[np.ndarray], test: ClipFeatures
+    decoder: Decoder, parts: list[Predicted], test: ClipFeatures
 ) -> dict[str, identify.Outcome]:
     """The mean over sets of repeats of each metric's outcome."""
     found: dict[str, list[identify.Outcome]] = {}
     every = np.arange(len(test.clips))
-    for x in parts:
-        for metric, _, outcome in outcomes(decoder, predict(decoder, x), test, None, every):
+    for predicted in parts:
+        for metric, _, outcome in outcomes(decoder, predicted, test, None, every):
             if metric in METRICS:
                 found.setdefault(metric, []).append(outcome)
     return {
@@ -96,9 +69,14 @@ def main(argv: list[str] | None = None) -> None:
     found: list[dict[str, Any]] = []
     numbers = counts(rows)
     progress = Progress(len(numbers) * len(decoders), "repeats", unit="averages")
+    stored = Predictions.read(args.test, names)
     for n in numbers:
-        parts = averages(trials.x, rows, n)
+        windows = averages(trials.x, rows, n)
         for condition, decoder in decoders.items():
+            if condition == "model":
+                parts = [stored.sets[of_repeats(n, k)] for k in range(len(windows))]
+            else:
+                parts = [predict(decoder, x) for x in windows]
             for metric, outcome in mean_outcomes(decoder, parts, test).items():
                 result = significance.summarise(outcome, np.ones(len(names), dtype=bool), pool)
                 shared = {"subject": subject, "repeats": n, "sets": len(parts)}

@@ -1,15 +1,14 @@
 """How well test clips are found in CLIP space, before any generator.
 
-Reads the aligned decoders of one subject, test windows (repeats averaged) and features; writes
-`test/` next to the model (image.npy, text.npy, condition.npy and clips.json, their order) and
-`retrieval.tsv`: identification of clips and of their attributes by the encoder ("model"), by ridge
-regression alone ("ridge") and by re-paired predictions of the encoder ("shuffled").
+Reads what the encoder of one subject predicts of test clips (`encode`), the encoder's means and the ridge,
+test windows (repeats averaged) and features; writes `retrieval.tsv`: identification of clips and of
+their attributes by the encoder ("model"), by ridge regression alone ("ridge") and by re-paired predictions of
+the encoder ("shuffled").
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -19,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boldreel.align import identify
-from boldreel.data import arrays, atomic, attributes, provenance, tables
+from boldreel.data import attributes, provenance, tables
 from boldreel.data.features import ClipFeatures, load_features
-from boldreel.data.responses import Responses, load_responses, series_files, subject_of
+from boldreel.data.responses import load_responses, series_files, subject_of
 from boldreel.probe import significance
+from boldreel.probe.averages import sorted_clips, split_halves
+from boldreel.probe.predictions import HALVES, Predictions, predict
 from boldreel.probe.settings import RetrievalSettings
 from boldreel.settings import read
 from boldreel.stats.settings import InferenceSettings
@@ -38,18 +39,6 @@ CORRELATION = "feature_correlation"
 # Analyses of parts of the data are no rows of the group's table: its keys do not repeat their fits.
 PARTS = InferenceSettings(permutations=199)
 SPACE = "cosine of deviations from the training mean"
-
-
-def predict(decoder: Decoder, x: np.ndarray) -> dict[str, np.ndarray]:
-    """Decode windows (n, w, V): image and text (n, D), condition (n, tokens, width)."""
-    import torch
-
-    with torch.no_grad():
-        parts = [decoder(part) for part in torch.from_numpy(x).split(64)]
-    return {
-        name: torch.cat([getattr(part, name) for part in parts]).numpy()
-        for name in ("image", "text", "condition")
-    }
 
 
 def spaces(decoder: Decoder) -> dict[str, Any]:
@@ -180,20 +169,18 @@ def summaries(
 
 def score(
     decoders: dict[str, Decoder],
-    x: np.ndarray,
+    predictions: dict[str, Predictions],
     test: ClipFeatures,
     segments: np.ndarray,
     onsets: np.ndarray,
     training: ClipFeatures,
     settings: RetrievalSettings,
     subject: str,
-    halves: tuple[np.ndarray, np.ndarray] | None = None,
-) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """The table of scores, and the predictions of the decoder called "model".
+) -> pd.DataFrame:
+    """The table of scores.
 
+    predictions : of each decoder; those of halves of the repeats give the noise ceiling.
     onsets : (clips,), s from the start of the run that shows them.
-    halves : windows like `x` of one half of the repeats of each clip and of the other, which give the
-        noise ceiling; None if a clip was shown once.
 
     Each score is given over all test segments and for each segment with a pool of its own; over all,
     also for clips whose combination of attributes was seen in training and for the others.
@@ -203,14 +190,8 @@ def score(
     shots = np.asarray(test.shots)
     seen = attributes.all_seen(test.attributes, training.attributes, settings.combination)
     rows: list[dict[str, Any]] = []
-    kept: dict[str, np.ndarray] = {}
     for condition, decoder in decoders.items():
-        predicted = predict(decoder, x)
-        if condition == "model":
-            kept = predicted
-        parts = (
-            None if halves is None else (predict(decoder, halves[0]), predict(decoder, halves[1]))
-        )
+        predicted, parts = predictions[condition].whole, predictions[condition].halves
         for segment, pool in pools(segments).items():
             scored = significance.Pool(segments[pool], shots[pool], onsets[pool], settings)
             most = {} if parts is None else ceilings(decoder, parts, pool, scored)
@@ -231,7 +212,7 @@ def score(
                     rows.append(_row(shared, condition, result, np.nan if suffix else ceiling))
                     if condition == "model":
                         rows.append(_shuffled_row(shared, result))
-    return pd.DataFrame(rows), kept
+    return pd.DataFrame(rows)
 
 
 def pools(segments: np.ndarray) -> dict[str, np.ndarray]:
@@ -286,21 +267,11 @@ def _shuffled_row(shared: dict[str, Any], result: significance.Score) -> dict[st
     }
 
 
-def split_halves(trials: Responses, clips: list[str]) -> tuple[np.ndarray, np.ndarray] | None:
-    """Windows (clips, w, V) averaged over every other showing, and over the rest; None if a clip has one."""
-    clip, repeat = np.asarray(trials.clips), np.asarray(trials.repeats)
-    order = np.argsort(repeat, kind="stable")
-    rows = [order[clip[order] == name] for name in clips]
-    if min(map(len, rows)) < 2:
-        return None
-    odd, even = (np.stack([trials.x[own[k::2]].mean(0) for own in rows]) for k in (0, 1))
-    return odd, even
-
-
 def arguments(doc: str | None) -> argparse.ArgumentParser:
     """The command line of a step that scores a subject's aligned decoders."""
     found = parser(doc)
     found.add_argument("--align", type=Path, required=True)
+    found.add_argument("--test", type=Path, required=True, help="folder that the step encode left")
     found.add_argument("--windows", type=Path, required=True)
     found.add_argument("--series-dir", type=Path, required=True)
     found.add_argument("--clips", type=Path, required=True)
@@ -313,7 +284,7 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
 def read_files(args: argparse.Namespace) -> list[Path]:
     """What such a step reads, for provenance: decoders, test responses, and features of clips."""
     series = series_files(args.windows, args.series_dir, "test")
-    decoders = [args.align / "model", args.align / "ridge"]
+    decoders = [args.test, args.align / "model", args.align / "ridge"]
     return [*decoders, args.windows, *series, args.clips, *args.features]
 
 
@@ -337,27 +308,30 @@ def main(argv: list[str] | None = None) -> None:
 
     set_threads()
     responses = load_responses(args.windows, args.series_dir, "test")
-    order = np.argsort(responses.clips)
-    clips = [responses.clips[k] for k in order]
+    clips, order = sorted_clips(responses)
     windows = tables.read(args.windows, "windows")
     shown = windows.loc[windows["split"] != "test", "clip"]
     trials = load_responses(args.windows, args.series_dir, "test", "each")
-    table, predicted = score(
-        load_decoders(args.align),
-        responses.x[order],
+    decoders = load_decoders(args.align)
+    ridge = decoders["ridge"]
+    parts = zip(HALVES, split_halves(trials, clips) or (), strict=False)
+    table = score(
+        decoders,
+        {
+            "model": Predictions.read(args.test, clips),
+            "ridge": Predictions(
+                clips,
+                predict(ridge, responses.x[order]),
+                {name: predict(ridge, x) for name, x in parts},
+            ),
+        },
         load_features(args.clips, args.features, clips),
         np.asarray(responses.segments)[order],
         responses.onsets[order],
         load_features(args.clips, args.features, list(dict.fromkeys(shown))),
         settings,
         args.subject or subject_of(args.output),
-        split_halves(trials, clips),
     )
-    with atomic.folder(args.align / "test") as aside:
-        for name in ("image", "text"):
-            arrays.save(aside / f"{name}.npy", predicted[name], kind="prediction")
-        arrays.save(aside / "condition.npy", predicted["condition"], kind="condition")
-        (aside / "clips.json").write_text(json.dumps(clips) + "\n", encoding="utf-8")
     tables.write(args.output, table, "metrics")
     provenance.record(
         args.output,

@@ -9,14 +9,27 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from boldreel.data.features import ClipFeatures
+    import torch
+    from torch import Tensor
 
-_AT_ONCE = 16  # windows that are read at once
+    from boldreel.data.features import ClipFeatures
+    from boldreel.models.decoder import Calibration
+
+BATCH = 16  # windows that are encoded at a time
+
+
+class Read(NamedTuple):
+    """conditions : float32, one for each window. text : (n, D), directions from the training mean to the text
+    embeddings that are predicted; text_mean : (1, D)."""
+
+    conditions: np.ndarray
+    text: np.ndarray
+    text_mean: np.ndarray
 
 
 class Reader(ABC):
@@ -26,11 +39,10 @@ class Reader(ABC):
         self.generator = generator
 
     @abstractmethod
-    def of_responses(self, encoder: Path, x: np.ndarray, showings: np.ndarray) -> list[np.ndarray]:
-        """Conditions of windows (n, w, V), means of so many showings (n,), through a subject's encoder.
-
-        All are read on the CPU, whatever the shard, so that no condition depends on it.
-        """
+    def read(
+        self, encoder: Path, x: np.ndarray, showings: np.ndarray, device: torch.device
+    ) -> Read:
+        """What a subject's encoder makes of windows (n, w, V), means of so many showings (n,)."""
 
     @abstractmethod
     def of_movies(self, clips: Path, features: Sequence[Path]) -> dict[str, np.ndarray]:
@@ -48,16 +60,19 @@ class Reader(ABC):
 class TokenReader(Reader):
     """Text tokens."""
 
-    def of_responses(self, encoder: Path, x: np.ndarray, showings: np.ndarray) -> list[np.ndarray]:
+    def read(
+        self, encoder: Path, x: np.ndarray, showings: np.ndarray, device: torch.device
+    ) -> Read:
         import torch
 
+        from boldreel.models.decoder import decode
         from boldreel.models.encoder import SpatioTemporalEncoder
 
-        network = SpatioTemporalEncoder.from_pretrained(encoder).eval()
+        network = SpatioTemporalEncoder.from_pretrained(encoder).eval().to(device)
         with torch.inference_mode():
-            windows = torch.from_numpy(x).split(_AT_ONCE)
-            parts = [network(part).condition.float() for part in windows]
-        return list(torch.cat(parts).numpy())
+            found = list(decode(network, torch.from_numpy(x), BATCH))
+            conditions = torch.cat([part.condition.float() for part in found]).numpy()
+            return Read(conditions, *_text(network.calibration, [part.text for part in found]))
 
     def of_movies(self, clips: Path, features: Sequence[Path]) -> dict[str, np.ndarray]:
         from boldreel.generator.clip_latents import load_conditions
@@ -82,15 +97,20 @@ class EstimateReader(Reader):
         super().__init__(generator)
         self.network = video.read(generator)
 
-    def of_responses(self, encoder: Path, x: np.ndarray, showings: np.ndarray) -> list[np.ndarray]:
+    def read(
+        self, encoder: Path, x: np.ndarray, showings: np.ndarray, device: torch.device
+    ) -> Read:
         import torch
 
         from boldreel.generator.packed.reading import Reading
 
-        reading = Reading.load(encoder, self.network)
+        reading = Reading.load(encoder, self.network).to(device)
         counts = torch.from_numpy(np.asarray(showings, np.float32))
-        pairs = zip(torch.from_numpy(x).split(_AT_ONCE), counts.split(_AT_ONCE), strict=True)
-        return list(torch.cat([reading(*pair) for pair in pairs]).numpy())
+        pairs = zip(torch.from_numpy(x).split(BATCH), counts.split(BATCH), strict=True)
+        with torch.inference_mode():
+            found = [reading.read(part.to(device), count.to(device)) for part, count in pairs]
+            known = torch.cat([told.cpu() for told, _ in found]).numpy()
+            return Read(known, *_text(reading.encoder.calibration, [text for _, text in found]))
 
     def of_movies(self, clips: Path, features: Sequence[Path]) -> dict[str, np.ndarray]:
         from boldreel.data import batches, tables
@@ -114,6 +134,15 @@ class EstimateReader(Reader):
 
     def of_nothing(self) -> np.ndarray:
         return np.zeros((2, sum(self.network.config.components)), np.float32)
+
+
+def _text(calibration: Calibration, parts: list[Tensor]) -> tuple[np.ndarray, np.ndarray]:
+    """Directions (n, D) from the training mean to predicted text embeddings, and that mean (1, D)."""
+    import torch
+
+    text = torch.cat(parts).to(calibration.text_mean.device)
+    mean = calibration.text_mean[None].cpu().numpy().astype(np.float32)
+    return calibration.centred_text(text).cpu().numpy(), mean
 
 
 def reader(generator: Path) -> Reader:

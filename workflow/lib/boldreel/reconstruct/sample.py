@@ -1,13 +1,13 @@
 """Step: reconstruct the video of test clips.
 
-Reads a generator folder and either a subject's encoder with windows and series, or the features of the
-test movies (--true-features, the upper bound); writes `frames.npy` (clips, frames, height, width, 3) and
-`video/{clip}.mp4` for one shard of the clips; with several samples of each clip also `samples.npy` (clips,
-samples, frames, height, width, 3) and `video/{clip}_sample-{k}.mp4`, with continuous movies
-`movie/{first clip}.mp4` and `movie/cuts.tsv`. With --controls it leaves such a folder for each thing that
-stands in for the responses. A clip's frames depend on (seed, clip, condition) alone, and where clips go on
-from each other on the clips before it. Finished clips are kept in --state until all is complete, so a stopped
-job goes on.
+Reads a generator folder and either what a subject's encoder made of the test windows (`encode`), or the
+features of the test movies (--true-features, the upper bound); writes `frames.npy` (clips, frames, height,
+width, 3) and `video/{clip}.mp4` for one shard of the clips; with several samples of each clip also
+`samples.npy` (clips, samples, frames, height, width, 3) and `video/{clip}_sample-{k}.mp4`, with continuous
+movies `movie/{first clip}.mp4` and `movie/cuts.tsv`. With --controls it leaves such a folder for each thing
+that stands in for the responses. A clip's frames depend on (seed, clip, condition) alone, and where clips go
+on from each other on the clips before it. Finished clips are kept in --state until all is complete, so a
+stopped job goes on.
 """
 
 from __future__ import annotations
@@ -144,14 +144,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--generator", type=Path, required=True)
     parser.add_argument("--diffusion-model", required=True)
     parser.add_argument("--clips", type=Path, required=True)
-    parser.add_argument("--encoder", type=Path)
+    parser.add_argument("--conditions", type=Path, help="folder that the step encode left")
     parser.add_argument("--windows", type=Path)
-    parser.add_argument("--series-dir", type=Path)
-    parser.add_argument("--true-features", type=Path, nargs="+")
+    parser.add_argument("--encoder", type=Path, help="folder of the encoder, for control-other")
     parser.add_argument(
         "--other-windows", type=Path, help="of the other subject, for control-other"
     )
     parser.add_argument("--other-series", type=Path, help="of the other subject, for control-other")
+    parser.add_argument("--true-features", type=Path, nargs="+")
     parser.add_argument(
         "--training-features", type=Path, nargs="*", help="folders, for control-caption"
     )

@@ -47,10 +47,19 @@ class Continuous:
 
 
 @dataclass(frozen=True)
-class ReconstructSettings:
-    """Sampling of test clips."""
+class EncodingSettings:
+    """The keys that encoding the test windows uses."""
 
     seed: int = from_workflow(0)
+    repeats: str | int = setting(
+        "average", "Test repeats to average: `average` for all, or a number."
+    )
+
+
+@dataclass(frozen=True)
+class ReconstructSettings(EncodingSettings):
+    """Sampling of test clips."""
+
     scheduler: str = setting("DPMSolverMultistep", "A diffusers scheduler.")
     scheduler_options: dict[str, Any] = setting({}, "Entries of its configuration to override.")
     steps: int = by_preset("Sampling steps.", minimum=1)
@@ -90,6 +99,3 @@ class ReconstructSettings:
     )
     batch_size: int = by_preset("Clips sampled at once.", minimum=1)
     shards: int = by_preset("Jobs among which a subject's test clips are split.", minimum=1)
-    repeats: str | int = setting(
-        "average", "Test repeats to average: `average` for all, or a number."
-    )

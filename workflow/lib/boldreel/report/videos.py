@@ -103,7 +103,7 @@ def main(argv: list[str] | None = None) -> None:
     models = Models.from_args(args)
 
     with lease() if models else nullcontext("cpu") as device:
-        judges = Judges(models, device, settings.batch_size)
+        judges = Judges(models, device, settings.batch_size, video_frames=settings.video_frames)
         absent = left_out(judges.kinds, frames, size)
         notes += [f"Left out: {standalone.metric(m)} needs {what}." for m, what in absent.items()]
         for note in notes:

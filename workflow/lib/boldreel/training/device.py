@@ -190,9 +190,12 @@ def _usable(card: str) -> torch.device:
         torch.ones(1, device="cuda:0")
     except (RuntimeError, AssertionError) as error:
         told = str(error).strip().splitlines() or [type(error).__name__]
+        wheel = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPUs alone"
         raise UserError(
-            f"{card}: PyTorch {torch.__version__} cannot use this GPU ({told[0].rstrip('.')}); install "
-            "a build for its driver, free it, or set CUDA_VISIBLE_DEVICES= (empty) to compute on the CPU"
+            f"{card}: PyTorch {torch.__version__}, a wheel for {wheel}, cannot use this GPU with driver "
+            f"{gpus.driver()} ({told[0].rstrip('.')}); install a wheel for this driver "
+            "(https://pytorch.org/get-started), free the GPU, or set `device: cpu` in the configuration "
+            "(by hand CUDA_VISIBLE_DEVICES= in front of the command) to compute on the CPU"
         ) from None
     _say(f"computing on {card}")
     return torch.device("cuda:0")

@@ -45,11 +45,8 @@ def _listed() -> tuple[list[list[str]], str]:
     """[UUID of a card, UUIDs of its MIG instances...] in nvidia-smi's order, or why there are none."""
     if shutil.which("nvidia-smi") is None:
         return [], "there is no nvidia-smi"
-    words = ["nvidia-smi", "-L"]
     try:
-        answer = subprocess.run(
-            words, capture_output=True, text=True, errors="replace", check=False
-        )
+        answer = _ask("-L")
     except OSError as error:  # of another architecture, or no program at all
         return [], f"nvidia-smi cannot be called ({error.strerror})"
     cards: list[list[str]] = []
@@ -60,6 +57,22 @@ def _listed() -> tuple[list[list[str]], str]:
             cards[-1].append(instance[1])
     said = (answer.stdout + answer.stderr).strip().splitlines() or ["nothing"]
     return cards, "" if cards else f"nvidia-smi says: {said[0]}"
+
+
+def driver() -> str:
+    """Version of the driver of NVIDIA's GPUs, or "unknown"."""
+    try:
+        answer = _ask("--query-gpu=driver_version", "--format=csv,noheader")
+    except OSError:
+        return "unknown"
+    lines = answer.stdout.split()
+    known = answer.returncode == 0 and lines and re.fullmatch(r"[\d.]+", lines[0])
+    return lines[0] if known else "unknown"
+
+
+def _ask(*options: str) -> subprocess.CompletedProcess[str]:
+    words = ["nvidia-smi", *options]
+    return subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
 
 
 def _called(word: str, there: list[list[str]]) -> list[str]:

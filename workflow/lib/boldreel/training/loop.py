@@ -4,7 +4,8 @@ Several processes may run it together (`training.launch`): the first one keeps t
 
 Takes a module, a loss, batches and an optimizer; returns the module with its best (or last) weights
 and the history, one row an epoch. Every step's random numbers are seeded by (seed, epoch, step), so
-a training that was stopped anywhere goes on as if it had never stopped.
+a training that was stopped anywhere goes on as if it had never stopped. Frozen weights are not
+saved: whoever calls `fit` has them from where they came.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ Loss = Callable[[nn.Module, Any, torch.Generator], tuple[torch.Tensor, dict[str,
 Validate = Callable[[nn.Module], dict[str, float]]
 Show = Callable[[nn.Module, int], None]
 
+# A state that takes no longer to save, in seconds, is saved at the end of every epoch.
+_QUICK = 0.25
+# Bytes up to which a buffer is saved without asking whether it changed: norms keep running means in such.
+_SMALL = 1 << 20
+
 
 def step_seed(seed: int, epoch: int, step: int) -> int:
     """A 63-bit seed that differs for every (seed, epoch, step)."""
@@ -62,7 +68,7 @@ def fit(
     ema: float | None = None,
     mixed_precision: str = "no",
     what: str = "training",
-    save_every: float = 60.0,
+    save_every: float = 600.0,
 ) -> list[dict[str, float]]:
     """Train `module` in place and return the history.
 
@@ -76,7 +82,8 @@ def fit(
         (epoch 0 of the history) counts too. Sees the averaged weights where `ema` is set.
     show : (module, epoch) -> None, called after each validation with the same weights, by one process.
     ema : decay of an exponential moving average of the trained weights, which is then the result.
-    save_every : seconds between saves within an epoch.
+    save_every : seconds between saves. The ends of epochs are saved too if that is quick. What was not
+        saved when a training is killed is computed again.
 
     Raises UserError at a loss that is not finite (the last good state stays on disk) and `Stopped`
     after SIGTERM (the state is saved first).
@@ -122,8 +129,8 @@ def fit(
         waiting = _Waiting()
         model.train()
         while run.epoch < epochs:
-            run.train_epoch(progress, waiting)
-        progress.close(waiting.seconds)
+            run.train_epoch(progress, waiting, last=run.epoch == epochs - 1)
+        progress.close(waiting.seconds, disk)
         accelerator.wait_for_everyone()
         run.keep_best()
     module.eval()
@@ -163,6 +170,11 @@ class _Run:
     history: list[dict[str, float]] = field(default_factory=list)
     sums: dict[str, float] = field(default_factory=dict)
     saved_at: float = field(default_factory=time.monotonic)
+    # Weights that are the best yet and not on disk, on the CPU.
+    unsaved: dict[str, torch.Tensor] | None = None
+
+    def __post_init__(self) -> None:
+        self.trained = _Trained(self.raw)
 
     def resume(self, epochs: int) -> bool:
         """Continue from the state on disk; False without one, or if it is of a training of more epochs."""
@@ -179,27 +191,30 @@ class _Run:
                 flush=True,
             )
             return False
-        self.raw.load_state_dict(saved["module"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        # Each part is let go as soon as it is copied: together they are as large as the training.
+        self.trained.load(saved.pop("module"))
+        self.optimizer.load_state_dict(saved.pop("optimizer"))
         self.scheduler.load_state_dict(saved["scheduler"])
         self.epoch, self.step, self.best = saved["epoch"], saved["step"], saved["best"]
         self.history, self.sums = saved["history"], saved["sums"]
         if self.average is not None:
-            self.average.load(saved["average"])
+            self.average.load(saved.pop("average"))
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(saved["scaler"])
         return True
 
     def save(self) -> None:
         """Write the state to disk, for `resume` to continue from."""
-        self.saved_at = time.monotonic()
         if self.share.rank:
             return
+        if self.unsaved is not None:
+            self.disk.save("best", {"module": self.unsaved})
+            self.unsaved = None
         scaler = self.accelerator.scaler
         self.disk.save(
             "last",
             {
-                "module": self.raw.state_dict(),
+                "module": self.trained.state(),
                 "optimizer": self.optimizer.state_dict(),
                 "scheduler": self.scheduler.state_dict(),
                 "epoch": self.epoch,
@@ -211,6 +226,12 @@ class _Run:
                 "scaler": scaler.state_dict() if scaler else None,
             },
         )
+        self.saved_at = time.monotonic()
+
+    def worth_saving(self) -> bool:
+        """Whether a save is due at the end of an epoch: an epoch can be shorter than a save."""
+        cost = self.disk.seconds / max(self.disk.saves, 1)
+        return cost <= _QUICK or time.monotonic() - self.saved_at > self.save_every
 
     def judge(self, row: dict[str, float]) -> None:
         """Add a row to the history, with the validation's numbers, and keep the weights if they are the
@@ -226,19 +247,22 @@ class _Run:
             self.raw.train()
             if row[self.monitor] < self.best:
                 if self.share.rank == 0:
-                    self.disk.save("best", {"module": self.raw.state_dict()})
+                    self.unsaved = self.trained.copy()
                 self.best = row[self.monitor]
 
     def keep_best(self) -> None:
         """Leave the best weights in the module, or the average of the last ones without validation."""
         kept = self.disk.load("best") if self.validate is not None else None
         if kept is not None:
-            self.raw.load_state_dict(kept["module"])
+            self.trained.load(kept.pop("module"))
         elif self.average is not None:
             self.average.copy_to(self.raw)
 
-    def train_epoch(self, progress: Progress, waiting: _Waiting) -> None:
-        """The steps of an epoch that are left, its validation and its row of the history."""
+    def train_epoch(self, progress: Progress, waiting: _Waiting, last: bool) -> None:
+        """The steps of an epoch that are left, its validation and its row of the history.
+
+        last : whether this is the last epoch, whose end is saved in any case
+        """
         order = torch.Generator().manual_seed(step_seed(self.seed, self.epoch, -1))
         batches = self.batches(self.epoch, order)
         stream = itertools.islice(batches, self.step, self.steps_per_epoch)
@@ -255,8 +279,10 @@ class _Run:
         rate = float(self.scheduler.get_last_lr()[0])
         self.judge({"epoch": self.epoch + 1, **means, "learning_rate": rate})
         self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
-        self.save()
-        if self.stop.is_set() and self.share.processes == 1:
+        stopping = self.stop.is_set() and self.share.processes == 1
+        if last or stopping or self.worth_saving():
+            self.save()
+        if stopping:
             raise Stopped  # several stop together, at the next step
 
     def train_step(self, batch: Any) -> bool:
@@ -290,6 +316,47 @@ class _Run:
         for name, value in zip(names, values, strict=True):
             self.sums[name] = self.sums.get(name, 0.0) + value
         return bool(stopping)
+
+
+class _Trained:
+    """What a training changes in a module: parameters with gradients, and buffers such as running means.
+
+    Large buffers are constants, such as a bank of captions: they count only if an operation changed them.
+    """
+
+    def __init__(self, module: nn.Module):
+        self.module = module
+        self.large = {
+            name: (id(buffer), buffer._version)
+            for name, buffer in module.named_buffers()
+            if buffer.nbytes > _SMALL and not buffer.is_inference()
+        }
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """The tensors, by name, as they are now: not copied."""
+        kept = {
+            name: parameter.detach()
+            for name, parameter in self.module.named_parameters()
+            if parameter.requires_grad
+        }
+        for name, buffer in self.module.named_buffers():
+            as_it_was = self.large.get(name)
+            if as_it_was is None or as_it_was != (id(buffer), buffer._version):
+                kept[name] = buffer.detach()
+        return kept
+
+    def copy(self) -> dict[str, torch.Tensor]:
+        """The same, on the CPU, to keep."""
+        return {name: tensor.to("cpu", copy=True) for name, tensor in self.state().items()}
+
+    @torch.no_grad()
+    def load(self, state: dict[str, torch.Tensor]) -> None:
+        """Take over what `state` once gave; UserError if it is of another training."""
+        own = dict(self.module.named_buffers()) | dict(self.module.named_parameters())
+        if not self.state().keys() <= state.keys() <= own.keys():
+            raise UserError("the training state is of other weights; delete it to start again")
+        for name, tensor in state.items():
+            own[name].copy_(tensor)
 
 
 class _Waiting:

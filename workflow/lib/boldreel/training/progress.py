@@ -8,6 +8,15 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import Protocol
+
+
+class Saves(Protocol):
+    """What saving has cost: how often, in seconds and in bytes."""
+
+    saves: int
+    seconds: float
+    bytes: int
 
 
 def clock(seconds: float) -> str:
@@ -43,14 +52,15 @@ class Progress:
             self._last = now
             self._print(now, numbers)
 
-    def close(self, waited: float) -> None:
-        """Say what it cost; `waited` of the seconds went by waiting for data."""
+    def close(self, waited: float, disk: Saves) -> None:
+        """Say what it cost; `waited` of the seconds went by waiting for data, and those of `disk` saving."""
         gone = time.monotonic() - self._start
         count = self.done - self._first
         if gone > 1 and not self.quiet:
             print(
                 f"{self.what}: {count} {self.unit} in {clock(gone)}, {waited / gone:.1%} of it waiting "
-                "for data",
+                f"for data and {disk.seconds / gone:.1%} saving its state ({disk.saves} times, "
+                f"{disk.bytes / 1e9:.3g} GB)",
                 file=sys.stderr,
                 flush=True,
             )

@@ -9,6 +9,8 @@ from __future__ import annotations
 import fcntl
 import os
 import pickle
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,13 @@ from boldreel.errors import UserError
 class State:
     """Exclusive hold on a state folder, as a context manager.
 
-    Of processes that train together one is the `owner` and holds it for all.
+    Of processes that train together one is the `owner` and holds it for all. `saves`, `seconds` and `bytes`
+    are what saving has cost so far.
     """
 
     def __init__(self, folder: str | Path, owner: bool = True):
         self.folder, self.owner = Path(folder), owner
+        self.saves, self.seconds, self.bytes = 0, 0.0, 0
         self._lock: int | None = None
 
     def __enter__(self) -> State:
@@ -51,8 +55,12 @@ class State:
 
     def save(self, name: str, state: dict[str, Any]) -> None:
         """Replace `{name}.pt` in one step."""
-        with atomic.file(self.folder / f"{name}.pt") as aside:
+        began, path = time.monotonic(), self.folder / f"{name}.pt"
+        with atomic.file(path) as aside:
             torch.save(state, aside)
+        self.saves += 1
+        self.seconds += time.monotonic() - began
+        self.bytes += path.stat().st_size
 
     def load(self, name: str) -> dict[str, Any] | None:
         """The saved dictionary, on the CPU, or None if there is none.
@@ -68,3 +76,11 @@ class State:
             raise UserError(
                 f"{path}: unreadable training state; delete it to start this training again"
             ) from None
+
+
+def discard(folder: str | Path) -> None:
+    """Delete a training's state, once what was trained is written.
+
+    States of a whole study take hundreds of gigabytes, and nothing reads them any more.
+    """
+    shutil.rmtree(folder, ignore_errors=True)

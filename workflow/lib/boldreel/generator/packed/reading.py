@@ -37,11 +37,23 @@ class Reading:
     network: PackedVideo
     reliability: Reliability
 
-    @torch.no_grad()
     def __call__(self, x: Tensor, showings: Tensor) -> Tensor:
         """(n, 2, K) of windows (n, w, V), each the mean of so many showings (n,)."""
-        own = (self.encoder(x).deviations, self.sketcher(x).deviations.image)
-        return self.reliability(torch.cat(scores(self, *own), dim=1), showings)
+        return self.read(x, showings)[0]
+
+    @torch.no_grad()
+    def read(self, x: Tensor, showings: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, and text embeddings (n, D) as predicted."""
+        encoding = self.encoder(x)
+        sketch = self.sketcher(x).deviations.image
+        joined = torch.cat(scores(self, encoding.deviations, sketch), dim=1)
+        return self.reliability(joined, showings), encoding.text
+
+    def to(self, device: torch.device) -> Reading:
+        """All of it on a device."""
+        for part in (self.encoder, self.sketcher, self.network, self.reliability):
+            part.to(device)
+        return self
 
     def of_left_out(self, encoder: LeftOut, sketcher: LeftOut) -> Tensor:
         """(n, 2, K) of left-out predictions of the same clips."""

@@ -26,6 +26,7 @@ from boldreel.step import parser, run
 from boldreel.training import loop
 from boldreel.training.device import lease
 from boldreel.training.fingerprint import state_folder
+from boldreel.training.state import discard
 
 
 def train(
@@ -143,6 +144,7 @@ def main(argv: list[str] | None = None) -> None:
         provenance.record(
             aside, inputs=inputs, config=asdict(settings), seed=settings.seed, started=started
         )
+    discard(state)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ from boldreel.step import parser, run
 from boldreel.training import loop
 from boldreel.training.device import lease
 from boldreel.training.fingerprint import state_folder
+from boldreel.training.state import discard
 
 _BATCH = 64  # clips at a time where no gradient is needed
 
@@ -226,6 +227,7 @@ def main(argv: list[str] | None = None) -> None:
             base, module=module, config=asdict(settings), inputs=inputs, ignore=ignore
         )
 
+    states = state("encoder", ("epochs", "encoder_epochs")), state("decoder", ("epochs",))
     pairs = material.training_pairs(*where)
     validation = pairs.validation
     if not validation.any() or validation.all():
@@ -263,7 +265,7 @@ def main(argv: list[str] | None = None) -> None:
             reader=reader,
             validation=validation,
             settings=settings,
-            state=state("encoder", ("epochs", "encoder_epochs")),
+            state=states[0],
             device=device,
         )
         encoder.eval().requires_grad_(False)
@@ -287,7 +289,7 @@ def main(argv: list[str] | None = None) -> None:
             videos=videos,
             runs=runs,
             settings=settings,
-            state=state("decoder", ("epochs",)),
+            state=states[1],
             device=device,
         )
     with atomic.folder(args.output) as aside:
@@ -300,6 +302,8 @@ def main(argv: list[str] | None = None) -> None:
         provenance.record(
             aside, inputs=inputs, config=asdict(settings), seed=settings.seed, started=started
         )
+    for folder in states:
+        discard(folder)
 
 
 def save_encoder(encoder: VideoEncoder, shape: Shape, folder: Path) -> None:
