@@ -28,9 +28,7 @@ rule probe_retrieve:
         cfg=section(
             "evaluate",
             keep=[
-                "resamples",
                 "permutations",
-                "resample_runs",
                 "shifts",
                 "min_shift",
             ],
@@ -77,9 +75,7 @@ rule probe_attributes:
         cfg=section(
             "evaluate",
             keep=[
-                "resamples",
                 "permutations",
-                "resample_runs",
                 "shifts",
                 "min_shift",
             ],
@@ -172,9 +168,7 @@ rule probe_cross:
         cfg=section(
             "evaluate",
             keep=[
-                "resamples",
                 "permutations",
-                "resample_runs",
                 "shifts",
                 "min_shift",
             ],

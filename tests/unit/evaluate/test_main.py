@@ -16,7 +16,7 @@ from boldreel.evaluate import __main__ as alone
 from boldreel.evaluate import score
 from boldreel.report import labels
 
-CONFIG = {"seed": 3, "resamples": 100, "permutations": 300, "n_way": [2, 10], "page_clips": 2}
+CONFIG = {"seed": 3, "permutations": 300, "n_way": [2, 10], "page_clips": 2}
 FILES = {"metrics.tsv", "clips.tsv", "matching.tsv", "report.html", "provenance.json"}
 
 

@@ -59,14 +59,18 @@ def interval(a: np.ndarray, b: np.ndarray, shots: np.ndarray) -> tuple[float, fl
     """95 % interval of the distance of paired sets (n, D), by leaving out each of at most 20 groups of shots
     (delete-a-group jackknife). Resampling with replacement would repeat clips, and so bias the distance."""
     _, shot = np.unique(shots, return_inverse=True)
-    fold = shot % _FOLDS
+    # neighbours together, since shots that follow each other may be alike
+    fold = shot * min(_FOLDS, shot.max() + 1) // (shot.max() + 1)
     left = np.array([distance(a[fold != k], b[fold != k]) for k in np.unique(fold)])
     count = len(left)
     if count < 3:
         return NAN, NAN
+    from scipy.special import stdtrit
+
     error = np.sqrt((count - 1) / count * np.square(left - left.mean()).sum())
     value = distance(a, b)
-    return value - 1.96 * error, value + 1.96 * error
+    half = float(stdtrit(count - 1, 0.975)) * error
+    return value - half, value + half
 
 
 def rows(collected: Collected, groups: Sequence[Group], shots: np.ndarray) -> list[dict[str, Any]]:

@@ -120,7 +120,7 @@ def arrange(
     if args.clips is None:
         notes.append(
             f"{_clips(len(both))} in natural order of names, as one run; each counts as a shot of its "
-            "own, so that intervals are too narrow where clips share a shot (name shots with --clips)."
+            "own. Name runs and shots with --clips where they are known: intervals are narrower then."
         )
         return clip_list.every(both), notes
     test, absent, unlisted = clip_list.read(args.clips, both)

@@ -156,16 +156,14 @@ def _methods(table: pd.DataFrame) -> str:
     return sections.section(
         "methods",
         "Methods",
-        "<p>Scores are means over clips. Intervals (95 %) come from resampling shots within runs. "
-        "p-values come from shifting reconstructions against the truth in a circle within each run, by "
-        f"no less than the longest shot (up to {most} arrangements; the smallest possible p is one "
-        "over their number plus one, and never 0; equal scores count as equal), one-sided, with Holm’s "
+        f"<p>Scores are means over clips. {texts.INTERVALS} {texts.SHIFTED} There are up to {most} "
+        "arrangements; the smallest possible p is one over their number plus one, and never 0; equal scores "
+        "count as equal. These p are one-sided, with Holm’s "
         f"correction over the metrics of the headline table. {texts.MARGIN} “Shuffled” is the mean over "
         "those shifts. N-way identification is the exact expectation over all draws of distractors; as "
         "published, the truth’s three best classes "
         "all count as right, so chance is 3/(n+2). The reconstruction is compared with every other "
-        "condition on the same clips (columns difference and p_difference of metrics.tsv): two-sided, by "
-        "random signs for whole shots.</p>",
+        "condition on the same clips (columns difference and p_difference of metrics.tsv).</p>",
     )
 
 
