@@ -25,7 +25,8 @@ Run = tuple[str, int, float]
 
 
 def tolerance(guidance: float) -> float:
-    """The reference was made in float32: e(c0) + s (e(c) - e(c0)) holds 2 s + 1 times a prediction's rounding."""
+    """What rounding may change: the reference was made in float32, and e(c0) + s (e(c) - e(c0)) holds a
+    prediction's rounding 2 s + 1 times."""
     return min(max(_LEAST, _OF_PREDICTION * (2 * guidance + 1)), _MOST)
 
 
