@@ -217,6 +217,14 @@ def _run(args: argparse.Namespace) -> None:
     os.execv(words[0], [*words, *args.more])
 
 
+def _clean(args: argparse.Namespace) -> None:
+    from boldreel import clean
+
+    found = clean.unused(args.results / args.dataset, args.state / args.dataset)
+    for line in clean.lines(found, args.delete):
+        print(line)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     asked = argparse.ArgumentParser(prog="boldreel", description=__doc__)
@@ -270,6 +278,13 @@ def parser() -> argparse.ArgumentParser:
     )
     config.add_argument("--schema", action="store_true", help="print the JSON schema, for editors")
     config.set_defaults(act=_config)
+    clean = verbs.add_parser("clean", help="list, or delete, what no result comes from any more")
+    clean.add_argument("--states", action="store_true", required=True, help="training states")
+    clean.add_argument("--dataset", default="demo")
+    clean.add_argument("--results", type=Path, default=Path("results"))
+    clean.add_argument("--state", type=Path, default=Path("state"))
+    clean.add_argument("--delete", action="store_true", help="delete them, not only list them")
+    clean.set_defaults(act=_clean)
     return asked
 
 

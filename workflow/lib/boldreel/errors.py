@@ -43,8 +43,8 @@ def write_error(error: Exception, place: Path) -> UserError | None:
     temporary = Path(tempfile.tempdir or os.environ.get("TMPDIR") or "/tmp")
     if code == errno.ENOSPC and _is_full(temporary) and not _is_full(place):
         return UserError(
-            f"{temporary}: no space is left for temporary files; free some, or set TMPDIR to a folder with room, "
-            f"{_AGAIN}"
+            f"{temporary}: no space is left for temporary files; free some, or set TMPDIR to a folder with "
+            f"room, {_AGAIN}"
         )
     return UserError(f"{place}: cannot be written, {_CAUSES[code]}")
 

@@ -10,6 +10,7 @@ import argparse
 import errno
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -55,12 +56,33 @@ def _stop(_signal: int, _frame: object) -> None:
     raise Stopped
 
 
-def run(main: Callable[[], None]) -> None:
-    """Call `main()` and leave the process with its exit code; never a traceback for a UserError."""
+def keep_private() -> None:
+    """Let no one but the owner and the group read what this process writes: brain data.
+
+    The environment variable BOLDREEL_UMASK, such as 022, decides otherwise.
+    """
+    asked = os.environ.get("BOLDREEL_UMASK")
+    if asked is not None and not re.fullmatch("0?[0-7]{3}", asked):
+        raise UserError(f"BOLDREEL_UMASK is {asked!r}; give three octal digits, such as 022")
+    before = os.umask(0o077)
+    os.umask(before | 0o007 if asked is None else int(asked, 8))
+
+
+def run(main: Callable[[], None], results: bool = True) -> None:
+    """Call `main()` and leave the process with its exit code; never a traceback for a UserError.
+
+    results : whether what it writes are results, all of which get a provenance.
+    """
+    from boldreel.data import atomic, provenance
+
     signal.signal(signal.SIGTERM, _stop)
+    if results:
+        atomic.collect()
     try:
+        keep_private()
         try:
             main()
+            provenance.complete()
         except OSError as error:
             # Most is written through data.atomic, which names the result; this is for the rest.
             place = error.filename if isinstance(error.filename, str) else "."
