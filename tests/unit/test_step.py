@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 
 def run(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -61,3 +63,23 @@ def test_results_are_for_owner_and_group_unless_told_otherwise(tmp_path, monkeyp
     monkeypatch.setenv("BOLDREEL_UMASK", "all")
     done = run(program.format(tmp_path, "022"))
     assert done.returncode == 2 and "three octal digits" in done.stderr
+
+
+def test_ctrl_c_used_up_memory_and_bad_values_are_one_line():
+    for raised, code, word in (
+        ("KeyboardInterrupt", 130, "stopped"),
+        ("MemoryError('2 TiB')", 2, "memory is used up (2 TiB)"),
+    ):
+        done = run(f"from boldreel import step\ndef main(): raise {raised}\nstep.run(main)")
+        assert done.returncode == code and word in done.stderr and done.stderr.count("\n") == 1
+    done = run("from boldreel import step\nstep.parser('x').parse_args(['--config', '[' * 5000])")
+    assert done.returncode == 2 and "too many brackets" in done.stderr
+
+
+def test_a_negative_seed_is_refused():
+    from boldreel.errors import UserError
+    from boldreel.evaluate.settings import EvaluateSettings
+    from boldreel.settings import read
+
+    with pytest.raises(UserError, match=r"evaluate\.seed is -1; it must be at least 0"):
+        read(EvaluateSettings, {"seed": -1}, "evaluate")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,10 @@ def blobs(seed, count=20, frames=3, side=16):
 
 
 def run(truth, made, out, *more, **config):
+    if truth == made:  # one folder is refused
+        made = shutil.copytree(
+            truth, out.parent.parent / f"{out.parent.name} made", dirs_exist_ok=True
+        )
     line = ["--truth", str(truth), "--reconstruction", str(made), "--out", str(out)]
     alone.main([*line, "--config", json.dumps({**CONFIG, **config}), *map(str, more)])
     return tables.read(out / "metrics.tsv", "metrics")
@@ -49,10 +54,10 @@ def value(table, metric, condition="model", segment="all", column="value", defin
 
 @pytest.fixture(scope="module")
 def same(tmp_path_factory):
-    """A folder scored against itself."""
+    """A folder scored against its copy."""
     root = tmp_path_factory.mktemp("same")
-    folder = save(root / "truth", blobs(0))
-    return root, run(folder, folder, root / "out", "--name", "Copy <1>")
+    truth, made = (save(root / name, blobs(0)) for name in ("truth", "made"))
+    return root, run(truth, made, root / "out", "--name", "Copy <1>")
 
 
 def test_identical_folders(same):
@@ -254,3 +259,16 @@ def test_files_that_were_there_stay(tmp_path):
     run(folder, folder, tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES | {"mine.txt"}
     assert {path.name for path in tmp_path.iterdir()} == {"t", "out"}
+
+
+def test_the_truths_own_folder_and_more_frames_than_there_are(tmp_path, capsys, monkeypatch):
+    truth = save(tmp_path / "a", blobs(0, 2))
+    (tmp_path / "link").symlink_to("a")
+    with pytest.raises(UserError, match="the truth's own folder"):
+        run(truth, tmp_path / "link", tmp_path / "out")
+    made = save(tmp_path / "b", blobs(1, 2))
+    run(truth, made, tmp_path / "out", "--frames", "50", page_clips=0)
+    assert "The shortest clip has 3 pictures: at 50 times" in capsys.readouterr().err
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(UserError, match="no permission to write"):
+        run(truth, made, tmp_path / "new" / "out")

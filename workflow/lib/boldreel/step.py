@@ -1,7 +1,8 @@
 """How a step starts and ends when Snakemake, or a person, runs `python -m boldreel.<stage>.<step>`.
 
-Takes a `main(argv)`; returns an exit code: 0, 2 after a user's mistake or where the disk takes nothing (one
-line on standard error), or 143 after SIGTERM (training steps save their state on the way out).
+Takes a `main(argv)`; returns an exit code: 0, 2 after a user's mistake or where the disk takes nothing or
+memory is used up (one line on standard error), 130 after Ctrl-C, or 143 after SIGTERM (training steps save
+their state on the way out).
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ def _json_object(text: str) -> dict:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         raise argparse.ArgumentTypeError(f"not JSON ({error})") from None
+    except RecursionError:
+        raise argparse.ArgumentTypeError("JSON with too many brackets inside each other") from None
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError("must be a JSON object")
     return value
@@ -92,6 +95,16 @@ def run(main: Callable[[], None], results: bool = True) -> None:
             if reason is None:
                 raise
             raise reason from None
+        except MemoryError as error:
+            told = f" ({error})" if str(error) else ""
+            raise UserError(
+                f"memory is used up{told}; close other programs, take smaller batches or fewer clips at "
+                f"once, "
+                "or a machine with more"
+            ) from None
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr, flush=True)
+        sys.exit(130)
     except UserError as error:
         if os.environ.get("RANK", "0") != "0":
             # Of processes that train together the first one says it, and its end ends the others.

@@ -169,7 +169,7 @@ def left_out(parts: Sequence[str], frames: int, size: tuple[int, int]) -> dict[s
             "a captioner, or CLIP and known captions",
             ["caption_bleu", "caption_rouge", "caption_similarity"],
         ),
-        "video": ("a video classifier", ["nway_video", "fvd"]),
+        "video": ("a video classifier", ["nway_video", "frechet_class_scores"]),
         "embedding": (
             "a CLIP model",
             ["clip_similarity", "clip_identification", "clip_retrieval", "clip_pcc"],

@@ -78,6 +78,14 @@ def _arguments(argv: Sequence[str] | None) -> Any:
             raise UserError(f"--{name} is {value}; give a whole number from 1 on")
     if args.out.exists() and not args.out.is_dir():
         raise UserError(f"{args.out}: is a file; name a folder for the results")
+    # Before hours of work, not after them.
+    there = next(
+        path for path in (args.out.absolute(), *args.out.absolute().parents) if path.exists()
+    )
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(
+            f"{args.out}: no permission to write in {there}; name another folder, or ask for it"
+        )
     args.name = args.name or args.reconstruction.resolve().name
     return args
 
