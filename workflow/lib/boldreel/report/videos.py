@@ -162,8 +162,8 @@ def main(argv: list[str] | None = None) -> None:
     )
     notes += more
     runs = clips.segments(test)
-    own = {"shifts": SHIFTS_OF_ONE_RUN} if len(runs) == 1 else {}
-    settings = read(StandaloneSettings, {**own, **args.config}, "evaluate")
+    defaults = {"shifts": SHIFTS_OF_ONE_RUN} if len(runs) == 1 else {}
+    settings = read(StandaloneSettings, {**defaults, **args.config}, "evaluate")
     seed = settings.seed
     models = Models.from_args(args)
 
@@ -191,9 +191,9 @@ def main(argv: list[str] | None = None) -> None:
     main_method = next(iter(sides))
     pairs = sides[main_method]
     how = matching.matching(pairs)
-    own = by_clip[by_clip["method"] == main_method]
+    mine = by_clip[by_clip["method"] == main_method]
     seconds = {name: clip.duration for name, clip in true.items() if clip.duration}
-    shown = standalone.shown(test, own, pairs.clip, seconds, settings.page_clips, seed)
+    shown = standalone.shown(test, mine, pairs.clip, seconds, settings.page_clips, seed)
     told = [note for note in notes if not note.startswith("Left out")]
     between = None
     if len(sides) > 1:
@@ -202,7 +202,7 @@ def main(argv: list[str] | None = None) -> None:
         between.insert(0, "subject", standalone.SUBJECT)
     html, judged = standalone.render(
         table,
-        own,
+        mine,
         how,
         shown,
         method=main_method,
