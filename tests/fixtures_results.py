@@ -393,14 +393,14 @@ def _score_rows(subject: str, fidelity: float, rng: np.random.Generator) -> list
 
 def _clip_rows(test: pd.DataFrame, fidelity: float, rng: np.random.Generator) -> pd.DataFrame:
     rows = []
-    for clip, shot in zip(test["clip"], test["shot"], strict=True):
+    for clip, shot, movie in zip(test["clip"], test["shot"], test["movie"], strict=True):
         for metric, definition, _, _, (best, blind), _ in _SCORES:
             for condition, good in (("model", fidelity), ("true_features", 1.0)):
                 value = blind + good * (best - blind)
                 if metric.startswith("judge_"):
                     value = float(rng.random() < value)
-                rows.append((clip, shot, "mindvideo", condition, metric, definition, value))
-    columns = ["clip", "shot", "method", "condition", "metric", "definition", "value"]
+                rows.append((clip, movie, shot, "mindvideo", condition, metric, definition, value))
+    columns = ["clip", "segment", "shot", "method", "condition", "metric", "definition", "value"]
     return pd.DataFrame(rows, columns=columns)
 
 

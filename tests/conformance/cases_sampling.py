@@ -14,12 +14,20 @@ from comparison import Arrays, Comparison
 
 from boldreel.generator.sampling import denoise
 
-TOLERANCE = 1e-4
+# What float32 changes in a guided prediction of scale 1, over the calls of a run; and the most that a changed
+# method could hide behind.
+_OF_PREDICTION, _LEAST, _MOST = 1e-5, 1e-4, 5e-4
 KEY = re.compile(
     r"(?P<kind>pndm|ddim)(?:_s(?P<steps>\d+))?(?:_g(?P<guidance>[\d.]+))?_(?:latents_)?"
     r"(?P<what>latents|timesteps|step(?P<step>\d+))"
 )
 Run = tuple[str, int, float]
+
+
+def tolerance(guidance: float) -> float:
+    """What rounding may change: the reference was made in float32, and e(c0) + s (e(c) - e(c0)) holds a
+    prediction's rounding 2 s + 1 times."""
+    return min(max(_LEAST, _OF_PREDICTION * (2 * guidance + 1)), _MOST)
 
 
 def _scheduler(kind: str, config: dict[str, Any], clip_sample: bool = False) -> Any:
@@ -69,7 +77,7 @@ def sampling(arrays: Arrays, configs: dict[str, Any]) -> Iterator[Comparison]:
                 states = made
         for key, what, call in keys:
             own = scheduler.timesteps if what == "timesteps" else states[call]
-            yield arrays.line(key, own, 0 if what == "timesteps" else TOLERANCE)
+            yield arrays.line(key, own, 0 if what == "timesteps" else tolerance(guidance))
 
 
 def _distance(states: list[np.ndarray], entry: tuple[str, str, int], arrays: Arrays) -> float:

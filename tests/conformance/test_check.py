@@ -246,3 +246,19 @@ def test_nothing_to_compare_fails(tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.skipif(not check.DEFAULT.is_dir(), reason="no reference arrays next to the checkout")
 def test_reference_arrays() -> None:
     assert check.main([]) == 0
+
+
+def test_tolerances_follow_from_float32_and_the_guidance_scale() -> None:
+    """What another processor rounds passes; a thousandth in a logit, or in a state, does not."""
+    import cases_metrics
+    import cases_sampling
+
+    logits = np.random.default_rng(0).normal(0, 8, (50, 400)).astype(np.float32)
+    limit = cases_metrics.of_probabilities(logits)
+    exact = cases_metrics.softmax(logits)
+    single = torch.softmax(torch.from_numpy(logits), 1).numpy()
+    assert np.abs(single - exact).max() < limit
+    high = np.where(np.arange(400) == logits.argmax(1)[:, None], logits + 1e-3, logits)
+    assert np.abs(cases_metrics.softmax(high) - exact).max() > limit
+    at = {scale: cases_sampling.tolerance(scale) for scale in (1.0, 12.5, 100.0)}
+    assert at[1.0] == pytest.approx(1e-4) and 1.7e-4 < at[12.5] < at[100.0] < 1e-3

@@ -436,7 +436,8 @@ def test_another_method_stands_beside_in_every_table(small_run):
         between = pd.read_csv(results / f"sub-{subject}" / "between.tsv", sep="\t")
         pairs = set(zip(between["method"], between["other"], strict=True))
         assert pairs == set(itertools.combinations(methods, 2))
-        assert between["p"].between(0, 1).all() and (between["p"] > 0).all()
+        known = between["p"].dropna()  # one run of fewer than twenty shots has none
+        assert ((known > 0) & (known <= 1)).all() and between["difference"].notna().all()
     assert "Methods compared" in (results / "report.html").read_text()
 
 

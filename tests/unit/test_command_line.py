@@ -147,3 +147,8 @@ def test_help_needs_no_more_than_the_standard_library():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.rstrip().endswith("[]")
+
+
+def test_a_configuration_of_endless_brackets_is_one_line(mine, capsys):
+    mine.write_text("a: " + "[" * 5000)
+    assert "too many brackets" in failed(capsys, "config", "--configfile", mine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -95,6 +96,39 @@ def test_all_that_the_subject_went_into_is_gone_and_nothing_else(study, capsys) 
     assert "align/model" not in said.split("Shared models")[1]
     table = Path("subjects.tsv").read_text()
     assert table == "subject\tnote\texclude\n01\tx\n02\ty\ttrue\n021\tz\n"
+
+
+def test_no_file_names_the_subject_afterwards_nor_do_snakemakes_records(study) -> None:  # type: ignore[no-untyped-def]
+    """By a search of all bytes and names; records of other jobs, and what is next to others, stay."""
+    beside = {
+        study / "group/strip.png": study / "group/metrics.tsv.provenance.json",
+        study / "atlas/map.png": study / "atlas/positions.tsv.provenance.json",
+    }
+    for path, provenance_file in beside.items():
+        path.write_text("picture")
+        entry = json.loads(provenance_file.read_text())
+        provenance_file.write_text(json.dumps(entry | {"beside": {str(path): "0"}}))
+    kept, gone = [], []
+    for output, text, at in (
+        ("results/demo/sub-02/series/run.npy", "{}", gone),
+        ("results/demo/atlas/positions.tsv", "{}", kept),
+        ("results/demo/group/table.tsv", '{"input": ["results/demo/sub-02/x"]}', gone),
+        ("results/demo/sub-021/" + 150 * "x", "{}", kept),
+    ):
+        name = base64.urlsafe_b64encode(output.encode()).decode()
+        parts = [name[k : k + 200] for k in range(0, len(name), 200)]
+        at.append(Path(".snakemake/metadata", *(f"@{part}" for part in parts[:-1]), parts[-1]))
+        at[-1].parent.mkdir(parents=True, exist_ok=True)
+        at[-1].write_text(text)
+    gone.append(Path(".snakemake/log/2026.snakemake.log"))
+    gone[-1].parent.mkdir(parents=True)
+    gone[-1].write_text("rule roi_series: wildcards: subject=02\n output: results/demo/sub-02/x")
+    forget.main(["--subject", "02", "--subjects", "subjects.tsv", "--yes"])
+    assert all(path.exists() for path in kept) and not any(path.exists() for path in gone)
+    assert not (study / "group/strip.png").exists() and (study / "atlas/map.png").exists()
+    for path in map(Path, every_file()):
+        assert b"sub-02" not in path.read_bytes().replace(b"sub-021", b"")
+        assert "sub-02" not in str(path).replace("sub-021", "")
 
 
 def test_a_label_that_is_also_a_number_of_a_run_takes_nothing_of_others(study) -> None:  # type: ignore[no-untyped-def]

@@ -99,7 +99,6 @@ def test_rules_pass_each_key_that_a_step_of_few_keys_reads():
     part = {step: of for step, of in partly_read().items() if of[0] not in whole}
     assert {
         "evaluate.shard",
-        "evaluate.method_differences",
         "report.figures",
         "report.page",
     } <= set(part)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from boldreel import verify
+from boldreel import step, verify
 from boldreel.data import atomic, provenance
 from boldreel.errors import UserError
 
@@ -101,7 +102,7 @@ def test_what_is_gone_and_what_was_left_over(
     (results / ".89abcdef.x.tsv.provenance.json").write_text("{")
     Path("movie").unlink()
     code, lines = told(capsys)
-    assert code == 1 and len(lines) == 6
+    assert code == 1 and len(lines) == 7
     assert lines[0].startswith(f"{results / 'score.tsv'}: not there")
     for line, name in zip(
         lines[1:4],
@@ -110,6 +111,60 @@ def test_what_is_gone_and_what_was_left_over(
     ):
         assert line.startswith(f"{results / name}: left by a step")
     assert lines[4].startswith("1 inputs are not there")
+    assert lines[6] == "less than all was compared"
+
+
+def test_what_no_provenance_names_and_what_has_no_hash_is_told(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a run leaves without a job, and what a folder or an array's sidecar covers, is not."""
+    (results / "sub-01").mkdir()
+    (results / "sub-01" / "transform.txt").write_text("1 0 0")
+    for name in ("forgotten.tsv", ".lock", "benchmarks/align/model.tsv", "model/more"):
+        (results / name).parent.mkdir(parents=True, exist_ok=True)
+        (results / name).write_text("x")
+    code, lines = told(capsys)
+    assert code == 1 and lines[0].startswith(f"{results / 'model'}: its bytes are not those")
+    assert lines[1].startswith(f"{results / 'sub-01/transform.txt'}: no provenance names it")
+    assert lines[-1] == "less than all was compared" and len(lines) == 4
+    (results / "model" / "more").unlink()
+    (results / "sub-01" / "transform.txt").unlink()
+    where = results / "score.tsv.provenance.json"
+    where.write_text(where.read_text().replace('"hash": "', '"hash": null, "was": "'))
+    code, lines = told(capsys)
+    assert code == 1 and lines[0].startswith(f"{results / 'score.tsv'}: its provenance has no hash")
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_all_that_a_step_writes_is_compared(
+    recorded: bool,
+    results: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it wrote before and after its provenance, and what a step without any wrote."""
+    home, state = results / "sub-01", Path("state/demo")
+    monkeypatch.setattr(sys, "argv", ["step", "--movie", "movie", "--state", str(state)])
+    monkeypatch.setattr(atomic, "_written", None)
+    monkeypatch.setattr(provenance, "_last", None)
+
+    def main() -> None:
+        atomic.write_text(home / "checked.json", "{}")
+        atomic.write_text(state / "weights", "1")
+        if recorded:
+            made(home / "series.npy")
+        atomic.write_text(home / "page.html", "<p>")
+
+    step.run(main)
+    assert told(capsys) == (
+        0,
+        [f"{6 if recorded else 5} artefacts and 3 inputs compared, 0 differ"],
+    )
+    (home / "page.html").write_text("<b>")
+    code, lines = told(capsys)
+    assert code == 1 and lines[0].startswith(f"{home / 'page.html'}: its bytes are not those")
+    (home / "page.html").unlink()
+    assert told(capsys)[1][0].startswith(f"{home / 'page.html'}: not there")
 
 
 def test_no_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

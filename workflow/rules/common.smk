@@ -13,7 +13,7 @@ from snakemake.logging import logger
 LIB = ROOT / "workflow" / "lib"
 sys.path.insert(0, str(LIB))
 
-from boldreel import configuration, resolved, run_lock, snakemake_internals
+from boldreel import configuration, resolved, run_lock, snakemake_internals, step
 from boldreel.base_models import check as models_check
 from boldreel.data import files, overlap_files
 from boldreel.errors import UserError
@@ -245,6 +245,7 @@ def check_models():
         print(f"warning: {line}", file=sys.stderr)
 
 
+or_exit(step.keep_private)
 ABSENT = absent_models()
 WRITTEN = [placed(RESULTS), STATE, placed(layout.logs)]
 HELD = []  # locks that keep other runs from writing to these folders

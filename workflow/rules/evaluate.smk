@@ -191,11 +191,10 @@ rule evaluate_between:
         mem_mb=memory(1000),
         runtime=60,
     params:
-        cfg=section("evaluate", keep=["resamples", "permutations"]),
         code=code("evaluate.method_differences"),
     shell:
         "python -m boldreel.evaluate.method_differences --clips {input:q} --subject {wildcards.subject} "
-        "--output {output:q} --config {params.cfg:q} 2>&1 | tee {log:q}"
+        "--output {output:q} 2>&1 | tee {log:q}"
 
 
 rule evaluate_group:

@@ -56,9 +56,7 @@ rule probe_retrieve:
         cfg=section(
             "evaluate",
             keep=[
-                "resamples",
                 "permutations",
-                "resample_runs",
                 "shifts",
                 "min_shift",
             ],
@@ -106,9 +104,7 @@ rule probe_attributes:
         cfg=section(
             "evaluate",
             keep=[
-                "resamples",
                 "permutations",
-                "resample_runs",
                 "shifts",
                 "min_shift",
             ],
@@ -202,9 +198,7 @@ rule probe_cross:
         cfg=section(
             "evaluate",
             keep=[
-                "resamples",
                 "permutations",
-                "resample_runs",
                 "shifts",
                 "min_shift",
             ],

@@ -165,3 +165,29 @@ def test_a_client_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(asking.Unreachable, match="not installed"):
         asking.listing(Repository("a/b"))
+
+
+def test_code_that_a_model_brings_along_is_never_executed(tmp_path, monkeypatch):  # type: ignore[no-untyped-def]
+    """A folder whose configuration names classes of its own: one line, no question and no import."""
+    import json
+
+    from transformers import AutoModel, AutoTokenizer
+
+    from boldreel.base_models import load
+
+    ran = tmp_path / "ran"
+    (tmp_path / "own.py").write_text(f"open({str(ran)!r}, 'w')\nclass Own: pass\n")
+    names = dict.fromkeys(("AutoConfig", "AutoModel"), "own.Own") | {
+        "AutoTokenizer": ["own.Own", None]
+    }
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "own", "auto_map": names}))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"auto_map": names}))
+    monkeypatch.setattr(load.resolve, "find", lambda *_: tmp_path)
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    for opening, part, kind in (
+        (load.network, "model", AutoModel),
+        (load.tool, "tokenizer", AutoTokenizer),
+    ):
+        with pytest.raises(UserError, match="cannot be loaded"):
+            opening("sentence", str(tmp_path), part, kind)
+    assert not ran.exists()

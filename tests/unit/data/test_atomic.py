@@ -88,3 +88,25 @@ def test_what_is_unfinished_is_known_by_its_name(tmp_path: Path) -> None:
     for name in ("x_bold.nii", ".hidden", ".abc.x", ".0123abcd.", "0123abcd.x"):
         assert not atomic.is_unfinished(Path(name))
         assert atomic.final_path(Path("/a", name, "b")) == Path("/a", name, "b")
+
+
+def test_a_full_disk_of_temporary_files_is_named(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """Not the result, on whose disk there is room."""
+    import shutil
+    import tempfile
+    from types import SimpleNamespace
+
+    from boldreel import errors
+
+    small = tmp_path / "small"
+    small.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(small))
+    full = {str(small)}
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda path: SimpleNamespace(free=0 if str(path) in full else 1e9)
+    )
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert str(errors.write_error(error, tmp_path / "a" / "b.npy")).startswith(f"{small}: no space")
+    assert "set TMPDIR" in str(errors.write_error(error, tmp_path / "a" / "b.npy"))
+    full.add(str(tmp_path))
+    assert str(errors.write_error(error, tmp_path / "a" / "b.npy")).startswith(str(tmp_path / "a"))

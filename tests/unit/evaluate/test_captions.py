@@ -39,6 +39,20 @@ def test_agreement_is_one_for_the_same_and_falls_with_each_wrong_word():
     assert found["rouge_l"][0, 1] == pytest.approx(6 / 7)
 
 
+def test_bleu_is_sacrebleus():
+    """Values of sacrebleu 2.6.0, lower case, effective order, smoothing "exp": short and unlike sentences
+    too."""
+    for said, true, one, four in (
+        ("a red cube", "a red ball rolls", 0.4776875403825263, 0.39432237651162877),
+        ("A red ball.", "a red ball .", 1, 1),
+        ("a dog runs on 3.5 m of grass, well", "a dog runs on grass", 0.5, 0.2777619034011791),
+        ("blue", "green", 0, 0),
+        ("", "green", 0, 0),
+    ):
+        assert captions.bleu(said, true, 1) == pytest.approx(one)
+        assert captions.bleu(said, true) == pytest.approx(four)
+
+
 def test_captions_are_stored_and_read(tmp_path):
     texts = np.array(["a cat", "", "ein Bär läuft"])
     readings = Readings(flow=np.zeros((3, 1, 2, 4, 4), np.float16), caption=texts)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,9 @@ from boldreel.evaluate import __main__ as alone
 from boldreel.evaluate import score
 from boldreel.report import labels
 
-CONFIG = {"seed": 3, "resamples": 100, "permutations": 300, "n_way": [2, 10], "page_clips": 2}
+CONFIG = {"seed": 3, "permutations": 300, "n_way": [2, 10], "page_clips": 2}
 FILES = {"metrics.tsv", "clips.tsv", "matching.tsv", "report.html", "provenance.json"}
+FILES |= {f"scores.{kind}" for kind in ("tsv", "csv", "json", "tex")}
 
 
 def save(folder, named):
@@ -35,6 +37,10 @@ def blobs(seed, count=20, frames=3, side=16):
 
 
 def run(truth, made, out, *more, **config):
+    if truth == made:  # one folder is refused
+        made = shutil.copytree(
+            truth, out.parent.parent / f"{out.parent.name} made", dirs_exist_ok=True
+        )
     line = ["--truth", str(truth), "--reconstruction", str(made), "--out", str(out)]
     alone.main([*line, "--config", json.dumps({**CONFIG, **config}), *map(str, more)])
     return tables.read(out / "metrics.tsv", "metrics")
@@ -49,10 +55,10 @@ def value(table, metric, condition="model", segment="all", column="value", defin
 
 @pytest.fixture(scope="module")
 def same(tmp_path_factory):
-    """A folder scored against itself."""
+    """A folder scored against its copy."""
     root = tmp_path_factory.mktemp("same")
-    folder = save(root / "truth", blobs(0))
-    return root, run(folder, folder, root / "out", "--name", "Copy <1>")
+    truth, made = (save(root / name, blobs(0)) for name in ("truth", "made"))
+    return root, run(truth, made, root / "out", "--name", "Copy <1>")
 
 
 def test_identical_folders(same):
@@ -254,3 +260,59 @@ def test_files_that_were_there_stay(tmp_path):
     run(folder, folder, tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES | {"mine.txt"}
     assert {path.name for path in tmp_path.iterdir()} == {"t", "out"}
+
+
+def test_the_truths_own_folder_and_more_frames_than_there_are(tmp_path, capsys, monkeypatch):
+    truth = save(tmp_path / "a", blobs(0, 2))
+    (tmp_path / "link").symlink_to("a")
+    with pytest.raises(UserError, match="the truth's own folder"):
+        run(truth, tmp_path / "link", tmp_path / "out")
+    made = save(tmp_path / "b", blobs(1, 2))
+    run(truth, made, tmp_path / "out", "--frames", "5", page_clips=0)
+    assert "The shortest clip has 3 pictures: at 5 times" in capsys.readouterr().err
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(UserError, match="no permission to write"):
+        run(truth, made, tmp_path / "new" / "out")
+
+
+def test_methods_next_to_each_other(tmp_path):
+    """On the clips that all have: differences with tests, ranks, and the table in every format."""
+    true = blobs(0, 12, frames=1)  # no motion, which takes longest
+    rng = np.random.default_rng(1)
+    near, far = (
+        {
+            n: np.clip(c + rng.normal(0, size, c.shape), 0, 255).astype(np.uint8)
+            for n, c in true.items()
+        }
+        for size in (10, 90)
+    )
+    far.pop("clip11")
+    truth = save(tmp_path / "t", true)
+    folders = {"good_1": save(tmp_path / "a", near), "poor": save(tmp_path / "b", far)}
+    words = [word for name, path in folders.items() for word in ("--method", f"{name}={path}")]
+    out = tmp_path / "out"
+    line = ["--truth", str(truth), "--out", str(out), *words]
+    alone.main([*line, "--config", json.dumps(CONFIG)])
+    assert {path.name for path in out.iterdir()} == FILES | {"between.tsv"}
+    wide = pd.read_csv(out / "scores.tsv", sep="\t").set_index(["metric", "definition"])
+    assert (wide["n"] == 11).all()
+    assert wide.loc[("ssim", "rgb_uniform"), ["good_1 rank", "poor rank"]].tolist() == [1, 2]
+    assert wide.loc[("mse", "rgb"), ["good_1 rank", "poor rank"]].tolist() == [1, 2]
+    pd.testing.assert_frame_equal(wide, pd.read_csv(out / "scores.csv").set_index(wide.index.names))
+    for row in json.loads((out / "scores.json").read_text()):
+        here = wide.loc[(row["metric"], row["definition"])]
+        assert row["methods"]["poor"]["value"] == pytest.approx(here["poor value"])
+        assert row["computed"] and row["shows"]
+    tex = (out / "scores.tex").read_text().splitlines()
+    assert tex[1] == r"\begin{tabular}{llrr}" and r"good\_1" in tex[3]
+    body = tex[tex.index(r"\midrule") + 1 : tex.index(r"\bottomrule")]
+    assert len(body) == len(wide) and all(len(re.findall(r"(?<!\\)&", row)) == 3 for row in body)
+    assert r"\textbf{" in body[0].split("&")[2]
+    table = tables.read(out / "between.tsv", "between").set_index(["metric", "definition"])
+    assert table.loc[("ssim", "rgb_uniform"), "difference"] > 0
+    page = (out / "report.html").read_text()
+    assert "good_1 less poor" in page or "Not compared" in page
+    with pytest.raises(UserError, match="is there twice"):
+        alone.main([*line, "--method", f"again={folders['poor']}"])
+    with pytest.raises(UserError, match="either --reconstruction"):
+        alone.main([*line, "--reconstruction", str(folders["poor"])])

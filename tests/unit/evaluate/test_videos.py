@@ -206,3 +206,51 @@ def test_bad_input(tmp_path):
     refused("must be of one size", videos.probe, tmp_path / "c")
     (tmp_path / "c" / "2.png").write_bytes(b"x")
     refused("not a readable picture", videos.probe, tmp_path / "c")
+
+
+def test_gray_of_16_bits_and_orientation_are_read_as_they_are_shown(tmp_path):
+    """PIL alone would cut 16 bits off at 255, and leave a turned photo lying."""
+    (tmp_path / "gray").mkdir()
+    levels = np.array([[0, 257, 32896, 65535]], dtype=np.uint16).repeat(3, axis=0)
+    Image.fromarray(levels).save(tmp_path / "gray" / "0.png")
+    clip = videos.probe(tmp_path / "gray")
+    np.testing.assert_array_equal(clip.shown(1)[0, 0, :, 0], [0, 1, 128, 255])
+    (tmp_path / "turned").mkdir()
+    picture = Image.new("RGB", (16, 8), "black")
+    picture.paste("white", (0, 0, 8, 8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter, clockwise
+    picture.save(tmp_path / "turned" / "0.jpg", exif=exif, quality=95)
+    clip = videos.probe(tmp_path / "turned")
+    assert clip.size == (16, 8) and clip.shown(1).shape == (1, 16, 8, 3)
+    assert clip.shown(1)[0, 2].mean() > 240 and clip.shown(1)[0, 13].mean() < 15
+
+
+def test_a_turned_movie_has_the_size_at_which_it_is_shown(tmp_path):
+    import av
+
+    with av.open(str(tmp_path / "a.mp4"), "w") as target:
+        stream = target.add_stream("libx264", rate=3)
+        stream.width, stream.height, stream.pix_fmt = 32, 16, "yuv420p"
+        picture = av.VideoFrame.from_ndarray(np.zeros((16, 32, 3), np.uint8))
+        target.mux(stream.encode(picture))
+        target.mux(stream.encode())
+    content = (tmp_path / "a.mp4").read_bytes()
+    at = content.index(b"tkhd") + 4 + 40  # the track's matrix: turned by 90 degrees
+    one = 1 << 16
+    matrix = struct.pack(">9i", 0, one, 0, -one, 0, 0, 0, 0, 1 << 30)
+    (tmp_path / "b.mp4").write_bytes(content[:at] + matrix + content[at + 36 :])
+    for name, size in (("a.mp4", (16, 32)), ("b.mp4", (32, 16))):
+        clip = videos.probe(tmp_path / name)
+        assert clip.size == size and clip.shown(1).shape[1:3] == size
+
+
+def test_names_in_either_spelling_match_and_links_that_lead_nowhere_are_told(tmp_path):
+    one, other = "caf\u00e9", "cafe\u0301"
+    for folder, name in (("a", one), ("b", other)):
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / f"{name}.npy", np.zeros((1, 8, 8, 3), np.uint8))
+    assert list(videos.find(tmp_path / "a")) == list(videos.find(tmp_path / "b")) == [one]
+    (tmp_path / "b" / "next.mp4").symlink_to("../.git/annex/objects/x")
+    with pytest.raises(UserError, match=r"leads nowhere.*datalad get"):
+        videos.find(tmp_path / "b")

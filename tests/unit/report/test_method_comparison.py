@@ -24,7 +24,6 @@ def test_each_method_has_its_own_scores_alone(tree) -> None:
             "p": 0.001,
             "p_corrected": 0.01,
             "n": 40,
-            "permutations": 1000,
         }
         for subject in subjects
     ]

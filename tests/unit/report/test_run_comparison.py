@@ -12,7 +12,6 @@ import pytest
 from boldreel.data import provenance, tables
 from boldreel.errors import UserError
 from boldreel.report import run_comparison
-from boldreel.report.settings import CompareSettings
 
 CLIPS = 40
 
@@ -25,6 +24,7 @@ def results(root: Path, shift: float, seed: int, rate: float) -> Path:
     rows = [
         {
             "clip": f"test01-{k:04d}",
+            "segment": "test01",
             "shot": f"s{k // 2}",
             "method": "mindvideo",
             "condition": condition,
@@ -68,7 +68,7 @@ def test_a_planted_difference_is_found(runs, tmp_path, capsys) -> None:  # type:
 
 
 def test_a_run_does_not_differ_from_itself(runs, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    table = run_comparison.paired(runs[0], runs[0], CompareSettings())
+    table = run_comparison.paired(runs[0], runs[0])
     assert (table["difference"] == 0).all() and (table["p"] == 1).all()
     assert run_comparison.options(runs[0], runs[0]) == []
     assert "Nothing" in run_comparison.render(table, [], ("a", "a"), 0.05)

@@ -48,11 +48,12 @@ def test_orders_turn_each_run_in_its_own_order():
 
 
 def test_no_permutations_give_a_reason_and_no_p():
-    rng = np.random.default_rng(2)
-    none = permutation.permutation([np.ones((1, 4)), np.ones((1, 9))], 50, rng)
+    none = permutation.among(1.0, np.empty(0), 1.0)
     assert np.isnan([none.p, none.p_low, none.p_high]).all()
-    assert none.arrangements == 0 and none.reason == "no run is long enough for a circular shift"
-    assert permutation.permutation([np.ones((3, 4))], 50, rng).reason == ""
+    assert (
+        none.arrangements == 0 and none.reason == "no run is long enough for five circular shifts"
+    )
+    assert permutation.among(1.0, np.zeros(2), 1.0).reason == ""
 
 
 def test_two_way_against_a_loop():

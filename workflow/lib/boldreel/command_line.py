@@ -74,6 +74,10 @@ def _read(path: Path) -> dict[str, Any]:
         found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+    except RecursionError:
+        raise UserError(
+            f"{path}: too many brackets inside each other; not a configuration"
+        ) from None
     if not isinstance(found, dict):
         raise UserError(f"{path}: not a configuration; write `key: value` lines")
     return found
@@ -217,6 +221,14 @@ def _run(args: argparse.Namespace) -> None:
     os.execv(words[0], [*words, *args.more])
 
 
+def _clean(args: argparse.Namespace) -> None:
+    from boldreel import clean
+
+    found = clean.unused(args.results / args.dataset, args.state / args.dataset)
+    for line in clean.lines(found, args.delete):
+        print(line)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     asked = argparse.ArgumentParser(prog="boldreel", description=__doc__)
@@ -270,6 +282,13 @@ def parser() -> argparse.ArgumentParser:
     )
     config.add_argument("--schema", action="store_true", help="print the JSON schema, for editors")
     config.set_defaults(act=_config)
+    clean = verbs.add_parser("clean", help="list, or delete, what no result comes from any more")
+    clean.add_argument("--states", action="store_true", required=True, help="training states")
+    clean.add_argument("--dataset", default="demo")
+    clean.add_argument("--results", type=Path, default=Path("results"))
+    clean.add_argument("--state", type=Path, default=Path("state"))
+    clean.add_argument("--delete", action="store_true", help="delete them, not only list them")
+    clean.set_defaults(act=_clean)
     return asked
 
 
@@ -285,6 +304,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
+import shutil
+import tempfile
 from pathlib import Path
 
+_ROOM = 1_000_000  # bytes below which a disk counts as full
 _AGAIN = "and run again: what is finished is kept"
 _CAUSES = {
     errno.ENOSPC: f"no space is left on its disk; free some {_AGAIN}",
@@ -36,4 +40,16 @@ def write_error(error: Exception, place: Path) -> UserError | None:
         path = Path(named)
         if path != place and place not in path.parents and path not in place.parents:
             return None
+    temporary = Path(tempfile.tempdir or os.environ.get("TMPDIR") or "/tmp")
+    if code == errno.ENOSPC and _is_full(temporary) and not _is_full(place):
+        return UserError(
+            f"{temporary}: no space is left for temporary files; free some, or set TMPDIR to a folder with "
+            f"room, {_AGAIN}"
+        )
     return UserError(f"{place}: cannot be written, {_CAUSES[code]}")
+
+
+def _is_full(place: Path) -> bool:
+    """Whether the disk of a path, or of the nearest folder above it, has no room."""
+    there = next((path for path in (place, *place.absolute().parents) if path.exists()), Path("/"))
+    return shutil.disk_usage(there).free < _ROOM

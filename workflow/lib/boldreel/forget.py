@@ -1,14 +1,16 @@
 """Delete everything that was derived from one subject: `python -m boldreel.forget --subject sub-03`.
 
-Reads the results, training states and logs of a data set and its lists of subjects. Uses the provenance next
-to every artefact to find everything that the subject's data went into, over any number of steps. Lists it
-and, after confirmation, deletes it, excludes the subject in the lists and records this in the results
-(`forgotten.tsv`). Later runs make the shared models and tables again without the subject, even if the
-configuration still names it. Raw data elsewhere and copies made by others are not touched.
+Reads the results, training states and logs of a data set, its lists of subjects and Snakemake's records.
+Uses the provenance next to every artefact to find everything that the subject's data went into, over any
+number of steps. Lists it and, after confirmation, deletes it, excludes the subject in the lists and records
+this in the results (`forgotten.tsv`). Later runs make the shared models and tables again without the
+subject, even if the configuration still names it. Raw data elsewhere and copies made by others are not
+touched.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 import sys
@@ -25,6 +27,7 @@ from boldreel.study import subjects
 
 _TEXT = {".json", ".tsv", ".csv", ".txt", ".log", ".html", ".svg", ".rst", ".md"}
 _LARGEST = 200_000_000  # bytes of a text that is searched
+_ENVIRONMENTS = {"conda", "conda-archive", "singularity"}  # of Snakemake, without data
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,14 @@ class Artefact:
     path : where it is. inputs : where these are now. Both as `provenance.plain` spells them.
     texts : its own path, its inputs' and the words of its command; of what lies in the results the path
         below them, since the folders above say nothing about whose data it holds.
-    command : as the step was told. place : where a path of the command is now.
+    beside : what else the step wrote, where it is now. command : as the step was told. place : where a path
+    of the command is now.
     """
 
     path: Path
     inputs: tuple[Path, ...]
     texts: tuple[str, ...]
+    beside: tuple[Path, ...]
     command: tuple[str, ...]
     place: Callable[[str], Path]
 
@@ -77,6 +82,7 @@ def artefacts(root: Path) -> Iterator[Artefact]:
             path,
             tuple(map(place, inputs)),
             (below(path, str(path)), *texts),
+            tuple(map(place, entry.get("beside", {}))),
             tuple(command),
             place,
         )
@@ -87,7 +93,7 @@ def derived(found: Iterable[Artefact], label: str) -> list[Artefact]:
     waiting = list(found)
     reached: list[Artefact] = []
     while True:
-        paths = {a.path for a in reached}
+        paths = {path for a in reached for path in (a.path, *a.beside)}
         more = [a for a in waiting if a.names(label) or _from(a, paths)]
         if not more:
             return reached
@@ -122,6 +128,23 @@ def own_files(root: Path, label: str, others: bool = False) -> Iterator[Path]:
                 yield path
 
 
+def records(folder: Path, label: str) -> Iterator[Path]:
+    """Snakemake's records of jobs (`metadata`, named by their output in base64) and logs that mention the
+    subject.
+
+    folder : `.snakemake` of a working directory.
+    """
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if parts[0] in _ENVIRONMENTS or not path.is_file() or path.stat().st_size > _LARGEST:
+            continue
+        name = "".join(part.removeprefix("@") for part in parts[1:])
+        output = base64.b64decode(name + "===", altchars=b"-_").decode(errors="replace")
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if _mentions(output, label) or _mentions(text, label):
+            yield path
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is to be deleted: files and folders, none inside another; and the shared models among them.
@@ -139,16 +162,24 @@ class Plan:
 def plan(results: Path, state: Path, logs: Path, label: str) -> Plan:
     """All that is derived from a subject; UserError if there is nothing, or a run is going on there."""
     found = list(artefacts(results))
-    for locks in {Path(".snakemake/locks"), *(a.place(".snakemake/locks") for a in found)}:
-        if any(locks.glob("*")):
-            raise UserError(f"{locks}: a run is active here; wait until it ends, or unlock first")
+    theirs = {Path(".snakemake"), *(a.place(".snakemake") for a in found)}
+    for folder in theirs:
+        if any(folder.glob("locks/*")):
+            raise UserError(
+                f"{folder / 'locks'}: a run is active here; wait until it ends, or unlock first"
+            )
     reached = derived(found, label)
+    owned = {artefact.path for artefact in found}  # these are judged by themselves
+    top = provenance.plain(results.resolve())
     ranks: dict[Path, int] = {}
     for root in (results, state, logs):
         ranks |= {provenance.plain(path): 0 for path in own_files(root, label)}
+    for folder in theirs:
+        ranks |= {provenance.plain(path): 0 for path in records(folder, label)}
     for rank, artefact in enumerate(reached):
         kept = artefact.option("--state")
         made = [] if kept is None else list(_states(artefact.place(kept), state))
+        made += [path for path in artefact.beside if path not in owned and path.is_relative_to(top)]
         made.append(artefact.path)
         if not artefact.path.is_dir():  # its provenance last: all else is found by it
             made.append(artefact.path.with_name(artefact.path.name + provenance.SUFFIX))
@@ -304,4 +335,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, results=False)

@@ -96,7 +96,8 @@ def read(kind: type[T], section: Mapping[str, Any], name: str) -> T:
         if key in known:
             given[key] = _as(hints[key], value, f"{name}.{key}")
             _check_type(given[key], hints[key], f"{name}.{key}")
-            _check(given[key], known[key].metadata.get("bounds", {}), f"{name}.{key}")
+            bounds = {"minimum": 0} if key == "seed" else {}
+            _check(given[key], known[key].metadata.get("bounds", bounds), f"{name}.{key}")
         elif key != "seed":
             raise UserError(
                 f"configuration: {name}.{key} is not a key (known: {', '.join(sorted(known))})"

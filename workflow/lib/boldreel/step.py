@@ -1,7 +1,8 @@
 """How a step starts and ends when Snakemake, or a person, runs `python -m boldreel.<stage>.<step>`.
 
-Takes a `main(argv)`; returns an exit code: 0, 2 after a user's mistake or where the disk takes nothing (one
-line on standard error), or 143 after SIGTERM (training steps save their state on the way out).
+Takes a `main(argv)`; returns an exit code: 0, 2 after a user's mistake or where the disk takes nothing or
+memory is used up (one line on standard error), 130 after Ctrl-C, or 143 after SIGTERM (training steps save
+their state on the way out).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import errno
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -31,6 +33,8 @@ def _json_object(text: str) -> dict:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         raise argparse.ArgumentTypeError(f"not JSON ({error})") from None
+    except RecursionError:
+        raise argparse.ArgumentTypeError("JSON with too many brackets inside each other") from None
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError("must be a JSON object")
     return value
@@ -55,12 +59,33 @@ def _stop(_signal: int, _frame: object) -> None:
     raise Stopped
 
 
-def run(main: Callable[[], None]) -> None:
-    """Call `main()` and leave the process with its exit code; never a traceback for a UserError."""
+def keep_private() -> None:
+    """Let no one but the owner and the group read what this process writes: brain data.
+
+    The environment variable BOLDREEL_UMASK, such as 022, decides otherwise.
+    """
+    asked = os.environ.get("BOLDREEL_UMASK")
+    if asked is not None and not re.fullmatch("0?[0-7]{3}", asked):
+        raise UserError(f"BOLDREEL_UMASK is {asked!r}; give three octal digits, such as 022")
+    before = os.umask(0o077)
+    os.umask(before | 0o007 if asked is None else int(asked, 8))
+
+
+def run(main: Callable[[], None], results: bool = True) -> None:
+    """Call `main()` and leave the process with its exit code; never a traceback for a UserError.
+
+    results : whether what it writes are results, all of which get a provenance.
+    """
+    from boldreel.data import atomic, provenance
+
     signal.signal(signal.SIGTERM, _stop)
+    if results:
+        atomic.collect()
     try:
+        keep_private()
         try:
             main()
+            provenance.complete()
         except OSError as error:
             # Most is written through data.atomic, which names the result; this is for the rest.
             place = error.filename if isinstance(error.filename, str) else "."
@@ -70,6 +95,16 @@ def run(main: Callable[[], None]) -> None:
             if reason is None:
                 raise
             raise reason from None
+        except MemoryError as error:
+            told = f" ({error})" if str(error) else ""
+            raise UserError(
+                f"memory is used up{told}; close other programs, take smaller batches or fewer clips at "
+                f"once, "
+                "or a machine with more"
+            ) from None
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr, flush=True)
+        sys.exit(130)
     except UserError as error:
         if os.environ.get("RANK", "0") != "0":
             # Of processes that train together the first one says it, and its end ends the others.

@@ -61,6 +61,9 @@ def _open(
     **options: Any,
 ) -> Any:
     folder = resolve.find(role, name, part) / layouts.ROLES[role][part].folder
+    if kind.__module__.startswith("transformers."):
+        # Code that a model brings along is never executed; without this, transformers would ask.
+        options["trust_remote_code"] = False
     try:
         return opening(folder, local_files_only=True, **options)
     except unreadable.ERRORS as error:

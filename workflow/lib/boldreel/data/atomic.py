@@ -16,6 +16,8 @@ from pathlib import Path
 
 from boldreel.errors import UserError, write_error
 
+# What this process wrote and no provenance names so far; None unless it is a step of its own (`collect`).
+_written: dict[Path, None] | None = None
 _UNFINISHED = re.compile(r"^\.[0-9a-f]{8}\.(?=.)")
 
 
@@ -32,6 +34,26 @@ def final_path(path: Path) -> Path:
 def is_unfinished(path: Path) -> bool:
     """Whether it has the name of what is being written, or was when its step was killed."""
     return _UNFINISHED.match(path.name) is not None
+
+
+def collect() -> None:
+    """From now on keep what is written, for `data.provenance`: a step writes more than it records."""
+    global _written
+    _written = {}
+
+
+def collected() -> list[Path]:
+    """What was written since the last call, and is still there; nothing without `collect`."""
+    found = [path for path in _written or {} if path.exists()]
+    if _written:
+        _written.clear()
+    return found
+
+
+def _keep(path: Path) -> None:
+    """Note a finished file or folder; a part of an unfinished folder comes with that."""
+    if _written is not None and not any(map(is_unfinished, path.parents)):
+        _written[path] = None
 
 
 @contextmanager
@@ -62,6 +84,7 @@ def file(path: str | Path) -> Iterator[Path]:
             with open(aside, "rb") as written:
                 os.fsync(written.fileno())
             os.replace(aside, path)
+            _keep(path)
         finally:
             aside.unlink(missing_ok=True)
 
@@ -86,6 +109,7 @@ def folder(path: str | Path) -> Iterator[Path]:
                 shutil.rmtree(old)
             else:
                 os.replace(aside, path)
+            _keep(path)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 

@@ -1,12 +1,14 @@
 """Where an artefact came from: hashes of itself, its inputs, config, code, versions, seed, device, cost.
 
 Takes the target and what went into it; writes `provenance.json` in a folder target, or
-`<file>.provenance.json` next to a file target.
+`<file>.provenance.json` next to a file target. Of a step that Snakemake, or a person, runs it also holds the
+hashes of everything else that the step wrote (`beside`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import platform
@@ -26,6 +28,8 @@ from boldreel.errors import UserError
 SUFFIX = ".provenance.json"
 # Snakemake dates the folders with it that a rule leaves.
 _TIMESTAMP = ".snakemake_timestamp"
+_last: Path | None = None  # the provenance that this process wrote last
+_state: str | None = None  # of the training that this process runs
 _PACKAGES = [
     "numpy",
     "scipy",
@@ -108,6 +112,7 @@ def record(
     extra: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the provenance of `target`. `started` is `time.time()` at the start of the step."""
+    global _last
     target = Path(target)
     torch = sys.modules.get("torch")
     versions = {}
@@ -119,6 +124,7 @@ def record(
         "hash": digest(target) if target.exists() else None,
         "boldreel": boldreel.__version__,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "beside": _beside(target),
         "inputs": {str(path): digest(path) for path in inputs if Path(path).exists()},
         "config": dict(config),
         "code": code_hash(),
@@ -128,12 +134,64 @@ def record(
         "device": "cuda" if torch is not None and torch.cuda.is_available() else "cpu",
         "seconds": None if started is None else round(time.time() - started, 2),
         "peak_memory_mb": round(_peak_memory_mb(), 1),
+        **({} if _state is None else {"state": _state}),
         **(extra or {}),
     }
     where = (
         target / "provenance.json" if target.is_dir() else target.with_name(target.name + SUFFIX)
     )
     atomic.write_text(where, json.dumps(entry, indent=1, default=str) + "\n")
+    _last = atomic.final_path(where)
+
+
+def trained_in(folder: Path) -> None:
+    """Name the folder of a training's state in all provenance that the process writes from now on."""
+    global _state
+    _state = str(folder)
+
+
+def complete() -> None:
+    """Add what the process wrote after its last provenance to that; make one if it made none.
+
+    For the end of a step. What it wrote without any provenance has the files that its command names as
+    inputs.
+    """
+    left = _left(atomic.collected())
+    if not left:
+        return
+    if _last is None or not _last.exists():
+        named = dict.fromkeys(word for word in sys.argv[1:] if os.path.isfile(word))  # noqa: PTH113 - long words
+        first, *others = left
+        inputs = [word for word in named if Path(word) not in left]
+        record(first, inputs=inputs, config={}, extra={"beside": _hashes(others)})
+        return
+    entry = json.loads(_last.read_text(encoding="utf-8"))
+    entry["beside"] = {**entry.get("beside", {}), **_hashes(left)}
+    atomic.write_text(_last, json.dumps(entry, indent=1) + "\n")
+
+
+def _beside(target: Path) -> dict[str, str]:
+    """Hashes of what the process wrote since the last provenance, but for the target."""
+    own = atomic.final_path(target)
+    sidecar = own.with_suffix(".json") if own.suffix == ".npy" else own
+    left = [path for path in _left(atomic.collected()) if path not in (own, sidecar)]
+    return _hashes([path for path in left if own not in path.parents])
+
+
+def _left(paths: Iterable[Path]) -> list[Path]:
+    """Results among what was written: neither provenances nor the state of a training."""
+    words = sys.argv
+    states = [Path(after) for word, after in itertools.pairwise(words) if word == "--state"]
+    return [
+        path
+        for path in paths
+        if not path.name.endswith("provenance.json")
+        and not any(state in (path, *path.parents) for state in states)
+    ]
+
+
+def _hashes(paths: Iterable[Path]) -> dict[str, str]:
+    return {str(path): digest(path) for path in paths}
 
 
 def find(root: str | Path) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -191,8 +191,10 @@ TABLES: dict[str, dict[str, Column]] = {
         "truth": FLOAT,
         "prediction": FLOAT,
     },
+    # in the order in which each segment showed its clips
     "clip_metrics": {
         "clip": TEXT,
+        "segment": TEXT,
         "shot": TEXT,
         "method": TEXT,
         "condition": TEXT,
@@ -244,7 +246,6 @@ TABLES: dict[str, dict[str, Column]] = {
         "p": FLOAT_OR_MISSING,
         "p_corrected": FLOAT_OR_MISSING,
         "n": INT,
-        "permutations": INT,
     },
     # attention that a position's patch receives, 1: its share if all were looked at alike
     "attention": {
@@ -279,7 +280,6 @@ TABLES: dict[str, dict[str, Column]] = {
         "p": FLOAT_OR_MISSING,
         "p_corrected": FLOAT_OR_MISSING,
         "n": INT,
-        "permutations": INT,
     },
     # the method `linear`: principal components of layers, what of each position enters them, read-outs
     "linear_scores": {

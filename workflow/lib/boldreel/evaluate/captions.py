@@ -3,11 +3,14 @@
 Takes frames, a captioner (BLIP or another image-to-text model; without one, CLIP and a list of captions
 that are known, of which the nearest is taken) and a model of sentences (without one, CLIP's text encoder);
 returns a caption and its embedding for each clip. Captions of reconstructions are compared with those of the
-truth by BLEU and ROUGE-L, as torchmetrics defines them, and by the embeddings' cosine.
+truth by BLEU as sacrebleu defines it, ROUGE-L as torchmetrics does, and by the embeddings' cosine.
 """
 
 from __future__ import annotations
 
+import math
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -120,21 +123,57 @@ class Sentences:
         return np.concatenate(parts)
 
 
+def _tokens(text: str) -> list[str]:
+    """Lower-case words, numbers and signs by the rules of mteval-v13a, which sacrebleu has as "13a"."""
+    text = f" {text.lower()} "
+    for pattern, spaced in (
+        (r"([{-~\[-` -&(-+:-@/])", r" \1 "),
+        (r"([^0-9])([.,])", r"\1 \2 "),
+        (r"([.,])([^0-9])", r" \1 \2"),
+        (r"([0-9])(-)", r"\1 \2 "),
+    ):
+        text = re.sub(pattern, spaced, text)
+    return text.split()
+
+
+def bleu(said: str, true: str, order: int = 4) -> float:
+    """BLEU, 0 to 1, of a sentence against one reference, as sacrebleu's `sentence_bleu(lowercase=True)`.
+
+    Of a sentence of fewer than `order` words, as many words in a row as it has are counted. Where no n words
+    in a row are right, their share is halved for each such n (smoothing "exp"; Post 2018). 0 without one
+    right word.
+    """
+    own, other = _tokens(said), _tokens(true)
+    shares, halved, any_right = [], 1, False
+    for n in range(1, min(order, len(own)) + 1):
+        runs, there = (
+            Counter(zip(*(words[k:] for k in range(n)), strict=False)) for words in (own, other)
+        )
+        total, right = len(own) - n + 1, sum((runs & there).values())
+        any_right = any_right or right > 0
+        halved *= 1 if right else 2
+        shares.append(right / total if right else 1 / (halved * total))
+    if not any_right:
+        return 0.0
+    brief = min(1.0, math.exp(1 - len(other) / len(own)))
+    return brief * math.exp(sum(map(math.log, shares)) / len(shares))
+
+
 def agreement(
     said: Sequence[str], true: Sequence[str], i: np.ndarray, j: np.ndarray
 ) -> dict[str, np.ndarray]:
     """{"bleu_1": ..., "bleu_4": ..., "rouge_l": ...} of captions said[i] against true[j], shaped as i.
 
-    BLEU-4 of one short caption is 0 where no four words in a row are right; BLEU-1 counts single words.
-    ROUGE-L is the F-measure. Each pair of texts is compared once.
+    BLEU of single sentences as sacrebleu has it, see `bleu`; BLEU-1 counts single words. ROUGE-L is the
+    F-measure. Neither looks at capitals. Each pair of texts is compared once.
     """
-    from torchmetrics.functional.text import bleu_score, rouge_score
+    from torchmetrics.functional.text import rouge_score
 
     pairs = [(said[a], true[b]) for a, b in zip(np.ravel(i), np.ravel(j), strict=True)]
     found: dict[tuple[str, str], list[float]] = {}
     for a, b in dict.fromkeys(pairs):
         longest = rouge_score(a, b, rouge_keys="rougeL")["rougeL_fmeasure"]
-        words = [float(bleu_score([a], [[b]], n_gram=n)) for n in (1, 4)]
+        words = [bleu(a, b, n) for n in (1, 4)]
         found[a, b] = [*words, float(longest)]
     values = np.array([found[pair] for pair in pairs]).reshape(*np.shape(i), 3)
     return {name: values[..., k] for k, name in enumerate(("bleu_1", "bleu_4", "rouge_l"))}

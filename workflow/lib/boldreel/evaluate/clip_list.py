@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from boldreel.data import tables
 from boldreel.errors import UserError
+from boldreel.evaluate import videos
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +39,7 @@ def read(path: Path, names: Sequence[str]) -> tuple[pd.DataFrame, list[str], lis
     or none of the names is in the table.
     """
     table = tables.read(path, "clip_list")
+    table["clip"] = [videos.named(clip) for clip in table["clip"]]
     twice = table["clip"][table["clip"].duplicated()]
     if len(twice):
         raise UserError(f"{path}: clip {twice.iloc[0]} is there twice; keep one row")

@@ -1,9 +1,10 @@
-"""Fréchet video distance: how far two sets of videos are apart as a video classifier sees them.
+"""Fréchet distance of class scores: how far two sets of videos are apart as a video classifier sees them.
 
 Takes the class scores of all test clips, of the truth and of each condition; returns rows of the table
-"metrics". The distance is between two Gaussians (Unterthiner et al. 2018, there on the scores of I3D). It
-compares sets, not pairs, so that it says nothing of the brain: a generator that ignores it may score
-well. Few clips bias it upwards, so that it may be compared at the same number of clips alone.
+"metrics". The distance is between two Gaussians. What is published as FVD (Unterthiner et al. 2018) is that
+of I3D's features, and no number to compare with. It compares sets, not pairs, so that it says nothing of the
+brain: a generator that ignores it may score well. Few clips bias it upwards, so that it may be compared at
+the same number of clips alone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from boldreel.evaluate.summary import Group
 
 NAN = float("nan")
-METRIC = "fvd"
+METRIC = "frechet_class_scores"
 _FOLDS = 20  # groups of shots, each left out once for the interval
 
 
@@ -59,14 +60,18 @@ def interval(a: np.ndarray, b: np.ndarray, shots: np.ndarray) -> tuple[float, fl
     """95 % interval of the distance of paired sets (n, D), by leaving out each of at most 20 groups of shots
     (delete-a-group jackknife). Resampling with replacement would repeat clips, and so bias the distance."""
     _, shot = np.unique(shots, return_inverse=True)
-    fold = shot % _FOLDS
+    # neighbours together, since shots that follow each other may be alike
+    fold = shot * min(_FOLDS, shot.max() + 1) // (shot.max() + 1)
     left = np.array([distance(a[fold != k], b[fold != k]) for k in np.unique(fold)])
     count = len(left)
     if count < 3:
         return NAN, NAN
+    from scipy.special import stdtrit
+
     error = np.sqrt((count - 1) / count * np.square(left - left.mean()).sum())
     value = distance(a, b)
-    return value - 1.96 * error, value + 1.96 * error
+    half = float(stdtrit(count - 1, 0.975)) * error
+    return value - half, value + half
 
 
 def rows(collected: Collected, groups: Sequence[Group], shots: np.ndarray) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from boldreel.errors import UserError
 from boldreel.evaluate import clip_list, videos
 from boldreel.evaluate.pairs import Pairs
 from boldreel.training.progress import Progress
@@ -53,12 +54,19 @@ def times(
     truth: Mapping[str, videos.Clip], reconstruction: Mapping[str, videos.Clip], asked: int | None
 ) -> tuple[int, list[str]]:
     """(frames K to compare, sentences on it)."""
-    frames = asked or videos.compared_frames(truth.values(), reconstruction.values())
+    most = videos.compared_frames(truth.values(), reconstruction.values())
+    frames = asked or most
     why = "as asked" if asked else "as many as every clip of more than one picture has"
     notes = [
         f"Each clip is shown at {frames} evenly spaced times k/{frames} of its own duration ({why}), "
         "and the picture shown at that time is compared."
     ]
+    if asked and asked > most:
+        notes.append(
+            f"The shortest clip has {most} pictures: at {asked} times some are compared more than once, "
+            f"which "
+            "adds nothing and makes motion look smaller."
+        )
     still = sum(clip.frames == 1 for side in (truth, reconstruction) for clip in side.values())
     if still and frames > 1:
         notes.append(f"{_clips(still)} of a single picture, shown as stills.")
@@ -111,6 +119,10 @@ def arrange(
 
     args : with the folders `truth` and `reconstruction`, and the table `clips` or None.
     """
+    if args.truth.resolve() == args.reconstruction.resolve():
+        raise UserError(
+            f"{args.reconstruction}: the truth's own folder; name the folder of reconstructions"
+        )
     both, *lone = videos.matched(truth, made, (args.truth, args.reconstruction))
     notes = [
         _some(names, f"only in {folder}, left out")
@@ -120,7 +132,7 @@ def arrange(
     if args.clips is None:
         notes.append(
             f"{_clips(len(both))} in natural order of names, as one run; each counts as a shot of its "
-            "own, so that intervals are too narrow where clips share a shot (name shots with --clips)."
+            "own. Name runs and shots with --clips where they are known: intervals are narrower then."
         )
         return clip_list.every(both), notes
     test, absent, unlisted = clip_list.read(args.clips, both)

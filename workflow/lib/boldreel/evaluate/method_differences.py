@@ -1,8 +1,8 @@
 """Step: how one subject's methods differ, clip by clip.
 
 Reads the tables of clip values (kind "clip_metrics") of two or more methods; writes a table "between": for
-each pair and metric the mean difference over the clips that both reconstructed, its 95 % interval over shots,
-and the two-sided p of a paired permutation, corrected by Holm over the pair's metrics. Whether a
+each pair and metric the mean difference over the clips that both reconstructed, its 95 % interval and
+two-sided p (`stats.means`), corrected by Holm over the pair's metrics. Whether a
 method is above chance at all is in its own scores: the order of two methods at chance means nothing.
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +18,8 @@ import numpy as np
 
 from boldreel.data import provenance, tables
 from boldreel.errors import UserError
-from boldreel.settings import read
-from boldreel.stats import bootstrap, permutation
+from boldreel.stats import means, permutation
 from boldreel.stats.correction import holm
-from boldreel.stats.settings import PairedSettings
 from boldreel.step import parser, run
 
 if TYPE_CHECKING:
@@ -31,46 +28,40 @@ if TYPE_CHECKING:
 KEYS = ["metric", "definition"]
 
 
-def compare(
-    first: pd.DataFrame, second: pd.DataFrame, settings: PairedSettings
-) -> Iterator[dict[str, Any]]:
+def compare(first: pd.DataFrame, second: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """A row for each metric that both tables have, without names and correction.
 
     Parameters
     ----------
-    first, second : rows of the reconstructions, condition "model": clip, shot, metric, definition, value.
+    first, second : rows of the reconstructions, condition "model": clip, segment, shot, metric, definition
+        and value, in the order in which the clips of each segment were shown.
     """
-    joined = first.merge(second, on=["clip", "shot", *KEYS], suffixes=("", "_other"))
+    joined = first.merge(
+        second.drop(columns="segment"), on=["clip", "shot", *KEYS], suffixes=("", "_other")
+    )
     for (metric, definition), rows in joined.groupby(KEYS, sort=False):
         apart = permutation.apart(rows["value"].to_numpy(), rows["value_other"].to_numpy())
-        at = np.isfinite(apart)
-        if not at.any():
+        if not np.isfinite(apart).any():
             continue
-        shots = rows["shot"].to_numpy()[at]
-        rng = np.random.default_rng([settings.seed, 6])
-        drawn = bootstrap.resample(shots, np.zeros(len(shots)), settings.resamples, rng)
-        low, high = bootstrap.interval(apart[at], drawn)
-        sums = np.bincount(drawn.member, apart[at])
-        signs = permutation.random_signs(len(sums), settings.permutations, rng)
+        found = means.of_mean(apart, rows["segment"].to_numpy(), rows["shot"].to_numpy())
         yield {
             "metric": metric,
             "definition": definition,
-            "difference": float(apart[at].mean()),
-            "ci_low": low,
-            "ci_high": high,
-            "p": permutation.paired_p(sums, signs),
-            "n": int(at.sum()),
-            "permutations": len(signs),
+            "difference": found.value,
+            "ci_low": found.ci_low,
+            "ci_high": found.ci_high,
+            "p": found.p,
+            "n": int(np.isfinite(apart).sum()),
         }
 
 
-def between(by_method: Mapping[str, pd.DataFrame], settings: PairedSettings) -> pd.DataFrame:
+def between(by_method: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The table for all pairs of methods, in the order given."""
     import pandas as pd
 
     parts = []
     for one, other in itertools.combinations(by_method, 2):
-        rows = pd.DataFrame(compare(by_method[one], by_method[other], settings))
+        rows = pd.DataFrame(compare(by_method[one], by_method[other]))
         if len(rows):
             corrected = holm(rows["p"].to_numpy())
             parts.append(rows.assign(method=one, other=other, p_corrected=corrected))
@@ -91,7 +82,6 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--subject", required=True)
     arguments.add_argument("--output", required=True, type=Path)
     args = arguments.parse_args(argv)
-    settings = read(PairedSettings, args.config, "evaluate")
     by_method = {}
     for path in args.clips:
         table = tables.read(path, "clip_metrics")
@@ -100,16 +90,10 @@ def main(argv: list[str] | None = None) -> None:
             if method in by_method:
                 raise UserError(f"{path}: method {method} is in another table too; give each once")
             by_method[str(method)] = rows
-    table = between(by_method, settings)
+    table = between(by_method)
     table.insert(0, "subject", args.subject)
     tables.write(args.output, table, "between")
-    provenance.record(
-        args.output,
-        inputs=args.clips,
-        config=asdict(settings),
-        seed=settings.seed,
-        started=started,
-    )
+    provenance.record(args.output, inputs=args.clips, config={}, started=started)
 
 
 if __name__ == "__main__":

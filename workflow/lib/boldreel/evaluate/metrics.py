@@ -39,6 +39,7 @@ class Measure:
     better : "higher", "lower" or "neither" (a ratio that should be 1, or no look at the truth).
     values : (pairings, n); the first pairing is the right one. (1, n) where pairing means nothing.
     per : (n,) denominators where the value of a set of clips is a ratio of sums, else None.
+    by : (pairings,) the shift of each pairing; None for those of `shifts.spaced`.
     """
 
     metric: str
@@ -47,6 +48,7 @@ class Measure:
     chance: float
     values: np.ndarray
     per: np.ndarray | None = None
+    by: np.ndarray | None = None
 
     def spread(self, at: np.ndarray, count: int) -> Measure:
         """The measure of clips at these places, as one of `count` clips; NaN at the others."""
@@ -131,7 +133,8 @@ def measure(
     for which, logits in (("image", a.image), ("video", a.video)):
         if logits is not None:
             found += _judge(which, logits, panel.factors.get(which, {}), attributes, i, j)
-    return found
+    by = (i[:, 0] - j[:, 0]) % i.shape[1]
+    return [replace(m, by=by[shifts.thinned(len(by), len(m.values))]) for m in found]
 
 
 def of_truth(
@@ -166,7 +169,7 @@ def left_out(parts: Sequence[str], frames: int, size: tuple[int, int]) -> dict[s
             "a captioner, or CLIP and known captions",
             ["caption_bleu", "caption_rouge", "caption_similarity"],
         ),
-        "video": ("a video classifier", ["nway_video", "fvd"]),
+        "video": ("a video classifier", ["nway_video", "frechet_class_scores"]),
         "embedding": (
             "a CLIP model",
             ["clip_similarity", "clip_identification", "clip_retrieval", "clip_pcc"],

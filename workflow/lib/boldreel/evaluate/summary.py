@@ -1,4 +1,4 @@
-"""From values per clip to rows of the table: value, interval over shots, chance, p.
+"""From values per clip to rows of the table: value, interval, chance, p.
 
 Takes the measures of each run; returns rows of the tables "metrics" and "clip_metrics".
 """
@@ -14,7 +14,6 @@ import numpy as np
 from boldreel.evaluate.clips import Segment
 from boldreel.evaluate.metrics import Measure
 from boldreel.evaluate.settings import EvaluateSettings
-from boldreel.stats import permutation
 from boldreel.stats.inference import Inference
 from boldreel.stats.permutation import Permutation
 
@@ -47,7 +46,7 @@ def groups(runs: Sequence[Segment], clips: int, seen: np.ndarray | None) -> list
 
 
 class Summary:
-    """Resamples the shots of each group once, so that all metrics and conditions share them.
+    """Rows of each group of clips, from intervals and tests that all metrics and conditions share.
 
     Parameters
     ----------
@@ -63,10 +62,7 @@ class Summary:
     ) -> None:
         self.runs, self.settings = runs, settings
         self.groups = groups(runs, len(shots), seen)
-        self.shots = np.unique(shots, return_inverse=True)[1]
-        self.signs: dict[int, np.ndarray] = {}
-        rows, names = [run.rows for run in runs], [run.name for run in runs]
-        self.inference = Inference(rows, names, shots, settings)
+        self.inference = Inference([run.rows for run in runs], shots, settings)
 
     def rows(self, measures: Sequence[Measure], tested: bool) -> list[dict[str, Any]]:
         """Rows for one metric.
@@ -99,36 +95,23 @@ class Summary:
                 out.append({**base, **row, "condition": "shuffled", **_columns(_UNTESTED)})
         return out
 
-    def paired(self, differences: np.ndarray) -> tuple[float, float, int]:
-        """(mean, p of a paired permutation, number of signings) of differences (n,) of clips.
+    def paired(self, differences: np.ndarray) -> tuple[float, float]:
+        """(mean, two-sided p) of differences (n,) of clips; NaN differences are left out.
 
-        NaN differences are left out; (NaN, NaN, 0) where there is none."""
-        at = np.flatnonzero(np.isfinite(differences))
-        if not len(at):
-            return NAN, NAN, 0
-        _, shot = np.unique(self.shots[at], return_inverse=True)
-        sums = np.bincount(shot, differences[at])
-        if len(sums) not in self.signs:
-            rng = np.random.default_rng([self.settings.seed, 5])
-            draws = self.settings.permutations
-            self.signs[len(sums)] = permutation.random_signs(len(sums), draws, rng)
-        signs = self.signs[len(sums)]
-        return float(differences[at].mean()), permutation.paired_p(sums, signs), len(signs)
+        (NaN, NaN) where there is none, and no p where there are too few shots."""
+        found = self.inference.mean(differences, np.ones(len(differences), dtype=bool))
+        return found.value, found.p
 
     def _estimate(
         self, inside: np.ndarray, values: np.ndarray, per: np.ndarray | None
     ) -> dict[str, float]:
-        finite = np.isfinite(values) & inside
-        if not finite.any():
-            return {"value": NAN, "ci_low": NAN, "ci_high": NAN}
-        bottom = float(finite.sum()) if per is None else float(per[finite].sum())
-        value = float(values[finite].sum()) / bottom if bottom > 0 else NAN
-        low, high = self.inference.interval(values, inside, per)
-        return {"value": value, "ci_low": low, "ci_high": high}
+        found = self.inference.mean(values, inside, per)
+        return {"value": found.value, "ci_low": found.ci_low, "ci_high": found.ci_high}
 
     def _test(self, measures: Sequence[Measure], inside: np.ndarray) -> Permutation:
         sign = -1.0 if measures[0].better == "lower" else 1.0
-        return self.inference.test([sign * measure.values for measure in measures], inside)
+        values = [sign * measure.values for measure in measures]
+        return self.inference.test(values, inside, [measure.by for measure in measures])
 
 
 def _columns(found: Permutation) -> dict[str, float]:

@@ -3,7 +3,7 @@
 Takes measures by condition and run; returns rows of the tables "metrics" and "clip_metrics". Next to the rows
 of `summary`, the reconstruction's say how much of the way to the upper bound it went (`normalised`) and how
 far scores vary between seeds of the sampling noise (`seed_sd`), and every other condition's how much better
-the reconstruction is on the same clips (`difference`) with the p of a paired permutation (`p_difference`).
+the reconstruction is on the same clips (`difference`) with the p of a paired test (`p_difference`).
 """
 
 from __future__ import annotations
@@ -35,12 +35,16 @@ def tabulate(
     runs: Sequence[clips.Segment],
     method: str,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(score rows without dataset and subject, clip rows) of all conditions."""
+    """(score rows without dataset and subject, clip rows) of all conditions; clips as they were shown."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
     by_clip: list[pd.DataFrame] = []
     known: Values = {}
+    shown = summary.inference.order
+    segments = np.empty(len(test), dtype=object)
+    for run in runs:
+        segments[run.rows] = run.name
     for condition, by_run in measured.items():
         for parts in zip(*by_run, strict=True):
             tested = condition == "model"
@@ -51,13 +55,14 @@ def tabulate(
             for name, values in per_clip(runs, parts, tested).items():
                 known[name or condition, metric, definition] = values
                 frame = test[["clip", "shot"]].assign(
+                    segment=segments,
                     method=method,
                     condition=name or condition,
                     metric=metric,
                     definition=definition,
                     value=values,
                 )
-                by_clip.append(frame)
+                by_clip.append(frame.iloc[shown])
     sets = frechet.rows(collected, summary.groups, test["shot"].to_numpy())
     rows += [{**row, "method": method} for row in sets]
     normalise(rows)
@@ -67,12 +72,11 @@ def tabulate(
 
 
 def compare(rows: Sequence[dict[str, Any]], known: Values, summary: Summary) -> None:
-    """Gives each row of another condition "difference", "p_difference" and the number of permutations.
+    """Gives each row of another condition "difference" and "p_difference".
 
     difference : mean over clips of the reconstruction's value less the condition's, of the clips that both
-    have. p_difference : two-sided, of random signs for the differences of whole shots: under the null
-    hypothesis the two could be swapped in any shot. The shuffled pairs have a p of their own, other seeds
-    their spread.
+    have. p_difference : two-sided, of `stats.means`; NaN if there are too few shots. The shuffled pairs have
+    a p of their own, other seeds their spread.
     """
     inside = {group.name: group.inside for group in summary.groups}
     for row in rows:
@@ -83,7 +87,7 @@ def compare(rows: Sequence[dict[str, Any]], known: Values, summary: Summary) -> 
         if alike or own is None or other is None:
             continue
         apart = np.where(inside[row["segment"]], permutation.apart(own, other), NAN)
-        row["difference"], row["p_difference"], row["permutations"] = summary.paired(apart)
+        row["difference"], row["p_difference"] = summary.paired(apart)
 
 
 def spread_of_seeds(rows: Sequence[dict[str, Any]], known: Values, summary: Summary) -> None:

@@ -9,6 +9,7 @@ whereas PIL gets frames wrong that restore the previous picture (tests compare b
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ PICTURES = (".png", ".jpg", ".jpeg")
 # Containers round times to their clock, GIF to 10 ms: a picture counts as shown from up to this
 # many seconds before its time on, or half the shortest picture.
 _CLOCK = 0.01
+_ORIENTATION = 0x0112  # EXIF's tag; from 5 on width and height are exchanged
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Clip:
 
     frames : number of pictures; of a GIF, whose writers merge equal pictures into one that is
         shown longer, its duration over that of its shortest picture.
-    duration : s, None if the format has none. size : (height, width) as stored.
+    duration : s, None if the format has none. size : (height, width) as shown.
     early : s that pictures count as shown before their time.
     """
 
@@ -76,9 +78,10 @@ def find(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         movie = path.is_file() and path.suffix.lower() in (*MOVIES, ".npy")
+        _not_dangling(path)
         if path.name.startswith(".") or not (movie or (path.is_dir() and _pictures(path))):
             continue
-        name = path.name if path.is_dir() else path.stem
+        name = named(path.name if path.is_dir() else path.stem)
         if name in found:
             raise UserError(
                 f"{folder}: clip {name} is there twice ({found[name].name} and {path.name}); "
@@ -91,6 +94,20 @@ def find(folder: Path) -> dict[str, Path]:
             "of png or jpg frames"
         )
     return {name: found[name] for name in sorted(found, key=natural)}
+
+
+def named(text: str) -> str:
+    """A clip's name in one spelling: macOS writes é as e and an accent, others as one letter."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _not_dangling(path: Path) -> None:
+    if path.is_symlink() and not path.exists():
+        raise UserError(
+            f"{path}: a link that leads nowhere ({path.readlink()}); fetch its content (datalad get, git "
+            f"annex "
+            "get), or delete it"
+        )
 
 
 def matched(
@@ -145,8 +162,9 @@ def compared_frames(truth: Iterable[Clip], reconstruction: Iterable[Clip]) -> in
 
 def _movie(path: Path) -> Clip:
     header = video.probe(path)
-    times, holds = _packets(path)
+    times, holds, turned = _packets(path)
     size = (int(header["height"]), int(header["width"]))
+    size = size[::-1] if turned else size
     if len(times) == 0:
         raise UserError(f"{path}: no picture in it; write the clip again")
     steps = np.diff(times)
@@ -159,8 +177,9 @@ def _movie(path: Path) -> Clip:
     return Clip(path, frames, duration, size, min(_CLOCK, shortest / 2))
 
 
-def _packets(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(times, durations) in s of a movie's pictures, in order of presentation; nothing is decoded."""
+def _packets(path: Path) -> tuple[np.ndarray, np.ndarray, bool]:
+    """(times, durations) in s of a movie's pictures, in order of presentation, and whether it is shown turned
+    by a quarter; only its first picture is decoded."""
     import av
 
     try:
@@ -172,11 +191,21 @@ def _packets(path: Path) -> tuple[np.ndarray, np.ndarray]:
                 time = packet.pts if packet.pts is not None else packet.dts
                 if time is not None and packet.size:
                     found.append((time * clock, (packet.duration or 0) * clock))
+        turned = bool(found) and _is_turned(path)
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: damaged video ({reason}); write the clip again") from None
     table = np.array(sorted(found)).reshape(-1, 2)
-    return table[:, 0], table[:, 1]
+    return table[:, 0], table[:, 1], turned
+
+
+def _is_turned(path: Path) -> bool:
+    """Whether a movie is shown turned by 90 degrees, which its pictures say."""
+    import av
+
+    with av.open(str(path)) as container:
+        first = next(container.decode(video.film(container)), None)
+        return first is not None and round((first.rotation or 0) / 90) % 2 == 1
 
 
 def _pictures(folder: Path) -> Sequence[Path]:
@@ -189,17 +218,22 @@ def _size(path: Path) -> tuple[int, int]:
 
     try:
         with Image.open(path) as image:
-            return image.height, image.width
+            turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+            return (image.width, image.height) if turned else (image.height, image.width)
     except OSError as error:
         raise UserError(f"{path}: not a readable picture ({error}); write it again") from None
 
 
 def _picture(path: Path) -> np.ndarray:
-    """uint8 (h, w, 3); what is transparent shows white, as on a page."""
-    from PIL import Image
+    """uint8 (h, w, 3), turned as it is meant to be seen; what is transparent shows white, as on a page."""
+    from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as image:
+        with Image.open(path) as stored:
+            image = ImageOps.exif_transpose(stored)
+            if image.mode.startswith("I"):  # gray of 16 bits, which PIL would cut off at 255
+                levels = np.round(np.asarray(image, dtype=np.float64) / 257)
+                return np.repeat(levels.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
             if not image.has_transparency_data:
                 return np.asarray(image.convert("RGB"))
             page = Image.new("RGBA", image.size, "white")

@@ -176,11 +176,11 @@ def compare(
             rows.append(row)
         for row in rows[-len(read_from) :]:
             difference = right[row["source"]] - right["responses"]
-            low, high = pool.inference.interval(difference, every)
+            gap = pool.inference.mean(difference, every)
             same = row["source"] == "responses"
-            row["difference"] = np.nan if same else float(np.nanmean(difference))
-            row["difference_low"] = np.nan if same else low
-            row["difference_high"] = np.nan if same else high
+            row["difference"] = np.nan if same else gap.value
+            row["difference_low"] = np.nan if same else gap.ci_low
+            row["difference_high"] = np.nan if same else gap.ci_high
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

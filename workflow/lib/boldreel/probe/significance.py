@@ -38,10 +38,11 @@ class Pool:
         names = sorted(set(segments.tolist()))
         runs = shifts.runs_in_time(segments, onsets, names)
         self.size = len(shots)
-        self.inference = Inference(runs, names, shots, settings)
-        self.pairings = []
+        self.inference = Inference(runs, shots, settings)
+        self.pairings, self.by = [], []
         for rows in runs:
             by = shifts_of_run(shots[rows], settings, shifts.spacing(onsets[rows]))
+            self.by.append(by)
             i, j = shifts.shifted(len(rows), by)
             self.pairings.append((rows[i], rows[j]))
 
@@ -75,10 +76,10 @@ def reliability_ceiling(first: np.ndarray, second: np.ndarray, pool: Pool) -> fl
     reliability.
     """
     values = pool.values(identify.correlation(first, second))
-    null = pool.inference.null(values, np.ones(len(first), dtype=bool))
+    null = pool.inference.null(values, np.ones(len(first), dtype=bool), pool.by)
     if not len(null.others) or null.observed <= max(0.0, float(np.quantile(null.others, 0.99))):
         return float("nan")
-    r = null.observed / len(first)
+    r = max(0.0, float(np.mean(np.concatenate([value[0] for value in values]))))
     return float(np.sqrt(2 * r / (1 + r)))
 
 
@@ -115,17 +116,18 @@ def summarise(outcome: identify.Outcome, chosen: np.ndarray, pool: Pool) -> Scor
     if not scored.any():
         nan = float("nan")
         return Score(nan, nan, nan, nan, nan, nan, nan, 0, 0, nan, nan, nan)
-    low, high = inference.interval(own, chosen)
-    found = inference.test(values, chosen)
+    mean = inference.mean(own, chosen)
+    found = inference.test(values, chosen, pool.by)
     null = null_low = null_high = float("nan")
     if all(len(value) > 1 for value in values):
         shuffled = pool.join([value[1:].mean(axis=0) for value in values])
         null = float(shuffled[scored].mean())
-        null_low, null_high = inference.interval(shuffled, chosen)
+        around = inference.mean(shuffled, chosen)
+        null_low, null_high = around.ci_low, around.ci_high
     return Score(
         value=float(own[scored].mean()),
-        ci_low=low,
-        ci_high=high,
+        ci_low=mean.ci_low,
+        ci_high=mean.ci_high,
         chance=float(outcome.chance[scored].mean()),
         p=found.p,
         p_low=found.p_low,

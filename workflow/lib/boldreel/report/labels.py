@@ -119,8 +119,8 @@ METRICS: dict[str, Entry] = {
         "Whether what moves in the truth moves the same way in the reconstruction: the mean cosine.",
         "Says nothing of speed; a still picture scores 0, and so does chance.",
     ),
-    "fvd": Entry(
-        "Fréchet video distance",
+    "frechet_class_scores": Entry(
+        "Fréchet distance of class scores",
         "How far the set of reconstructions is from the set of true clips, as a video classifier sees them.",
         "Never looks at which clip belongs to which: a generator that ignores the brain may do well; few "
         "clips bias it upwards, so compare it at the same number alone.",

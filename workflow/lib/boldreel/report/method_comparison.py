@@ -25,6 +25,8 @@ SHOWN = (
     ("pixel_correlation", "rgb"),
 )
 
+_SAME = "trained on the same windows and clips and "
+
 
 def section(
     table: pd.DataFrame,
@@ -49,9 +51,9 @@ def section(
         for method in [main, *methods]
     }
     parts = [
-        '<p class="lede">Other methods, trained on the same windows and clips and scored on the same test '
+        f'<p class="lede">Other methods, {_SAME if any(subjects) else ""}scored on the same '
         "clips by the same judges. First whether each is above its own shuffled pairing; differences are "
-        "shown for subjects in whom both are.</p>",
+        f"shown {'for subjects in whom' if any(subjects) else 'where'} both are.</p>",
         _against_chance(judged, subjects),
         _differences(differences, judged, level),
     ]

@@ -1,8 +1,8 @@
 """Two runs of the pipeline, clip by clip: `python -m boldreel.report.run_comparison results/a results/b`.
 
 Reads the results folders of two configurations; writes a folder with `compare.tsv` (for each subject, method
-and metric the mean difference over the clips that both reconstructed, its 95 % interval over shots and the
-two-sided p of a paired permutation, corrected by Holm over a subject's metrics) and `compare.html`, which
+and metric the mean difference over the clips that both reconstructed, its 95 % interval and two-sided p,
+corrected by Holm over a subject's metrics) and `compare.html`, which
 also says in which options the two differ, step by step, from their provenance.
 """
 
@@ -24,7 +24,6 @@ from boldreel.report.markup import esc
 from boldreel.report.settings import CompareSettings
 from boldreel.settings import read
 from boldreel.stats.correction import holm
-from boldreel.stats.settings import PairedSettings
 from boldreel.step import parser, run
 
 if TYPE_CHECKING:
@@ -51,14 +50,14 @@ def clip_values(root: Path) -> dict[tuple[str, str], pd.DataFrame]:
     return found
 
 
-def paired(first: Path, second: Path, settings: PairedSettings) -> pd.DataFrame:
+def paired(first: Path, second: Path) -> pd.DataFrame:
     """Table "compare": the first folder less the second; UserError if they share no subject or clip."""
     import pandas as pd
 
     a, b = clip_values(first), clip_values(second)
     parts = []
     for key in [k for k in a if k in b]:
-        rows = pd.DataFrame(method_differences.compare(a[key], b[key], settings))
+        rows = pd.DataFrame(method_differences.compare(a[key], b[key]))
         if len(rows):
             means = {
                 name: rows[method_differences.KEYS].merge(
@@ -168,7 +167,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output", type=Path, default=Path("results/compare"))
     args = arguments.parse_args(argv)
     settings = read(CompareSettings, args.config, "evaluate")
-    table = paired(args.first, args.second, settings)
+    table = paired(args.first, args.second)
     changed = options(args.first, args.second)
     names = (str(args.first), str(args.second))
     with atomic.folder(args.output) as aside:
@@ -182,7 +181,6 @@ def main(argv: list[str] | None = None) -> None:
                 for path in layout.find(layout.clip_scores("*"))
             ],
             config=asdict(settings),
-            seed=settings.seed,
             started=started,
         )
     sure = int((table["p_corrected"] <= settings.level).sum())

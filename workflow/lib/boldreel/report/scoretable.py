@@ -145,7 +145,7 @@ def _row(
 _LEGEND = (
     '<span><svg width="24" height="14" aria-hidden="true"><line x1="1" x2="23" '
     'y1="7" y2="7" stroke="#0072b2" stroke-width="3"/><circle cx="12" cy="7" r="4.6" fill="#0072b2"/>'
-    "</svg>score, 95 % interval over shots</span>"
+    "</svg>score, 95 % interval</span>"
     '<span><svg class="gauge" width="6" height="14" aria-hidden="true"><line x1="3" x2="3" y1="0" '
     'y2="14" class="chance"/></svg>chance</span>'
 )

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from boldreel.evaluate.settings import EvaluateSettings
 from boldreel.settings import from_workflow, setting
-from boldreel.stats.settings import PairedSettings
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class ReportSettings(PageSettings, FiguresSettings):
 
 
 @dataclass(frozen=True)
-class CompareSettings(PairedSettings):
+class CompareSettings:
     """Comparison of two runs of the pipeline (`report.run_comparison`)."""
 
     level: float = setting(0.05, "Level of significance, after Holm.", minimum=0, maximum=1)

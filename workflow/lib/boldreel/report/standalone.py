@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldreel.report import labels, markup, media, page, scoretable, sections, texts, verdicts
+from boldreel.report import (
+    labels,
+    markup,
+    media,
+    method_comparison,
+    page,
+    scoretable,
+    sections,
+    texts,
+    verdicts,
+)
 from boldreel.report.clips import ShownClip, draw_sample, picks
 from boldreel.report.markup import esc
 
@@ -82,22 +92,28 @@ def render(
     left_out: Mapping[str, str],
     seed: int,
     level: float = 0.05,
+    between: pd.DataFrame | None = None,
 ) -> tuple[str, list[verdicts.Verdict]]:
     """(HTML, verdicts).
 
     Parameters
     ----------
-    table, by_clip, matching : tables "metrics", "clip_metrics" and "matching".
+    table : "metrics" of all methods. by_clip, matching : tables "clip_metrics" and "matching" of `method`.
+    between : table "between" of all methods, None if there is one.
     notes : sentences on how clips were matched. left_out : {metric: what it would need}.
     """
     verdict = verdicts.judge(table, SUBJECT, method, level)
+    mine = table[table["method"] == method]
+    others = ""
+    if between is not None:
+        others = method_comparison.section(table, {SUBJECT: between}, [SUBJECT], method, level)
     own = by_clip[by_clip["condition"] == "model"]
     title = f"{method}: reconstructed video against the truth"
     body = [
         f'<header class="top"><h1>{esc(title)}</h1><p class="lede">{len(matching)} clips, scored '
         "from the videos alone, with chance, baselines and intervals. Nothing is known here of the "
         "brain data, nor of what the method was trained on.</p>"
-        f"{sections.verdict_cards([verdict], table, method)}</header>",
+        f"{sections.verdict_cards([verdict], mine, method)}</header>",
         '<main id="main">',
         sections.watch(shown, [SUBJECT], {SUBJECT: own}, seed, method, "Truth and reconstruction"),
         sections.section(
@@ -106,12 +122,13 @@ def render(
             '<p class="lede">Over all clips. Every score stands next to its chance, the same '
             "reconstructions shifted against the truth, a gray frame, and the truth’s own mean "
             "colour held still.</p>",
-            scoretable.legend(table),
-            scoretable.headline(table, [SUBJECT], method, {SUBJECT: verdict}),
+            scoretable.legend(mine),
+            scoretable.headline(mine, [SUBJECT], method, {SUBJECT: verdict}),
             _left_out(left_out),
             "<h3>All scores</h3>",
             scoretable.explorer(table, method, "metrics.tsv"),
         ),
+        others,
         _matching(matching, notes),
         _methods(table),
         "</main>",
@@ -156,16 +173,14 @@ def _methods(table: pd.DataFrame) -> str:
     return sections.section(
         "methods",
         "Methods",
-        "<p>Scores are means over clips. Intervals (95 %) come from resampling shots within runs. "
-        "p-values come from shifting reconstructions against the truth in a circle within each run, by "
-        f"no less than the longest shot (up to {most} arrangements; the smallest possible p is one "
-        "over their number plus one, and never 0; equal scores count as equal), one-sided, with Holm’s "
+        f"<p>Scores are means over clips. {texts.INTERVALS} {texts.SHIFTED} There are up to {most} "
+        "arrangements; the smallest possible p is one over their number plus one, and never 0; equal scores "
+        "count as equal. These p are one-sided, with Holm’s "
         f"correction over the metrics of the headline table. {texts.MARGIN} “Shuffled” is the mean over "
         "those shifts. N-way identification is the exact expectation over all draws of distractors; as "
         "published, the truth’s three best classes "
         "all count as right, so chance is 3/(n+2). The reconstruction is compared with every other "
-        "condition on the same clips (columns difference and p_difference of metrics.tsv): two-sided, by "
-        "random signs for whole shots.</p>",
+        "condition on the same clips (columns difference and p_difference of metrics.tsv).</p>",
     )
 
 

@@ -109,8 +109,19 @@ def intersubject(table: pd.DataFrame | None) -> str:
 MARGIN = (
     "A metric is above chance if its corrected p would be small enough even with all scores worse by a "
     "quarter of the standard deviation of the shifted ones, which is about how much scores differ between "
-    "processors. If only this margin decides, the metric is at the border. With fewer than ten shots, or "
-    "five per run, no interval is given (n/a): resampling would not show how uncertain such a score is."
+    "processors. If only this margin decides, the metric is at the border."
+)
+INTERVALS = (
+    "Intervals (95 %) and the two-sided p of differences to other conditions, clip by clip, come from one "
+    "test. With three runs or more, runs are its units, so that it holds for other runs; with one or two it "
+    "holds for these runs, whose shots are taken as a series of neighbours that may be alike. Both are "
+    "corrected for skewness. With fewer than ten shots, or twenty in one or two runs, there is neither (n/a)."
+)
+SHIFTED = (
+    "p-values come from shifting reconstructions against the truth in a circle within each run, by no less "
+    "than "
+    "the longest shot, after slow trends over the run are taken from both. A run with fewer than five such "
+    "shifts is left out: a trend that both share could not be told from decoding."
 )
 
 
@@ -291,16 +302,14 @@ def methods(
         f"{averaged} and sampled once, with a seed that depends on the clip alone; "
         "guidance moved away from the mean of the training responses.</p>"
         f"<p>Scores are means over {esc(tests.get('clips', '–'))} test clips of "
-        f"{esc(tests.get('runs', '–'))} runs. Intervals (95 %) come from resampling shots within "
-        "runs, since clips of one shot are near duplicates. p-values come from shifting "
-        "reconstructions against the truth in a circle within each run, by no less than the longest "
-        f"shot (up to {esc(tests.get('permutations', '–'))} arrangements; the smallest possible p is "
-        "one over their number plus one, and never 0; equal scores count as equal), one-sided, with Holm’s "
-        f"correction over a subject’s primary metrics. {MARGIN} A verdict is green only where the "
+        f"{esc(tests.get('runs', '–'))} runs. {INTERVALS} {SHIFTED} There are up to "
+        f"{esc(tests.get('permutations', '–'))} arrangements; the smallest possible p is "
+        "one over their number plus one, and never 0; equal scores count as equal. These p are one-sided, "
+        f"with Holm’s correction over a subject’s primary metrics. {MARGIN} A verdict is green only where "
+        f"the "
         "reconstruction also beats every baseline and control. “Shuffled” is the mean over those shifts. "
         "N-way identification is the exact expectation over all draws of distractors; as published, the "
-        "truth’s three best classes all count as right, so chance is 3/(n+2). Differences to other "
-        "conditions are of the same clips; their p is two-sided, from random signs for whole shots.</p>"
+        "truth’s three best classes all count as right, so chance is 3/(n+2).</p>"
     )
 
 

@@ -144,7 +144,10 @@ def _could_pass(rows: pd.DataFrame, level: float) -> bool:
 
 def _few(rows: pd.DataFrame, level: float) -> str:
     """Why no verdict is possible."""
-    why = "no run can be shifted against the truth by more than a shot"
+    why = (
+        "no run can be shifted against the truth by more than a shot in five ways, so that a drift of both "
+        "could not be told from decoding"
+    )
     if len(rows):
         most = _most(rows)
         why = (

@@ -1,6 +1,7 @@
-"""Intervals from resampling whole shots.
+"""Intervals from resampling independent blocks, alone or with the seeds of trainings.
 
-Takes values per clip, and the shot and run of each; returns 95 % intervals, or none where shots are too few.
+Takes values per clip, and the block (shot) and stratum of each; returns 95 % intervals, or none where blocks
+are too few. Scores of test clips, whose shots need not be independent, have theirs from `stats.means`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 NAN = float("nan")
 # Resampling m shots of a run shows (m - 1) / m of their variance: nothing of a single shot's. From five
 # shots a run and ten in all a 95 % interval covers .85 (skewed scores) to .95; of fewer none is given.
-FEWEST_SHOTS, SHOTS_A_RUN, FEWEST_RUNS = 10, 5, 5
+FEWEST_SHOTS, SHOTS_A_RUN = 10, 5
 
 
 @dataclass(frozen=True)
@@ -20,21 +21,18 @@ class Resampled:
     """Resamplings of whole shots.
 
     weights : (draws, shots) counts of each shot. member : (clips,) index of each clip's shot. home :
-    (shots,) index of each shot's stratum. runs : whether strata were drawn too. A value's resampled mean
-    is (weights @ sums) / (weights @ counts).
+    (shots,) index of each shot's stratum. A value's resampled mean is (weights @ sums) / (weights @ counts).
     """
 
     weights: np.ndarray
     member: np.ndarray
     home: np.ndarray
-    runs: bool
 
     def enough(self, known: np.ndarray) -> bool:
         """Whether the clips in `known` (bool (clips,)) have enough shots for an interval."""
         shots = np.unique(self.member[known])
         strata = len(np.unique(self.home[shots]))
-        spread = strata >= FEWEST_RUNS if self.runs else len(shots) >= SHOTS_A_RUN * strata
-        return len(shots) >= FEWEST_SHOTS and spread
+        return len(shots) >= max(FEWEST_SHOTS, SHOTS_A_RUN * strata)
 
 
 def resample(
@@ -42,14 +40,12 @@ def resample(
     strata: np.ndarray,
     draws: int,
     rng: np.random.Generator,
-    runs: bool = False,
 ) -> Resampled:
     """Draws whole shots with replacement, within each stratum (run).
 
     Parameters
     ----------
     shots, strata : (clips,) labels.
-    runs : draw the strata with replacement as well, so that the interval is of other runs too.
     """
     names, member = np.unique(shots, return_inverse=True)
     every, of = np.unique(strata, return_inverse=True)
@@ -60,11 +56,7 @@ def resample(
         inside = np.flatnonzero(home == stratum)
         share = np.full(len(inside), 1 / len(inside))
         weights[:, inside] = rng.multinomial(len(inside), share, size=draws)
-    if runs:
-        # Each time that a run is drawn it brings its shots once more.
-        drawn = rng.multinomial(len(every), np.full(len(every), 1 / len(every)), size=draws)
-        weights *= drawn[:, home]
-    return Resampled(weights, member, home, runs)
+    return Resampled(weights, member, home)
 
 
 def interval(

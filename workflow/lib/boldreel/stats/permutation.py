@@ -1,7 +1,7 @@
 """p-values: the rank of a score among those of other arrangements of the same data.
 
-Takes scores under each circular shift, or differences of shots; returns p-values, never 0, in which scores
-that differ by rounding alone count as ties. Without another arrangement there is no p, and a reason instead.
+Takes scores under each circular shift; returns p-values, never 0, in which scores that differ by rounding
+alone count as ties. Without another arrangement there is no p, and a reason instead.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TIE = 1e-5
 # By how many standard deviations of the shifted scores a verdict's score may be off: runs of one
 # configuration on two processors differ by about so much.
 MARGIN = 0.25
-NO_SHIFT = "no run is long enough for a circular shift"
+NO_SHIFT = "no run is long enough for five circular shifts"
 
 
 @dataclass(frozen=True)
@@ -68,32 +68,21 @@ class Null:
     size: float
 
 
-def null(values: Sequence[np.ndarray], draws: int, rng: np.random.Generator) -> Null:
-    """The summed score under circular shifts that each run makes on its own.
+def null(sums: Sequence[np.ndarray], size: float, draws: int, rng: np.random.Generator) -> Null:
+    """A score that is summed over runs, under circular shifts that each run makes on its own.
 
     Parameters
     ----------
-    values : one array (shifts, clips) per run: the clips' scores under each shift, larger is better, the
-        identity first.
+    sums : (shifts,) score of each run under each shift, larger is better, the identity first.
+    size : as in `among`.
     draws : number N of joint shifts drawn; where there are no more joint shifts than that, all
         are used instead, see `shifts.joint`.
     """
-    sums = [v.sum(axis=1) for v in values]
     choice = shifts.joint([len(s) for s in sums], draws, rng)
     others = np.zeros(len(choice))
     for s, chosen in zip(sums, choice.T, strict=True):
         others = others + s[chosen]
-    size = sum(float(np.abs(v).sum(axis=1).mean()) for v in values)
     return Null(sum(float(s[0]) for s in sums), others, size)
-
-
-def permutation(values: Sequence[np.ndarray], draws: int, rng: np.random.Generator) -> Permutation:
-    """Test of the identity among circular shifts that each run makes on its own.
-
-    Parameters are those of `null`.
-    """
-    found = null(values, draws, rng)
-    return among(found.observed, found.others, found.size)
 
 
 def apart(values: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -101,30 +90,3 @@ def apart(values: np.ndarray, others: np.ndarray) -> np.ndarray:
     gap = values - others
     alike = np.abs(gap) <= TIE * np.maximum(np.abs(values), np.abs(others))
     return np.where(alike, 0.0, gap)
-
-
-def random_signs(shots: int, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Signs (draws, shots) of +1 and -1; all 2^shots except the identity if there are fewer."""
-    if 2**shots - 1 <= draws:
-        patterns = (np.arange(1, 2**shots)[:, None] >> np.arange(shots)) & 1
-        return (1 - 2 * patterns).astype(np.int8)
-    return (2 * rng.integers(2, size=(draws, shots), dtype=np.int8) - 1).astype(np.int8)
-
-
-def paired_p(sums: np.ndarray, signs: np.ndarray) -> float:
-    """Two-sided p of a sum of differences, whose blocks could as well have had the other sign.
-
-    Parameters
-    ----------
-    sums : (shots,) differences summed within each shot. signs : (N, shots), see `random_signs`.
-
-    Returns
-    -------
-    (1 + number of signings at least as far from 0) / (1 + N), never 0; NaN with fewer than two shots.
-    """
-    if len(sums) < 2:
-        return NAN
-    observed = abs(float(sums.sum()))
-    null = np.abs(signs.astype(np.float64) @ sums)
-    slack = TIE * float(np.abs(sums).sum())
-    return float((1 + np.count_nonzero(null >= observed - slack)) / (1 + len(signs)))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from boldreel import imports
+from boldreel.data import provenance
 from boldreel.data.provenance import digest
 
 
@@ -26,7 +27,8 @@ def state_folder(
     """`base/{fingerprint}` for the training step `module` (dotted name).
 
     The fingerprint covers `config` without the keys in `ignore`, the content of `inputs` (files or
-    folders; provenance files next to them do not count) and the source of the step and its imports.
+    folders; provenance files next to them do not count) and the source of the step and its imports. The
+    provenance of what is trained names the folder.
     """
     kept = {key: value for key, value in config.items() if key not in ignore}
     state = hashlib.blake2b(digest_size=10)
@@ -34,7 +36,9 @@ def state_folder(
     state.update(imports.fingerprint(module).encode())
     for path in inputs:
         state.update(_content(Path(path)).encode())
-    return Path(base) / state.hexdigest()
+    folder = Path(base) / state.hexdigest()
+    provenance.trained_in(folder)
+    return folder
 
 
 def _content(path: Path) -> str:
