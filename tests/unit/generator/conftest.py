@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -178,6 +179,7 @@ class LinearEncoder(torch.nn.Module):
         self.text_map = torch.nn.Linear(2 * VOXELS, DIM)
         self.logit_scale = torch.nn.Parameter(torch.zeros(()))
         self.calibration = Calibration(Targets(LENGTH, WIDTH, DIM, DIM), 1, 0.0)
+        self.trunk = SimpleNamespace(gradient_checkpointing=False)  # there are no blocks
 
     def forward(self, x: torch.Tensor) -> Encoding:
         """x (clips, volumes, positions)."""
