@@ -55,7 +55,8 @@ def test_rows_and_baselines(plain):
     conditions.add("true_colour")
     assert set(table["condition"]) == conditions
     # a true clip that does not move has no direction
-    everywhere = (table["segment"] == "all") & (table["metric"] != "flow_direction")
+    of_moving = ["flow_direction", "dominant_direction", "moving_position"]
+    everywhere = (table["segment"] == "all") & ~table["metric"].isin(of_moving)
     assert (table["n"][everywhere] == 40).all()
     one = row(table, segment="all", condition="model", metric="ssim", definition="rgb_uniform")
     assert one["ci_low"] < one["value"] < one["ci_high"]

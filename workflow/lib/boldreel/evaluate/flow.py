@@ -1,4 +1,4 @@
-"""How flows of clips are compared: end-point errors and agreement of direction for pairs of clips."""
+"""How flows of clips are compared: end-point errors, directions, and where it moves, for pairs of clips."""
 
 from __future__ import annotations
 
@@ -40,6 +40,66 @@ def direction(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.
     return _each(a, b, i, j, cosine)
 
 
+def dominant(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Cosine (pairings, n) between the dominant velocities of a[i] and the true b[j], wherever they are.
+
+    The dominant velocity is the mean flow weighted by its squared length. A still reconstruction scores 0,
+    which is also chance; NaN for a true clip that does not move.
+    """
+    velocities = [np.stack([_dominant(one) for one in flows]) for flows in (a, b)]
+
+    def cosine(place: tuple[int, ...]) -> float:
+        one, other = velocities[0][i[place]], velocities[1][j[place]]
+        size = float(np.linalg.norm(one) * np.linalg.norm(other))
+        if not other.any():
+            return float("nan")
+        return float(one @ other) / size if size > 0 else 0.0
+
+    return _of_places(i.shape, cosine)
+
+
+def apart(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Distance (pairings, n), pixels of `SIDE`, between the centres of what moves in a[i] and the true b[j].
+
+    The camera's motion, the median over the picture, is taken off. Where nothing moves in a reconstruction,
+    its centre is that of the picture; NaN for a true clip in which nothing moves.
+    """
+    centres = [np.stack([_centre(one) for one in flows]) for flows in (a, b)]
+    middle = (a.shape[-1] - 1) / 2
+
+    def distance(place: tuple[int, ...]) -> float:
+        one = np.nan_to_num(centres[0][i[place]], nan=middle)
+        return float(np.linalg.norm(one - centres[1][j[place]]))
+
+    return _of_places(i.shape, distance)
+
+
+def _dominant(flow: np.ndarray) -> np.ndarray:
+    """Velocity (2,) of a clip's flow (steps, 2, h, w); 0 where nothing moves by a quarter of a pixel."""
+    flow = flow.astype(np.float64)
+    weight = np.square(flow).sum(1)
+    if weight.max() < _MOVES**2:
+        return np.zeros(2)
+    return (flow * weight[:, None]).sum((0, 2, 3)) / weight.sum()
+
+
+def _centre(flow: np.ndarray) -> np.ndarray:
+    """Row and column (2,) around which a clip moves, NaN where nothing moves by a quarter of a pixel."""
+    flow = flow.astype(np.float64)
+    own = np.square(flow - np.median(flow, axis=(2, 3), keepdims=True)).sum(1)
+    if own.max() < _MOVES**2:
+        return np.full(2, np.nan)
+    rows, columns = np.indices(own.shape[1:])
+    return np.array([(own * at).sum() for at in (rows, columns)]) / own.sum()
+
+
+def _of_places(shape: tuple[int, ...], value: Callable[[tuple[int, ...]], float]) -> np.ndarray:
+    out = np.empty(shape)
+    for place in np.ndindex(*shape):
+        out[place] = value(place)
+    return out
+
+
 def _length(flow: np.ndarray) -> np.ndarray:
     """(steps, 2, h, w) to (steps, h, w)."""
     return np.sqrt(np.square(flow).sum(1))
@@ -52,8 +112,7 @@ def _each(
     j: np.ndarray,
     compare: Callable[[np.ndarray, np.ndarray], float],
 ) -> np.ndarray:
-    out = np.empty(i.shape)
-    for place in np.ndindex(*i.shape):
-        one, other = a[i[place]], b[j[place]]
-        out[place] = compare(one.astype(np.float32), other.astype(np.float32))
-    return out
+    return _of_places(
+        i.shape,
+        lambda place: compare(a[i[place]].astype(np.float32), b[j[place]].astype(np.float32)),
+    )

@@ -178,7 +178,10 @@ def left_out(parts: Sequence[str], frames: int, size: tuple[int, int]) -> dict[s
     out = {m: what for part, (what, all_) in needs.items() if part not in parts for m in all_}
     if frames < 2:
         out |= dict.fromkeys(
-            ("motion_change", "flow_error", "flow_direction", "clip_pcc", "temporal_order"),
+            (
+                *("motion_change", "flicker", "flow_error", "flow_direction", "dominant_direction"),
+                *("moving_position", "clip_pcc", "temporal_order"),
+            ),
             "clips of two frames or more",
         )
     for definition in ssim.DEFINITIONS:
@@ -222,12 +225,18 @@ def _motion(truth: np.ndarray, reconstruction: np.ndarray) -> Iterator[Measure]:
             motion.change(reconstruction)[None],
             per=motion.change(truth),
         )
+    if truth.shape[1] > 2:
+        flicker = motion.change(reconstruction, 2)[None]
+        per = motion.change(truth, 2)
+        yield Measure("flicker", "ratio_to_truth", "neither", NAN, flicker, per=per)
 
 
 def _flow(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray) -> Iterator[Measure]:
     side = f"tvl1_{flow.SIDE}px"
     yield Measure("flow_error", side, "lower", NAN, flow.end_point_error(a, b, i, j))
     yield Measure("flow_direction", side, "higher", 0.0, flow.direction(a, b, i, j))
+    yield Measure("dominant_direction", side, "higher", 0.0, flow.dominant(a, b, i, j))
+    yield Measure("moving_position", side, "lower", NAN, flow.apart(a, b, i, j))
 
 
 def _nway(

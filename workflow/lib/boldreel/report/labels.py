@@ -119,6 +119,23 @@ METRICS: dict[str, Entry] = {
         "Whether what moves in the truth moves the same way in the reconstruction: the mean cosine.",
         "Says nothing of speed; a still picture scores 0, and so does chance.",
     ),
+    "flicker": Entry(
+        "Flicker",
+        "How much frame-to-frame change changes, against the truth: 1 is right, above it flickers.",
+        "Says nothing of what moves.",
+    ),
+    "dominant_direction": Entry(
+        "Direction of the dominant motion",
+        "Whether what moves fastest goes the same way as in the truth, wherever it is: a cosine.",
+        "Says nothing of speed, place or of a second moving thing; a still picture scores 0, and so does "
+        "chance.",
+    ),
+    "moving_position": Entry(
+        "Position of what moves",
+        "How far apart the centres of motion are, in pixels of a square of 64, without the camera's motion.",
+        "A still picture counts as its centre, which is a strong baseline; several moving things share one "
+        "centre.",
+    ),
     "frechet_class_scores": Entry(
         "Fréchet distance of class scores",
         "How far the set of reconstructions is from the set of true clips, as a video classifier sees them.",

@@ -250,6 +250,7 @@ class Workshop:
             self.out,
             {split: self.corpus("frames", split) for split in ("seen", "held_out")},
             {split: self.corpus("clips", split) for split in ("seen", "held_out")},
+            {split: self.shots(split) for split in ("seen", "held_out")},
             self.recipe.samples,
         )
         atomic.write_text(self.out / "gates.json", json.dumps(rows, indent=1) + "\n")

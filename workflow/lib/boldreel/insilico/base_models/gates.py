@@ -8,19 +8,23 @@ colour, which no training ever saw, are reported apart.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from boldreel.base_models import video
 from boldreel.data import atomic
 from boldreel.insilico.base_models import clip, judge, unet, vae, video_judge
 from boldreel.insilico.base_models.corpus import Corpus
 
+if TYPE_CHECKING:
+    from boldreel.insilico.base_models.video import Described
+
 GUIDANCE = 3.0
 SAMPLE_STEPS = 25
 # The least each number may be.
-PSNR_DB, JUDGED, ZERO_SHOT, SAMPLED = 25.0, 0.95, 0.8, 0.8
+PSNR_DB, JUDGED, ZERO_SHOT, SAMPLED, DIRECTED = 25.0, 0.95, 0.8, 0.8, 0.85
 
 
 class Gates:
@@ -88,17 +92,24 @@ def load(out: Path) -> dict[str, Any]:
     for model in models.values():
         model.eval()
     models["tokenizer"] = CLIPTokenizer.from_pretrained(out / "clip")
+    if (out / video.ROLE).is_dir():  # it is made of the others
+        models["video"] = video.read(out / video.ROLE)
     return models
 
 
 def measure(
-    out: Path, frames: dict[str, Corpus], clips: dict[str, Corpus], n_samples: int
+    out: Path,
+    frames: dict[str, Corpus],
+    clips: dict[str, Corpus],
+    shots: dict[str, tuple[Corpus, Described]],
+    n_samples: int,
 ) -> list[dict[str, Any]]:
     """Measure every gate.
 
     Parameters
     ----------
     frames, clips : test items by name, ``seen`` and ``held_out`` pairs.
+    shots : clips out of longer shots, with what the video prior is told of them.
     n_samples : number of captions to sample from, for each of the two.
     """
     models, gates = load(out), Gates()
@@ -108,6 +119,8 @@ def measure(
         _clip_gates(gates, models, name, corpus)
     for name, corpus in frames.items():
         _sample_gates(gates, models, name, corpus, n_samples)
+    for name, (corpus, described) in shots.items():
+        _video_gates(gates, models, name, corpus, described)
     return gates.rows
 
 
@@ -143,6 +156,60 @@ def _sample_gates(
         # Combinations never seen are the generator's to fail: reported, not required.
         least = SAMPLED if name == "seen" and key != "background" else None
         gates.add(f"samples read as asked, {key}, {name} captions", value, least)
+
+
+def _video_gates(
+    gates: Gates, models: dict[str, Any], name: str, corpus: Corpus, described: Described
+) -> None:
+    """What the video prior draws from meaning and motion, and from everything."""
+    from boldreel.insilico.base_models.video import all_scores
+
+    network = models["video"]
+    scores = torch.cat(all_scores(network, described), dim=1)
+    known = torch.stack([scores, torch.ones_like(scores)], dim=1)
+    words = known.clone()
+    words[:, :, network.known[2]] = 0
+    for told, what in ((words, "meaning and motion"), (known, "everything")):
+        drawn = draw_clips(models, told)
+        read = video_judge.read(models["video_judge"], drawn)
+        for key, value in judge.factor_accuracy(read, corpus.labels, video_judge.KEYS).items():
+            least = DIRECTED if key == "motion" and name == "seen" else None
+            gates.add(f"clips from {what}, {key} by the video judge, {name}", value, least)
+        read = judge.read(models["judge"], drawn[:, drawn.shape[1] // 2])
+        for key, value in judge.factor_accuracy(read, corpus.labels, judge.KEYS).items():
+            gates.add(f"clips from {what}, {key} by the frame judge, {name}", value, None)
+        for order, word in ((1, "change"), (2, "second difference")):
+            ratio = _change(drawn, order) / _change(corpus.frames, order)
+            gates.add(f"clips from {what}, {word} over the truth's, {name}", ratio, None)
+
+
+def _change(clips: np.ndarray, order: int) -> float:
+    return float(np.abs(np.diff(np.asarray(clips).astype(np.int16), n=order, axis=1)).mean())
+
+
+@torch.no_grad()
+def draw_clips(
+    models: dict[str, Any], known: torch.Tensor, steps: int = 8, guidance: float = 2.0
+) -> np.ndarray:
+    """uint8 clips (n, 6, 64, 64, 3) of which this is known, (n, 2, K)."""
+    from boldreel.models.packed_loss import draw
+
+    parts = []
+    for low in range(0, len(known), 32):
+        told = known[low : low + 32]
+        latents = draw(
+            models["video"],
+            unet.create_scheduler(),
+            told,
+            [torch.Generator().manual_seed(low + k) for k in range(len(told))],
+            size=(unet.LATENT_SIZE, unet.LATENT_SIZE),
+            steps=steps,
+            guidance=guidance,
+            guided_share=0.6,
+        )
+        frames = vae.decode(models["vae"], latents.flatten(0, 1))
+        parts.append(frames.reshape(len(told), -1, *frames.shape[1:]))
+    return np.concatenate(parts)
 
 
 def sample_frames(
