@@ -108,7 +108,7 @@ class Detrended:
         return np.asarray(np.sqrt(variance[0] / np.maximum(variance, 1)))
 
     def _spreads(self, count: int) -> np.ndarray:
-        """(shifts,) of `_spread`; of many shifts some are looked at, since it varies slowly with the shift."""
+        """(shifts,) of `_spread`; of many, some are looked at: it varies slowly with the shift."""
         looked = np.unique(np.arange(0, count, -(-count // _LOOKED_AT)))
         parts = -(-(len(looked) * count * self._truth.shape[1]) // _AT_ONCE)
         found = np.concatenate([self._spread(part) for part in np.array_split(looked, parts)])
