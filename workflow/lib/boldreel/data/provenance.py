@@ -186,6 +186,7 @@ def _left(paths: Iterable[Path]) -> list[Path]:
         path
         for path in paths
         if not path.name.endswith("provenance.json")
+        and not (path / "provenance.json").exists()  # a folder with its own
         and not any(state in (path, *path.parents) for state in states)
     ]
 

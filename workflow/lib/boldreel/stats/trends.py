@@ -13,6 +13,7 @@ FEWEST_SHIFTS = 5  # with fewer, a trend cannot be told from the agreement of a 
 # degree of the trends that are taken, and the fewest shifts for it
 _DEGREES = ((5, 16), (3, 7), (2, FEWEST_SHIFTS))
 _AT_ONCE = 2_000_000  # numbers
+_LOOKED_AT = 40  # shifts
 
 
 class Detrended:
@@ -76,9 +77,7 @@ class Detrended:
             for at, held in zip((self._truth, self._made), self._held, strict=True)
         )
         self._inverses = tuple(np.linalg.pinv(one, rcond=1e-8) for one in self._designs)
-        spread = np.concatenate(
-            [self._spread(part) for part in np.array_split(np.arange(count), self._parts())]
-        )
+        spread = self._spreads(count)
         self.possible = bool(spread[0] > 1e-6)
         self._scale = np.divide(
             spread[0], spread, out=np.zeros(count), where=spread > 1e-6 * spread[0]
@@ -108,9 +107,12 @@ class Detrended:
         variance = self._counts + alike * self._shared
         return np.asarray(np.sqrt(variance[0] / np.maximum(variance, 1)))
 
-    def _parts(self) -> int:
-        count, clips = self._truth.shape
-        return int(-(-(count * count * clips) // _AT_ONCE))
+    def _spreads(self, count: int) -> np.ndarray:
+        """(shifts,) of `_spread`; of many, some are looked at: it varies slowly with the shift."""
+        looked = np.unique(np.arange(0, count, -(-count // _LOOKED_AT)))
+        parts = -(-(len(looked) * count * self._truth.shape[1]) // _AT_ONCE)
+        found = np.concatenate([self._spread(part) for part in np.array_split(looked, parts)])
+        return np.interp(np.arange(count), looked, found, period=count)
 
     def _less(self, values: np.ndarray, side: int) -> np.ndarray:
         """Values (sets, shifts, clips) by reconstruction (side 0) or truth (1), less their trends."""
