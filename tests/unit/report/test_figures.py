@@ -34,6 +34,9 @@ def test_files_and_captions(figures, name):
 def test_strip_is_small_and_has_a_caption(figures):
     assert (figures / "strip.png").stat().st_size < 300_000
     assert page.caption("strip")
+    with Image.open(figures / "strip.webp") as moving:
+        assert moving.n_frames > 2 and moving.info["loop"] == 0
+    assert (figures / "strip.webp").stat().st_size < 2_000_000
 
 
 def test_data_behind_the_scores_is_the_table(figures, tree):

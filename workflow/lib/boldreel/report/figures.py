@@ -2,7 +2,7 @@
 
 Reads the results folder and the subjects; writes a folder with scores, training_curves, lag_sweep, roi,
 attention, attention_regions, masked (pretraining), noise_ceiling, ceiling_map, timing, sample_sheet and
-strip.png (truth over reconstruction for the README), repeats, scaling, rois, kernels where series were
+strip.png and strip.webp (truth over reconstruction for the README), repeats, scaling, rois, kernels where series were
 deconvolved, ablation and minutes after `make ablate`, method_curves and linear_weights of the methods beside
 the main one.
 A figure whose material is missing is left out and named on standard error.
@@ -84,6 +84,7 @@ def _samples(folder: Path, results: Results, settings: FiguresSettings) -> None:
         (results.truth(row, len(best[row.clip])), best[row.clip]) for row in drawn.itertuples()
     ]
     media.save_small(media.pairs(pairs, 72), str(folder / "strip.png"), settings.strip_bytes)
+    media.animation(pairs, 96, str(folder / "strip.webp"), best.frame_rate)
 
 
 def _embed(target: Path, picture: Path, size: tuple[int, int]) -> None:

@@ -207,7 +207,9 @@ PRIMARY: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("nway_frame", ("top3_n2_k1", "top3_n50_k1")),
     ("nway_video", ("top3_n2_k1", "top3_n50_k1")),
     ("judge_", ()),
+    ("dominant_direction", ()),
     ("clip_identification", ("two_way",)),
+    ("pixel_correlation", ("rgb",)),
     ("ssim", ("rgb_uniform", "gray_gaussian")),
 )
 

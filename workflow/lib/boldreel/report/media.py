@@ -179,21 +179,39 @@ def sheet(
     return picture
 
 
+def animation(
+    rows: Sequence[tuple[np.ndarray, np.ndarray]], side: int, path: str, frame_rate: float
+) -> None:
+    """Looping WebP: each clip's truth over its reconstruction, all clips in a line.
+
+    rows : (truth, reconstruction) clips (F, h, w, 3).
+    """
+    frames = [pairs(rows, side, len(rows), [k]) for k in range(len(rows[0][0]))]
+    duration = round(1000 / frame_rate)
+    frames[0].save(
+        path, "WEBP", save_all=True, append_images=frames[1:], duration=duration, loop=0, quality=85
+    )
+
+
 def pairs(
     rows: Sequence[tuple[np.ndarray, np.ndarray]],
     side: int,
     columns: int = 3,
-    frames: Sequence[int] = (0, 2, 4, 5),
+    frames: Sequence[int] | None = None,
 ) -> Image:
     """Compact strip: each clip's truth over its reconstruction, several clips in a line.
 
     Parameters
     ----------
-    rows : (truth, reconstruction) clips (F, h, w, 3). frames : which frames to show.
+    rows : (truth, reconstruction) clips (F, h, w, 3). frames : which frames to show; by default four over the
+        whole clip.
     """
     from PIL import Image
 
-    shown = [k for k in frames if k < len(rows[0][0])]
+    count = len(rows[0][0])
+    if frames is None:
+        frames = sorted(set(np.linspace(0, count - 1, 4).round().astype(int).tolist()))
+    shown = list(frames)
     tiles = []
     for truth, reconstruction in rows:
         upper, lower = filmstrip(truth, side, shown), filmstrip(reconstruction, side, shown)
