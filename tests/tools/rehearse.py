@@ -29,6 +29,11 @@ from tests.tools import tiny_hub  # noqa: E402
 from boldreel import presets  # noqa: E402
 
 TINY = "tests/pipeline/tiny.yaml"
+RUNS = (
+    ("01", "train01"),
+    ("rest01", "rest"),
+    ("rest02", "rest"),
+)  # a run of each simulated subject
 TRAININGS = ("pretrain", "align", "generator", "cotrain")
 # What is as in the demo, not as `base` says: sizes, and preprocessing without fMRIPrep.
 KEPT = ("bold", "roi", "memory_factor", *TRAININGS, "reconstruct", "ablate")
@@ -87,8 +92,9 @@ def main() -> None:
             tiny_hub.build(folder / "huggingface", Path(between))
     bids = folder / "bids"
     if not bids.exists():
-        rules = ("insilico_dataset", "insilico_movie", "insilico_bold", "insilico_rest")
-        snakemake(folder, cores, "--configfile", str(ROOT / TINY), "--until", *rules)
+        runs = [f"sub-{name}/func/sub-{name}_task-{task}_run-1_bold.nii" for name, task in RUNS]
+        made = [f"results/demo/bids/{path}" for path in ("participants.tsv", *runs)]
+        snakemake(folder, cores, *made, "--configfile", str(ROOT / TINY))
         # The captioner describes one movie. It is random, and says the same of every clip: a data set of its
         # captions alone would have nothing to tell apart.
         left_out = shutil.ignore_patterns("train03.tsv")
