@@ -57,7 +57,7 @@ class Recipe:
     unet_steps: int = 6_000
     shots: int = 8_000
     test_shots: int = 400
-    video_steps: int = 5_000
+    video_steps: int = 6_000
     samples: int = 192
 
     def scaled(self, factor: float) -> Recipe:
