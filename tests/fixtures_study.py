@@ -187,6 +187,9 @@ def _write_features(
     # what moves follows from the first label, so that responses carry it
     motion = np.eye(6, dtype=np.float32)[[row[0] % 6 for row in index]]
     arrays.save(folder / "motion.npy", motion, kind="motion", columns=list("abcdef"))
+    sketch = np.tile(motion[:, :1, None, None], (1, 4, 8, 8))
+    channels = ["red", "green", "blue", "moving"]
+    arrays.save(folder / "sketch.npy", sketch, kind="sketch", channels=channels)
 
 
 def _signal(shown: list[dict[str, str]], mixing: np.ndarray) -> np.ndarray:

@@ -122,6 +122,8 @@ def command(name: str, study: Any, pretrained: Path, root: Path) -> list[str]:  
     match name.removeprefix("boldreel."):
         case "align.train":
             return [*fit, *state, "--left-out", str(root / "left_out.npy")]
+        case "align.sketch":
+            return [*fit, "--left-out", str(root / "sketch_left_out.npy")]
         case "align.pool":
             return [*fit, *state, "--subjects", "02"]
         case "probe.minutes":

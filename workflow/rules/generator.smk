@@ -88,7 +88,9 @@ rule generator_cotrain:
         encoder=layout.encoder(),
         left_out=with_noise(layout.left_out()) if parameters.packed() else [],
         sketch=layout.sketch_decoder() if parameters.packed() else [],
-        sketch_left_out=with_noise(layout.sketch_left_out()) if parameters.packed() else [],
+        sketch_left_out=(
+            with_noise(layout.sketch_left_out()) if parameters.packed() else []
+        ),
         windows=layout.windows(),
         clips=layout.clips(),
         features=lambda wildcards: inputs.features("train", "validation"),

@@ -247,9 +247,7 @@ rule probe_zero_shot:
         cfg=section(
             "evaluate",
             keep=[
-                "resamples",
                 "permutations",
-                "resample_runs",
                 "shifts",
                 "min_shift",
             ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from tests.fixtures_settings import words
 
 from boldreel.align import train
 from boldreel.align.ridge import Split
-from boldreel.data import arrays, tables
+from boldreel.data import tables
+from boldreel.data.left_out import LeftOut
 from boldreel.errors import UserError
 from boldreel.probe import attributes, encode
 from boldreel.probe.attributes import Labels
@@ -64,9 +66,8 @@ def test_both_sources_read_what_responses_hold(
     difference = encoder["value"] - found.xs("responses", level="source")["value"]
     np.testing.assert_allclose(encoder["difference"], difference, atol=1e-9)
     # predictions of other clips than the windows show are refused
-    predicted, meta = arrays.load(tmp_path / "left_out.npy", kind="left_out", mmap=False)
-    clips = ["other", *meta["clips"][1:]]
-    arrays.save(tmp_path / "left_out.npy", predicted, kind="left_out", clips=clips)
+    left_out = LeftOut.load(tmp_path / "left_out.npy")
+    replace(left_out, clips=["other", *left_out.clips[1:]]).save(tmp_path / "left_out.npy")
     with pytest.raises(UserError, match="other clips than in the windows"):
         read_all(study, tmp_path)
 

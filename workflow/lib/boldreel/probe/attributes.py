@@ -20,6 +20,7 @@ from boldreel.align import identify
 from boldreel.align.inputs import ask, read_files, trial_files
 from boldreel.data import provenance, tables
 from boldreel.data.left_out import LeftOut
+from boldreel.errors import UserError
 from boldreel.probe import significance
 from boldreel.probe.predictions import Predictions
 from boldreel.probe.settings import RetrievalSettings
@@ -208,6 +209,8 @@ def main(argv: list[str] | None = None) -> None:
     files = trial_files(args)
     known = load_trials(*files, ("train", "validation"), encoder.config.window)
     known = known.take(np.isin(np.array(known.features.clips)[known.clip], left_out.clips))
+    if set(left_out.clips) != set(known.features.clips):
+        raise UserError(f"{args.left_out}: other clips than in the windows; align again")
     predicted = left_out.take(known.features.clips).values
     test = load_trials(*files, "test", encoder.config.window)
     labels = Labels.of(known.features.attributes, test.features.attributes)
