@@ -2,9 +2,9 @@
 
 Reads the results folder and the subjects; writes a folder with scores, training_curves, lag_sweep, roi,
 attention, attention_regions, masked (pretraining), noise_ceiling, ceiling_map, timing, sample_sheet and
-strip.png and strip.webp (truth over reconstruction for the README), repeats, scaling, rois, kernels where series were
-deconvolved, ablation and minutes after `make ablate`, method_curves and linear_weights of the methods beside
-the main one.
+strip.png and strip.webp (truth over reconstruction for the README), repeats, scaling, rois, kernels where
+series were deconvolved, ablation and minutes after `make ablate`, method_curves and linear_weights of the
+methods next to the main one.
 A figure whose material is missing is left out and named on standard error.
 """
 
