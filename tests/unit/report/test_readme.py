@@ -15,7 +15,10 @@ SHOWN = [
     ("feature_correlation", "text"),
     ("nway_frame", "top3_n50_k1"),
     *[(f"judge_{name}", "image_classifier") for name in ("object", "colour", "background")],
+    ("judge_motion", "video_classifier"),
+    ("dominant_direction", "tvl1_64px"),
     ("clip_identification", "two_way"),
+    ("pixel_correlation", "rgb"),
     ("ssim", "rgb_uniform"),
 ]
 

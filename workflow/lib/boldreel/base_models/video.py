@@ -61,7 +61,9 @@ def read(folder: Path) -> PackedVideo:
     config = read_config(folder)
     try:
         settings = config["network"]
-        sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+        sizes: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()
+        }
         known = PackedConfig(**sizes)
     except (KeyError, TypeError) as error:
         raise UserError(

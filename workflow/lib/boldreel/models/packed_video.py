@@ -107,6 +107,8 @@ class PackedVideo(nn.Module):
     """The network with its packing and codes."""
 
     unet: Any
+    codes: Any  # of each kind a Code
+    tokens: Any
 
     def __init__(self, unet: Any, config: PackedConfig):
         """unet : a UNet2DConditionModel of `unet_channels(config)`."""

@@ -111,7 +111,8 @@ def train(
         return {"val_loss": total / (VALIDATION_DRAWS * len(held))}
 
     def attempt(batch: int) -> list[dict[str, float]]:
-        new, old = [], []
+        new: list[torch.nn.Parameter] = []
+        old: list[torch.nn.Parameter] = []
         for name, parameter in network.named_parameters():
             (new if name.startswith(NEW) else old).append(parameter)
         rates = (settings.temporal_learning_rate, settings.learning_rate)

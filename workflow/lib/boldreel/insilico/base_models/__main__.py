@@ -30,6 +30,8 @@ from boldreel.insilico.base_models import (
     video,
     video_judge,
 )
+from boldreel.insilico.base_models.corpus import Corpus
+from boldreel.insilico.base_models.video import Described
 
 MODELS = ("vae", "clip", "image_classifier", "video_classifier", "unet", "video")
 
@@ -182,7 +184,7 @@ class Workshop:
             frames, autoencoder, model, tokenizer, steps, self.work, seed, snapshot=leave
         )
 
-    def shots(self, split: str) -> tuple[corpus.Corpus, video.Described]:
+    def shots(self, split: str) -> tuple[Corpus, Described]:
         """Clips out of longer shots, and what the video prior is told of them; from shipped models."""
         models = gates.load(self.out)
         place = ("train", "seen", "held_out").index(split)
