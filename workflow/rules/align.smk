@@ -127,7 +127,7 @@ if parameters.packed():
             "../../envs/align.yaml"
         threads: 1
         resources:
-            mem_mb=memory(4000),
+            mem_mb=memory_of_pairs(4000, 16, lambda input: input.series[0]),
             runtime=1440,
         params:
             cfg=section("align", leave_out=["subjects", "pool"]),

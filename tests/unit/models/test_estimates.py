@@ -79,3 +79,15 @@ def test_predictions_that_know_nothing_give_nothing() -> None:
     assert not told[:, 1].any() and float(told[:, 0].abs().max()) < 0.1
     perfect = Reliability.of(z, z, np.zeros(1), 1)
     assert float(perfect(torch.zeros(1, 1), torch.ones(1))[0, 1]) == pytest.approx(0.98)
+
+
+def test_clips_shown_once_and_often_are_calibrated_together() -> None:
+    """The variance of predictions over clips holds the mean of 1/n, not one over the mean of n."""
+    rng = np.random.default_rng(5)
+    noise, counts = 2.0, np.repeat([1, 10], 20_000)
+    z = rng.normal(size=(len(counts), 1))
+    predicted = 0.5 * z + rng.normal(size=z.shape) * np.sqrt(noise / counts)[:, None]
+    fitted = Reliability.of(predicted, z, np.array([noise]), 1 / np.mean(1 / counts))
+    truth = 0.25 / (0.25 + noise / 10)
+    told = fitted(torch.zeros(1, 1), torch.tensor([10.0]))
+    assert float(told[0, 1, 0]) == pytest.approx(truth, abs=0.03)

@@ -154,3 +154,34 @@ def test_a_folder_holds_the_network(made, tmp_path) -> None:  # type: ignore[no-
     (tmp_path / "prior" / video.TENSORS).write_bytes(b"none")
     with pytest.raises(UserError, match="unreadable weights"):
         video.read(tmp_path / "prior")
+
+
+def test_drawing_in_bfloat16_is_near_float32(made) -> None:  # type: ignore[no-untyped-def]
+    """The network rounds its input; what is known and the packing stay in float32."""
+    from boldreel.generator.backbones import Packed, Sampling
+    from boldreel.generator.saving import ClipShape
+
+    network, *_ = made
+    known = torch.rand(2, 2, sum(network.config.components))
+    backbone = Packed(network, ClipShape(FRAMES, 3.0, SIDE, SIDE))
+    drawn = []
+    for kind in (torch.float32, torch.bfloat16):
+        backbone.place(torch.device("cpu"), kind)
+        generators = [torch.Generator().manual_seed(k) for k in range(2)]
+        drawn.append(backbone.draw(scheduler(), known, generators, Sampling(2, 2.0, 0.5)))
+    assert drawn[1].dtype == torch.float32
+    assert float((drawn[0] - drawn[1]).abs().mean()) < 0.1 * float(drawn[0].std())
+
+
+def test_a_scheduler_that_adds_noise_draws_it_from_the_clips_generator(made) -> None:  # type: ignore[no-untyped-def]
+    from diffusers import EulerAncestralDiscreteScheduler
+
+    network, *_ = made
+    known = torch.rand(2, 2, sum(network.config.components))
+    euler = EulerAncestralDiscreteScheduler(prediction_type="v_prediction")
+
+    def once() -> torch.Tensor:
+        generators = [torch.Generator().manual_seed(k) for k in range(2)]
+        return draw(network, euler, known, generators, size=(SIDE, SIDE), steps=3)
+
+    assert torch.equal(once(), once())

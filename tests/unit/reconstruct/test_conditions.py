@@ -17,7 +17,7 @@ from boldreel.reconstruct.conditions import (
     from_noise,
     some_test_clips,
 )
-from boldreel.reconstruct.readers import TokenReader, reader
+from boldreel.reconstruct.readers import TokenReader
 
 
 def test_captions(dataset) -> None:  # type: ignore[no-untyped-def]
@@ -43,8 +43,8 @@ def test_some_test_clips_are_spread_evenly(dataset) -> None:  # type: ignore[no-
     assert some_test_clips(dataset.windows, 50) == clips
 
 
-def test_the_mean_control_is_the_negative_condition(dataset, generator_folder) -> None:  # type: ignore[no-untyped-def]
-    conditions = from_mean(reader(generator_folder), dataset.windows, 4)
+def test_the_mean_control_is_the_negative_condition(dataset, encoded, generator_folder) -> None:  # type: ignore[no-untyped-def]
+    conditions = from_mean(encoded(), dataset.windows, 4)
     assert len(conditions) == 4
     negative = saving.load_negative(generator_folder)
     assert all(np.array_equal(condition, negative) for condition in conditions.values())

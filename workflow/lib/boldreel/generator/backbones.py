@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from boldreel.base_models import diffusion, video
+from boldreel.errors import UserError
 from boldreel.generator import sampling, saving
 
 if TYPE_CHECKING:
@@ -70,6 +71,10 @@ class Backbone(ABC):
         """Latents (clips, frames, c, h, w) of conditions (clips, ...)."""
 
     @abstractmethod
+    def place(self, device: torch.device, kind: torch.dtype) -> None:
+        """Move the network to a device, for drawing in a float type."""
+
+    @abstractmethod
     def save(self, folder: Path, base: Path) -> None:
         """Leave what `load` reads."""
 
@@ -113,6 +118,10 @@ class Inflated(Backbone):
             before=before,
         )
 
+    def place(self, device: torch.device, kind: torch.dtype) -> None:
+        self.network.to(device, kind)
+        self.network.unet.to(memory_format=torch.channels_last)
+
     def save(self, folder: Path, base: Path) -> None:
         saving.save_pretrained(self.network, folder, base, self.negative, self.shape)
 
@@ -153,8 +162,14 @@ class Packed(Backbone):
             guided_share=how.guided_share,
         )
 
+    def place(self, device: torch.device, kind: torch.dtype) -> None:
+        # what is known and the packing stay in float32: the network rounds its own input
+        self.network.to(device)
+        self.network.unet.to(kind, memory_format=torch.channels_last)
+
     def save(self, folder: Path, base: Path) -> None:
-        video.save(self.network, folder, {"clip": asdict(self.shape)})
+        of_base = {"name": base.name, "unet_sha256": diffusion.identity(base)}
+        video.save(self.network, folder, {"clip": asdict(self.shape), "base": of_base})
 
 
 def load(folder: Path, base: Path) -> Backbone:
@@ -169,6 +184,12 @@ def load(folder: Path, base: Path) -> Backbone:
     UserError : a file is missing or broken, or the base is not the one it was tuned with.
     """
     if architecture(folder) == video.ARCHITECTURE:
+        tuned = video.read_config(folder).get("base", {})
+        if tuned.get("unet_sha256") != diffusion.identity(base):
+            raise UserError(
+                f"{folder}: was tuned with the diffusion model {tuned.get('name')!r}, not with {base}; name "
+                "that one (models.diffusion) or tune again"
+            )
         return Packed(video.read(folder), saving.load_shape(folder))
     return Inflated(
         saving.from_pretrained(folder, base),

@@ -30,7 +30,7 @@ from boldreel.generator.losses import Part, video_loss
 from boldreel.generator.packed import training as packed_training
 from boldreel.generator.packed.material import PackedMaterial, exactly
 from boldreel.generator.settings import GeneratorSettings
-from boldreel.models.packed_video import PackedVideo
+from boldreel.models.packed_video import PackedVideo, join_meaning
 from boldreel.models.video_unet import VideoUNet
 from boldreel.settings import read
 from boldreel.training.device import lease
@@ -183,20 +183,38 @@ def packed_network(
 
     Raises
     ------
-    UserError : the prior is for clips of another length or latents of other channels.
+    UserError : the prior is for clips, latents or features of other sizes, or clips have one frame.
     """
     frames, channels = material.latents[0].shape[:2]
+    if frames < 2:
+        raise UserError(
+            "clips of one frame do not move, and the packed backbone draws motion; raise "
+            "stimuli.frame_rate, or set generator.backbone to inflated"
+        )
+    names = [material.clips[i] for i in rows]
     if prior is not None:
         network = video.read(prior)
-        wanted = (network.config.frames, network.config.channels)
-        if wanted != (frames, channels):
+        one = load_features(args.clips, args.features, names[:1])
+        meaning = join_meaning(one.condition, one.image, one.text).shape[1]
+        own = (frames, channels, *one.condition.shape[1:], meaning, one.motion.shape[1])
+        config = network.config
+        wanted = (
+            *(config.frames, config.channels, config.tokens, config.token_width),
+            *(config.meaning, config.motion_code),
+        )
+        if wanted != own:
             raise UserError(
-                f"{prior}: draws clips of {wanted[0]} frames with {wanted[1]} channels, but the movies' have "
-                f"{frames} and {channels}; name another prior, or set models.video to null"
+                f"{prior}: made for (frames, channels, tokens, token width, meaning, motion) {wanted}, "
+                f"but the movies' features are {own}; name another prior, or set models.video to null"
             )
         return network
     settings = read(GeneratorSettings, args.config, "generator")
-    names = [material.clips[i] for i in rows]
+    if diffusion.load_scheduler(base).config.prediction_type != "v_prediction":
+        print(
+            "warning: the image network does not predict velocities, as the packed one learns to: it "
+            "begins far from what the image network knows",
+            file=sys.stderr,
+        )
     known = load_features(args.clips, args.features, names)
     return PackedVideo.widen(
         diffusion.load_unet(base),

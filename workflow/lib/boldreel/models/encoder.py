@@ -119,7 +119,7 @@ class SpatioTemporalEncoder(Decoder):
         sizes = self.config.targets
         # the motion code is the linear path's alone
         still = x.new_zeros(len(x), sizes.motion_dim)
-        if not torch.is_grad_enabled() and self._adds_nothing():
+        if not torch.is_grad_enabled() and self.adds_nothing():
             shapes = (sizes.image_dim,), (sizes.text_dim,), (sizes.tokens, sizes.token_width)
             image, text, condition = (x.new_zeros(len(x), *shape) for shape in shapes)
             return Deviations(image, text, condition, still)
@@ -143,7 +143,8 @@ class SpatioTemporalEncoder(Decoder):
         tokens = self.trunk.tokens(x, present)
         return self.image_head(tokens), self.text_head(tokens), self.condition_head(tokens)
 
-    def _adds_nothing(self) -> bool:
+    def adds_nothing(self) -> bool:
+        """Whether training left the transformer as it began, next to a linear path."""
         heads = (self.image_head, self.text_head, self.condition_head)
         return not any(bool(head.projection.weight.any()) for head in heads)
 

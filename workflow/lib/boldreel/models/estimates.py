@@ -140,7 +140,7 @@ class Reliability(nn.Module):
         """From left-out predictions and true scores (clips, K).
 
         noise : (K,), variance of a single showing's prediction within its clip. showings : how many each
-        prediction is the mean of, on average.
+        prediction is the mean of; where they differ, the harmonic mean.
         """
         found = cls(predicted.shape[1])
         p, t = (values.astype(np.float64) for values in (predicted, true))
@@ -153,7 +153,7 @@ class Reliability(nn.Module):
 
     def forward(self, predicted: Tensor, showings: Tensor) -> Tensor:
         """Estimates and reliabilities (n, 2, K) of predicted scores (n, K) of responses averaged over
-        showings (n,); a score that predictions know nothing of is estimated at zero."""
+        showings (n,); a score that predictions know nothing of is estimated at the truths' mean."""
         fewer = 1 / showings.to(predicted).view(-1, 1) - 1 / self.showings
         bound = self.covariance.square() / self.variance_true.clamp(min=1e-12) / self.MOST
         variance = (self.variance + self.noise * fewer).maximum(bound).clamp(min=1e-12)

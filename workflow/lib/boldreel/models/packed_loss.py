@@ -8,6 +8,7 @@ the direction is in doubt, and does not flicker.
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,6 +121,9 @@ def draw(
     noise = torch.stack([torch.randn(shape, generator=g) for g in generators]).to(known)
     content, motion = noise.split([config.channels, config.motion], dim=1)
     nothing = torch.zeros_like(known)
+    drawing = {}
+    if "generator" in inspect.signature(scheduler.step).parameters:
+        drawing["generator"] = generators
     scheduler.set_timesteps(steps, device=known.device)
     calls = len(scheduler.timesteps)
     content = content * scheduler.init_noise_sigma
@@ -128,7 +132,7 @@ def draw(
         seen = torch.cat([scheduler.scale_model_input(content, timestep), motion], dim=1)
         velocity = _velocity(network, seen, False, timestep, known, nothing, scale)
         content = scheduler.step(
-            velocity[:, : config.channels], timestep, content, return_dict=False
+            velocity[:, : config.channels], timestep, content, return_dict=False, **drawing
         )[0]
     last = scheduler.config.num_train_timesteps - 1
     if motion_steps == 1:
@@ -143,7 +147,7 @@ def draw(
             seen = torch.cat([content, scheduler.scale_model_input(motion, timestep)], dim=1)
             velocity = _velocity(network, seen, True, timestep, known, nothing, 1.0)
             motion = scheduler.step(
-                velocity[:, config.channels :], timestep, motion, return_dict=False
+                velocity[:, config.channels :], timestep, motion, return_dict=False, **drawing
             )[0]
     return network.packing.unpack(torch.cat([content, motion], dim=1))
 

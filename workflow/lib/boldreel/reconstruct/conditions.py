@@ -43,7 +43,7 @@ def _control(
     count = settings.control_clips
     inputs = [args.conditions, args.windows]
     if name == "mean":
-        return SamplingJob(folder, from_mean(made, args.windows, count), inputs)
+        return SamplingJob(folder, from_mean(args.conditions, args.windows, count), inputs)
     if name == "other":
         other = (args.other_windows, args.other_series)
         known = from_other(made, args.encoder, args.windows, settings.repeats, *other, count)
@@ -88,9 +88,10 @@ def plan_jobs(args: argparse.Namespace, settings: ReconstructSettings) -> Iterat
     return (_control(name, folder, args, settings, made) for folder, name in names.items())
 
 
-def from_mean(made: Reader, windows: Path, count: int) -> dict[str, np.ndarray]:
+def from_mean(conditions: Path, windows: Path, count: int) -> dict[str, np.ndarray]:
     """The condition of the mean training response, for some test clips."""
-    return dict.fromkeys(some_test_clips(windows, count), made.of_nothing())
+    mean, _ = arrays.load(conditions / "mean.npy", kind="condition", mmap=False)
+    return dict.fromkeys(some_test_clips(windows, count), mean[0])
 
 
 def from_brain(conditions: Path) -> dict[str, np.ndarray]:

@@ -1,9 +1,9 @@
 """Step: what a subject's co-trained encoder makes of each test clip, once for all shards and controls.
 
-Reads encoder, generator, windows and series; writes a folder with conditions (`readers`), `brain.npy` from
-the responses and `noise.npy` from noise in their place; and `text.npy` (clips, D), directions from the
-training mean to the text embeddings that are predicted, with that mean, `text_mean.npy` (1, D). Sampling only
-reads this folder, so that no condition depends on the shard.
+Reads encoder, generator, windows and series; writes a folder with conditions (`readers`): `brain.npy` from the
+responses, `noise.npy` from noise in their place, `mean.npy` from the mean training response. Next to them
+`text.npy` (clips, D), directions from the training mean to the text embeddings that are predicted, and that
+mean, `text_mean.npy` (1, D). Sampling only reads this folder, so that no condition depends on the shard.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from pathlib import Path
+
+import numpy as np
 
 from boldreel import step
 from boldreel.data import arrays, atomic, provenance
@@ -54,7 +56,10 @@ def main(argv: list[str] | None = None) -> None:
                 conditions = found.conditions
                 arrays.save(aside / f"{source}.npy", conditions, kind="condition", clips=clips)
                 if source == "brain":
+                    own_count = count
                     own_text = found.text, found.text_mean
+            mean = made.of_mean(args.encoder, float(np.median(own_count)))
+        arrays.save(aside / "mean.npy", mean[None], kind="condition")
         arrays.save(aside / "text.npy", own_text[0], kind="prediction", clips=responses.clips)
         arrays.save(aside / "text_mean.npy", own_text[1], kind="prediction")
         provenance.record(

@@ -53,8 +53,8 @@ class Reader(ABC):
         """True conditions of clips whose features are known, as words and motion say."""
 
     @abstractmethod
-    def of_nothing(self) -> np.ndarray:
-        """The condition of the mean training response."""
+    def of_mean(self, encoder: Path, showings: float) -> np.ndarray:
+        """The condition of a subject's mean training response, taken for the mean of so many showings."""
 
 
 class TokenReader(Reader):
@@ -82,10 +82,10 @@ class TokenReader(Reader):
     def of_features(self, known: ClipFeatures) -> list[np.ndarray]:
         return list(known.condition.astype(np.float32))
 
-    def of_nothing(self) -> np.ndarray:
+    def of_mean(self, encoder: Path, showings: float) -> np.ndarray:
         from boldreel.generator.saving import load_negative
 
-        return load_negative(self.generator)
+        return load_negative(self.generator)  # co-training has encoded it
 
 
 class EstimateReader(Reader):
@@ -132,8 +132,14 @@ class EstimateReader(Reader):
         told[:, :, self.network.known[2]] = 0  # words say nothing of the sketch
         return list(told.numpy())
 
-    def of_nothing(self) -> np.ndarray:
-        return np.zeros((2, sum(self.network.config.components)), np.float32)
+    def of_mean(self, encoder: Path, showings: float) -> np.ndarray:
+        import torch
+
+        from boldreel.generator.packed.reading import Reading
+
+        reading = Reading.load(encoder, self.network).to(torch.device("cpu"))
+        mean = reading.encoder.mean_window[None]
+        return reading(mean, torch.tensor([float(showings)]))[0].numpy()
 
 
 def _text(calibration: Calibration, parts: list[Tensor]) -> tuple[np.ndarray, np.ndarray]:

@@ -50,8 +50,7 @@ def sampler(
     """A function that draws units."""
     kind = precision.dtype(settings.mixed_precision, device)
     backbone = backbones.load(generator, folder)
-    backbone.network.to(device, kind)
-    backbone.network.unet.to(memory_format=torch.channels_last)
+    backbone.place(device, kind)
     vae = diffusion.load_vae(folder).to(device, kind, memory_format=torch.channels_last)
     shape = backbone.shape
     scheduler = backbone.scheduler(folder, settings.scheduler, settings.scheduler_options)

@@ -1,10 +1,11 @@
 """A packed video network tuned to one subject: to what is read from that brain, and how well.
 
 Takes the aligned encoder, the decoder of sketches, and left-out predictions of training clips; leaves
-`encoder/`, `sketch/`, `reliability.safetensors` and `generator/`. Reliabilities come from training clips, and
-the network goes on learning from what left-out predictions say of them: errors of meaning and motion that go
-together in this brain, which random doubt does not know. Neither decoder is changed: on clips that they were
-fitted to they are surer than elsewhere.
+`encoder/`, `sketch/`, `reliability.safetensors` and `generator/`. Reliabilities come from training clips, or
+from validation clips where the transformer adds to the linear path, since it has seen the others. The network
+goes on learning from what left-out predictions say of them: errors of meaning and motion that go together in
+this brain, which random doubt does not know. Neither decoder is changed: on clips that they were fitted to
+they are surer than elsewhere.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from boldreel.models.encoder import SpatioTemporalEncoder
 from boldreel.training.device import lease
 from boldreel.training.fingerprint import state_folder
 from boldreel.training.share import Share
+from boldreel.training.state import discard
 
 
 def clips_of(
@@ -68,13 +70,17 @@ def run(args: argparse.Namespace, settings: CotrainSettings, started: float) -> 
     sides = (left_out.take(clips), LeftOut.load(args.sketch_left_out).take(clips))
     held = set(validation)
     training_rows = [k for k in range(len(clips)) if k not in held]
+    encoder = SpatioTemporalEncoder.from_pretrained(args.encoder)
+    # A transformer that adds something has seen the training clips: only the linear path is left out.
+    measured = training_rows if encoder.adds_nothing() else validation
     reading = Reading.measure(
-        SpatioTemporalEncoder.from_pretrained(args.encoder),
+        encoder,
         LinearDecoder.from_pretrained(args.sketch),
         network,
-        tuple(side.take([clips[k] for k in training_rows]) for side in sides),  # type: ignore[arg-type]
-        torch.cat(known.scores, dim=1)[training_rows],
+        tuple(side.take([clips[k] for k in measured]) for side in sides),  # type: ignore[arg-type]
+        torch.cat(known.scores, dim=1)[measured],
     )
+    print(f"reliabilities by {len(measured)} clips")
     for line in told(reading):
         print(line)
     read = reading.of_left_out(*sides)
@@ -121,6 +127,7 @@ def run(args: argparse.Namespace, settings: CotrainSettings, started: float) -> 
         provenance.record(
             aside, inputs=inputs, config=args.config, seed=settings.seed, started=started
         )
+    discard(state)
 
 
 def told(reading: Reading) -> list[str]:

@@ -59,9 +59,10 @@ class PackedMaterial:
 @torch.no_grad()
 def true_scores(network: PackedVideo, features: ClipFeatures, sketches: Tensor) -> list[Tensor]:
     """Scores (n, K) of meaning, motion and sketch of clips whose features are known."""
-    meaning = join_meaning(features.condition, features.image, features.text)
-    motion = torch.from_numpy(features.motion)
-    return [s.cpu() for s in network.scores(torch.from_numpy(meaning), motion, sketches)]
+    meaning = torch.from_numpy(join_meaning(features.condition, features.image, features.text))
+    values = (meaning, torch.from_numpy(features.motion), sketches)
+    where = network.codes["meaning"].mean.device
+    return [found.cpu() for found in network.scores(*(value.to(where) for value in values))]
 
 
 def exactly(scores: Sequence[Tensor]) -> Tensor:

@@ -97,13 +97,13 @@ class Reading:
 
         Parameters
         ----------
-        left_out : predictions of the same training clips, of encoder and sketcher.
+        left_out : predictions of the same clips, of encoder and sketcher.
         true : scores (clips, K) of these clips.
         """
         bare = cls(encoder, sketcher, network, Reliability(sum(network.config.components)))
         predicted = _predicted(bare, *left_out)
         noise = _noise(bare, *left_out)
-        showings = float(np.mean(left_out[0].showings))
+        showings = float(1 / np.mean(1 / left_out[0].showings))
         found = Reliability.of(predicted.numpy(), true.numpy(), noise.numpy(), showings)
         return cls(encoder, sketcher, network, found)
 

@@ -30,7 +30,7 @@ Known = Callable[[Sequence[int], torch.Generator], Tensor]
 # Passes over the held-out clips, each with other noise: the choice must not hang on a draw.
 VALIDATION_DRAWS = 4
 # The parts that the image network does not have.
-NEW = ("unet.conv_in.", "unet.conv_out.", "tokens.")
+NEW = ("unet.conv_in.", "unet.conv_out.", "unet.class_embedding.", "tokens.")
 
 
 def in_doubt(material: PackedMaterial) -> Known:

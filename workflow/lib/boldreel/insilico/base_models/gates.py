@@ -119,7 +119,7 @@ def measure(
         _clip_gates(gates, models, name, corpus)
     for name, corpus in frames.items():
         _sample_gates(gates, models, name, corpus, n_samples)
-    for name, (corpus, described) in shots.items():
+    for name, (corpus, described) in shots.items() if "video" in models else ():
         _video_gates(gates, models, name, corpus, described)
     return gates.rows
 
