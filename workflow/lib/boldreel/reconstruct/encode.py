@@ -1,7 +1,7 @@
 """Step: what a subject's co-trained encoder makes of each test clip, once for all shards and controls.
 
-Reads encoder, generator, windows and series; writes a folder with conditions (`readers`): `brain.npy` from the
-responses, `noise.npy` from noise in their place, `mean.npy` from the mean training response. Next to them
+Reads encoder, generator, windows and series; writes a folder with conditions (`readers`): `brain.npy` from
+the responses, `noise.npy` from noise in their place, `mean.npy` from the mean training response. Next to them
 `text.npy` (clips, D), directions from the training mean to the text embeddings that are predicted, and that
 mean, `text_mean.npy` (1, D). Sampling only reads this folder, so that no condition depends on the shard.
 """
