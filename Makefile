@@ -22,7 +22,7 @@ help:
 	@echo "make test-storage  a tiny run with its results in S3, by a server that is fetched for it"
 	@echo "make rehearse    own data with every option of the real configurations on, at reduced width (10 minutes)"
 	@echo "make lint         ruff, snakefmt, snakemake --lint and types"
-	@echo "make base-models  train the demo's tiny base models anew (about two hours on two cores)"
+	@echo "make base-models  train the demo's tiny base models anew (about three hours on two cores)"
 	@echo "make envs         write one pinned conda environment per stage from envs/*.in"
 	@echo "make config-page  write config/README.md from the schema"
 	@echo "make report       Snakemake's own report of the last run, beside report.html"
@@ -90,6 +90,7 @@ base-models: env
 	$(BASE_MODELS) vae & other=$$!; $(BASE_MODELS) clip || { kill $$other; exit 1; }; wait $$other
 	$(BASE_MODELS) unet & other=$$!; \
 	$(BASE_MODELS) image_classifier video_classifier || { kill $$other; exit 1; }; wait $$other
+	$(BASE_MODELS) video
 	$(BASE_MODELS) gates
 
 envs: env
