@@ -306,7 +306,9 @@ def test_ablation_is_planned_beside_what_is_there_and_a_new_subject_is_measured(
 
 def test_pooled_subjects_share_an_encoder(small_run, tmp_path):
     settings = tmp_path / "pooled.yaml"
-    settings.write_text("windows: {window: 2}\nalign: {subjects: pooled}\n")
+    settings.write_text(
+        "windows: {window: 2}\nalign: {subjects: pooled}\ngenerator: {backbone: inflated}\n"
+    )
     workspace = small_run.workspace
     jobs = replace(workspace, configuration=f"{workspace.configuration} {settings}").planned()
     rules = [rule for rule, _ in jobs]
