@@ -56,6 +56,8 @@ def test_memory_of_pairs_grows_with_the_square_of_positions(tree, tmp_path):
     assert found(ONE, given, 1) == 1000
     sidecar.write_text(json.dumps({"shape": [120, 10000]}))
     assert [found(ONE, given, attempt) for attempt in (1, 2)] == [8000, 16000]
+    sidecar.write_text("")
+    assert found(ONE, given, 1) == 1000, "empty, as `--touch` leaves it"
 
 
 def test_code_is_a_hash_for_each_step():

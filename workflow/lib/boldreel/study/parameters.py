@@ -136,7 +136,7 @@ class Parameters:
             try:
                 with open(array(input).removesuffix(".npy") + ".json", encoding="utf-8") as file:
                     positions = json.load(file)["shape"][-1]
-            except OSError:
+            except (OSError, ValueError):  # or is empty, by `--touch`
                 positions = 0
             pairs = int(matrices * 8 * positions**2 / 1e6) * 2 ** (attempt - 1)
             return max(least(wildcards, attempt), pairs)
