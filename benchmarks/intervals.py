@@ -1,9 +1,9 @@
 """How often intervals cover and tests reject, in simulation: `python benchmarks/intervals.py`.
 
-Makes values of clips with a known mean and pairs of series that have nothing to do with each other, over
-numbers of runs and shots, with autocorrelation, skewness, differences between runs, trends, and shots that
-are told or not. Prints two Markdown tables, which docs/statistics.md shows. The functions are those of every
-score of the table of metrics (`stats.means`, `stats.inference`). Takes three minutes on one core.
+Simulates values of clips with a known mean and unrelated pairs of series, over numbers of runs and shots,
+with autocorrelation, skewness, differences between runs and trends, and with shots known or unknown. Prints
+two Markdown tables, which docs/statistics.md shows. The functions are those of every score of the table of
+metrics (`stats.means`, `stats.inference`). Takes three minutes on one core.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ def noise_loss(predict: Callable[..., torch.Tensor], clips: int) -> torch.Tensor
 
 
 def encode(module: SpatioTemporalEncoder, clips: int) -> Any:
-    """The encoding of so many windows; where all positions are there no mask is needed."""
+    """Encode this many windows; without absent positions no mask is needed."""
     x = torch.empty(clips, module.config.window, module.config.num_voxels)
     tokens = module.trunk.tokens(x)
     heads = (module.image_head, module.text_head, module.condition_head)

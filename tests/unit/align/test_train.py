@@ -167,17 +167,23 @@ def test_another_subjects_responses_are_read_as_ones_own_would_be(
 def test_without_signal_everything_is_at_chance(
     study_writer: Callable[..., Any], pretrained: Path, tmp_path: Path
 ) -> None:
-    study = study_writer(tmp_path / "study", variance=0.0, seed=3)
-    run_train(study, pretrained, tmp_path / "align", tmp_path / "state")
-    silent = run_retrieve(study, tmp_path / "align")
-    metrics = ("two_way_text", "two_way_image", "top1_text", "object_text")
-    for metric in metrics:
-        row = silent.loc[("model", metric)]
-        assert row["p"] > 0.05 / len(metrics)  # one of several may well be below .05
-        assert row["ci_low"] < row["chance"] + 0.02
-    curve = run_repeats(study, tmp_path / "align").loc["model", "two_way_text"]
-    # of one alpha by Bonferroni the smallest is just below: these are the same clips, averaged
-    assert (curve["p"] > 0.01).all() and (abs(curve["value"] - 0.5) < 0.1).all()
+    """In four studies: one may be significant by luck, a leak or a test that is too sure makes all so."""
+    by_luck = 0
+    for seed in (3, 4, 5, 6):
+        folder = tmp_path / str(seed)
+        study = study_writer(folder / "study", variance=0.0, seed=seed)
+        run_train(study, pretrained, folder / "align", folder / "state")
+        silent = run_retrieve(study, folder / "align")
+        metrics = ("two_way_text", "two_way_image", "top1_text", "object_text")
+        rows = [silent.loc[("model", metric)] for metric in metrics]
+        # a share of which no clip is right has no interval, and claims nothing
+        assert not any(row["ci_low"] >= row["chance"] + 0.02 for row in rows)
+        curve = run_repeats(study, folder / "align").loc["model", "two_way_text"]
+        assert (abs(curve["value"] - 0.5) < 0.1).all()
+        # one of several numbers of repeats may well be below .05
+        quiet = all(row["p"] > 0.05 for row in rows) and (curve["p"] > 0.05 / len(curve)).all()
+        by_luck += not quiet
+    assert by_luck <= 1
 
 
 def test_nothing_fitted_sees_test_runs(

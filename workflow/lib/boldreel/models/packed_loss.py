@@ -101,7 +101,6 @@ def draw(
     steps: int,
     guidance: float = 1.0,
     guided_share: float = 1.0,
-    motion_steps: int = 1,
 ) -> Tensor:
     """Latents (n, F, c, h, w) of clips of which this is known.
 
@@ -114,7 +113,6 @@ def draw(
     steps : of the content.
     guidance : away from what is drawn of a clip of which nothing is known; 1 is none.
     guided_share : of the steps, from pure noise on, that are guided.
-    motion_steps : 1 takes the motion that is expected; with more, motion is drawn.
     """
     config = network.config
     shape = (config.channels + config.motion, *size)
@@ -135,20 +133,10 @@ def draw(
             velocity[:, : config.channels], timestep, content, return_dict=False, **drawing
         )[0]
     last = scheduler.config.num_train_timesteps - 1
-    if motion_steps == 1:
-        seen = torch.cat([content, motion], dim=1)
-        velocity = _velocity(network, seen, True, last, known, nothing, 1.0)
-        level = scheduler.alphas_cumprod[last].to(known)
-        motion = level.sqrt() * motion - (1 - level).sqrt() * velocity[:, config.channels :]
-    else:
-        scheduler.set_timesteps(motion_steps, device=known.device)
-        motion = motion * scheduler.init_noise_sigma
-        for timestep in scheduler.timesteps:
-            seen = torch.cat([content, scheduler.scale_model_input(motion, timestep)], dim=1)
-            velocity = _velocity(network, seen, True, timestep, known, nothing, 1.0)
-            motion = scheduler.step(
-                velocity[:, config.channels :], timestep, motion, return_dict=False, **drawing
-            )[0]
+    seen = torch.cat([content, motion], dim=1)
+    velocity = _velocity(network, seen, True, last, known, nothing, 1.0)
+    level = scheduler.alphas_cumprod[last].to(known)
+    motion = level.sqrt() * motion - (1 - level).sqrt() * velocity[:, config.channels :]
     return network.packing.unpack(torch.cat([content, motion], dim=1))
 
 
